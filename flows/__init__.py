@@ -1,0 +1,1 @@
+"""What a person runs, schedules or deploys; orchestration only."""
