@@ -1,0 +1,1 @@
+"""The spine: identity, store, manifests, leases, the stage anatomy and lineage."""

@@ -1,0 +1,55 @@
+"""Where and how a stage runs: never part of any identity."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.config import Frozen
+
+
+class Runtime(Frozen):
+    """Settings that may change speed, place and noise of a run, but not what its artifacts mean.
+
+    `fingerprint` refuses this model by type. All defaults are ours.
+    """
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA where torch sees it."""
+    engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
+    """What generates text; `auto` is vLLM on a GPU and transformers on a CPU."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Precision of generation and scoring; `auto` follows the model on a GPU and is float32 on a CPU."""
+    openai_base_url: str = "http://localhost:8000/v1"
+    """Address of an OpenAI-compatible server; its key comes from OPENAI_API_KEY, never from here."""
+    openai_model: str = ""
+    """Name under which that server serves the model; empty asks the server for its only one."""
+    concurrency: int = Field(64, ge=1)
+    """Requests in flight to an OpenAI-compatible server."""
+    batch_size: int = Field(256, ge=1)
+    """Sequences that the transformers engine decodes together."""
+    flush_rows: int = Field(512, ge=1)
+    """Completions after which generation writes a batch file: the most that a kill can lose."""
+    num_shards: int = Field(1, ge=1, le=200)
+    """Shard tasks that generation is split into."""
+    num_verifiers: int = Field(2, ge=1)
+    """Child processes that check answers."""
+    verifier_memory_mb: int = Field(2048, ge=256)
+    """Address space that one verifier may use, MiB."""
+    num_threads: int = Field(0, ge=0)
+    """CPU threads of a worker; 0 leaves the choice to torch."""
+    gpu_memory_utilization: float = Field(0.85, gt=0, le=1)
+    """Share of GPU memory that vLLM takes for generation."""
+    rollout_gpu_memory_utilization: float = Field(0.3, gt=0, le=1)
+    """Share of GPU memory that vLLM takes beside the trainer in RL (TRL's colocate mode)."""
+    tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs that one vLLM engine spans."""
+    micro_batch_size: int = Field(0, ge=0)
+    """Sequences per device and forward pass in training; 0 lets the stage choose. Accumulation keeps the global batch."""
+    save_every_steps: int = Field(50, ge=1)
+    """Training steps between checkpoints that a killed trainer resumes from."""
+    timeout_s: float = Field(6 * 3600.0, gt=0)
+    """Longest time for one worker process, seconds."""
+    lease_timeout_s: float = Field(60.0, gt=1)
+    """Seconds without a heartbeat after which another run may take a stage over."""
+    trust_remote_code: bool = False
+    """Run model code that ships with a checkpoint. Off unless asked for."""

@@ -1,0 +1,81 @@
+"""The child's side of a stage: a program that owns the accelerator, reads one job and reports through files.
+
+`tasks.launch` starts `python -m tasks.<room>.worker WORK_DIR`. In that folder the child finds `job.json`, appends to
+`progress.jsonl` and `metrics.jsonl`, and writes `result.json` last, under a temporary name that is then renamed:
+a result that can be read is whole. An error goes to `error.json` with a flag that says whether a retry could mend it.
+Workers import neither Prefect nor MLflow, so that the GPU environment may be another one than the flows'.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+JobT = TypeVar("JobT", bound=BaseModel)
+
+_PR_SET_PDEATHSIG = 1
+
+
+class Permanent(Exception):
+    """An error that a retry cannot mend: bad configuration, bad data, a model that does not fit."""
+
+
+class Reporter:
+    """Appends progress and metric lines that the parent reads while the worker runs."""
+
+    def __init__(self, work_dir: Path) -> None:
+        self._progress_path = work_dir / "progress.jsonl"
+        self._metrics_path = work_dir / "metrics.jsonl"
+
+    def progress(self, done: int, total: int, unit: str, **values: float) -> None:
+        """`done` of `total` `unit`s; `values` are shown beside the bar (tokens_per_s, reward, ...)."""
+        self._append(self._progress_path, {"done": done, "total": total, "unit": unit, "values": values})
+
+    def metrics(self, step: int, **values: float) -> None:
+        """Metric values of one training step; the parent sends them to MLflow in batches."""
+        self._append(self._metrics_path, {"step": step, "time": time.time(), "values": values})
+
+    @staticmethod
+    def _append(path: Path, line: dict[str, Any]) -> None:
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent dies, `kill -9` included (Linux, prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON so that a reader sees the whole of it or nothing."""
+    temporary = path.with_suffix(f".tmp-{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1))
+    temporary.replace(path)
+
+
+def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, Any]]) -> None:
+    """Entry point of every worker: `run(job, reporter)` returns the small JSON that the parent gets back."""
+    work_dir = Path(sys.argv[1])
+    die_with_parent()
+    if str(os.getppid()) != os.environ.get("MIDTRAIN_PARENT_PID", str(os.getppid())):
+        sys.exit("the launching process was gone before the worker started")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        job = job_type.model_validate_json((work_dir / "job.json").read_bytes())
+        result = run(job, Reporter(work_dir))
+    except Exception as error:
+        traceback.print_exc()
+        permanent = isinstance(error, Permanent | ValueError | TypeError | FileNotFoundError)
+        detail = {"type": type(error).__name__, "message": str(error), "permanent": permanent}
+        write_json(work_dir / "error.json", detail)
+        sys.exit(1)
+    write_json(work_dir / "result.json", result)
