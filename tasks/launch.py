@@ -88,7 +88,10 @@ def run_worker(
     for stale in ("result.json", "error.json"):
         (work_dir / stale).unlink(missing_ok=True)
     (work_dir / "job.json").write_text(job.model_dump_json(indent=1))
-    tails = [(_Tail(work_dir / "progress.jsonl"), on_progress), (_Tail(work_dir / "metrics.jsonl"), on_metrics)]
+    tails = [
+        (_Tail(work_dir / "progress.jsonl"), on_progress),
+        (_Tail(work_dir / "metrics.jsonl"), on_metrics),
+    ]
     deadline = time.monotonic() + timeout_s
     with (work_dir / "worker.log").open("a") as log, _process(module, work_dir, log, env, prefix) as child:
         while child.poll() is None:

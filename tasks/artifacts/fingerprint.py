@@ -58,9 +58,7 @@ def canonical_json(value: Any) -> str:
 
 def payload(stage: str, version: int, config: Any, parents: Mapping[str, ArtifactRef]) -> Payload:
     """What a stage's fingerprint is computed over, in canonical form; stored in the manifest to explain misses."""
-    return canonical(
-        {"stage": stage, "version": version, "config": config, "parents": dict(parents)}, where=stage
-    )
+    return canonical({"stage": stage, "version": version, "config": config, "parents": dict(parents)}, where=stage)
 
 
 def fingerprint(stage: str, version: int, config: Any, parents: Mapping[str, ArtifactRef]) -> str:

@@ -1,0 +1,45 @@
+"""Where this installation keeps things; read from the environment, never part of an identity."""
+
+import os
+from functools import cached_property
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Places, from `MIDTRAIN_*` variables; everything lives under `MIDTRAIN_HOME` unless said otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="MIDTRAIN_", frozen=True, ignored_types=(cached_property,))
+
+    home: Path = Path(".midtrain")
+    """Folder of this installation's data; relative to the current directory."""
+    store: str = ""
+    """Artifact store: a local path or an fsspec address (`s3://bucket/prefix`). Empty: `<home>/store`."""
+    tracking_uri: str = ""
+    """MLflow address. Empty: MLFLOW_TRACKING_URI, else SQLite under `<home>`."""
+
+    @property
+    def root(self) -> Path:
+        """`home`, absolute."""
+        return self.home.expanduser().resolve()
+
+    @property
+    def store_uri(self) -> str:
+        """Address of the artifact store."""
+        return self.store or str(self.root / "store")
+
+    @property
+    def work(self) -> Path:
+        """Local folders of stages in progress, named by fingerprint."""
+        return self.root / "work"
+
+    @property
+    def cache(self) -> Path:
+        """Local copies of artifacts of a remote store."""
+        return self.root / "cache"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """Address of the MLflow tracking server or database."""
+        return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"
