@@ -44,7 +44,7 @@ class Runtime(Frozen):
     tensor_parallel_size: int = Field(1, ge=1)
     """GPUs that one vLLM engine spans."""
     micro_batch_size: int = Field(0, ge=0)
-    """Sequences per device and forward pass in training; 0 lets the stage choose. Accumulation keeps the global batch."""
+    """Sequences per device and forward pass in training; 0 lets the stage choose. The global batch stays the same."""
     save_every_steps: int = Field(50, ge=1)
     """Training steps between checkpoints that a killed trainer resumes from."""
     timeout_s: float = Field(6 * 3600.0, gt=0)

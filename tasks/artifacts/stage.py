@@ -180,8 +180,11 @@ def _build(build: Build, body: Body, key: str) -> Manifest:
         body(build, build.config)
         if not build.manifest_fields.get("external") and not any(build.out.iterdir()):
             raise Permanent(f"stage {build.stage.name} wrote nothing into {build.out}")
+        external = build.manifest_fields.get("external")
+        if not external and not any(build.out.iterdir()):
+            raise Permanent(f"stage {build.stage.name} wrote nothing into {build.out}")
         manifest = build.store.publish(
-            build.out,
+            Path(external) if external else build.out,
             kind=build.stage.kind,
             stage=build.stage.name,
             version=build.stage.version,

@@ -135,8 +135,9 @@ class Store:
 
     def _damage(self, manifest: Manifest, folder: str) -> str | None:
         if manifest.external is not None:
-            return None if Path(manifest.external).exists() else f"{manifest.external} is gone"
-        sizes = self.files.sizes(f"{folder}/{manifest.data}")
+            sizes = Files(manifest.external).sizes("")
+        else:
+            sizes = self.files.sizes(f"{folder}/{manifest.data}")
         for entry in manifest.files:
             if sizes.get(entry.path) != entry.size:
                 return f"{entry.path} has {sizes.get(entry.path, 'no')} bytes of {entry.size}"

@@ -1,0 +1,94 @@
+"""Planning: walk a pipeline's own orchestration code and say, per stage, hit or miss, why, and at what cost.
+
+Nothing runs. The same stage calls compute the same keys, so a plan cannot disagree with a run.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from tasks.artifacts.fingerprint import fingerprint
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.stage import Stage, stage_payload
+from tasks.artifacts.store import Store
+
+UNKNOWN = "0" * 64
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage call of the pipeline."""
+
+    stage: str
+    verdict: str
+    """`hit`, `miss`, `forced`, or `waits` when a parent does not exist yet."""
+    why: str
+    seconds: float | None
+    """What the artifact cost, or what the newest one of its stage did; None where the stage never ran here."""
+    ref: ArtifactRef
+
+
+@dataclass
+class Plan:
+    """Collects the stages that a pipeline would pass through."""
+
+    store: Store
+    rows: list[PlannedStage] = field(default_factory=list)
+
+    def visit(self, stage: Stage, config: Any, parents: dict[str, ArtifactRef], force: bool) -> ArtifactRef:
+        """Record one stage call; returns its artifact, or a reference that marks it as not there yet."""
+        waiting = [role for role, parent in parents.items() if parent.digest == UNKNOWN]
+        if waiting:
+            why = f"waits for {', '.join(waiting)}"
+            return self._missing(stage, "waits", why)
+        key = fingerprint(stage.name, stage.version, config, parents)
+        found = self.store.find(stage.kind, key)
+        if found is not None and not force:
+            self.rows.append(PlannedStage(stage.name, "hit", f"made {found.created_at}", found.seconds, found.ref))
+            return found.ref
+        if force:
+            return self._missing(stage, "forced", "asked for with force")
+        changes = self.store.explain_miss(stage.kind, stage_payload(stage, config, parents))
+        return self._missing(stage, "miss", describe_changes(changes))
+
+    def _missing(self, stage: Stage, verdict: str, why: str) -> ArtifactRef:
+        peers = [manifest for manifest in self.store.all(stage.kind) if manifest.stage == stage.name]
+        ref = ArtifactRef(kind=stage.kind, fingerprint=UNKNOWN, digest=UNKNOWN)
+        seconds = peers[-1].seconds if peers else None
+        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref))
+        return ref
+
+
+def describe_changes(changes: dict[str, tuple[Any, Any]] | None) -> str:
+    """One line for people about the fields in which a stage differs from its nearest artifact."""
+    if changes is None:
+        return "never made in this store"
+    if not changes:
+        return "its files are gone"
+
+    def short(value: Any) -> str:
+        text = repr(value)
+        return text if len(text) <= 40 else f"{text[:37]}..."
+
+    return "; ".join(f"{name}: {short(old)} -> {short(new)}" for name, (old, new) in changes.items())
+
+
+_current: ContextVar[Plan | None] = ContextVar("plan", default=None)
+
+
+def current_plan() -> Plan | None:
+    """The plan that stage calls are recorded in, or None when they are to run."""
+    return _current.get()
+
+
+@contextmanager
+def planning(store: Store) -> Iterator[Plan]:
+    """Make every stage call in the block record itself instead of running."""
+    plan = Plan(store)
+    token = _current.set(plan)
+    try:
+        yield plan
+    finally:
+        _current.reset(token)

@@ -1,0 +1,250 @@
+"""MLflow: one parent run per pipeline run that did anything, one child per stage that really ran.
+
+Always the client with an explicit run id (MLflow's fluent API makes stray runs in threads). The first failure is
+logged and switches tracking off for the rest of the run: the manifests hold the same edges, so nothing is lost that
+training should have to wait for.
+"""
+
+import functools
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from tasks.artifacts.fingerprint import canonical
+from tasks.artifacts.manifest import Manifest, git_commit
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from tasks.artifacts.stage import Build
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+DIGEST_CHARS = 32
+"""MLflow takes at most 36 characters for a dataset digest."""
+
+
+def _guarded(
+    method: Callable[Concatenate["Tracker", P], R],
+) -> Callable[Concatenate["Tracker", P], R | None]:
+    """Tracking must never stop a stage: the first failure is logged and turns the tracker off."""
+
+    @functools.wraps(method)
+    def call(self: "Tracker", *args: P.args, **kwargs: P.kwargs) -> R | None:
+        if self.broken:
+            return None
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            self.broken = True
+            log.warning("MLflow at %s failed, tracking is off for this run: %s", self.settings.mlflow_uri, error)
+            return None
+
+    return call
+
+
+@dataclass
+class Tracker:
+    """Writes one pipeline run to MLflow."""
+
+    name: str
+    """Name of the parent run."""
+    tags: dict[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    experiment: str = "midtrain"
+    parent_run_id: str | None = None
+    broken: bool = False
+
+    @functools.cached_property
+    def client(self) -> "MlflowClient":
+        """The client; a server that is down is given up on within seconds, not minutes."""
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        from mlflow import MlflowClient
+
+        self.settings.root.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self.settings.mlflow_uri)
+
+    @functools.cached_property
+    def experiment_id(self) -> str:
+        """Id of the experiment, made on first use."""
+        found = self.client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return found.experiment_id
+        local = self.settings.mlflow_uri.startswith("sqlite:")
+        location = f"file://{self.settings.root}/mlflow-artifacts" if local else None
+        return self.client.create_experiment(self.experiment, artifact_location=location)
+
+    @_guarded
+    def start_stage(self, build: "Build") -> str:
+        """A child run for a stage that is about to be built; links its inputs and writes its config."""
+        run = self.client.create_run(
+            self.experiment_id,
+            run_name=build.stage.name,
+            tags={
+                "mlflow.parentRunId": self.start_pipeline(),
+                "midtrain.stage": build.stage.name,
+                "midtrain.fingerprint": build.fingerprint,
+            },
+        )
+        run_id = run.info.run_id
+        self._log_params(run_id, build.config)
+        self._link_inputs(run_id, build.store, build.parents)
+        return run_id
+
+    def start_pipeline(self) -> str:
+        """The parent run, made when the first stage is built."""
+        if self.parent_run_id is None:
+            tags = {**self.tags, "midtrain.git_commit": git_commit() or "unknown"}
+            run = self.client.create_run(self.experiment_id, run_name=self.name, tags=tags)
+            self.parent_run_id = run.info.run_id
+        return self.parent_run_id
+
+    @_guarded
+    def log_metrics(self, run_id: str, lines: list[dict[str, Any]]) -> None:
+        """Metric lines of a worker (step, time, values), sent as one batch without waiting."""
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(key, float(value), int(line["time"] * 1000), int(line["step"]))
+            for line in lines
+            for key, value in line["values"].items()
+            if value is not None
+        ]
+        for start in range(0, len(metrics), 1000):
+            self.client.log_batch(run_id, metrics=metrics[start : start + 1000], synchronous=False)
+
+    @_guarded
+    def finish_stage(self, run_id: str, manifest: Manifest | None, store: Store) -> None:
+        """Close a stage's run: its output as dataset or LoggedModel, its ledger as metrics, or its failure."""
+        from mlflow.entities import LoggedModelOutput, Metric
+
+        if manifest is None:
+            self.client.set_terminated(run_id, "FAILED")
+            return
+        counts = {f"rows.{k}": v for k, v in manifest.rows.items()} | {
+            f"ledger.{k}": v for k, v in manifest.ledger.items()
+        }
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id, metrics=[Metric(k, v, now, 0) for k, v in {**counts, "seconds": manifest.seconds}.items()]
+        )
+        if manifest.kind == "model":
+            model_id = self._model_id(manifest.ref, store, run_id)
+            self.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+        else:
+            self._log_dataset(run_id, manifest, store, context="output")
+        self._log_scores(run_id, manifest, store)
+        self.client.set_terminated(run_id, "FINISHED")
+
+    @_guarded
+    def finish_pipeline(self, stages: list[tuple[str, Manifest, bool]], failed: bool) -> None:
+        """Link what was reused and close the parent run; a pipeline that built nothing has none."""
+        if self.parent_run_id is None:
+            return
+        for name, manifest, hit in stages:
+            if hit:
+                self.client.set_tag(self.parent_run_id, f"stage.{name}.cached", "true")
+                self.client.set_tag(self.parent_run_id, f"stage.{name}.run_id", manifest.mlflow_run_id or "")
+        self.client.set_terminated(self.parent_run_id, "FAILED" if failed else "FINISHED")
+
+    @_guarded
+    def log_report(self, path: str) -> None:
+        """The HTML report as an artifact of the parent run."""
+        if self.parent_run_id is not None:
+            self.client.log_artifact(self.parent_run_id, path)
+
+    def _log_params(self, run_id: str, config: Any) -> None:
+        from mlflow.entities import Param
+
+        flat = _flatten(canonical(config))
+        params = [Param(key, str(value)[:6000]) for key, value in flat.items()]
+        for start in range(0, len(params), 100):
+            self.client.log_batch(run_id, params=params[start : start + 100])
+
+    def _link_inputs(self, run_id: str, store: Store, parents: dict[str, ArtifactRef]) -> None:
+        from mlflow.entities import LoggedModelInput
+
+        for role, ref in parents.items():
+            if ref.kind == "model":
+                model = LoggedModelInput(self._model_id(ref, store, None))
+                self.client.log_inputs(run_id, models=[model])
+            else:
+                self._log_dataset(run_id, store.manifest(ref), store, context=role)
+
+    def _log_dataset(self, run_id: str, manifest: Manifest, store: Store, context: str) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        source = {"uri": store.files.full(f"{manifest.ref.path}/{manifest.data}")}
+        name, digest = f"{manifest.kind}", manifest.digest[:DIGEST_CHARS]
+        dataset = Dataset(name, digest, "local", json.dumps(source), profile=json.dumps(manifest.rows))
+        tags = [InputTag("mlflow.data.context", context)]
+        self.client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags)])
+
+    def _model_id(self, ref: ArtifactRef, store: Store, run_id: str | None) -> str:
+        """The LoggedModel of a model artifact; made once per content digest."""
+        found = self.client.search_logged_models([self.experiment_id], f"tags.digest = '{ref.digest}'", max_results=1)
+        if found:
+            return found[0].model_id
+        manifest = store.manifest(ref)
+        uri = manifest.external or store.files.full(f"{ref.path}/{manifest.data}")
+        tags = {"digest": ref.digest, "uri": uri, "artifact": str(ref), "stage": manifest.stage}
+        model = self.client.create_logged_model(
+            self.experiment_id, name=f"{manifest.stage}-{ref.digest[:12]}", source_run_id=run_id, tags=tags
+        )
+        return self.client.finalize_logged_model(model.model_id, "READY").model_id
+
+    def _log_scores(self, run_id: str, manifest: Manifest, store: Store) -> None:
+        """Benchmark scores, tied to the model and to the benchmark's questions."""
+        scores = manifest.summary.get("scores", {})
+        if not scores:
+            return
+        model = manifest.parents.get("model")
+        model_id = self._model_id(model, store, None) if model else None
+        for benchmark, values in scores.items():
+            for key, value in values.items():
+                if isinstance(value, int | float):
+                    name = f"{benchmark}.{key}".replace("@", "_at_")
+                    self.client.log_metric(run_id, name, float(value), model_id=model_id)
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {prefix.rstrip("."): value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= _flatten(item, f"{prefix}{key}.")
+    return flat
+
+
+_current: ContextVar[Tracker | None] = ContextVar("tracker", default=None)
+
+
+def current_tracker() -> Tracker | None:
+    """The tracker of the pipeline run that this code is part of."""
+    return _current.get()
+
+
+@contextmanager
+def tracking(tracker: Tracker) -> Iterator[Tracker]:
+    """Make stages of the block children of one parent run; inside another such block, that one goes on."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    token = _current.set(tracker)
+    try:
+        yield tracker
+    finally:
+        _current.reset(token)
