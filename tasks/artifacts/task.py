@@ -10,7 +10,6 @@ A stage is written as a plain function `body(build, config)` and decorated:
     ref = materialize(config, runtime, kept=kept_ref)
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable
@@ -22,7 +21,7 @@ from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import CachePolicy
 from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import FlowRunContext, TaskRunContext
+from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.states import Completed
 from prefect.tasks import Task
@@ -151,20 +150,24 @@ class StageTask:
     ) -> ArtifactRef:
         """The stage's artifact: from the cache, from the store, or built now.
 
-        `label` names the task run for people. A cached reference whose artifact is gone is refreshed.
+        `label` names the task run for people. A cached reference whose artifact is gone is refreshed. `force` builds
+        the artifact again, once in a pipeline run.
         """
         plan = current_plan()
         if plan is not None:
             return plan.visit(self.stage, config, parents, force)
+        key = fingerprint(self.stage.name, self.stage.version, config, parents)
+        notes = journal.get()
+        if notes is not None and any(manifest.fingerprint == key for _, manifest, _ in notes):
+            force = False
         arguments = {"config": config, "parents": parents, "runtime": runtime, "force": force}
-        label = label or fingerprint(self.stage.name, self.stage.version, config, parents)[:8]
+        label = label or key[:8]
         ref, hit = self._call(force, label=label, **arguments)
         store = Store.open()
         manifest = store.find(ref.kind, ref.fingerprint)
         if manifest is None or manifest.digest != ref.digest:
             ref, hit = self._call(True, label=label, **arguments)
             manifest = store.manifest(ref)
-        notes = journal.get()
         if notes is not None:
             notes.append((self.stage.name, manifest, hit))
         return ref
@@ -186,13 +189,3 @@ class StageTask:
 def stage_task(stage: Stage) -> Callable[[Body], StageTask]:
     """Turn a stage's body into a task that is cached by its fingerprint."""
     return lambda body: StageTask(stage, body)
-
-
-def in_flow() -> bool:
-    """True inside a flow run."""
-    return FlowRunContext.get() is not None
-
-
-def log_json(value: Any) -> str:
-    """JSON for a markdown artifact."""
-    return json.dumps(value, indent=1, default=str)

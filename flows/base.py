@@ -1,0 +1,74 @@
+"""What all flows share: one pipeline run around them, stage flows that `plan` can walk, references as text."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from prefect import Flow
+from prefect.context import FlowRunContext
+from pydantic import Field, JsonValue
+
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.plan import UNKNOWN, current_plan
+from tasks.artifacts.ref import SHORT, ArtifactRef
+from tasks.artifacts.store import Store
+from tasks.artifacts.task import journal
+from tasks.artifacts.tracking import Tracker, current_tracker, tracking
+
+FLOW_OPTIONS: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
+"""Results of flows are references, kept as JSON so that a parent on another machine can read them."""
+
+Recipe = Annotated[str, Field(description="Name of a recipe in deployments/recipes, or the path of a YAML file.")]
+Overrides = Annotated[
+    dict[str, JsonValue],
+    Field(description="Dotted settings merged onto the recipe, e.g. {'generation.samples': 8}."),
+]
+Artifact = Annotated[
+    str, Field(description="An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
+]
+Force = Annotated[bool, Field(description="Build this stage again even if its artifact is in the store.")]
+
+
+def call(stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
+    """Run a stage flow as a subflow; while planning, walk its code without Prefect."""
+    if current_plan() is not None:
+        return stage_flow.fn(**parameters)
+    return stage_flow(**parameters)
+
+
+def reference(name: str) -> ArtifactRef:
+    """The artifact that a flow parameter names; while planning, it may be one that is not there yet."""
+    kind, _, fingerprint = name.rpartition("/")
+    if current_plan() is not None and fingerprint == UNKNOWN[:SHORT]:
+        return ArtifactRef(kind=kind, fingerprint=UNKNOWN, digest=UNKNOWN)
+    return Store.open().ref(name)
+
+
+@contextmanager
+def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Manifest, bool]]]:
+    """One pipeline run: a journal of the stages passed, and an MLflow parent run if any of them is built.
+
+    Yields the journal. Inside another pipeline the outer one's journal and run go on.
+    """
+    notes = journal.get()
+    if notes is not None and current_tracker() is not None:
+        yield notes
+        return
+    notes = [] if notes is None else notes
+    token = journal.set(notes)
+    tracker = Tracker(name, tags={**tags, **_flow_run_tags()})
+    failed = True
+    try:
+        with tracking(tracker):
+            yield notes
+        failed = False
+    finally:
+        journal.reset(token)
+        tracker.finish_pipeline(notes, failed)
+
+
+def _flow_run_tags() -> dict[str, str]:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return {}
+    return {"prefect.flow_run_id": str(context.flow_run.id), "prefect.flow_run_name": context.flow_run.name}

@@ -1,0 +1,174 @@
+"""The `midtrain` command. Heavy imports wait inside the commands, so that help answers at once."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+
+app = typer.Typer(
+    help="Mid-training before RL: self-generated diverse solutions, filtering, SFT, GRPO, evaluation.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+run_app = typer.Typer(help="Run a pipeline on this machine.", no_args_is_help=True)
+plan_app = typer.Typer(help="Say per stage: hit or miss, why, at what cost. Runs nothing.", no_args_is_help=True)
+app.add_typer(run_app, name="run")
+app.add_typer(plan_app, name="plan")
+
+console = Console()
+
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generation.samples=8.")
+]
+LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]
+SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
+ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
+ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
+
+
+def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
+    """`key=value` pairs; values are read as YAML, so numbers, lists and `null` work."""
+    overrides = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set {pair!r} is not KEY=VALUE")
+        overrides[key.strip()] = yaml.safe_load(value)
+    return overrides
+
+
+@run_app.command("polya")
+def run_polya(
+    recipe: RecipeOption = "tiny-cpu",
+    set_: SetOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = None,
+    base_model: ModelOption = "",
+    force: ForceOption = None,
+) -> None:
+    """Method A: questions, generation, filtering, dataset, mid-training, RL, evaluation, report."""
+    from flows.running import run_and_show
+
+    parameters = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model, "force": force or []}
+    _exit(run_and_show("polya", {**parameters, "overrides": parse_overrides(set_)}, console))
+
+
+@run_app.command("compare")
+def run_compare(
+    recipe: RecipeOption = "tiny-cpu",
+    set_: SetOption = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated seeds.")] = "0,1,2",
+    arms: Annotated[str, typer.Option(help="Comma-separated arms of the recipe; empty: all.")] = "",
+    force: ForceOption = None,
+) -> None:
+    """Every arm at several seeds, compared on the same questions."""
+    from flows.running import run_and_show
+
+    parameters = {
+        "recipe": recipe,
+        "seeds": [int(seed) for seed in _split(seeds)],
+        "arms": _split(arms),
+        "force": force or [],
+        "overrides": parse_overrides(set_),
+    }
+    _exit(run_and_show("compare", parameters, console))
+
+
+@plan_app.command("polya")
+def plan_polya(
+    recipe: RecipeOption = "tiny-cpu",
+    set_: SetOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = None,
+    base_model: ModelOption = "",
+    force: ForceOption = None,
+) -> None:
+    """What `midtrain run polya` would do with the same options."""
+    from flows.running import show_plan
+
+    parameters = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model, "force": force or []}
+    _exit(show_plan("polya", {**parameters, "overrides": parse_overrides(set_)}, console))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Folder, org/name, s3://... or model/<fingerprint>.")],
+    benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for a local file.")] = "",
+    samples: Annotated[int | None, typer.Option(help="Completions per question.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Questions of each benchmark at most.", min=1)] = None,
+    recipe: RecipeOption = "tiny-cpu",
+    set_: SetOption = None,
+) -> None:
+    """Measure a model: greedy accuracy and pass@k with intervals."""
+    from flows.running import run_and_show
+
+    overrides = {"model.source": model}
+    wanted = [name.partition("=") for name in _split(benchmarks)]
+    if wanted:
+        overrides["evaluation.benchmarks"] = [name for name, _, _ in wanted]
+        overrides["evaluation.sources"] = {name: path for name, _, path in wanted if path}
+    for key, value in (("samples", samples), ("limit", limit)):
+        if value is not None:
+            overrides[f"evaluation.{key}"] = value
+    parameters = {"recipe": recipe, "overrides": {**overrides, **parse_overrides(set_)}}
+    _exit(run_and_show("evaluate", parameters, console))
+
+
+@app.command()
+def questions(
+    source: Annotated[str, typer.Argument(help="tiny, a file, org/name of a hub, or s3://...")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+) -> None:
+    """Read a question set and write it as Parquet, with what was rejected beside it."""
+    from flows.running import export_questions
+
+    _exit(export_questions({"source": source, "preset": preset, "limit": limit}, out, console))
+
+
+@app.command()
+def lineage(
+    ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")] = "",
+    question: Annotated[str, typer.Option("--question", help="Which models saw this question id?")] = "",
+) -> None:
+    """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
+    from flows.running import show_lineage
+
+    _exit(show_lineage(ref, question, console))
+
+
+@app.command()
+def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "") -> None:
+    """Show a report's tables and where its page lies."""
+    from flows.running import show_report
+
+    _exit(show_report(run, console))
+
+
+@app.command()
+def ui(
+    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
+) -> None:
+    """Start the Prefect and MLflow servers on this data and print their addresses; Ctrl-C ends both."""
+    from flows.servers import serve
+
+    _exit(serve(prefect_port, mlflow_port, console))
+
+
+def _split(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _exit(code: int) -> None:
+    if code:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    app()

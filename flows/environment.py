@@ -1,0 +1,58 @@
+"""How a command of this project meets Prefect: which server it talks to, and the settings that suit one person."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from tasks.artifacts.settings import Settings
+
+SERVERS = "servers.json"
+"""Written under `MIDTRAIN_HOME` by `midtrain ui` while its servers run."""
+
+
+def prepare(settings: Settings) -> None:
+    """Set Prefect's environment before it is imported, unless the user has chosen a server or profile.
+
+    Without one, runs are kept in SQLite under `MIDTRAIN_HOME`, by the server of `midtrain ui` where it runs and by a
+    temporary one otherwise.
+    """
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    chosen = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"} & set(os.environ)
+    if chosen:
+        return
+    home = settings.root / "prefect"
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["PREFECT_HOME"] = str(home)
+    url = running_server(settings.root)
+    if url is not None:
+        os.environ["PREFECT_API_URL"] = url
+
+
+def running_server(root: Path) -> str | None:
+    """API address of the server that `midtrain ui` runs on this data, or None."""
+    path = root / SERVERS
+    if not path.exists():
+        return None
+    servers = json.loads(path.read_text())
+    return servers["prefect_api"] if psutil.pid_exists(servers["pid"]) else None
+
+
+@contextmanager
+def for_one_person() -> Iterator[None]:
+    """Prefect settings of a run from the command line.
+
+    Heartbeats tell a server's automation that a run on some other machine is alive. Here nobody listens, and each
+    flow would wait up to a second for its heartbeat thread.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield

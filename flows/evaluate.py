@@ -1,0 +1,25 @@
+"""Measure a model on benchmarks."""
+
+from prefect import flow
+from tasks.evaluation.task import measure
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.questions import questions as questions_flow
+from tasks.artifacts.ref import ArtifactRef
+from tasks.models.task import import_model
+from tasks.recipe import load
+
+
+@flow(name="evaluate", flow_run_name="evaluate-{recipe}", **FLOW_OPTIONS)
+def evaluate(
+    recipe: Recipe = "tiny-cpu", model: Artifact = "", force: Force = False, overrides: Overrides | None = None
+) -> ArtifactRef:
+    """Greedy accuracy and unbiased pass@k with intervals; `model` empty measures the recipe's base model."""
+    settings = load(recipe, overrides)
+    with pipeline("evaluate", {"recipe": recipe}):
+        policy = reference(model) if model else import_model(settings.model, settings.runtime)
+        asked = {
+            f"questions.{name}": call(questions_flow, recipe=recipe, which=name, overrides=overrides)
+            for name in settings.evaluation.benchmarks
+        }
+        return measure(settings.evaluation, settings.runtime, model=policy, force=force, **asked)

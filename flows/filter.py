@@ -1,0 +1,35 @@
+"""Keep the solutions that are right, whole and faithful to their heuristic."""
+
+from prefect import flow
+from tasks.filtering.task import filter_solutions
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.generate import generate
+from flows.questions import questions as questions_flow
+from tasks.artifacts.ref import ArtifactRef
+from tasks.models.task import import_model
+from tasks.recipe import load
+
+
+@flow(name="filter", flow_run_name="filter-{recipe}", **FLOW_OPTIONS)
+def filter(
+    recipe: Recipe = "tiny-cpu",
+    samples: Artifact = "",
+    questions: Artifact = "",
+    model: Artifact = "",
+    force: Force = False,
+    overrides: Overrides | None = None,
+) -> ArtifactRef:
+    """One verdict per sample; the best correct one per (question, heuristic) is kept."""
+    settings = load(recipe, overrides)
+    with pipeline("filter", {"recipe": recipe}):
+        asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
+        policy = reference(model) if model else import_model(settings.model, settings.runtime)
+        written = (
+            reference(samples)
+            if samples
+            else call(generate, recipe=recipe, questions=str(asked), model=str(policy), overrides=overrides)
+        )
+        return filter_solutions(
+            settings.filtering, settings.runtime, samples=written, questions=asked, model=policy, force=force
+        )

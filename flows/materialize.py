@@ -1,0 +1,42 @@
+"""Write the mid-training dataset, or the prompts of RL, as Parquet."""
+
+from typing import Literal
+
+from prefect import flow
+from tasks.dataset.task import materialize_prompts, materialize_solutions
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.filter import filter as filter_flow
+from flows.questions import questions as questions_flow
+from tasks.artifacts.ref import ArtifactRef
+from tasks.models.task import import_model
+from tasks.recipe import load
+
+
+@flow(name="materialize", flow_run_name="materialize-{which}-{recipe}", **FLOW_OPTIONS)
+def materialize(
+    recipe: Recipe = "tiny-cpu",
+    which: Literal["solutions", "prompts"] = "solutions",
+    filtered: Artifact = "",
+    questions: Artifact = "",
+    model: Artifact = "",
+    force: Force = False,
+    overrides: Overrides | None = None,
+) -> ArtifactRef:
+    """`solutions`: n nested variants per question from the filtered samples. `prompts`: the RL questions."""
+    settings = load(recipe, overrides)
+    with pipeline("materialize", {"recipe": recipe}):
+        policy = reference(model) if model else import_model(settings.model, settings.runtime)
+        if which == "prompts":
+            asked = (
+                reference(questions)
+                if questions
+                else call(questions_flow, recipe=recipe, which="rl_questions", overrides=overrides)
+            )
+            return materialize_prompts(
+                settings.rl_prompts, settings.runtime, questions=asked, model=policy, force=force, label="prompts"
+            )
+        kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, overrides=overrides)
+        return materialize_solutions(
+            settings.dataset, settings.runtime, filtered=kept, model=policy, force=force, label="solutions"
+        )

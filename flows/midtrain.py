@@ -1,0 +1,28 @@
+"""Fine-tune the base model on its own diverse, correct solutions."""
+
+from prefect import flow
+from tasks.midtraining.task import train
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.materialize import materialize
+from tasks.artifacts.ref import ArtifactRef
+from tasks.models.task import import_model
+from tasks.recipe import load
+
+
+@flow(name="midtrain", flow_run_name="midtrain-{recipe}", **FLOW_OPTIONS)
+def midtrain(
+    recipe: Recipe = "tiny-cpu",
+    dataset: Artifact = "",
+    model: Artifact = "",
+    force: Force = False,
+    overrides: Overrides | None = None,
+) -> ArtifactRef:
+    """SFT on question -> solution, loss on the solution; resumes from its last checkpoint."""
+    settings = load(recipe, overrides)
+    with pipeline("midtrain", {"recipe": recipe}):
+        policy = reference(model) if model else import_model(settings.model, settings.runtime)
+        rows = (
+            reference(dataset) if dataset else call(materialize, recipe=recipe, model=str(policy), overrides=overrides)
+        )
+        return train(settings.midtraining, settings.runtime, dataset=rows, model=policy, force=force)

@@ -1,0 +1,38 @@
+"""Method A as one pipeline: self-generated mid-training, then RL, against its controls (arXiv 2605.08472)."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field, JsonValue
+
+from flows.base import FLOW_OPTIONS, Overrides, Recipe
+from flows.compare import run_comparison
+from tasks.artifacts.ref import ArtifactRef
+
+BaseModelName = Annotated[
+    str, Field(description="Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")
+]
+Seed = Annotated[int | None, Field(ge=0, description="Of generation and training; empty keeps the recipe's.")]
+Limit = Annotated[int | None, Field(ge=1, description="Seed questions at most; empty keeps the recipe's.")]
+ForceStages = Annotated[list[str], Field(description="Stages to build again, e.g. ['rl'].")]
+
+
+@flow(name="polya", flow_run_name="polya-{recipe}", **FLOW_OPTIONS)
+def polya(
+    recipe: Recipe = "tiny-cpu",
+    base_model: BaseModelName = "",
+    seed: Seed = None,
+    limit: Limit = None,
+    force: ForceStages = [],  # noqa: B006 - Prefect shows the default in its form
+    overrides: Overrides = {},  # noqa: B006
+) -> ArtifactRef:
+    """Questions, solutions under every heuristic, filtering, Parquet, mid-training, GRPO, evaluation, report.
+
+    Runs every arm of the recipe at one seed and returns the report that compares them.
+    """
+    flat: dict[str, JsonValue] = dict(overrides)
+    if base_model:
+        flat["model.source"] = base_model
+    if limit is not None:
+        flat["questions.limit"] = limit
+    return run_comparison(recipe, flat, seeds=None if seed is None else [seed], force=force)

@@ -1,0 +1,27 @@
+"""Load a question set: the seed questions, those of RL, or a benchmark's."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+from tasks.questions.task import load_questions
+
+from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
+from tasks.artifacts.ref import ArtifactRef
+from tasks.recipe import load
+
+Which = Annotated[str, Field(description="`questions`, `rl_questions`, or the name of a benchmark.")]
+
+
+@flow(name="questions", flow_run_name="questions-{which}", **FLOW_OPTIONS)
+def questions(
+    recipe: Recipe = "tiny-cpu", which: Which = "questions", force: Force = False, overrides: Overrides | None = None
+) -> ArtifactRef:
+    """Read a question set, give every question a stable id, list what is rejected."""
+    settings = load(recipe, overrides)
+    if which in ("questions", "rl_questions"):
+        config = getattr(settings, which)
+    else:
+        config = settings.evaluation.questions(which)
+    with pipeline("questions", {"recipe": recipe}):
+        return load_questions(config, settings.runtime, force=force, label=which)

@@ -1,0 +1,30 @@
+"""Train a model with GRPO on a 0/1 correctness reward."""
+
+from prefect import flow
+from tasks.rl.task import train
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.materialize import materialize
+from tasks.artifacts.ref import ArtifactRef
+from tasks.models.task import import_model
+from tasks.recipe import load
+
+
+@flow(name="rl", flow_run_name="rl-{recipe}", **FLOW_OPTIONS)
+def rl(
+    recipe: Recipe = "tiny-cpu",
+    prompts: Artifact = "",
+    model: Artifact = "",
+    force: Force = False,
+    overrides: Overrides | None = None,
+) -> ArtifactRef:
+    """GRPO from `model` (empty: the recipe's base model); resumes from its last checkpoint."""
+    settings = load(recipe, overrides)
+    with pipeline("rl", {"recipe": recipe}):
+        policy = reference(model) if model else import_model(settings.model, settings.runtime)
+        rows = (
+            reference(prompts)
+            if prompts
+            else call(materialize, recipe=recipe, which="prompts", model=str(policy), overrides=overrides)
+        )
+        return train(settings.rl, settings.runtime, prompts=rows, model=policy, force=force)

@@ -1,0 +1,160 @@
+"""What the commands do: run a flow and show its result, plan one, show lineage."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows.environment import for_one_person, prepare
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.plan import PlannedStage, planning
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import ArtifactMissing, Store
+from tasks.worker import Permanent
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+    from tasks.artifacts.ref import ArtifactRef
+
+FAILED = 1
+
+
+def flow_named(name: str) -> "Flow[..., ArtifactRef]":
+    """A flow of this package by its name."""
+    import importlib
+
+    return getattr(importlib.import_module(f"flows.{name}"), name)
+
+
+def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int:
+    """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
+    settings = Settings()
+    prepare(settings)
+    from tasks.artifacts.task import journal
+
+    stages: list[tuple[str, Manifest, bool]] = []
+    token = journal.set(stages)
+
+    def run() -> None:
+        with for_one_person():
+            ref = flow_named(name)(**parameters)
+        show_stages(stages, console)
+        show_result(Store.open(settings), ref, console)
+
+    try:
+        return _explained(run, console, lambda: show_stages(stages, console))
+    finally:
+        journal.reset(token)
+
+
+def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
+    """Walk a flow's code without running anything and print hit or miss per stage. Returns an exit code."""
+    prepare(Settings())
+    logging.getLogger("tasks").setLevel(logging.ERROR)
+
+    def run() -> None:
+        with planning(Store.open()) as plan:
+            flow_named(name).fn(**parameters)
+        console.print(plan_table(plan.rows))
+
+    return _explained(run, console)
+
+
+def plan_table(rows: list[PlannedStage]) -> Table:
+    """Stages of a plan in the order in which they would run, each once."""
+    table = Table(title="Plan (nothing was run)")
+    for column in ("stage", "verdict", "why", "expected cost", "artifact"):
+        table.add_column(column, overflow="fold")
+    for row in dict.fromkeys(rows):
+        cost = "none" if row.verdict == "hit" else "unknown: never run here"
+        if row.verdict != "hit" and row.seconds is not None:
+            cost = f"about {row.seconds:.0f} s (the last time)"
+        table.add_row(row.stage, row.verdict, row.why, cost, str(row.ref) if row.verdict == "hit" else "-")
+    return table
+
+
+def show_stages(stages: list[tuple[str, Manifest, bool]], console: Console) -> None:
+    """What the run built and what it served from the store."""
+    table = Table(title="Stages")
+    for column in ("stage", "from", "seconds", "artifact"):
+        table.add_column(column, justify="right" if column == "seconds" else "left")
+    seen: set[str] = set()
+    for name, manifest, hit in stages:
+        if manifest.fingerprint in seen:
+            continue
+        seen.add(manifest.fingerprint)
+        seconds = "-" if hit else f"{manifest.seconds:.1f}"
+        table.add_row(name, "store" if hit else "built now", seconds, str(manifest.ref))
+    console.print(table)
+
+
+def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
+    """The tables of a report or an evaluation, and where everything lies."""
+    from tasks.report.terminal import tables
+
+    manifest = store.manifest(ref)
+    for table in tables(manifest):
+        console.print(table)
+    settings = Settings()
+    if manifest.kind == "report":
+        console.print(f"Report:    {store.local(ref) / 'report.html'}", soft_wrap=True)
+    console.print(f"MLflow:    {settings.mlflow_uri}   (make ui serves it)", soft_wrap=True)
+    console.print(f"Artifacts: {store.files.uri}   (this one: {ref})", soft_wrap=True)
+
+
+def show_lineage(ref: str, question: str, console: Console) -> int:
+    """Print an artifact's ancestry, or the models that saw a question. Returns an exit code."""
+    from tasks.artifacts import lineage
+
+    def run() -> None:
+        store = Store.open()
+        if question:
+            console.print(lineage.render_sightings(store, question))
+        if ref:
+            console.print(lineage.render_ancestry(store, store.ref(ref)))
+
+    return _explained(run, console)
+
+
+def show_report(run: str, console: Console) -> int:
+    """Print a report's tables and the place of its page. Returns an exit code."""
+
+    def show() -> None:
+        store = Store.open()
+        reports = store.all("report")
+        if not run and not reports:
+            raise ArtifactMissing(f"no report in the store {store.files.uri}; make one with `midtrain run polya`")
+        show_result(store, store.ref(run) if run else reports[-1].ref, console)
+
+    return _explained(show, console)
+
+
+def export_questions(values: dict[str, Any], out: Path, console: Console) -> int:
+    """Read a question set into a Parquet file. Returns an exit code."""
+    from tasks.questions.config import QuestionsConfig
+    from tasks.questions.load import load
+    from tasks.questions.sources import resolve
+
+    def run() -> None:
+        counts = load(resolve(QuestionsConfig(**values)), out)
+        console.print(counts)
+
+    return _explained(run, console)
+
+
+def _explained(run: Callable[[], None], console: Console, after: Callable[[], None] = lambda: None) -> int:
+    """Run, and turn errors that the user can mend into one message instead of a traceback."""
+    try:
+        run()
+    except (Permanent, ArtifactMissing, ValueError) as error:
+        after()
+        console.print(f"[bold red]Stopped:[/] {error}", soft_wrap=True, highlight=False)
+        return FAILED
+    except KeyboardInterrupt:
+        console.print("[bold]Stopped by Ctrl-C;[/] a rerun goes on from what is done.")
+        return 130
+    return 0

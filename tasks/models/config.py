@@ -1,0 +1,21 @@
+"""Which base model a pipeline starts from, and what that model is."""
+
+from tasks.config import Frozen
+
+EMBEDDED = "embedded"
+"""Source of the model of the small world, which ships with this package."""
+
+
+class ModelConfig(Frozen):
+    """Where to find the base model. None of this is its identity: `resolve` turns it into a `ModelIdentity`."""
+
+    source: str = EMBEDDED
+    """`embedded`, a local folder, a Hugging Face id (`org/name`), `s3://...`, or an artifact (`model/3f2a9c...`)."""
+    revision: str = ""
+    """Hub only: branch, tag or commit; it is resolved to a commit. Empty: the default branch."""
+
+
+class ModelIdentity(Frozen):
+    """What a base model is: the hash of its weights, configuration and tokenizer files."""
+
+    digest: str
