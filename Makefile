@@ -1,0 +1,41 @@
+# Set-up and the commands of the README. Everything is installed into .venv from the tested set in constraints.txt.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+EXTRA ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+RECIPE ?= tiny-cpu
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: run test bench ui deploy lint clean
+
+run: $(READY)
+	$(BIN)/midtrain run polya --recipe $(RECIPE) $(ARGS)
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(READY)
+	$(BIN)/python -m tests.bench $(ARGS)
+
+ui: $(READY)
+	$(BIN)/midtrain ui $(ARGS)
+
+deploy: $(READY)
+	$(BIN)/prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml
+
+lint: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .midtrain
+
+# torchvision, torchaudio and torchcodec come along with vLLM for the CPU, in builds that do not fit a torch without
+# CUDA and break the import of transformers; nothing here uses them.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRA),dev]"
+	if [ "$(EXTRA)" = cpu ]; then $(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec; fi
+	touch $(READY)
