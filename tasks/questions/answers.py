@@ -27,29 +27,29 @@ class AnswerRule(Frozen):
     """Spell plain numbers one way: `27.0` and `027` as `27`, `2,125` as `2125`. Other text stays as it is."""
 
 
-class UnusableAnswer(ValueError):
-    """The answer field does not hold what its rule expects; the message is the reject's reason."""
+class UnusableValue(ValueError):
+    """A field does not hold what its mapping expects; the message is the reject's reason."""
 
 
 def as_text(value: Any) -> str:
-    """A scalar as text. Raises `UnusableAnswer` for null, lists, objects, NaN and infinities."""
+    """A scalar as text. Raises `UnusableValue` for null, lists, objects, NaN and infinities."""
     if value is None:
-        raise UnusableAnswer("is null")
+        raise UnusableValue("is null")
     if isinstance(value, list | dict | tuple):
         kind = "an object" if isinstance(value, dict) else "a list"
-        raise UnusableAnswer(f"is {kind}, not text or a number; map a field inside it")
+        raise UnusableValue(f"is {kind}, not text or a number; map a field inside it")
     if isinstance(value, float) and value - value != 0:
-        raise UnusableAnswer("is not a finite number")
+        raise UnusableValue("is not a finite number")
     return value if isinstance(value, str) else str(value)
 
 
 def extract_answer(value: Any, rule: AnswerRule) -> str:
-    """The gold answer in `value` under `rule`. Raises `UnusableAnswer` with the reason where there is none."""
+    """The gold answer in `value` under `rule`. Raises `UnusableValue` with the reason where there is none."""
     if rule.first_of_list:
         if not isinstance(value, list | tuple):
-            raise UnusableAnswer(f"is {type(value).__name__}, not a list")
+            raise UnusableValue(f"is {type(value).__name__}, not a list")
         if not value:
-            raise UnusableAnswer("is an empty list")
+            raise UnusableValue("is an empty list")
         value = value[0]
     text = as_text(value)
     if rule.drop_calculator_marks:
@@ -57,32 +57,32 @@ def extract_answer(value: Any, rule: AnswerRule) -> str:
     if rule.after:
         _, marker, text = text.rpartition(rule.after)
         if not marker:
-            raise UnusableAnswer(f"has no {rule.after!r}")
+            raise UnusableValue(f"has no {rule.after!r}")
     if rule.last_boxed:
         text = last_boxed(text)
     text = text.strip()
     if rule.number:
         text = tidy_number(text)
     if not text:
-        raise UnusableAnswer("is empty")
+        raise UnusableValue("is empty")
     return text
 
 
 def last_boxed(text: str) -> str:
-    r"""Content of the last `\boxed{...}` or `\fbox{...}` of `text`, braces matched; raises `UnusableAnswer`."""
+    r"""Content of the last `\boxed{...}` or `\fbox{...}` of `text`, braces matched; raises `UnusableValue`."""
     start, opening = max((text.rfind(command), len(command)) for command in (r"\boxed", r"\fbox"))
     if start < 0:
-        raise UnusableAnswer(r"has no \boxed{}")
+        raise UnusableValue(r"has no \boxed{}")
     rest = text[start + opening :].lstrip()
     if not rest.startswith("{"):
-        raise UnusableAnswer(r"has a \boxed without braces")
+        raise UnusableValue(r"has a \boxed without braces")
     depth = 0
     for index, character in enumerate(rest):
         if character in "{}" and (index == 0 or rest[index - 1] != "\\"):
             depth += 1 if character == "{" else -1
         if depth == 0:
             return rest[1:index]
-    raise UnusableAnswer(r"ends inside its last \boxed{}")
+    raise UnusableValue(r"ends inside its last \boxed{}")
 
 
 def tidy_number(text: str) -> str:

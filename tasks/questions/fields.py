@@ -17,8 +17,10 @@ _ENDS_OF_SENTENCE = (".", "!", "?", ":")
 class MissingField(LookupError):
     """A row lacks the field; `field` is the path as far as it could not be followed."""
 
-    def __init__(self, field: str, reason: str = "is missing") -> None:
-        super().__init__(reason)
+    REASON = "is missing"
+
+    def __init__(self, field: str) -> None:
+        super().__init__(self.REASON)
         self.field = field
 
 
@@ -46,7 +48,9 @@ class FieldMapping(Frozen):
     @classmethod
     def _names_a_field(cls, value: str) -> str:
         if not value.strip() or ("{" in value and not _SLOT.search(value)):
-            raise ValueError(f"{value!r} names no field; write a path such as 'a.b[0]' or a template such as '{{a}} {{b}}'")
+            raise ValueError(
+                f"{value!r} names no field; write a path such as 'a.b[0]' or a template such as '{{a}} {{b}}'"
+            )
         for path in paths_of(value):
             _steps(path)
         return value
@@ -79,7 +83,7 @@ def look_up(row: Mapping[str, Any], path: str) -> Any:
 def resolve(row: Mapping[str, Any], spec: str) -> Any:
     """The value of a path, or the text of a template filled from `row`.
 
-    Raises `MissingField`, or `UnusableAnswer` where a template's field is not text or a number.
+    Raises `MissingField`, or `UnusableValue` where a template's field is not text or a number.
     """
     if "{" not in spec:
         return look_up(row, spec)
@@ -99,7 +103,9 @@ def _steps(path: str) -> list[str | int]:
     while position < len(path):
         match = _STEP.match(path, position)
         if not match:
-            raise ValueError(f"{path!r} is not a path; write names with dots and indices in brackets, as 'a.b[0]'")
+            raise ValueError(
+                f"{path!r} is not a path; write names with dots and indices in brackets, as 'a.b[0]'"
+            )
         name, index = match.groups()
         steps.append(name if index is None else int(index))
         position = match.end()
