@@ -86,9 +86,7 @@ def read_rows(
             for batch in file.iter_batches(batch_size=batch_rows, columns=list(columns) if columns else None):
                 yield from batch.to_pylist()
         except (pa.ArrowException, OSError) as error:
-            raise ParquetError(
-                f"{path}: damaged Parquet file ({error}); delete it and run its stage again"
-            ) from error
+            raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
 
 
 def count_rows(path: Path) -> int:
@@ -152,9 +150,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     except FileNotFoundError:
         raise ParquetError(f"{path}: no such Parquet file; run the stage that writes it") from None
     except (pa.ArrowException, OSError) as error:
-        raise ParquetError(
-            f"{path}: not a whole Parquet file ({error}); delete it and run its stage again"
-        ) from error
+        raise ParquetError(f"{path}: not a whole Parquet file ({error}); delete it and run its stage again") from error
     with file:
         yield file
 
@@ -204,8 +200,7 @@ def _check_schema(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
     if actual != declared:
         differing = sorted(name for name in {*actual, *declared} if actual.get(name) != declared.get(name))
         detail = "; ".join(
-            f"{name}: found {actual.get(name, 'nothing')}, wanted {declared.get(name, 'nothing')}"
-            for name in differing
+            f"{name}: found {actual.get(name, 'nothing')}, wanted {declared.get(name, 'nothing')}" for name in differing
         )
         raise ParquetError(f"{path}: other columns than declared ({detail}); run its stage again")
 

@@ -11,9 +11,7 @@ import pytest
 
 from tasks.parquet import ParquetError, check_schema, count_rows, read_rows, sort_rows, write_parquet
 
-SCHEMA = pa.schema(
-    [pa.field("id", pa.string(), nullable=False), pa.field("rank", pa.int32()), ("text", pa.string())]
-)
+SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("rank", pa.int32()), ("text", pa.string())])
 
 
 def rows(count: int) -> Iterator[dict[str, Any]]:
@@ -52,9 +50,7 @@ def test_columns_can_be_chosen(tmp_path: Path) -> None:
         ({"id": "a", "rank": 2**40, "text": ""}, "column 'rank' is not int32"),
     ],
 )
-def test_a_bad_row_is_refused_and_the_old_file_stays(
-    tmp_path: Path, bad: dict[str, Any], message: str
-) -> None:
+def test_a_bad_row_is_refused_and_the_old_file_stays(tmp_path: Path, bad: dict[str, Any], message: str) -> None:
     path = tmp_path / "table.parquet"
     write_parquet(rows(2), path, SCHEMA)
     with pytest.raises(ParquetError, match=message):
@@ -107,9 +103,7 @@ def test_other_columns_than_declared_are_an_error(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     write_parquet(rows(3), path, SCHEMA)
     other = pa.schema([("id", pa.string()), ("rank", pa.int64()), ("grade", pa.string())])
-    with pytest.raises(
-        ParquetError, match="grade: found nothing, wanted string; rank: found int32, wanted int64"
-    ):
+    with pytest.raises(ParquetError, match="grade: found nothing, wanted string; rank: found int32, wanted int64"):
         check_schema(path, other)
     check_schema(path, SCHEMA)
 

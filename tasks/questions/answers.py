@@ -7,7 +7,7 @@ from typing import Any
 from tasks.config import Frozen
 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
-_NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d+)?|[+-]?\.\d+")
+_NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d+)?|[+-]?\.\d+", re.ASCII)
 # Wider numbers are more likely identifiers or damage than answers, and would be spelled out digit by digit.
 _MAX_EXPONENT = 60
 

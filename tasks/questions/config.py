@@ -59,7 +59,7 @@ class QuestionsConfig(Frozen):
     limit: int | None = Field(None, ge=1)
     """Questions to keep at most; a smaller limit gives a subset of a larger one."""
     order: Literal["file", "shuffled"] = "file"
-    """Which questions a limit takes: the first usable ones as they stand, or those first in an order drawn by `seed`."""
+    """Which questions a limit takes: the first usable ones as they stand, or the first of an order drawn by `seed`."""
     seed: int = Field(0, ge=0)
     """Of the shuffled order."""
     min_question_chars: int = Field(1, ge=1)
@@ -82,9 +82,7 @@ class QuestionsConfig(Frozen):
         if self.preset and self.fields:
             raise ValueError("give preset or fields, not both")
         if self.source == "hub" and not self.preset:
-            raise ValueError(
-                "source 'hub' is the home of a preset; set preset, or give a dataset id as source"
-            )
+            raise ValueError("source 'hub' is the home of a preset; set preset, or give a dataset id as source")
         if not self.fields and not self.preset:
             raise ValueError(
                 f"source {self.source!r} needs a schema: set preset ({', '.join(preset_names())}) or fields"
@@ -107,13 +105,9 @@ class QuestionsConfig(Frozen):
         Raises ValueError before `sources.resolve` has filled in the digest.
         """
         if not self.source_digest:
-            raise ValueError(
-                "the source was not looked at yet; call tasks.questions.sources.resolve(config) first"
-            )
+            raise ValueError("the source was not looked at yet; call tasks.questions.sources.resolve(config) first")
         places = {"source", "preset", "fields", "name", "revision", "subset", "split", "tiny"}
-        payload: dict[str, Any] = {
-            key: getattr(self, key) for key in type(self).model_fields if key not in places
-        }
+        payload: dict[str, Any] = {key: getattr(self, key) for key in type(self).model_fields if key not in places}
         payload["label"] = self.label()
         if self.source == "tiny":
             payload["tiny"] = self.tiny

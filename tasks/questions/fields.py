@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from tasks.config import Frozen
 from tasks.questions.answers import AnswerRule, as_text
@@ -41,7 +41,7 @@ class FieldMapping(Frozen):
     """Fixed texts to delete from the question, e.g. a prompt wrapped around it."""
     id: str = ""
     """Path of the publisher's own id, kept as `meta.id`; ids of this project come from the text."""
-    meta: dict[str, str] = {}
+    meta: dict[str, str] = Field(default_factory=dict)
     """Further values to keep: name in `meta` to path. A row may lack them."""
 
     @field_validator("question", "answer")
@@ -100,12 +100,10 @@ def _slot_text(row: Mapping[str, Any], match: re.Match[str]) -> str:
 def _steps(path: str) -> list[str | int]:
     steps: list[str | int] = []
     position = 0
-    while position < len(path):
+    while position < len(path) or not path:
         match = _STEP.match(path, position)
         if not match:
-            raise ValueError(
-                f"{path!r} is not a path; write names with dots and indices in brackets, as 'a.b[0]'"
-            )
+            raise ValueError(f"{path!r} is not a path; write names with dots and indices in brackets, as 'a.b[0]'")
         name, index = match.groups()
         steps.append(name if index is None else int(index))
         position = match.end()

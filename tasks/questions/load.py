@@ -100,9 +100,7 @@ def _mapped(
         rejects.append(item)
 
 
-def _merged(
-    ordered: Iterable[Mapping[str, Any]], counts: Counts, rejects: list[Reject]
-) -> Iterator[Mapping[str, Any]]:
+def _merged(ordered: Iterable[Mapping[str, Any]], counts: Counts, rejects: list[Reject]) -> Iterator[Mapping[str, Any]]:
     for _, same in groupby(ordered, key=lambda row: row["id"]):
         first, *others = same
         if all(normalise(other["answer"]) == normalise(first["answer"]) for other in others):
@@ -110,8 +108,7 @@ def _merged(
             yield first
         else:
             rejects.extend(
-                Reject(row["file"], row["line"], "answer", excerpt(row["answer"]), CONFLICT)
-                for row in (first, *others)
+                Reject(row["file"], row["line"], "answer", excerpt(row["answer"]), CONFLICT) for row in (first, *others)
             )
 
 
@@ -179,13 +176,13 @@ def _check_share(
                     f"The rows have: {known}. Choose another preset, or give fields.{part} as one of these"
                 )
     examples = "; ".join(
-        f"{reject.file} line {reject.line}: {reject.field} {reject.reason} ({reject.value})"
-        for reject in rejects[:3]
+        f"{reject.file} line {reject.line}: {reject.field} {reject.reason} ({reject.value})" for reject in rejects[:3]
     )
     reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.reasons.most_common(5))
     raise QuestionError(
-        f"{counts.rejected} of {counts.read} rows of {config.source!r} were rejected, more than max_rejected_share = "
-        f"{config.max_rejected_share} allows ({reasons}). First: {examples}. Mend the rows or the mapping, or raise the share"
+        f"{counts.rejected} of {counts.read} rows of {config.source!r} were rejected and {counts.kept} kept; "
+        f"max_rejected_share is {config.max_rejected_share} ({reasons}). First: {examples}. "
+        "Mend the rows or the mapping, or raise the share"
     )
 
 

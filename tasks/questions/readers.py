@@ -23,6 +23,7 @@ from tasks.questions.errors import QuestionError, Record, Reject, excerpt
 MAX_LINE_BYTES = 16 * 2**20
 _READ_BYTES = 2**20
 _PARQUET_ROWS = 500
+_AFTER_NUMBER = tuple(" \t\r\n,]")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 Rows = Iterator[Record | Reject]
@@ -108,9 +109,7 @@ class _JsonList:
             if isinstance(value, dict):
                 yield Record(self._name, line, value)
             else:
-                yield Reject(
-                    self._name, line, "", excerpt(value), f"is a {type(value).__name__}, not an object"
-                )
+                yield Reject(self._name, line, "", excerpt(value), f"is a {type(value).__name__}, not an object")
             if self._peek() == "]":
                 return
             self._expect(",")
@@ -126,7 +125,8 @@ class _JsonList:
                     raise self._damaged(getattr(error, "msg", str(error))) from error
             else:
                 # A number at the end of the buffer may go on in the next block.
-                if self._ended or end < len(self._text):
+                closed = isinstance(value, str | dict | list) or self._text[end : end + 1] in _AFTER_NUMBER
+                if self._ended or closed:
                     line = self._line
                     self._advance(end)
                     return line, value
@@ -208,12 +208,8 @@ def _whole(name: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise QuestionError(
-            f"{name}: the gzip file is damaged or cut off ({error}); fetch it again"
-        ) from error
+        raise QuestionError(f"{name}: the gzip file is damaged or cut off ({error}); fetch it again") from error
     except pa.ArrowException as error:
         raise QuestionError(f"{name}: not a whole Parquet file ({error}); fetch it again") from error
     except UnicodeDecodeError as error:
-        raise QuestionError(
-            f"{name}: not UTF-8 at byte {error.start} ({error.reason}); convert it to UTF-8"
-        ) from error
+        raise QuestionError(f"{name}: not UTF-8 at byte {error.start} ({error.reason}); convert it to UTF-8") from error

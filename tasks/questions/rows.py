@@ -25,8 +25,7 @@ def to_question(record: Record, config: QuestionsConfig, mapping: FieldMapping) 
         answer = extract_answer(value, mapping.answer_rule)
         if len(answer) > config.max_answer_chars:
             raise UnusableValue(f"is {len(answer)} characters long, more than max_answer_chars")
-        for field, value in ((mapping.question, question), (mapping.answer, answer)):
-            _encodable(value)
+        _encodable(answer)
     except MissingField as error:
         return Reject(record.file, record.line, error.field, excerpt(record.row), str(error))
     except UnusableValue as error:
@@ -45,6 +44,7 @@ def _question_text(value: Any, mapping: FieldMapping, config: QuestionsConfig) -
     for fixed in mapping.remove:
         text = text.replace(fixed, "")
     text = text.strip()
+    _encodable(text)
     if not normalise(text):
         raise UnusableValue("is empty")
     if len(text) < config.min_question_chars:

@@ -128,9 +128,7 @@ def _ending(path: str) -> str | None:
 def _resolve_hub(config: QuestionsConfig) -> QuestionsConfig:
     home = load_preset(config.preset).hub if config.preset else None
     if config.source == "hub" and home is None:
-        raise QuestionError(
-            f"source: preset {config.preset!r} has no home on the hub; give a path or a dataset id"
-        )
+        raise QuestionError(f"source: preset {config.preset!r} has no home on the hub; give a path or a dataset id")
     source = home.id if config.source == "hub" and home else config.source
     at_home = home is not None and home.id == source
     subset = config.subset or (home.subset if at_home and home else "")
@@ -164,9 +162,7 @@ def _commit(dataset: str, revision: str) -> str:
     except Exception as error:  # the client's network errors share no base class across its versions
         raise QuestionError(_offline(dataset, error)) from error
     if not commit:
-        raise QuestionError(
-            f"revision: the hub names no commit for dataset {dataset!r}; give revision as a commit"
-        )
+        raise QuestionError(f"revision: the hub names no commit for dataset {dataset!r}; give revision as a commit")
     return commit
 
 
