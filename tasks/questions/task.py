@@ -1,0 +1,45 @@
+"""The questions stages as Prefect tasks."""
+
+from pathlib import Path
+
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.stage import Build, Stage
+from tasks.artifacts.task import stage_task
+from tasks.parquet import count_rows
+from tasks.questions import overlap
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.load import load_questions
+from tasks.questions.schema import OVERLAPS_FILE, REJECTS_FILE
+from tasks.questions.sources import resolve
+
+QUESTIONS = Stage("questions", version=1, kind="questions")
+DECONTAMINATE = Stage("decontaminate", version=1, kind="questions")
+
+
+@stage_task(QUESTIONS)
+def load_resolved(build: Build, config: QuestionsConfig) -> None:
+    """Load a resolved question set; flows call `load`."""
+    counts = load_questions(config, build.out, build.work)
+    ledger = counts.ledger()
+    build.record(
+        rows={"questions": counts.kept, "rejects": counts.rejected},
+        ledger=ledger,
+        summary={"label": config.label(), "reject_reasons": dict(counts.reasons.most_common(20))},
+    )
+
+
+def load(config: QuestionsConfig, runtime: Runtime, *, force: bool = False, label: str = "") -> ArtifactRef:
+    """A question set as an artifact of kind `questions`; the source is hashed first, so a changed file is a miss."""
+    return load_resolved(resolve(config), runtime, force=force, label=label or config.label())
+
+
+@stage_task(DECONTAMINATE)
+def decontaminate(build: Build, config: overlap.OverlapConfig) -> None:
+    """Leave out (or only report) questions of the parent `questions` that its other parents, the benchmarks, ask."""
+    folders: dict[str, Path] = {role: build.path(role) for role in build.parents}
+    questions = folders.pop("questions")
+    ledger = overlap.decontaminate(config, questions, folders, build.out)
+    found = count_rows(build.out / OVERLAPS_FILE)
+    rows = {"questions": ledger["kept"], "rejects": count_rows(build.out / REJECTS_FILE), "overlaps": found}
+    build.record(rows=rows, ledger=ledger, summary={"benchmarks": sorted(folders), "overlaps": found})
