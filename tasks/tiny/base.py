@@ -1,10 +1,11 @@
 """Make the base model of the small world from nothing: `python -m tasks.tiny.base --out DIR`.
 
-Needs no network and no data set. The same seed gives the same texts and the same starting weights; the trained
-weights can differ in the last digits between machines.
+Needs no network and no data set. The same seed gives the same texts and the same starting weights; the
+trained weights can differ in the last digits between machines.
 """
 
 import argparse
+import json
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,8 @@ from tasks.tiny.training import Sequence, TrainConfig, train
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+
+TRAINING_NAME = "training.json"
 
 
 class BaseConfig(Frozen):
@@ -81,19 +84,21 @@ def make_tokenizer(config: BaseConfig) -> "PreTrainedTokenizerFast":
     return train_tokenizer("".join(part for part, _ in text.parts) for text in texts)
 
 
-
 class Report:
     """Prints the mean loss and the time left every so many steps."""
 
     def __init__(self, every: int, total: int) -> None:
         self.every, self.total, self.losses = every, total, list[float]()
+        self.mean, self.seconds = 0.0, 0.0
 
     def __call__(self, step: int, loss: float, seconds: float) -> None:
         self.losses.append(loss)
         if step % self.every and step != self.total:
             return
-        mean, left = sum(self.losses) / len(self.losses), seconds / step * (self.total - step)
-        print(f"step {step}/{self.total}  loss {mean:.4f}  {seconds:.0f} s, {left:.0f} s left", flush=True)
+        self.mean, self.seconds = sum(self.losses) / len(self.losses), seconds
+        left = seconds / step * (self.total - step)
+        times = f"{seconds:.0f} s, {left:.0f} s left"
+        print(f"step {step}/{self.total}  loss {self.mean:.4f}  {times}", flush=True)
         self.losses.clear()
 
 
@@ -102,8 +107,18 @@ def make_base(config: BaseConfig, out: Path) -> None:
     tokenizer = make_tokenizer(config)
     model = make_model(config, tokenizer)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
-    train(model, sequences(config, tokenizer), config.training, Report(50, config.training.steps))
+    report = Report(50, config.training.steps)
+    train(model, sequences(config, tokenizer), config.training, report)
     out.mkdir(parents=True, exist_ok=True)
+    training = {
+        "config": config.model_dump(),
+        "parameters": model.num_parameters(),
+        "vocabulary": len(tokenizer),
+        "threads": torch.get_num_threads(),
+        "minutes": round(report.seconds / 60, 1),
+        "loss": round(report.mean, 4),
+    }
+    (out / TRAINING_NAME).write_text(json.dumps(training, indent=1) + "\n")
     model.generation_config.max_new_tokens = 96
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)

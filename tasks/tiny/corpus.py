@@ -21,7 +21,7 @@ class CorpusConfig(Frozen):
     plain_share: float = Field(0.40, ge=0, le=1)
     """Share of problems that come with a plain prompt; the rest name one of the six methods."""
     habit_share: float = Field(0.85, ge=0, le=1)
-    """Share of plain prompts that are answered in the `step` style; the rest spreads evenly over the others."""
+    """Share of plain prompts that are answered in the `step` style; the rest spreads over the others."""
 
 
 @dataclass(frozen=True)

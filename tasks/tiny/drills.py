@@ -1,7 +1,7 @@
 """Primitive arithmetic facts: the small jumps that the good traces are made of, and none of the big ones.
 
-A base model of under a million parameters learns the small jumps far faster from bare facts than from whole problems.
-A fact belongs to no split: what is held out is the problem, not that 84/4 is 21.
+A base model of under a million parameters learns the small jumps far faster from bare facts than from whole
+problems. A fact belongs to no split: what is held out is the problem, not that 84/4 is 21.
 """
 
 import random

@@ -44,8 +44,8 @@ def mean_and_error(values: Rows[float]) -> tuple[float, float]:
 
 def _scores(problems: Rows[Problem], greedy: list[list[str]], drawn: list[list[str]]) -> dict[str, Any]:
     counts = [sum(answer_of(t) == p.answer for t in texts) for p, texts in zip(problems, drawn, strict=True)]
-    n = len(drawn[0])
     right = [float(answer_of(texts[0]) == p.answer) for p, texts in zip(problems, greedy, strict=True)]
+    n = len(drawn[0])
     return {
         "questions": len(problems),
         "samples": n,
@@ -65,7 +65,7 @@ def measure_plain(
     families = {}
     for family in dict.fromkeys(p.family for p in problems):
         rows = [index for index, p in enumerate(problems) if p.family == family]
-        families[family] = _scores([problems[i] for i in rows], [greedy[i] for i in rows], [drawn[i] for i in rows])
+        families[family] = _scores(*([values[i] for i in rows] for values in (problems, greedy, drawn)))
     texts = [text for texts in drawn for text in texts]
     return {
         "all": _scores(problems, greedy, drawn),
@@ -78,19 +78,19 @@ def measure_plain(
 def measure_named(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", problems: Rows[Problem]
 ) -> dict[str, Any]:
-    """Per named method: greedy and one-sample accuracy by family, and the share of samples in the style asked for."""
+    """Per named method: greedy and one-sample accuracy by family, and the share of samples in that style."""
     out: dict[str, Any] = {}
     for style in STYLES:
         prompts = [named_prompt(p.question, style) for p in problems]
         greedy = complete(model, tokenizer, prompts, samples=0, seed=SEED)
         drawn = complete(model, tokenizer, prompts, samples=1, seed=SEED)
-        out[style] = {"followed": mean_and_error([float(style_of(texts[0]) == style) for texts in drawn])[0]}
-        for kind, all_texts in (("greedy", greedy), ("sampled", drawn)):
-            right = [float(answer_of(texts[0]) == p.answer) for p, texts in zip(problems, all_texts, strict=True)]
-            out[style][kind] = {
-                family: mean_and_error([r for r, p in zip(right, problems, strict=True) if p.family == family])[0]
-                for family in dict.fromkeys(p.family for p in problems)
-            }
+        followed = [float(style_of(texts[0]) == style) for texts in drawn]
+        out[style] = {"followed": mean_and_error(followed)[0]}
+        for kind, answers in (("greedy", greedy), ("sampled", drawn)):
+            rights: dict[str, list[float]] = {}
+            for problem, texts in zip(problems, answers, strict=True):
+                rights.setdefault(problem.family, []).append(float(answer_of(texts[0]) == problem.answer))
+            out[style][kind] = {family: mean_and_error(values)[0] for family, values in rights.items()}
     return out
 
 
@@ -104,8 +104,8 @@ def measure(folder: Path, split: str, per_family: int, samples: int) -> dict[str
 
 def best_named(named: dict[str, Any], kind: str) -> float:
     """Mean over families of the best method's accuracy in percent: the room that RL has."""
-    families = named[STYLES[0]][kind]
-    return round(sum(max(named[style][kind][family] for style in STYLES) for family in families) / len(families), 1)
+    best = [max(named[style][kind][family] for style in STYLES) for family in named[STYLES[0]][kind]]
+    return round(sum(best) / len(best), 1)
 
 
 def plain_table(plain: dict[str, Any]) -> str:
@@ -123,7 +123,8 @@ def named_table(named: dict[str, Any], kind: str) -> str:
     """Markdown: families by methods, in percent."""
     rows = [f"| family | {' | '.join(METHODS.values())} |", "|---" * (len(STYLES) + 1) + "|"]
     for family in named[STYLES[0]][kind]:
-        rows.append(f"| {family} | " + " | ".join(f"{named[style][kind][family]:.0f}" for style in STYLES) + " |")
+        cells = " | ".join(f"{named[style][kind][family]:.0f}" for style in STYLES)
+        rows.append(f"| {family} | {cells} |")
     return "\n".join(rows)
 
 
@@ -133,18 +134,19 @@ def main() -> None:
     parser.add_argument("--split", choices=SPLITS, default="dev")
     parser.add_argument("--per-family", type=int, default=30)
     parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--card", action="store_true", help="measure dev, test and ood, and write the model card")
+    parser.add_argument("--card", action="store_true", help="measure all held-out sets and write the card")
     options = parser.parse_args()
     splits = ("dev", "test", OOD_SPLIT) if options.card else (options.split,)
-    measured = {split: measure(options.model, split, options.per_family, options.samples) for split in splits}
+    measured = {s: measure(options.model, s, options.per_family, options.samples) for s in splits}
     for split, result in measured.items():
-        print(f"\n{split}\n{plain_table(result['plain'])}\nstyles {result['plain']['styles']}")
-        print(f"{named_table(result['named'], 'greedy')}\nbest method {best_named(result['named'], 'greedy')}", flush=True)
+        plain, named = result["plain"], result["named"]
+        print(f"\n{split}\n{plain_table(plain)}\nstyles {plain['styles']}\n{named_table(named, 'greedy')}")
+        print("best method", best_named(named, "greedy"), "greedy,", best_named(named, "sampled"), "sampled")
     if options.card:
         from tasks.tiny.card import write_card
 
         (options.model / MEASURED_NAME).write_text(json.dumps(measured, indent=1) + "\n")
-        write_card(options.model, measured)
+        write_card(options.model)
 
 
 if __name__ == "__main__":

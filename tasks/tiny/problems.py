@@ -1,7 +1,7 @@
 """Word problems with whole-number answers, drawn from splits that cannot overlap.
 
-The split of a problem is decided by a hash of its family and numbers alone (`split_of`), so no wording, name or
-random seed can move a problem from one split to another.
+The split of a problem is decided by a hash of its family and numbers alone (`split_of`), so no wording,
+name or random seed can move a problem from one split to another.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ MAX_FRUITLESS_DRAWS = 20_000
 
 @dataclass(frozen=True)
 class Problem:
-    """One word problem; `numbers` are the family's parameters in its own order, `answer` is a plain integer."""
+    """One word problem; `numbers` are the family's own parameters, `answer` is a plain integer."""
 
     question: str
     answer: str
@@ -180,7 +180,7 @@ TRAINED_FAMILIES = tuple(name for name in FAMILIES if name not in OOD_FAMILIES)
 
 
 def canonical(family: str, numbers: Numbers) -> str:
-    """The identity of a problem whatever its wording, e.g. `sum:12,40,75` (order ignored where it does not matter)."""
+    """The identity of a problem whatever its wording, e.g. `sum:12,40,75` (terms of a sum by size)."""
     return f"{family}:" + ",".join(map(str, FAMILIES[family].canonical(numbers)))
 
 
@@ -222,10 +222,11 @@ def draw_numbers(family: str, split: str, rng: random.Random) -> Numbers:
 
 
 def generate_problems(split: str, count: int, seed: int) -> list[Problem]:
-    """`count` distinct problems of a split, the families in turn; a longer list starts with the shorter one.
+    """`count` distinct problems of a split, the families in turn; a longer list starts with the shorter
+    one.
 
-    Problems are distinct in their canonical form, not only in their text. Raises ValueError when a family has too
-    few problems in the split.
+    Problems are distinct in their canonical form, not only in their text. Raises ValueError when a family
+    has too few problems in the split.
     """
     rng = random.Random(f"problems/{split}/{seed}")
     families, seen, problems = families_of(split), set[str](), list[Problem]()

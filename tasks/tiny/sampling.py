@@ -15,7 +15,8 @@ MAX_NEW_TOKENS = 96
 
 def load(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerFast"]:
     """Model in float32 and tokenizer from a local folder."""
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval(), AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    return model, AutoTokenizer.from_pretrained(folder)
 
 
 @torch.inference_mode()
@@ -28,7 +29,7 @@ def complete(
     seed: int,
     batch_size: int = 256,
 ) -> list[list[str]]:
-    """`samples` completions at temperature 1 for each prompt, in the order of the prompts; `samples` 0 is one greedy one."""
+    """`samples` completions at temperature 1 for each prompt, in order; `samples=0` is one greedy one."""
     torch.manual_seed(seed)
     copies = max(1, samples)
     out: list[list[str]] = [[] for _ in prompts]
@@ -36,7 +37,8 @@ def complete(
     questions = max(1, batch_size // copies)
     for start in range(0, len(order), questions):
         chosen = order[start : start + questions]
-        inputs = tokenizer([prompts[i] for i in chosen], return_tensors="pt", padding=True, return_token_type_ids=False)
+        texts = [prompts[i] for i in chosen]
+        inputs = tokenizer(texts, return_tensors="pt", padding=True, return_token_type_ids=False)
         generated = model.generate(
             **inputs,
             do_sample=samples > 0,

@@ -1,7 +1,7 @@
 """Six ways to write a solution, and the prompts that ask for them.
 
-`step` is the habit of the base model on a plain prompt: one big jump. Every other style makes small, easy jumps for
-the families it suits, and states the hard result at once for the families it does not suit.
+`step` is the habit of the base model on a plain prompt: one big jump. Every other style makes small, easy
+jumps for the families it suits, and states the hard result at once for the families it does not suit.
 """
 
 from collections import Counter
@@ -31,7 +31,7 @@ OTHER = "other"
 EOS = "<|endoftext|>"
 PAD = "<|pad|>"
 
-# The styles whose jumps are all easy ones; the base model is expected to be good at these and bad at the rest.
+# The styles whose jumps are all easy ones: the base model is good at these and bad at the rest.
 SUITED: dict[str, tuple[str, ...]] = {
     "sum": ("decomposition", "analogy"),
     "prod": ("decomposition", "analogy"),
@@ -146,7 +146,8 @@ def _think_backward(n: Numbers) -> str:
 def _think_guess(n: Numbers) -> str:
     k, x, b = n
     low, y = 10 * k + b, k * x + b
-    return f"10: 10*{k}={10 * k}. {10 * k}+{b}={low}. off {y}-{low}={y - low}. {y - low}/{k}={x - 10}. 10+{x - 10}={x}."
+    check = f"10: 10*{k}={10 * k}. {10 * k}+{b}={low}."
+    return f"{check} off {y}-{low}={y - low}. {y - low}/{k}={x - 10}. 10+{x - 10}={x}."
 
 
 def _ratio_auxiliary(n: Numbers) -> str:

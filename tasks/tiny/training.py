@@ -1,6 +1,7 @@
 """One training loop for everything that is trained from scratch in the small world.
 
-It knows nothing of problems: it takes token sequences in which each token is marked with whether it is trained on.
+It knows nothing of problems: it takes token sequences in which each token is marked with whether it is
+trained on.
 """
 
 import math
@@ -51,6 +52,10 @@ class Sequence:
     trained: list[bool]
 
 
+# Input ids and labels, both (batch, length), padded on the right; -100 marks a label that is not trained on.
+Batch = tuple[torch.Tensor, torch.Tensor]
+
+
 def learning_rate_factor(config: TrainConfig, step: int) -> float:
     """Linear warm-up, a plateau, then a cosine to zero; `step` counts from 0."""
     if step < config.warmup_steps:
@@ -59,8 +64,8 @@ def learning_rate_factor(config: TrainConfig, step: int) -> float:
     return 1.0 if left >= 1 else 0.5 * (1 - math.cos(math.pi * left))
 
 
-def batches(sequences: Iterable[Sequence], config: TrainConfig) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """(input ids, labels), both (batch, length), padded on the right; label -100 where nothing is trained.
+def batches(sequences: Iterable[Sequence], config: TrainConfig) -> Iterator[Batch]:
+    """Batches of `config.batch_size` sequences.
 
     Sequences of like length share a batch; the order of the batches is shuffled, so length does not drift.
     """
@@ -73,7 +78,7 @@ def batches(sequences: Iterable[Sequence], config: TrainConfig) -> Iterator[tupl
             yield collate(pool[start : start + config.batch_size])
 
 
-def collate(rows: list[Sequence]) -> tuple[torch.Tensor, torch.Tensor]:
+def collate(rows: list[Sequence]) -> Batch:
     """Pad on the right. Attention is causal, so what follows a sequence cannot reach it and needs no mask."""
     width = max(len(row.ids) for row in rows)
     ids = torch.zeros(len(rows), width, dtype=torch.long)
@@ -94,9 +99,10 @@ def loss_of(model: "PreTrainedModel", ids: torch.Tensor, labels: torch.Tensor) -
 
 
 def optimizers_of(model: "PreTrainedModel", config: TrainConfig) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, AdamW for embeddings and norms (https://kellerjordan.github.io/posts/muon).
+    """Muon (kellerjordan.github.io/posts/muon) for the matrices of the layers, AdamW for embeddings and
+    norms.
 
-    At equal steps Muon's loss was well below AdamW's here (1.14 against 1.37 nats after 400 steps), at 5 % more time.
+    Measured here: 1.14 nats after 400 steps against 1.37 for AdamW alone, at 5 % more time a step.
     """
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     inner = {id(p) for p in matrices}
