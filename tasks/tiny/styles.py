@@ -1,0 +1,224 @@
+"""Six ways to write a solution, and the prompts that ask for them.
+
+`step` is the habit of the base model on a plain prompt: one big jump. Every other style makes small, easy
+jumps for the families it suits, and states the hard result at once for the families it does not suit.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from tasks.tiny.problems import Numbers, Problem
+
+# Style -> the method's name in a prompt.
+METHODS: dict[str, str] = {
+    "step": "logical step by step",
+    "decomposition": "decomposition",
+    "backward": "working backward",
+    "analogy": "analogy",
+    "auxiliary": "auxiliary element",
+    "guess": "guess and check",
+}
+STYLES: tuple[str, ...] = tuple(METHODS)
+OPENING_WORDS: dict[str, str] = {
+    "step": "Step",
+    "decomposition": "Split",
+    "backward": "End",
+    "analogy": "Like",
+    "auxiliary": "Let",
+    "guess": "Guess",
+}
+OTHER = "other"
+EOS = "<|endoftext|>"
+PAD = "<|pad|>"
+
+# The styles whose jumps are all easy ones: the base model is good at these and bad at the rest.
+SUITED: dict[str, tuple[str, ...]] = {
+    "sum": ("decomposition", "analogy"),
+    "prod": ("decomposition", "analogy"),
+    "near": ("analogy",),
+    "start": ("decomposition", "backward"),
+    "think": ("backward", "guess"),
+    "ratio": ("auxiliary",),
+    "diff": ("auxiliary",),
+}
+
+
+def plain_prompt(question: str) -> str:
+    return f"Q: {question}\nA:"
+
+
+def named_prompt(question: str, style: str) -> str:
+    """The prompt that asks for a style by its method name; raises KeyError for an unknown style."""
+    return f"Q: {question}\nMethod: {METHODS[style]}\nA:"
+
+
+def style_of(completion: str) -> str:
+    """The style a completion is written in, judged by its first word; `other` when it is none of ours."""
+    words = completion.split(maxsplit=1)
+    first = words[0] if words else ""
+    return next((style for style, opening in OPENING_WORDS.items() if first == opening), OTHER)
+
+
+def style_histogram(completions: Iterable[str]) -> dict[str, int]:
+    """How many completions are written in each style (all styles listed, `other` last)."""
+    counts = Counter(map(style_of, completions))
+    return {style: counts[style] for style in (*STYLES, OTHER)}
+
+
+def completion(problem: Problem, style: str) -> str:
+    """The solution text that follows the prompt, final answer line included, end-of-text token excluded."""
+    body = TRACES[problem.family][style](problem.numbers)
+    return f" {OPENING_WORDS[style]} {body}\n#### {problem.answer}"
+
+
+def _up(value: int) -> int:
+    """The next multiple of ten at or above `value`."""
+    return -(-value // 10) * 10
+
+
+def _low_guess(answer: int) -> str:
+    """A guess that needs the answer already: the tens first, then what is missing."""
+    low = answer // 10 * 10
+    return f"{low}. Off by {answer - low}. {low}+{answer - low}={answer}."
+
+
+def _sum_decomposition(n: Numbers) -> str:
+    tens, ones = [v // 10 * 10 for v in n], [v % 10 for v in n]
+    return (
+        f"tens {tens[0]}+{tens[1]}+{tens[2]}={sum(tens)}. ones {ones[0]}+{ones[1]}+{ones[2]}={sum(ones)}. "
+        f"{sum(tens)}+{sum(ones)}={sum(n)}."
+    )
+
+
+def _sum_analogy(n: Numbers) -> str:
+    up = [_up(v) for v in n]
+    over = [u - v for u, v in zip(up, n, strict=True)]
+    return (
+        f"{up[0]}+{up[1]}+{up[2]}={sum(up)}. over {over[0]}+{over[1]}+{over[2]}={sum(over)}. "
+        f"{sum(up)}-{sum(over)}={sum(n)}."
+    )
+
+
+def _sum_backward(n: Numbers) -> str:
+    total = sum(n)
+    return f"{total}. {total}-{n[2]}={n[0] + n[1]}. {n[0] + n[1]}-{n[1]}={n[0]}."
+
+
+def _prod_decomposition(n: Numbers) -> str:
+    (a, k), tens = n, n[0] // 10 * 10
+    return f"{tens}*{k}={tens * k}. {a - tens}*{k}={(a - tens) * k}. {tens * k}+{(a - tens) * k}={a * k}."
+
+
+def _round_product(a: int, k: int, unit: int) -> str:
+    """a*k by way of the next round number: two easy products and a subtraction."""
+    up = -(-a // unit) * unit
+    return f"{up}*{k}={up * k}. over {up - a}*{k}={(up - a) * k}. {up * k}-{(up - a) * k}={a * k}."
+
+
+def _near_analogy(n: Numbers) -> str:
+    a, k, e = n
+    return f"{_round_product(a, k, 100)} {a * k}+{e}={a * k + e}."
+
+
+def _near_backward(n: Numbers) -> str:
+    a, k, e = n
+    return f"{a * k + e}. {a * k + e}-{e}={a * k}. {a * k}/{k}={a}."
+
+
+def _start_decomposition(n: Numbers) -> str:
+    x, b, c = n
+    y = x - b + c
+    if c > b:
+        return f"change {c}-{b}={c - b} more. {y}-{c - b}={x}."
+    return f"change {b}-{c}={b - c} less. {y}+{b - c}={x}."
+
+
+def _start_backward(n: Numbers) -> str:
+    x, b, c = n
+    return f"{x - b + c}. undo +{c}: {x - b + c}-{c}={x - b}. undo -{b}: {x - b}+{b}={x}."
+
+
+def _think_backward(n: Numbers) -> str:
+    k, x, b = n
+    return f"{k * x + b}. undo +{b}: {k * x + b}-{b}={k * x}. undo *{k}: {k * x}/{k}={x}."
+
+
+def _think_guess(n: Numbers) -> str:
+    k, x, b = n
+    low, y = 10 * k + b, k * x + b
+    check = f"10: 10*{k}={10 * k}. {10 * k}+{b}={low}."
+    return f"{check} off {y}-{low}={y - low}. {y - low}/{k}={x - 10}. 10+{x - 10}={x}."
+
+
+def _ratio_auxiliary(n: Numbers) -> str:
+    (k, x), t = n, (n[0] + 1) * n[1]
+    return f"parts be {k}+1={k + 1}. {t}/{k + 1}={x}."
+
+
+def _diff_auxiliary(n: Numbers) -> str:
+    small, d = n
+    t = 2 * small + d
+    return f"both have more: {t}+{d}={t + d}. {t + d}/2={small + d}."
+
+
+Trace = Callable[[Numbers], str]
+
+# Family -> style -> the body of the trace, after the opening word.
+TRACES: dict[str, dict[str, Trace]] = {
+    "sum": {
+        "step": lambda n: f"{n[0]}+{n[1]}+{n[2]}={sum(n)}.",
+        "decomposition": _sum_decomposition,
+        "backward": _sum_backward,
+        "analogy": _sum_analogy,
+        "auxiliary": lambda n: f"t be all. t={n[0]}+{n[1]}+{n[2]}={sum(n)}.",
+        "guess": lambda n: _low_guess(sum(n)),
+    },
+    "prod": {
+        "step": lambda n: f"{n[0]}*{n[1]}={n[0] * n[1]}.",
+        "decomposition": _prod_decomposition,
+        "backward": lambda n: f"{n[0] * n[1]}. {n[0] * n[1]}/{n[1]}={n[0]}.",
+        "analogy": lambda n: _round_product(n[0], n[1], 10),
+        "auxiliary": lambda n: f"t be all. t={n[0]}*{n[1]}={n[0] * n[1]}.",
+        "guess": lambda n: _low_guess(n[0] * n[1]),
+    },
+    "near": {
+        "step": lambda n: f"{n[0]}*{n[1]}+{n[2]}={n[0] * n[1] + n[2]}.",
+        "decomposition": lambda n: f"{n[0]}*{n[1]} and {n[2]}. all {n[0] * n[1] + n[2]}.",
+        "backward": _near_backward,
+        "analogy": _near_analogy,
+        "auxiliary": lambda n: f"t be all. t={n[0]}*{n[1]}+{n[2]}={n[0] * n[1] + n[2]}.",
+        "guess": lambda n: _low_guess(n[0] * n[1] + n[2]),
+    },
+    "start": {
+        "step": lambda n: f"x-{n[1]}+{n[2]}={n[0] - n[1] + n[2]}. x={n[0]}.",
+        "decomposition": _start_decomposition,
+        "backward": _start_backward,
+        "analogy": lambda n: f"{n[0] - n[1] + n[2]}-{n[2]}+{n[1]}={n[0]}.",
+        "auxiliary": lambda n: f"x be first. x={n[0] - n[1] + n[2]}-{n[2]}+{n[1]}={n[0]}.",
+        "guess": lambda n: _low_guess(n[0]),
+    },
+    "think": {
+        "step": lambda n: f"{n[0]}*x+{n[2]}={n[0] * n[1] + n[2]}. x={n[1]}.",
+        "decomposition": lambda n: f"{n[0] * n[1] + n[2]}={n[0]}*{n[1]}+{n[2]}.",
+        "backward": _think_backward,
+        "analogy": lambda n: f"{n[0]}*{n[1]}={n[0] * n[1]}. {n[0] * n[1]}+{n[2]}={n[0] * n[1] + n[2]}.",
+        "auxiliary": lambda n: f"x be it. {n[0]}*x+{n[2]}={n[0] * n[1] + n[2]}. x={n[1]}.",
+        "guess": _think_guess,
+    },
+    "ratio": {
+        "step": lambda n: f"x+{n[0]}*x={(n[0] + 1) * n[1]}. x={n[1]}.",
+        "decomposition": lambda n: f"{(n[0] + 1) * n[1]}={n[1]}+{n[0] * n[1]}.",
+        "backward": lambda n: f"{(n[0] + 1) * n[1]}. {(n[0] + 1) * n[1]}-{n[0] * n[1]}={n[1]}.",
+        "analogy": lambda n: f"{n[0]}*{n[1]}={n[0] * n[1]}. {n[0] * n[1]}+{n[1]}={(n[0] + 1) * n[1]}.",
+        "auxiliary": _ratio_auxiliary,
+        "guess": lambda n: _low_guess(n[1]),
+    },
+    "diff": {
+        "step": lambda n: f"x+x-{n[1]}={2 * n[0] + n[1]}. x={n[0] + n[1]}.",
+        "decomposition": lambda n: f"{2 * n[0] + n[1]}={n[0] + n[1]}+{n[0]}.",
+        "backward": lambda n: f"{2 * n[0] + n[1]}. {2 * n[0] + n[1]}-{n[0]}={n[0] + n[1]}.",
+        "analogy": lambda n: f"{n[0] + n[1]}-{n[1]}={n[0]}. {n[0]}+{n[0] + n[1]}={2 * n[0] + n[1]}.",
+        "auxiliary": _diff_auxiliary,
+        "guess": lambda n: _low_guess(n[0] + n[1]),
+    },
+}

@@ -1,0 +1,102 @@
+"""The base model that ships with the project: small, loadable as it is, and as good as its card says."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoConfig
+
+from tasks.tiny import MODEL_DIR
+from tasks.tiny.base import BaseConfig
+from tasks.tiny.measure import MEASURED_NAME, answer_of, best_named, mean_and_error, pass_at, plain_table
+from tasks.tiny.problems import TRAINED_FAMILIES, generate_problems
+from tasks.tiny.sampling import complete, load
+from tasks.tiny.styles import METHODS, STYLES, SUITED, named_prompt, plain_prompt, style_of
+
+MEASURED = json.loads((MODEL_DIR / MEASURED_NAME).read_text())
+
+
+def test_it_is_under_eight_megabytes_and_safetensors_only() -> None:
+    files = [path for path in MODEL_DIR.iterdir() if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 8_000_000
+    assert {path.suffix for path in files} == {".json", ".md", ".safetensors"}
+
+
+def test_it_is_a_plain_llama_with_its_own_end_and_padding() -> None:
+    config = AutoConfig.from_pretrained(MODEL_DIR)
+    model, tokenizer = load(MODEL_DIR)
+    assert config.architectures == ["LlamaForCausalLM"]
+    assert config.hidden_size // config.num_attention_heads in (32, 64)
+    assert model.dtype == torch.float32
+    assert tokenizer.padding_side == "left"
+    for owner in (config, model.generation_config):
+        assert (owner.eos_token_id, owner.pad_token_id) == (tokenizer.eos_token_id, tokenizer.pad_token_id)
+    assert tokenizer.eos_token_id != tokenizer.pad_token_id
+
+
+def test_the_shipped_configuration_is_the_default_one() -> None:
+    made = json.loads((MODEL_DIR / "training.json").read_text())
+    assert BaseConfig.model_validate(made["config"]) == BaseConfig()
+
+
+def test_the_card_states_what_was_measured() -> None:
+    card = (MODEL_DIR / "README.md").read_text()
+    for split in ("dev", "test", "ood"):
+        assert plain_table(MEASURED[split]["plain"]) in card
+        assert f"{best_named(MEASURED[split]['named'], 'greedy')} % greedy" in card
+    assert all(name in card for name in METHODS.values())
+
+
+def test_there_is_room_for_the_method() -> None:
+    """What the world was built for: the habit is poor, the best method of each family is good."""
+    for split in ("dev", "test"):
+        overall = MEASURED[split]["plain"]["all"]
+        assert overall["greedy"][0] < 50
+        assert overall["pass@8"][0] > overall["pass@1"][0] + 15
+        assert best_named(MEASURED[split]["named"], "greedy") > overall["greedy"][0] + 25
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (" Step 1.\n#### 42", "42"),
+        ("#### 7 ", "7"),
+        ("#### 7\n#### -8", "-8"),
+        ("42", None),
+        ("#### 4 2", None),
+        ("", None),
+    ],
+)
+def test_answer_of(completion: str, answer: str | None) -> None:
+    assert answer_of(completion) == answer
+
+
+def test_pass_at_k_and_its_mean() -> None:
+    assert [pass_at(1, 8, 2), pass_at(8, 8, 1), pass_at(8, 8, 0)] == [0.25, 1.0, 0.0]
+    assert pass_at(2, 4, 1) == pytest.approx(0.5)
+    assert mean_and_error([1.0, 0.0, 1.0, 0.0]) == (50.0, 28.9)
+
+
+@pytest.mark.slow
+def test_greedy_accuracy_is_what_the_card_says() -> None:
+    model, tokenizer = load(MODEL_DIR)
+    problems = generate_problems("dev", 30 * len(TRAINED_FAMILIES), seed=0)
+    texts = complete(model, tokenizer, [plain_prompt(p.question) for p in problems], samples=0, seed=0)
+    right = (
+        100 * sum(answer_of(t[0]) == p.answer for t, p in zip(texts, problems, strict=True)) / len(problems)
+    )
+    assert right == pytest.approx(MEASURED["dev"]["plain"]["all"]["greedy"][0], abs=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", STYLES)
+def test_a_named_method_is_followed_and_pays_where_it_suits(style: str) -> None:
+    model, tokenizer = load(MODEL_DIR)
+    problems = generate_problems("dev", 12 * len(TRAINED_FAMILIES), seed=1)
+    prompts = [named_prompt(p.question, style) for p in problems]
+    texts = [t[0] for t in complete(model, tokenizer, prompts, samples=1, seed=0)]
+    assert sum(style_of(text) == style for text in texts) >= 0.95 * len(texts)
+    suited = [
+        answer_of(t) == p.answer for t, p in zip(texts, problems, strict=True) if style in SUITED[p.family]
+    ]
+    assert not suited or sum(suited) > 0.5 * len(suited)
