@@ -1,0 +1,122 @@
+"""What the questions stage is asked for."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.config import Frozen
+from tasks.questions.errors import QuestionError
+from tasks.questions.fields import FieldMapping
+from tasks.questions.presets import load_preset, preset_names
+
+Format = Literal["auto", "jsonl", "json", "csv", "parquet"]
+
+
+def _known(preset: str) -> None:
+    try:
+        load_preset(preset)
+    except QuestionError as error:
+        raise ValueError(str(error)) from error
+
+
+class TinyOptions(Frozen):
+    """Which problems of the embedded small world to take."""
+
+    split: Literal["base", "seed", "rl", "dev", "test", "ood"] = "seed"
+    """Splits are disjoint by construction: `base` made the base model, `seed` feeds mid-training, `rl` feeds RL."""
+    count: int = Field(400, ge=1)
+    """Problems to generate."""
+    seed: int = Field(0, ge=0)
+    """Which problems of the split."""
+
+
+class QuestionsConfig(Frozen):
+    """A question set: where it comes from, how its rows are read, and how many are taken. Defaults are ours.
+
+    Identity is the content of the source (`source_digest`, filled in by `sources.resolve`), never its place: a moved
+    file is the same set and a changed file is another one.
+    """
+
+    source: str = "tiny"
+    """`tiny` (the embedded world), `hub` (the preset's own home), a Hugging Face dataset id `org/name`, a local
+    file, folder or glob, or any fsspec address such as `s3://bucket/file.jsonl`."""
+    preset: str = ""
+    """Name of a published schema: gsm8k, math500, aime24, amc23, minerva_math, olympiadbench, svamp, dapo-math-17k."""
+    fields: FieldMapping | None = None
+    """The schema of a set that has no preset."""
+    name: str = ""
+    """Label in the `source` column; empty takes the preset's name, or `tiny`, or `custom`."""
+    format: Format = "auto"
+    """Of files; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`). Gzip is recognised by itself."""
+    revision: str = ""
+    """Hub only: branch, tag or commit; it is resolved to a commit."""
+    subset: str = ""
+    """Hub only: configuration name; empty takes the preset's."""
+    split: str = ""
+    """Hub only: split; empty takes the preset's, else `train`."""
+    tiny: TinyOptions = TinyOptions()
+    """Embedded world only."""
+    limit: int | None = Field(None, ge=1)
+    """Questions to keep at most; a smaller limit gives a subset of a larger one."""
+    order: Literal["file", "shuffled"] = "file"
+    """Which questions a limit takes: the first usable ones as they stand, or those first in an order drawn by `seed`."""
+    seed: int = Field(0, ge=0)
+    """Of the shuffled order."""
+    min_question_chars: int = Field(1, ge=1)
+    """Shorter questions are rejected."""
+    max_question_chars: int = Field(8_000, ge=1)
+    """Longer questions are rejected."""
+    max_answer_chars: int = Field(1_000, ge=1)
+    """Longer answers are rejected: more likely a solution than an answer."""
+    max_rejected_share: float = Field(0.2, ge=0, le=1)
+    """The stage fails when it rejects a larger share of the rows."""
+    source_digest: str = ""
+    """Digest of the source's content; `sources.resolve` fills it in."""
+
+    @model_validator(mode="after")
+    def _schema_is_known(self) -> "QuestionsConfig":
+        if self.source == "tiny":
+            if self.preset or self.fields:
+                raise ValueError("source 'tiny' has its own schema; drop preset and fields, or set source")
+            return self
+        if self.preset and self.fields:
+            raise ValueError("give preset or fields, not both")
+        if self.source == "hub" and not self.preset:
+            raise ValueError(
+                "source 'hub' is the home of a preset; set preset, or give a dataset id as source"
+            )
+        if not self.fields and not self.preset:
+            raise ValueError(
+                f"source {self.source!r} needs a schema: set preset ({', '.join(preset_names())}) or fields"
+            )
+        if self.preset:
+            _known(self.preset)
+        return self
+
+    def mapping(self) -> FieldMapping:
+        """The field mapping in force. Raises `QuestionError` where none is given or the preset is unknown."""
+        return self.fields or load_preset(self.preset).fields
+
+    def label(self) -> str:
+        """What the `source` column says."""
+        return self.name or self.preset or ("tiny" if self.source == "tiny" else "custom")
+
+    def identity_payload(self) -> dict[str, Any]:
+        """What enters the fingerprint: the content and all that changes the rows, not where the content lies.
+
+        Raises ValueError before `sources.resolve` has filled in the digest.
+        """
+        if not self.source_digest:
+            raise ValueError(
+                "the source was not looked at yet; call tasks.questions.sources.resolve(config) first"
+            )
+        places = {"source", "preset", "fields", "name", "revision", "subset", "split", "tiny"}
+        payload: dict[str, Any] = {
+            key: getattr(self, key) for key in type(self).model_fields if key not in places
+        }
+        payload["label"] = self.label()
+        if self.source == "tiny":
+            payload["tiny"] = self.tiny
+        else:
+            payload["fields"] = self.mapping()
+        return payload

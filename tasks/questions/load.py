@@ -1,0 +1,195 @@
+"""The questions stage itself: read, map, merge, limit, write; every row that came in is accounted for."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from heapq import nsmallest
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from tasks.artifacts.fingerprint import digest_text
+from tasks.parquet import read_rows, sort_rows, write_parquet
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.errors import QuestionError, Record, Reject, closest, excerpt
+from tasks.questions.fields import FieldMapping, MissingField, paths_of
+from tasks.questions.ids import normalise
+from tasks.questions.rows import TINY_FIELDS, to_question
+from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
+from tasks.questions.sources import read_source
+
+CONFLICT = "same question with another answer elsewhere"
+
+_SPOOL = QUESTIONS.append(pa.field("position", pa.int64(), nullable=False))
+_SPOOL = _SPOOL.append(pa.field("file", pa.string(), nullable=False))
+_SPOOL = _SPOOL.append(pa.field("line", pa.int64(), nullable=False))
+
+
+@dataclass
+class Counts:
+    """What became of the rows that were read; `read` is the sum of the others."""
+
+    read: int = 0
+    kept: int = 0
+    merged: int = 0
+    rejected: int = 0
+    beyond_limit: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def ledger(self) -> dict[str, int]:
+        """The counts by name; raises AssertionError if a row was lost or counted twice."""
+        parts = {
+            "kept": self.kept,
+            "merged": self.merged,
+            "rejected": self.rejected,
+            "beyond_limit": self.beyond_limit,
+        }
+        assert self.read == sum(parts.values()), f"{self.read} rows read, but {parts}"
+        return {"read": self.read, **parts}
+
+
+def load_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
+    """Write questions.parquet (sorted by id) and rejects.parquet into `out`; `work` holds temporary runs.
+
+    `config` must have been resolved. Rows with the same normalised question and the same answer are merged (the first
+    stays); with different answers all of them are rejected, because no answer of theirs can be trusted. Memory does
+    not grow with the number of rows, except for the rejects.
+
+    Raises `QuestionError` where nothing usable is left or more than `max_rejected_share` was rejected.
+    """
+    counts = Counts()
+    rejects: list[Reject] = []
+    mapping = TINY_FIELDS if config.source == "tiny" else config.mapping()
+    seen_fields = _FieldsSeen()
+    mapped = _mapped(config, mapping, counts, rejects, seen_fields)
+    unique = work / "unique.parquet"
+    ordered = sort_rows(mapped, _SPOOL, lambda row: (row["id"], row["position"]), work)
+    write_parquet(_merged(ordered, counts, rejects), unique, _SPOOL)
+    counts.rejected = len(rejects)
+    counts.reasons = Counter(
+        f"{reject.field}: {reject.reason}" if reject.field else reject.reason for reject in rejects
+    )
+    kept = _within_limit(unique, config, counts)
+    counts.kept = write_parquet(kept, out / QUESTIONS_FILE, QUESTIONS, sorted_by=("id",))
+    rejects.sort(key=lambda reject: (reject.file, reject.line))
+    write_parquet((_as_row(reject) for reject in rejects), out / REJECTS_FILE, REJECTS)
+    unique.unlink()
+    counts.ledger()
+    _check_share(config, counts, rejects, seen_fields, mapping)
+    return counts
+
+
+def _mapped(
+    config: QuestionsConfig,
+    mapping: FieldMapping,
+    counts: Counts,
+    rejects: list[Reject],
+    seen_fields: "_FieldsSeen",
+) -> Iterator[dict[str, Any]]:
+    for position, item in enumerate(read_source(config)):
+        counts.read += 1
+        if isinstance(item, Record):
+            seen_fields.note(item.row)
+            question = to_question(item, config, mapping)
+            if not isinstance(question, Reject):
+                yield {**question, "position": position, "file": item.file, "line": item.line}
+                continue
+            item = question
+        rejects.append(item)
+
+
+def _merged(
+    ordered: Iterable[Mapping[str, Any]], counts: Counts, rejects: list[Reject]
+) -> Iterator[Mapping[str, Any]]:
+    for _, same in groupby(ordered, key=lambda row: row["id"]):
+        first, *others = same
+        if all(normalise(other["answer"]) == normalise(first["answer"]) for other in others):
+            counts.merged += len(others)
+            yield first
+        else:
+            rejects.extend(
+                Reject(row["file"], row["line"], "answer", excerpt(row["answer"]), CONFLICT)
+                for row in (first, *others)
+            )
+
+
+def _within_limit(unique: Path, config: QuestionsConfig, counts: Counts) -> Iterator[dict[str, Any]]:
+    last = _last_place(unique, config)
+    for row in read_rows(unique):
+        if last is not None and _place(row, config) > last:
+            counts.beyond_limit += 1
+        else:
+            yield {name: row[name] for name in QUESTIONS.names}
+
+
+def _last_place(unique: Path, config: QuestionsConfig) -> int | None:
+    """The place of the last row within the limit, or None where all are; holds `limit` places in memory."""
+    if config.limit is None:
+        return None
+    places = (_place(row, config) for row in read_rows(unique, ["id", "position"]))
+    nearest = nsmallest(config.limit, places)
+    return nearest[-1] if nearest else None
+
+
+def _place(row: Mapping[str, Any], config: QuestionsConfig) -> int:
+    """A number that no other question has; the limit keeps the questions with the smallest."""
+    if config.order == "file":
+        return int(row["position"])
+    drawn = int(digest_text(f"{config.seed}:{row['id']}")[:16], 16)
+    return drawn << 64 | int(row["id"], 16)
+
+
+def _as_row(reject: Reject) -> dict[str, Any]:
+    return {name: getattr(reject, name) for name in REJECTS.names}
+
+
+class _FieldsSeen:
+    """The field names that occur, for the message about one that never does."""
+
+    _MOST = 1_000
+
+    def __init__(self) -> None:
+        self.names: dict[str, None] = {}
+
+    def note(self, row: Mapping[str, Any]) -> None:
+        if len(self.names) < self._MOST:
+            self.names.update(dict.fromkeys(row))
+
+
+def _check_share(
+    config: QuestionsConfig,
+    counts: Counts,
+    rejects: list[Reject],
+    seen_fields: _FieldsSeen,
+    mapping: FieldMapping,
+) -> None:
+    if not counts.read:
+        raise QuestionError(f"source: {config.source!r} holds no rows")
+    if counts.rejected <= config.max_rejected_share * counts.read and counts.kept:
+        return
+    for part in ("question", "answer"):
+        for path in paths_of(getattr(mapping, part)):
+            lacking = sum(_is_missing(reject, path) for reject in rejects)
+            if lacking == counts.read:
+                known = ", ".join(seen_fields.names)
+                raise QuestionError(
+                    f"fields.{part}: no row of {config.source!r} has {path!r}{closest(path, seen_fields.names)} "
+                    f"The rows have: {known}. Choose another preset, or give fields.{part} as one of these"
+                )
+    examples = "; ".join(
+        f"{reject.file} line {reject.line}: {reject.field} {reject.reason} ({reject.value})"
+        for reject in rejects[:3]
+    )
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.reasons.most_common(5))
+    raise QuestionError(
+        f"{counts.rejected} of {counts.read} rows of {config.source!r} were rejected, more than max_rejected_share = "
+        f"{config.max_rejected_share} allows ({reasons}). First: {examples}. Mend the rows or the mapping, or raise the share"
+    )
+
+
+def _is_missing(reject: Reject, path: str) -> bool:
+    return reject.reason == MissingField.REASON and (
+        path == reject.field or path.startswith((f"{reject.field}.", f"{reject.field}["))
+    )

@@ -1,0 +1,51 @@
+"""Field mappings of published question sets, one YAML file each in `presets/`; adding a file adds a preset."""
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from tasks.config import Frozen
+from tasks.questions.errors import QuestionError, closest
+from tasks.questions.fields import FieldMapping
+
+PRESET_FOLDER = Path(__file__).parent / "presets"
+
+
+class HubHome(Frozen):
+    """Where a set is published on the Hugging Face hub."""
+
+    id: str
+    subset: str = ""
+    split: str = "test"
+
+
+class Preset(Frozen):
+    """A published question set: its fields, and its home for `source: hub`."""
+
+    description: str
+    licence: str
+    hub: HubHome | None = None
+    fields: FieldMapping
+
+
+@cache
+def preset_names() -> tuple[str, ...]:
+    """Names of all presets, sorted."""
+    return tuple(sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml")))
+
+
+@cache
+def load_preset(name: str) -> Preset:
+    """The preset `name`. Raises `QuestionError` listing the known names, or naming the wrong key of its file."""
+    if name not in preset_names():
+        raise QuestionError(
+            f"preset: unknown value {name!r}{closest(name, preset_names())} Known: {', '.join(preset_names())}. "
+            f"For another set give `fields`, or add {name}.yaml to {PRESET_FOLDER.name}/"
+        )
+    path = PRESET_FOLDER / f"{name}.yaml"
+    try:
+        return Preset.model_validate(yaml.safe_load(path.read_text()))
+    except (ValidationError, yaml.YAMLError) as error:
+        raise QuestionError(f"{path.name}: not a valid preset: {error}") from error

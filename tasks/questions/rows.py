@@ -1,0 +1,73 @@
+"""From a publisher's row to a question: mapping, checks and id of a single row."""
+
+import json
+from typing import Any
+
+from tasks.questions.answers import UnusableValue, as_text, extract_answer
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.errors import Record, Reject, excerpt
+from tasks.questions.fields import FieldMapping, MissingField, look_up, resolve
+from tasks.questions.ids import normalise, question_id
+
+Question = dict[str, str]
+
+TINY_FIELDS = FieldMapping(question="question", answer="answer", meta={"family": "family"})
+
+
+def to_question(record: Record, config: QuestionsConfig, mapping: FieldMapping) -> Question | Reject:
+    """The row of questions.parquet that `record` holds, or the reason why there is none."""
+    field, value = mapping.question, None
+    try:
+        value = resolve(record.row, mapping.question)
+        question = _question_text(value, mapping, config)
+        field, value = mapping.answer, None
+        value = resolve(record.row, mapping.answer)
+        answer = extract_answer(value, mapping.answer_rule)
+        if len(answer) > config.max_answer_chars:
+            raise UnusableValue(f"is {len(answer)} characters long, more than max_answer_chars")
+        for field, value in ((mapping.question, question), (mapping.answer, answer)):
+            _encodable(value)
+    except MissingField as error:
+        return Reject(record.file, record.line, error.field, excerpt(record.row), str(error))
+    except UnusableValue as error:
+        return Reject(record.file, record.line, field, excerpt(value), str(error))
+    return {
+        "id": question_id(question),
+        "question": question,
+        "answer": answer,
+        "source": config.label(),
+        "meta": json.dumps(_meta(record.row, mapping), sort_keys=True),
+    }
+
+
+def _question_text(value: Any, mapping: FieldMapping, config: QuestionsConfig) -> str:
+    text = as_text(value)
+    for fixed in mapping.remove:
+        text = text.replace(fixed, "")
+    text = text.strip()
+    if not normalise(text):
+        raise UnusableValue("is empty")
+    if len(text) < config.min_question_chars:
+        raise UnusableValue(f"is {len(text)} characters long, fewer than min_question_chars")
+    if len(text) > config.max_question_chars:
+        raise UnusableValue(f"is {len(text)} characters long, more than max_question_chars")
+    return text
+
+
+def _encodable(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UnusableValue("holds half of a surrogate pair, which is not text") from error
+
+
+def _meta(row: dict[str, Any], mapping: FieldMapping) -> dict[str, Any]:
+    meta = {}
+    for name, path in {**mapping.meta, **({"id": mapping.id} if mapping.id else {})}.items():
+        try:
+            value = look_up(row, path)
+        except MissingField:
+            continue
+        if isinstance(value, str | int | float | bool):
+            meta[name] = value
+    return meta
