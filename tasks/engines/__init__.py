@@ -1,0 +1,1 @@
+"""Engines: three ways to turn prompts into completions, behind one small protocol."""

@@ -1,0 +1,83 @@
+"""What an engine is: a stream of completions for a list of requests."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from tasks.config import Frozen
+
+FinishReason = Literal["stop", "length"]
+
+
+class Sampling(Frozen):
+    """How tokens are drawn: part of the identity of every sample. All defaults are ours."""
+
+    temperature: float = Field(1.0, ge=0)
+    """0 is greedy decoding."""
+    top_p: float = Field(0.95, gt=0, le=1)
+    """Nucleus: the smallest set of tokens whose probabilities add up to this."""
+    top_k: int = Field(0, ge=0)
+    """The k likeliest tokens only; 0 keeps all."""
+    max_new_tokens: int = Field(1024, ge=1)
+    """Longest completion; one that reaches it without an end is marked `length`."""
+    stop: tuple[str, ...] = ()
+    """Texts that end a completion and are cut off, besides the model's own end token."""
+
+    @property
+    def greedy(self) -> bool:
+        """Whether every token is the likeliest one."""
+        return self.temperature == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One completion that is wanted."""
+
+    key: str
+    prompt: str
+    """Exact text to be continued (rendered, chat template included)."""
+    seed: int
+    """31 bits. The same seed gives the same text only under the same batch shape and engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine wrote for a request."""
+
+    key: str
+    text: str
+    """Without special tokens and without the stop text."""
+    finish_reason: FinishReason
+    prompt_tokens: int
+    completion_tokens: int
+    """Tokens that were generated, the end token included."""
+
+
+class Engine(Protocol):
+    """Something that completes prompts."""
+
+    name: str
+
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Yield one completion for each request, as they finish, in any order."""
+        ...
+
+    def close(self) -> None:
+        """Give memory and processes back."""
+        ...
+
+
+class PromptTooLong(ValueError):
+    """A prompt that leaves no room for a completion in the model's context."""
+
+
+class RequestsFailed(RuntimeError):
+    """Requests that an engine could not serve although it retried; all others were served before this is raised."""
+
+    def __init__(self, failures: dict[str, str]) -> None:
+        shown = "; ".join(f"{key}: {reason}" for key, reason in sorted(failures.items())[:10])
+        more = f" and {len(failures) - 10} more" if len(failures) > 10 else ""
+        super().__init__(f"{len(failures)} requests failed after retries: {shown}{more}")
+        self.failures = failures

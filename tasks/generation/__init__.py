@@ -1,0 +1,1 @@
+"""Generation: several candidate solutions of every question under every heuristic, each sampled once and kept."""

@@ -1,0 +1,64 @@
+"""What a prompt looks like; part of the identity of every stage that shows one to a model."""
+
+import re
+from typing import Literal
+
+from pydantic import JsonValue, field_validator
+
+from tasks.config import Frozen
+
+Style = Literal["auto", "chat", "plain", "message"]
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+
+
+def fill(template: str, **values: str) -> str:
+    """Put `values` in the place of `{name}`, once; other braces (`\\boxed{...}`) and braces in values stay."""
+    return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
+
+
+class PromptConfig(Frozen):
+    """Templates of the plain prompt and of a prompt under a heuristic.
+
+    Fixed text comes first and the question last, so that all questions of one heuristic share a prefix that engines
+    compute once. Mid-training, RL and evaluation use the plain prompt of the same templates. The wording is ours: the
+    paper (arXiv 2605.08472) does not publish its prompts.
+    """
+
+    style: Style = "auto"
+    """`chat`: the model's chat template around one user message. `plain`: text to be continued, ending in `cue`. `auto`:
+    `chat` where the tokenizer has a template, else `plain`. `message`: the bare user message, for an OpenAI-compatible
+    server that applies a template of its own."""
+    system: str = ""
+    """System message of a chat prompt; empty sends none."""
+    answer_instruction: str = "Reason step by step and put the final answer in \\boxed{}."
+    """How to state the final answer; `{answer_instruction}` in the templates."""
+    plain_template: str = "Solve the problem. {answer_instruction}\n\nProblem: {question}"
+    """Prompt without a heuristic. Placeholders: question, answer_instruction."""
+    heuristic_template: str = (
+        "Solve the problem with this heuristic: {name}. {instruction}\n{answer_instruction}\n\n"
+        "{examples}Problem: {question}"
+    )
+    """Prompt under a heuristic. Placeholders: name, instruction, examples, answer_instruction, question."""
+    example_template: str = "Problem: {question}\nSolution: {solution}\n\n"
+    """One worked example inside `{examples}`. Placeholders: question, solution."""
+    cue: str = "\nSolution:"
+    """What a prompt of style `plain` ends with."""
+    completion_prefix: str = " "
+    """What a completion of a `plain` prompt begins with, where the text did not come from the model itself."""
+    chat_template_kwargs: dict[str, JsonValue] = {}
+    """Passed to the chat template, e.g. `{"enable_thinking": false}`."""
+
+    @field_validator("plain_template", "heuristic_template", "example_template")
+    @classmethod
+    def _has_one_question(cls, value: str) -> str:
+        if value.count("{question}") != 1:
+            raise ValueError(f"{value!r} must contain {{question}} exactly once")
+        return value
+
+    @field_validator("heuristic_template")
+    @classmethod
+    def _names_the_heuristic(cls, value: str) -> str:
+        if "{name}" not in value and "{instruction}" not in value:
+            raise ValueError(f"{value!r} must contain {{name}} or {{instruction}}, or all heuristics look alike")
+        return value
