@@ -3,7 +3,8 @@
 from typing import Literal
 
 from prefect import flow
-from tasks.dataset.task import materialize_prompts, materialize_solutions
+from tasks.dataset.task import materialize as write_solutions
+from tasks.dataset.task import rl_set
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.filter import filter as filter_flow
@@ -33,10 +34,6 @@ def materialize(
                 if questions
                 else call(questions_flow, recipe=recipe, which="rl_questions", overrides=overrides)
             )
-            return materialize_prompts(
-                settings.rl_prompts, settings.runtime, questions=asked, model=policy, force=force, label="prompts"
-            )
+            return rl_set(settings.rl_dataset, settings.runtime, questions=asked, model=policy, force=force)
         kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, overrides=overrides)
-        return materialize_solutions(
-            settings.dataset, settings.runtime, filtered=kept, model=policy, force=force, label="solutions"
-        )
+        return write_solutions(settings.dataset, settings.runtime, kept=kept, model=policy, force=force)

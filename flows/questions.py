@@ -4,7 +4,7 @@ from typing import Annotated
 
 from prefect import flow
 from pydantic import Field
-from tasks.questions.task import load_questions
+from tasks.questions.task import load as load_questions
 
 from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
