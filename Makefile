@@ -21,7 +21,8 @@ ui: $(READY)
 	$(BIN)/midtrain ui $(ARGS)
 
 deploy: $(READY)
-	$(BIN)/prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml
+	$(BIN)/prefect work-pool create midtrain --type process --overwrite
+	MIDTRAIN_PROJECT="$(CURDIR)" $(BIN)/prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml
 
 lint: $(READY)
 	$(BIN)/ruff check --fix .

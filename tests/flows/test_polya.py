@@ -1,0 +1,132 @@
+"""The whole chain on real parts, small: what it makes, what it reuses, and what it does when things go missing."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from flows.polya import polya
+from tasks.artifacts.plan import planning
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+from tests.flows.conftest import SMALL, Run, run
+
+pytestmark = pytest.mark.slow
+
+
+def test_first_run_builds_every_stage(finished: Run) -> None:
+    stages = set(finished.built)
+    assert stages >= {"model", "questions", "generate", "filter", "materialize", "rl-set", "midtrain", "rl", "evaluate"}
+    assert finished.built.count("rl") == 2
+    assert finished.built.count("evaluate") == 4
+    assert finished.ref.kind == "report"
+
+
+def test_ledgers_add_up(finished: Run) -> None:
+    by_name = {name: manifest for name, manifest, _ in finished.stages}
+    generated = by_name["generate"].rows["samples"]
+    assert generated == 16 * 6
+    filtered = by_name["filter"]
+    assert filtered.ledger["generated"] == generated
+
+
+def test_second_run_is_served_from_the_store_and_changes_nothing(finished: Run, in_small_home: Path) -> None:
+    before = _files(in_small_home / "store")
+    again = run(polya, recipe="tiny-cpu", overrides=SMALL)
+    assert again.built == []
+    assert again.ref == finished.ref
+    assert _files(in_small_home / "store") == before
+
+
+def test_deleted_artifact_behind_a_cache_hit_is_made_again(finished: Run, store: Store) -> None:
+    name, manifest = next((name, m) for name, m, _ in finished.stages if name == "materialize")
+    shutil.rmtree(Path(store.files.full(manifest.ref.path)))
+    again = run(polya, recipe="tiny-cpu", overrides=SMALL)
+    assert again.built == [name]
+    assert store.manifest(manifest.ref).digest == manifest.digest
+
+
+def test_truncated_parquet_file_is_noticed_and_made_again(finished: Run, store: Store) -> None:
+    manifest = next(m for name, m, _ in finished.stages if name == "filter")
+    path = store.local(manifest.ref) / "verdicts.parquet"
+    os.truncate(path, path.stat().st_size // 2)
+    again = run(polya, recipe="tiny-cpu", overrides=SMALL)
+    assert again.built == ["filter"]
+    assert pq.read_table(store.local(store.manifest(manifest.ref).ref) / "verdicts.parquet").num_rows == 96
+
+
+def test_plan_says_hit_for_all_and_names_the_field_that_changed(finished: Run, store: Store) -> None:
+    with planning(store) as same:
+        polya.fn(recipe="tiny-cpu", overrides=SMALL)
+    assert {row.verdict for row in same.rows} == {"hit"}
+    with planning(store) as changed:
+        polya.fn(recipe="tiny-cpu", overrides={**SMALL, "rl.learning_rate": 3e-4})
+    rl = next(row for row in changed.rows if row.stage == "rl")
+    assert rl.verdict == "miss"
+    assert "config.learning_rate" in rl.why
+    assert {row.stage for row in changed.rows if row.verdict == "waits"} == {"evaluate", "report"}
+
+
+def test_one_more_sample_generates_only_the_difference(finished: Run, in_small_home: Path) -> None:
+    samples = SMALL["questions.tiny.count"] * 6
+    pools = sorted((in_small_home / "store" / "pool").iterdir())
+    before = {pool: _pool_rows(pool) for pool in pools}
+    run(polya, recipe="tiny-cpu", overrides={**SMALL, "generation.samples_per_heuristic": 2, "arms": _only_midtrain()})
+    grown = {pool: _pool_rows(pool) - before.get(pool, 0) for pool in (in_small_home / "store" / "pool").iterdir()}
+    assert samples in grown.values()
+
+
+def test_mlflow_holds_the_same_lineage_as_the_manifests(finished: Run, in_small_home: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    rl = next(m for name, m, _ in finished.stages if name == "rl")
+    record = client.get_run(rl.mlflow_run_id)
+    assert record.info.status == "FINISHED"
+    assert record.data.tags["midtrain.fingerprint"] == rl.fingerprint
+    assert {item.dataset.digest for item in record.inputs.dataset_inputs} == {rl.parents["prompts"].digest[:32]}
+    assert len(record.inputs.model_inputs) == 1
+    assert len(record.outputs.model_outputs) == 1
+    history = client.get_metric_history(rl.mlflow_run_id, "reward")
+    assert [metric.step for metric in history] == [1, 2]
+
+
+def test_nothing_correct_stops_before_training_and_keeps_what_was_made(in_new_home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "hard.jsonl"
+    path.write_text('{"question": "What is the 900th prime times 77777?", "answer": "1"}\n' * 1)
+    overrides = {
+        **SMALL,
+        "questions.source": str(path),
+        "questions.fields": {"question": "question", "answer": "answer"},
+    }
+    with pytest.raises(Exception, match=r"(?i)no correct|nothing correct|none of"):
+        run(polya, recipe="tiny-cpu", overrides=overrides)
+    kinds = {manifest.kind for manifest in Store.open().all()}
+    assert {"samples", "filtered"} <= kinds
+    assert "midtrain" not in {manifest.stage for manifest in Store.open().all()}
+
+
+def test_mlflow_down_costs_tracking_and_nothing_else(
+    in_new_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from flows.questions import questions
+
+    monkeypatch.setenv("MIDTRAIN_TRACKING_URI", "http://127.0.0.1:9")
+    done = run(questions, recipe="tiny-cpu", overrides=SMALL)
+    assert done.built == ["questions"]
+    assert Store.open().manifest(done.ref).mlflow_run_id is None
+    assert "tracking is off" in caplog.text
+
+
+def _only_midtrain() -> dict[str, dict[str, object]]:
+    return {"polya": {"label": "Mid-trained only", "rl": False}}
+
+
+def _pool_rows(pool: Path) -> int:
+    return sum(pq.read_metadata(path).num_rows for path in pool.glob("*.parquet"))
+
+
+def _files(root: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
