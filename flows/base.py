@@ -9,7 +9,7 @@ from prefect.context import FlowRunContext
 from pydantic import Field, JsonValue
 
 from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.plan import UNKNOWN, current_plan
+from tasks.artifacts.plan import UNKNOWN, current_visitor
 from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.artifacts.task import journal
@@ -30,8 +30,8 @@ Force = Annotated[bool, Field(description="Build this stage again even if its ar
 
 
 def call(stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
-    """Run a stage flow as a subflow; while planning, walk its code without Prefect."""
-    if current_plan() is not None:
+    """Run a stage flow as a subflow; where a visitor takes the stage calls, walk its code without Prefect."""
+    if current_visitor() is not None:
         return stage_flow.fn(**parameters)
     return stage_flow(**parameters)
 
@@ -39,7 +39,7 @@ def call(stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
 def reference(name: str) -> ArtifactRef:
     """The artifact that a flow parameter names; while planning, it may be one that is not there yet."""
     kind, _, fingerprint = name.rpartition("/")
-    if current_plan() is not None and fingerprint == UNKNOWN[:SHORT]:
+    if fingerprint == UNKNOWN[:SHORT]:
         return ArtifactRef(kind=kind, fingerprint=UNKNOWN, digest=UNKNOWN)
     return Store.open().ref(name)
 

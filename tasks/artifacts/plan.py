@@ -1,20 +1,38 @@
 """Planning: walk a pipeline's own orchestration code and say, per stage, hit or miss, why, and at what cost.
 
 Nothing runs. The same stage calls compute the same keys, so a plan cannot disagree with a run.
+A plan is one `Visitor`: something that takes stage calls in Prefect's place.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from tasks.artifacts.fingerprint import fingerprint
 from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.stage import Stage, stage_payload
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.stage import Body, Stage, stage_payload
 from tasks.artifacts.store import Store
 
 UNKNOWN = "0" * 64
+
+
+class Visitor(Protocol):
+    """Takes the stage calls of flows that run as plain functions."""
+
+    def visit(
+        self,
+        stage: Stage,
+        body: Body,
+        config: Any,
+        runtime: Runtime,
+        parents: dict[str, ArtifactRef],
+        force: bool,
+    ) -> ArtifactRef:
+        """Take one stage call; returns its artifact."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +55,15 @@ class Plan:
     store: Store
     rows: list[PlannedStage] = field(default_factory=list)
 
-    def visit(self, stage: Stage, config: Any, parents: dict[str, ArtifactRef], force: bool) -> ArtifactRef:
+    def visit(
+        self,
+        stage: Stage,
+        body: Body,
+        config: Any,
+        runtime: Runtime,
+        parents: dict[str, ArtifactRef],
+        force: bool,
+    ) -> ArtifactRef:
         """Record one stage call; returns its artifact, or a reference that marks it as not there yet."""
         waiting = [role for role, parent in parents.items() if parent.digest == UNKNOWN]
         if waiting:
@@ -75,20 +101,27 @@ def describe_changes(changes: dict[str, tuple[Any, Any]] | None) -> str:
     return "; ".join(f"{name}: {short(old)} -> {short(new)}" for name, (old, new) in changes.items())
 
 
-_current: ContextVar[Plan | None] = ContextVar("plan", default=None)
+_current: ContextVar[Visitor | None] = ContextVar("visitor", default=None)
 
 
-def current_plan() -> Plan | None:
-    """The plan that stage calls are recorded in, or None when they are to run."""
+def current_visitor() -> Visitor | None:
+    """What takes stage calls in Prefect's place, or None when they run as Prefect tasks."""
     return _current.get()
+
+
+@contextmanager
+def visiting(visitor: Visitor) -> Iterator[None]:
+    """Give every stage call in the block to `visitor`; flows run as plain functions."""
+    token = _current.set(visitor)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 @contextmanager
 def planning(store: Store) -> Iterator[Plan]:
     """Make every stage call in the block record itself instead of running."""
     plan = Plan(store)
-    token = _current.set(plan)
-    try:
+    with visiting(plan):
         yield plan
-    finally:
-        _current.reset(token)

@@ -28,7 +28,7 @@ from prefect.tasks import Task
 
 from tasks.artifacts.fingerprint import fingerprint
 from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.plan import current_plan
+from tasks.artifacts.plan import current_visitor
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.settings import Settings
@@ -153,9 +153,9 @@ class StageTask:
         `label` names the task run for people. A cached reference whose artifact is gone is refreshed. `force` builds
         the artifact again, once in a pipeline run.
         """
-        plan = current_plan()
-        if plan is not None:
-            return plan.visit(self.stage, config, parents, force)
+        visitor = current_visitor()
+        if visitor is not None:
+            return visitor.visit(self.stage, self.body, config, runtime, parents, force)
         key = fingerprint(self.stage.name, self.stage.version, config, parents)
         notes = journal.get()
         if notes is not None and any(manifest.fingerprint == key for _, manifest, _ in notes):

@@ -18,7 +18,7 @@ SMALL: dict[str, Any] = {
     "questions.tiny.count": 16,
     "rl_questions.tiny.count": 16,
     "midtraining.epochs": 1,
-    "rl.max_steps": 2,
+    "rl.steps": 2,
     "rl.group_size": 4,
     "rl.prompts_per_step": 4,
     "evaluation.benchmarks": ["tiny-test"],

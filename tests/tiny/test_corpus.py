@@ -65,8 +65,6 @@ def test_facts_are_true_and_none_is_a_big_jump() -> None:
         assert eval(expression) == int(result)
         if "*" in expression:
             left = expression.split("*")[0]
-            assert len(left.rstrip("0")) <= 1, (
-                "a product of a two-digit number is what the model must not drill"
-            )
+            assert len(left.rstrip("0")) <= 1, "a product of a two-digit number is what the model must not drill"
         if expression.count("+") == 2:
             assert len({len(term) for term in expression.split("+")}) == 1

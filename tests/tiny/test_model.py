@@ -82,9 +82,7 @@ def test_greedy_accuracy_is_what_the_card_says() -> None:
     model, tokenizer = load(MODEL_DIR)
     problems = generate_problems("dev", 30 * len(TRAINED_FAMILIES), seed=0)
     texts = complete(model, tokenizer, [plain_prompt(p.question) for p in problems], samples=0, seed=0)
-    right = (
-        100 * sum(answer_of(t[0]) == p.answer for t, p in zip(texts, problems, strict=True)) / len(problems)
-    )
+    right = 100 * sum(answer_of(t[0]) == p.answer for t, p in zip(texts, problems, strict=True)) / len(problems)
     assert right == pytest.approx(MEASURED["dev"]["plain"]["all"]["greedy"][0], abs=3)
 
 
@@ -96,7 +94,5 @@ def test_a_named_method_is_followed_and_pays_where_it_suits(style: str) -> None:
     prompts = [named_prompt(p.question, style) for p in problems]
     texts = [t[0] for t in complete(model, tokenizer, prompts, samples=1, seed=0)]
     assert sum(style_of(text) == style for text in texts) >= 0.95 * len(texts)
-    suited = [
-        answer_of(t) == p.answer for t, p in zip(texts, problems, strict=True) if style in SUITED[p.family]
-    ]
+    suited = [answer_of(t) == p.answer for t, p in zip(texts, problems, strict=True) if style in SUITED[p.family]]
     assert not suited or sum(suited) > 0.5 * len(suited)
