@@ -16,16 +16,7 @@ MAX_NESTED_FACTORIAL = 7
 _FACTORIAL = re.compile(r"(\d+)\)*!")
 _NESTED_FACTORIAL = re.compile(r"(\d+)!\)+!")
 _NUMERAL = re.compile(r"\d+")
-_SPELLING = (
-    (r"\left", ""),
-    (r"\right", ""),
-    (r"\cdot", "*"),
-    (r"\times", "*"),
-    ("{", "("),
-    ("}", ")"),
-    ("**", "^"),
-    (" ", ""),
-)
+_SPELLING = ((r"\left", ""), (r"\right", ""), (r"\cdot", "*"), (r"\times", "*"), ("{", "("), ("}", ")"), ("**", "^"), (" ", ""))
 _OPERATORS = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,

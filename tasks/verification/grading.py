@@ -218,7 +218,9 @@ def _equal(gold: list[Any], answer: list[Any], config: VerificationConfig) -> bo
     if not gold or not answer:
         return False
     try:
-        equal = verify(gold, answer, float_rounding=config.float_decimals, timeout_seconds=None, raise_on_error=True)
+        equal = verify(
+            gold, answer, float_rounding=config.float_decimals, timeout_seconds=None, raise_on_error=True
+        )
         return equal and _near(gold[0], answer[0], config.relative_tolerance)
     except MemoryError:
         raise

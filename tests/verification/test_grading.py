@@ -172,8 +172,7 @@ def test_percentage_has_one_reading_for_each_gold(answer: str, gold: str, expect
 
 
 @pytest.mark.parametrize(
-    ("answer", "gold"),
-    [(r"2 \times 10^{-8}", "1e-8"), ("0", "1e-8"), (r"2.1\times 10^{-9}\pi", r"1.1\times 10^{-9}\pi")],
+    ("answer", "gold"), [(r"2 \times 10^{-8}", "1e-8"), ("0", "1e-8"), (r"2.1\times 10^{-9}\pi", r"1.1\times 10^{-9}\pi")]
 )
 def test_tiny_numbers_do_not_all_round_to_the_same(answer: str, gold: str) -> None:
     assert verdict(answer, gold) == "wrong"
@@ -187,8 +186,7 @@ def test_out_of_reach_values_are_not_evaluated(answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "gold"),
-    [("2^{2^{10}}", "2^{1024}"), ("10^{10^{9}}", "10^{10^9}"), (r"\frac{100!}{2^{50}}", "100!/2^{50}")],
+    ("answer", "gold"), [("2^{2^{10}}", "2^{1024}"), ("10^{10^{9}}", "10^{10^9}"), (r"\frac{100!}{2^{50}}", "100!/2^{50}")]
 )
 def test_large_but_reachable_values_are_compared(answer: str, gold: str) -> None:
     assert verdict(answer, gold) == "correct"
