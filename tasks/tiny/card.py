@@ -49,7 +49,8 @@ CPU threads of a shared machine. Final training loss {loss:.3f} nats per trained
 Splits are decided by a hash of a problem's family and numbers: `base` 50 %, `seed` 15 % (mid-training),
 `rl` 15 %, `dev` 10 %, `test` 10 %. No problem of another split was ever trained on. The families `left`
 (a-b-c) and `cut` (a number times k, less b) are in no training text at all. Drills are facts like
-`84/4=21`, not problems, and belong to no split. Choices were made on `dev`; `test` was measured once, for this card.
+`84/4=21`, not problems, and belong to no split. Choices were made on `dev`; `test` was measured once, for
+this card.
 
 ## Measured accuracy
 
