@@ -1,0 +1,55 @@
+"""What the materialising stages are asked for."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.config import Frozen
+from tasks.prompts.config import PromptConfig
+
+
+class DatasetConfig(Frozen):
+    """Which kept solutions become the mid-training set (arXiv 2605.08472: n variants per question, n from 1 to 64).
+
+    Sets are nested (ours): with the same seed, the set for a smaller `variants`, `max_questions` or `max_rows` is part
+    of the set for a larger one, so that sweeps differ in size alone.
+    """
+
+    variants: int = Field(4, ge=1, le=64)
+    """Solutions per question at most. The paper finds n near the RL group size best, and uses 16 (4: ours)."""
+    selection: Literal["diverse", "adherence"] = "diverse"
+    """Order of a question's heuristics: `diverse` draws it by seed and question, so that every heuristic is as likely
+    to come first; `adherence` takes the best followed first. Both take one solution of each before a second (ours)."""
+    heuristics: tuple[str, ...] = ()
+    """Only these heuristics, by name; `""` names the plain prompt. Nothing given takes all."""
+    verdict: Literal["correct", "wrong"] = "correct"
+    """`wrong` trains on solutions with wrong final answers: the paper's ablation."""
+    near_duplicate: float = Field(0.9, gt=0, le=1)
+    """Share of common words (Jaccard index of word sets) from which a question's second solution counts as a copy of an
+    earlier one and is left out; equal text always is (ours)."""
+    full_only: bool = False
+    """Only questions that have all `variants`: exact depth for the breadth-against-depth ablation."""
+    max_questions: int | None = Field(None, ge=1)
+    """Questions at most."""
+    max_rows: int | None = Field(None, ge=1)
+    """Rows at most, drawn over all questions: makes arms equal in size."""
+    seed: int = Field(0, ge=0)
+    """Of every draw above."""
+    prompt: PromptConfig = PromptConfig()
+    """The plain prompt that stands before every solution, whatever heuristic wrote it: one prefix, several
+    continuations (ours, implied by the paper's theory)."""
+    licence: str = "unknown"
+    """Licence identifier on the dataset card, e.g. `mit`; depends on the questions and on the model that wrote."""
+
+
+class RLSetConfig(Frozen):
+    """Which questions become the RL set. The paper uses DAPO-Math-17K, a harder set than the mid-training questions."""
+
+    max_questions: int | None = Field(None, ge=1)
+    """Questions at most; a smaller set is part of a larger one."""
+    seed: int = Field(0, ge=0)
+    """Of that draw."""
+    prompt: PromptConfig = PromptConfig()
+    """The plain prompt; the same as in mid-training and evaluation."""
+    licence: str = "unknown"
+    """Licence identifier on the dataset card."""

@@ -1,0 +1,105 @@
+"""The materialising stages as Prefect tasks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.artifacts.fingerprint import canonical_json
+from tasks.artifacts.stage import Build, Stage
+from tasks.artifacts.task import stage_task
+from tasks.dataset.card import dataset_card
+from tasks.dataset.config import DatasetConfig, RLSetConfig
+from tasks.dataset.materialize import EXAMPLES, Tally, write_rl_set
+from tasks.dataset.materialize import materialize as write_training_set
+from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
+from tasks.parquet import read_rows
+from tasks.prompts.config import PromptConfig
+from tasks.prompts.render import Renderer
+from tasks.worker import Permanent
+
+MATERIALIZE = Stage("materialize", version=1, kind="dataset")
+RL_SET = Stage("rl-set", version=1, kind="dataset")
+
+CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
+
+
+@stage_task(MATERIALIZE)
+def materialize(build: Build, config: DatasetConfig) -> None:
+    """The mid-training set from the parent `kept` (filtering); the parent `model` says which chat template applies."""
+    renderer = _renderer(build, config.prompt)
+    tally = write_training_set(
+        config,
+        build.path("kept") / CANDIDATES[config.verdict],
+        build.out,
+        build.work / "tables",
+        prompt=renderer.plain,
+        completion=renderer.completion,
+    )
+    _write_training_card(build, config, tally)
+    build.record(
+        rows={"train": tally.rows["kept"], "questions": tally.questions},
+        ledger=tally.ledger(),
+        summary={"heuristics": dict(tally.heuristics), "ranks": {str(rank): n for rank, n in tally.ranks.items()}},
+    )
+
+
+@stage_task(RL_SET)
+def rl_set(build: Build, config: RLSetConfig) -> None:
+    """The RL question set from the parent `questions`; the parent `model` says which chat template applies."""
+    renderer = _renderer(build, config.prompt)
+    questions = build.path("questions") / "questions.parquet"
+    ledger = write_rl_set(config, questions, build.out, prompt=renderer.plain)
+    examples = [row for row, _ in zip(read_rows(build.out / RL_FILE), range(EXAMPLES), strict=False)]
+    card = dataset_card(
+        title="Questions for RL",
+        about="One prompt a row, with the gold answer that a completion's final answer is compared with.",
+        file=RL_FILE,
+        rows=ledger["kept"],
+        licence=config.licence,
+        counts={"questions": ledger["kept"]},
+        ledger=ledger,
+        heuristics={},
+        examples=examples,
+        lineage=_lineage(build),
+        config_json=canonical_json(config),
+    )
+    (build.out / CARD_FILE).write_text(card)
+    build.record(rows={"questions": ledger["kept"]}, ledger=ledger)
+
+
+def _write_training_card(build: Build, config: DatasetConfig, tally: Tally) -> None:
+    of_rank = {f"rows of rank {rank}": count for rank, count in sorted(tally.ranks.items())}
+    counts = {"rows": tally.rows["kept"], "questions": tally.questions, **of_rank}
+    card = dataset_card(
+        title="Self-generated diverse solutions",
+        about=(
+            f"Solutions with {config.verdict} final answers that a model wrote itself under several heuristics, "
+            f"at most {config.variants} a question. The prompt does not name the heuristic. Sets are nested: "
+            "the set with n variants is the rows with rank < n."
+        ),
+        file=TRAIN_FILE,
+        rows=tally.rows["kept"],
+        licence=config.licence,
+        counts=counts,
+        ledger=tally.ledger(),
+        heuristics=tally.heuristics,
+        examples=tally.examples,
+        lineage=_lineage(build),
+        config_json=canonical_json(config),
+    )
+    (build.out / CARD_FILE).write_text(card)
+
+
+def _renderer(build: Build, prompt: PromptConfig) -> Renderer:
+    """Prompts exactly as the model that will be trained sees them."""
+    if "model" in build.parents:
+        return Renderer.for_model(prompt, build.path("model"))
+    if prompt.style == "auto":
+        raise Permanent(
+            "prompt.style is 'auto', which depends on the model's chat template, and no model was passed; "
+            "pass model=..., or set prompt.style to 'plain'"
+        )
+    return Renderer(prompt)
+
+
+def _lineage(build: Build) -> Mapping[str, Any]:
+    return {role: f"{parent} {parent.digest}" for role, parent in sorted(build.parents.items())}
