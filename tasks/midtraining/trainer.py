@@ -1,0 +1,207 @@
+"""TRL's `SFTTrainer` with whole optimiser steps as its items: planned ahead, packed, and counted token by token."""
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from tasks.midtraining.batching import Row, Step, forward_passes, group_by_length, pack, plan
+from tasks.midtraining.collate import IGNORED, lay_out
+from tasks.midtraining.config import MidtrainingConfig
+from tasks.midtraining.encoding import Example
+from tasks.training.job import Place
+from tasks.training.lm_head import use_compact_head
+from tasks.training.models import machine_arguments
+from tasks.worker import Permanent, Reporter
+
+_TOKENS_PER_PASS = {"cpu": 4096, "cuda": 16384}
+"""Tokens of one forward pass where the runtime does not say."""
+_PROBE_TOLERANCE = 1e-3
+"""Largest difference of a token loss that rounding explains."""
+
+
+class StepCollator:
+    """Turns the number of a step into its forward passes, each a dictionary of tensors."""
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        steps: Sequence[Step],
+        config: MidtrainingConfig,
+        *,
+        rows_per_pass: int,
+        tokens_per_pass: int,
+        filler: int,
+    ) -> None:
+        self._examples, self._steps, self._config = examples, steps, config
+        self._rows, self._tokens, self._filler = rows_per_pass, tokens_per_pass, filler
+
+    def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        [item] = items
+        examples = [self._examples[i] for i in self._steps[item["step"]].examples]
+        lengths = [len(example) for example in examples]
+        rows = self._lay(lengths)
+        widest = max(sum(lengths[i] for i in row) for row in rows)
+        passes = forward_passes(rows, lengths, self._rows or max(1, self._tokens // widest))
+        return {
+            "passes": [lay_out(examples, part, self._filler) for part in passes],
+            "completion_tokens": sum(len(example.completion) for example in examples),
+            "tokens": sum(lengths),
+        }
+
+    def _lay(self, lengths: Sequence[int]) -> list[Row]:
+        if self._config.batching == "length_grouped":
+            return group_by_length(lengths)
+        return pack(lengths, max(self._config.pack_length, *lengths))
+
+
+class StepTrainer(SFTTrainer):
+    """Runs each planned step in one or more forward passes, and counts the tokens that carried loss.
+
+    Every token of a step has the same weight, however the step was laid out (the sum of token losses over the step's
+    completion tokens).
+    """
+
+    def __init__(self, *args: Any, reporter: Reporter, steps: Sequence[Step], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reporter, self.steps = reporter, steps
+        self._window = {"tokens": 0, "slots": 0, "since": time.perf_counter()}
+        self._trained_tokens: int | None = None
+
+    @property
+    def trained_tokens(self) -> int:
+        """Completion tokens that carried loss since step 0, over restarts too."""
+        if self._trained_tokens is None:
+            logged = [entry for entry in self.state.log_history if "trained_tokens" in entry]
+            self._trained_tokens = int(logged[-1]["trained_tokens"]) if logged else 0
+        return self._trained_tokens
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """One optimiser step's gradients; returns the mean loss per completion token."""
+        before = self.trained_tokens
+        losses = []
+        for part in inputs["passes"]:
+            counted = int((part["labels"][:, 1:] != IGNORED).sum())
+            self._window["slots"] += part["input_ids"].numel()
+            self._trained_tokens = self.trained_tokens + counted
+            losses.append(super().training_step(model, part, inputs["completion_tokens"]))
+        self._window["tokens"] += inputs["tokens"]
+        if self.trained_tokens - before != inputs["completion_tokens"]:
+            raise RuntimeError(
+                f"step {self.state.global_step}: loss fell on {self.trained_tokens - before} tokens, but the plan has "
+                f"{inputs['completion_tokens']}"
+            )
+        return torch.stack(losses).sum()
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the counters, keep the record that a restart reads them from, and report."""
+        if "loss" in logs:
+            logs["trained_tokens"] = self.trained_tokens
+        super().log(logs, start_time)
+        if "loss" in logs:
+            self._report(logs)
+
+    def _report(self, logs: dict[str, float]) -> None:
+        step = self.state.global_step
+        if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
+            raise Permanent(
+                f"mid-training step {step}: loss {logs['loss']}, gradient norm {logs.get('grad_norm')}; "
+                f"lower midtraining.learning_rate={self.args.learning_rate} or use precision=float32"
+            )
+        now = time.perf_counter()
+        tokens, slots = self._window["tokens"], self._window["slots"]
+        values = {
+            "loss": logs["loss"],
+            "learning_rate": logs["learning_rate"],
+            "grad_norm": logs["grad_norm"],
+            "entropy": logs["entropy"],
+            "token_accuracy": logs["mean_token_accuracy"],
+            "epoch": self.steps[step - 1].epoch,
+            "trained_tokens": self.trained_tokens,
+            "tokens_per_s": tokens / (now - self._window["since"]),
+            "padding_share": 1 - tokens / slots,
+        }
+        self._window = {"tokens": 0, "slots": 0, "since": now}
+        self._reporter.metrics(step, **values)
+        self._reporter.progress(step, len(self.steps), "step", loss=values["loss"], tokens_per_s=values["tokens_per_s"])
+
+
+def make_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    config: MidtrainingConfig,
+    place: Place,
+    reporter: Reporter,
+) -> StepTrainer:
+    """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
+    steps = plan(len(examples), config.epochs, config.batch_size, config.seed)
+    machine = machine_arguments(place)
+    arguments = SFTConfig(
+        **machine,
+        **config.trainer_arguments(len(steps)),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=1,
+        train_sampling_strategy="sequential",
+        completion_only_loss=True,
+        loss_type="nll",
+        packing=False,
+        padding_free=False,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    if arguments.world_size > 1:
+        raise Permanent("mid-training runs in one process; start it without a distributed launcher")
+    collator = StepCollator(
+        examples,
+        steps,
+        config,
+        rows_per_pass=place.micro_batch_size,
+        tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
+        filler=tokenizer.pad_token_id,
+    )
+    trainer = StepTrainer(
+        model=model,
+        args=arguments,
+        data_collator=collator,
+        train_dataset=Dataset.from_dict({"step": list(range(len(steps)))}),
+        processing_class=tokenizer,
+        reporter=reporter,
+        steps=steps,
+    )
+    trainer.remove_callback(PrinterCallback)
+    use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy", "is_top1"))
+    return trainer
+
+
+def check_packing(model: PreTrainedModel, examples: Sequence[Example]) -> None:
+    """Compare two short examples in one row with each on its own, on the very model that is to be trained.
+
+    Raises:
+        Permanent: the model's attention crosses from one example to the next (it ignores the restarts of positions).
+    """
+    pair = sorted(examples, key=len)[:2]
+    if len(pair) < 2:
+        return
+    apart = [_token_losses(model, pair, [[i]]) for i in range(len(pair))]
+    packed = _token_losses(model, pair, [list(range(len(pair)))])
+    gap = (torch.cat(apart) - packed).abs().max().item()
+    if gap > _PROBE_TOLERANCE:
+        raise Permanent(
+            f"packed examples see each other in this model (token losses differ by {gap:.2g}); "
+            "set midtraining.batching=length_grouped"
+        )
+
+
+@torch.no_grad()
+def _token_losses(model: PreTrainedModel, examples: Sequence[Example], rows: list[Row]) -> torch.Tensor:
+    batch = {name: value.to(model.device) for name, value in lay_out(examples, rows, filler=0).items()}
+    labels = batch.pop("labels")[:, 1:]
+    log_probs = model(**batch, use_cache=False).logits[:, :-1].float().log_softmax(-1)
+    keep = labels != IGNORED
+    return -log_probs[keep].gather(-1, labels[keep].unsqueeze(-1)).squeeze(-1)

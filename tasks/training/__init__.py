@@ -1,0 +1,1 @@
+"""What mid-training and RL share: quiet start of TRL, checkpoints, the scoring head, saving."""

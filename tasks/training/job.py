@@ -1,0 +1,31 @@
+"""What the parent tells a training worker besides the stage's config: places and machine settings."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.config import Frozen
+
+
+class Place(Frozen):
+    """Where a trainer reads, writes and runs. Nothing here may change what it produces."""
+
+    model: Path
+    """Folder of the model to start from."""
+    data: Path
+    """Parquet file with the training rows."""
+    out: Path
+    """Folder that receives the trained model."""
+    checkpoints: Path
+    """Folder that survives a crash; training resumes from the last whole checkpoint in it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA where torch sees it."""
+    micro_batch_size: int = Field(0, ge=0)
+    """Rows per forward pass; 0 lets the stage choose. Gradient accumulation keeps the global batch."""
+    save_every_steps: int = Field(50, ge=1)
+    """Optimiser steps between checkpoints."""
+    num_threads: int = Field(0, ge=0)
+    """CPU threads; 0 leaves the choice to torch."""
+    trust_remote_code: bool = False
+    """Run model code that ships with a checkpoint."""

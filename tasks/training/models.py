@@ -1,0 +1,69 @@
+"""Loads a local model for training and writes the trained one."""
+
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from tasks.training.job import Place
+from tasks.worker import Permanent
+
+
+def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in float32 with scaled-dot-product attention, and its tokenizer.
+
+    That attention takes the block-diagonal mask of packed rows on every device; `sdpa` is exact, where FlashAttention
+    kernels would need a flat layout.
+
+    Raises:
+        Permanent: the folder holds no model, or the tokenizer has no end-of-sequence token.
+    """
+    if not (place.model / "config.json").exists():
+        raise Permanent(f"{place.model} has no config.json; give a folder with a model's config, weights and tokenizer")
+    common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
+    tokenizer = AutoTokenizer.from_pretrained(place.model, **common)
+    if tokenizer.eos_token_id is None:
+        raise Permanent(
+            f"the tokenizer in {place.model} has no end-of-sequence token, so a model trained with it would never "
+            "learn to stop; set eos_token in tokenizer_config.json"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    model = AutoModelForCausalLM.from_pretrained(
+        place.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True, **common
+    )
+    return model, tokenizer
+
+
+def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: Place) -> None:
+    """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config."""
+    common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
+    stored = AutoConfig.from_pretrained(place.model, **common).dtype
+    model.config.use_cache = True
+    model.to(stored or torch.float32).save_pretrained(place.out)
+    tokenizer.save_pretrained(place.out)
+
+
+def machine_arguments(place: Place) -> dict[str, Any]:
+    """The fields of `TrainingArguments` that say where and how a run goes, none of which changes its result."""
+    on_cpu = place.device == "cpu" or not torch.cuda.is_available()
+    if place.device == "cuda" and on_cpu:
+        raise Permanent("runtime.device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
+    return {
+        "output_dir": str(place.checkpoints),
+        "use_cpu": on_cpu,
+        "gradient_checkpointing": not on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "dataloader_num_workers": 0,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": place.save_every_steps,
+        "save_total_limit": 1,
+        "remove_unused_columns": False,
+        "num_train_epochs": 1,
+        "data_seed": 0,
+    }

@@ -1,0 +1,147 @@
+"""SFT speed at GSM8K lengths: this project's batching against TRL's default, in one process, turns interleaved.
+
+Both train the same model on the same examples in float32 without gradient checkpointing, 64 examples per optimiser
+step. TRL's default pads 8 shuffled examples to the longest of them and accumulates 8 times. Speed counts non-padding
+tokens per CPU second on one thread, so that other work on the machine shows less. Prints one JSON line with the ratio
+of each pair of turns and their median.
+"""
+
+import argparse
+import json
+import random
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from tasks.training.process import prepare
+
+prepare(num_threads=1)
+
+import torch  # noqa: E402
+from datasets import Dataset  # noqa: E402
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PrinterCallback  # noqa: E402
+from trl import SFTConfig, SFTTrainer  # noqa: E402
+
+from tasks.midtraining.config import MidtrainingConfig  # noqa: E402
+from tasks.midtraining.encoding import Example  # noqa: E402
+from tasks.midtraining.trainer import make_trainer  # noqa: E402
+from tasks.training.job import Place  # noqa: E402
+from tasks.worker import Reporter  # noqa: E402
+from tests.random_model import save_random_model  # noqa: E402
+
+CHARACTERS_PER_TOKEN = 4
+BATCH = 64
+SIZES = {
+    "tiny": {"hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "vocab_size": 640},
+    "small": {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 6, "vocab_size": 8192},
+}
+
+
+def gsm8k_examples(data: Path, count: int, vocab_size: int) -> list[Example]:
+    """Random ids with the lengths of GSM8K questions and solutions, at four characters a token."""
+    lines = (data / "gsm8k" / "train.jsonl").read_text().splitlines()
+    rng = random.Random(0)
+    examples = []
+    for line in rng.sample(lines, count):
+        row = json.loads(line)
+        lengths = [len(row[key]) // CHARACTERS_PER_TOKEN + 1 for key in ("question", "answer")]
+        prompt, completion = ([rng.randrange(2, vocab_size) for _ in range(n)] for n in lengths)
+        examples.append(Example(prompt, completion))
+    return examples
+
+
+def model_of(size: str) -> LlamaForCausalLM:
+    """The same random model at every call."""
+    torch.manual_seed(0)
+    config = LlamaConfig(num_attention_heads=4, tie_word_embeddings=True, pad_token_id=1, **SIZES[size])
+    return LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
+
+
+def ours(size: str, examples: list[Example], folder: Path, pack_length: int, batching: str) -> float:
+    """CPU seconds of one epoch with this project's trainer."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    place = Place(model=folder, data=folder, out=folder, checkpoints=folder / "ours", device="cpu", save_every_steps=10**6)
+    config = MidtrainingConfig(
+        epochs=1, batch_size=BATCH, precision="float32", pack_length=pack_length, batching=batching
+    )
+    trainer = make_trainer(model_of(size), tokenizer, examples, config, place, Reporter(folder))
+    return _timed(trainer)
+
+
+def default(size: str, examples: list[Example], folder: Path) -> float:
+    """CPU seconds of one epoch with TRL's default batching."""
+    arguments = SFTConfig(
+        output_dir=str(folder / "default"),
+        use_cpu=True,
+        bf16=False,
+        gradient_checkpointing=False,
+        per_device_train_batch_size=8,
+        gradient_accumulation_steps=BATCH // 8,
+        num_train_epochs=1,
+        learning_rate=1e-5,
+        logging_steps=1,
+        report_to="none",
+        save_strategy="no",
+        disable_tqdm=True,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    rows = [
+        {"input_ids": e.prompt + e.completion, "labels": [-100] * len(e.prompt) + e.completion} for e in examples
+    ]
+    trainer = SFTTrainer(
+        model=model_of(size),
+        args=arguments,
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(folder),
+    )
+    trainer.remove_callback(PrinterCallback)
+    return _timed(trainer)
+
+
+def _timed(trainer: SFTTrainer) -> float:
+    trainer._save_checkpoint = lambda *_: None  # both are timed on training alone
+    started = time.process_time()
+    trainer.train()
+    return time.process_time() - started
+
+
+def main() -> None:
+    """Run interleaved pairs and print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path(__file__).resolve().parents[3] / "shared" / "data")
+    parser.add_argument("--size", choices=sorted(SIZES), default="tiny")
+    parser.add_argument("--examples", type=int, default=256)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--pack-length", type=int, default=0)
+    parser.add_argument("--batching", default="packed")
+    options = parser.parse_args()
+    examples = gsm8k_examples(options.data, options.examples, SIZES[options.size]["vocab_size"])
+    tokens = sum(len(example) for example in examples)
+    with tempfile.TemporaryDirectory() as name:
+        folder = save_random_model(Path(name))
+        ratios, speeds = [], []
+        for _ in range(options.pairs):
+            slow = default(options.size, examples, folder)
+            fast = ours(options.size, examples, folder, options.pack_length, options.batching)
+            ratios.append(slow / fast)
+            speeds.append(tokens / fast)
+    print(
+        json.dumps(
+            {
+                "bench": "sft",
+                "size": options.size,
+                "batching": options.batching,
+                "pack_length": options.pack_length,
+                "mean_length": round(tokens / len(examples), 1),
+                "tokens_per_s": round(statistics.median(speeds)),
+                "ratios": [round(ratio, 2) for ratio in ratios],
+                "median_ratio": round(statistics.median(ratios), 2),
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
