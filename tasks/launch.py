@@ -121,7 +121,13 @@ def _process(
     }
     command = [sys.executable, *prefix, "-m", module, str(work_dir)]
     child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=work_dir
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=work_dir,
+        start_new_session=True,
     )
     try:
         yield child
@@ -131,12 +137,8 @@ def _process(
 
 
 def end_tree(pid: int, grace_s: float = GRACE_S) -> None:
-    """SIGTERM a process and its descendants, wait `grace_s` seconds, then SIGKILL what is left of them."""
-    try:
-        root = psutil.Process(pid)
-        tree = [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return
+    """SIGTERM a worker and all it started, wait `grace_s` seconds, then SIGKILL what is left of them."""
+    tree = _tree(pid)
     for process in tree:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -144,6 +146,19 @@ def end_tree(pid: int, grace_s: float = GRACE_S) -> None:
     for process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    """A worker, its descendants, and the members of its session, which may have lost their parent."""
+    tree: set[psutil.Process] = set()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(pid)
+        tree |= {root, *root.children(recursive=True)}
+    for process in psutil.process_iter():
+        with contextlib.suppress(OSError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == pid:
+                tree.add(process)
+    return list(tree)
 
 
 def _drain(tails: Sequence[tuple[_Tail, OnLine]]) -> None:

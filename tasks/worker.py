@@ -6,6 +6,7 @@ a result that can be read is whole. An error goes to `error.json` with a flag th
 Workers import neither Prefect nor MLflow, so that the GPU environment may be another one than the flows'.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -17,11 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 from pydantic import BaseModel
 
 JobT = TypeVar("JobT", bound=BaseModel)
 
 _PR_SET_PDEATHSIG = 1
+CHILD_GRACE_S = 5.0
 
 
 class Permanent(Exception):
@@ -55,6 +58,26 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def check_parent() -> None:
+    """End this process if its launcher died before `die_with_parent` could take effect."""
+    launcher = os.environ.get("MIDTRAIN_PARENT_PID")
+    if launcher and int(launcher) not in [parent.pid for parent in psutil.Process().parents()]:
+        sys.exit("the launching process was gone before the worker started")
+
+
+def end_children() -> None:
+    """End what this worker started and left running (engines, verifiers): its launcher may be gone and cannot."""
+    if "MIDTRAIN_PARENT_PID" not in os.environ:
+        return
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    for child in psutil.wait_procs(children, timeout=CHILD_GRACE_S)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write JSON so that a reader sees the whole of it or nothing."""
     temporary = path.with_suffix(f".tmp-{os.getpid()}")
@@ -66,8 +89,7 @@ def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, 
     """Entry point of every worker: `run(job, reporter)` returns the small JSON that the parent gets back."""
     work_dir = Path(sys.argv[1])
     die_with_parent()
-    if str(os.getppid()) != os.environ.get("MIDTRAIN_PARENT_PID", str(os.getppid())):
-        sys.exit("the launching process was gone before the worker started")
+    check_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         job = job_type.model_validate_json((work_dir / "job.json").read_bytes())
@@ -78,4 +100,7 @@ def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, 
         detail = {"type": type(error).__name__, "message": str(error), "permanent": permanent}
         write_json(work_dir / "error.json", detail)
         sys.exit(1)
-    write_json(work_dir / "result.json", result)
+    else:
+        write_json(work_dir / "result.json", result)
+    finally:
+        end_children()

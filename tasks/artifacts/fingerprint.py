@@ -17,6 +17,7 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.runtime import Runtime
 
 Payload = dict[str, Any]
+ABSENT = "(absent)"
 
 
 def canonical(value: Any, where: str = "value") -> Any:
@@ -83,10 +84,10 @@ def stable_seed(*parts: Any) -> int:
 
 
 def changed_fields(old: Payload, new: Payload, prefix: str = "") -> dict[str, tuple[Any, Any]]:
-    """Dotted names of the leaves in which two payloads differ, with (old, new) values."""
+    """Dotted names of the leaves in which two payloads differ, with (old, new) values; `ABSENT` where one has none."""
     changes: dict[str, tuple[Any, Any]] = {}
     for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
+        before, after = old.get(key, ABSENT), new.get(key, ABSENT)
         if isinstance(before, dict) and isinstance(after, dict):
             changes |= changed_fields(before, after, f"{prefix}{key}.")
         elif before != after:

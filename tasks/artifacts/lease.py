@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import threading
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 import psutil
 
 from tasks.artifacts.files import Files
+from tasks.artifacts.fingerprint import digest_text
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,24 +55,46 @@ class Lease:
         self._token = uuid.uuid4().hex
 
     def holder(self) -> Holder | None:
-        """The current holder, or None. A file that is not whole counts as held by nobody."""
-        text = self.files.read_text_or_none(self.path)
-        if text is None:
-            return None
-        with contextlib.suppress(ValueError, TypeError):
-            return Holder(**json.loads(text))
-        return None
+        """The current holder, or None."""
+        return self._read(self.path)
 
     def try_acquire(self) -> bool:
-        """Take the lease if it is free or its holder is dead; double-checked after taking."""
+        """Take the lease if it is free or its holder is dead.
+
+        A dead holder is succeeded through a claim file named by its token, created exclusively, so that of several
+        successors exactly one wins; a successor that died with its claim is succeeded in the same way.
+        """
         if self.files.create_exclusive(self.path, self._record()):
             return True
-        holder = self.holder()
-        if holder is not None and not holder.is_dead:
+        holder = first = self.holder()
+        while holder is not None and holder.is_dead:
+            claim = self._claim(holder)
+            if self.files.create_exclusive(claim, self._record()):
+                return self._succeed(first, claim)
+            holder = self._read(claim)
+        return False
+
+    def _succeed(self, dead: Holder | None, claim: str) -> bool:
+        """Replace the record of the dead holder, unless another successor has already been and gone."""
+        now = self.holder()
+        if dead is None or now is None or now.token != dead.token:
+            self.files.remove(claim)
             return False
         self.files.write_text(self.path, self._record())
-        time.sleep(0.05)
-        return self._is_mine()
+        return True
+
+    def _claim(self, dead: Holder) -> str:
+        return f"{self.path}.after-{dead.token}"
+
+    def _read(self, path: str) -> Holder | None:
+        """Who a lease or claim file names; a damaged one names a holder long dead, an absent one nobody."""
+        text = self.files.read_text_or_none(path)
+        if text is None:
+            return None
+        try:
+            return Holder(**json.loads(text))
+        except (ValueError, TypeError):
+            return Holder(digest_text(text)[:32], "", 0, 0.0, 0.0, 0.0)
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -81,13 +107,27 @@ class Lease:
         finally:
             stop.set()
             thread.join()
-            if self._is_mine():
-                self.files.remove(self.path)
+            self._give_back()
+
+    def _give_back(self) -> None:
+        if not self._is_mine():
+            return
+        folder, _, name = self.path.rpartition("/")
+        claims = [entry for entry in self.files.folders(folder) if entry.startswith(f"{name}.after-")]
+        self.files.remove(self.path)
+        for claim in claims:
+            self.files.remove(f"{folder}/{claim}")
 
     def _beat(self, stop: threading.Event) -> None:
+        """Renew the record until told to stop, or until another run took the lease over."""
         while not stop.wait(self.timeout_s / 4):
-            with contextlib.suppress(OSError):
+            try:
+                if not self._is_mine():
+                    log.warning("another run took over %s after a silence of over %g s", self.path, self.timeout_s)
+                    return
                 self.files.write_text(self.path, self._record())
+            except Exception as error:
+                log.warning("heartbeat of %s failed and will be tried again: %s", self.path, error)
 
     def _is_mine(self) -> bool:
         holder = self.holder()

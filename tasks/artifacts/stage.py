@@ -178,8 +178,6 @@ def _build(build: Build, body: Body, key: str) -> Manifest:
     run_id = build.watcher.started(build)
     try:
         body(build, build.config)
-        if not build.manifest_fields.get("external") and not any(build.out.iterdir()):
-            raise Permanent(f"stage {build.stage.name} wrote nothing into {build.out}")
         external = build.manifest_fields.get("external")
         if not external and not any(build.out.iterdir()):
             raise Permanent(f"stage {build.stage.name} wrote nothing into {build.out}")

@@ -2,6 +2,7 @@
 
     <kind>/<fingerprint[:16]>/manifest.json         written last
     <kind>/<fingerprint[:16]>/<digest[:12]>/...     the files, in a folder named by their content
+    <kind>/<fingerprint[:16]>/<digest[:12]>.json    manifest of that content; stays when a forced rebuild succeeds it
     <kind>/<fingerprint[:16]>/lease.json            while somebody builds it
 
 Two builders of one fingerprint can never mix their files, because each content has a folder of its own and the
@@ -44,8 +45,12 @@ class Store:
 
     def find(self, kind: str, fingerprint: str) -> Manifest | None:
         """The artifact made from this fingerprint, or None; damaged ones (missing or cut files) count as None."""
-        folder = f"{kind}/{fingerprint[:SHORT]}"
-        text = self.files.read_text_or_none(f"{folder}/{MANIFEST}")
+        manifest = self._read(f"{kind}/{fingerprint[:SHORT]}", MANIFEST)
+        return manifest if manifest and (manifest.fingerprint == fingerprint or len(fingerprint) == SHORT) else None
+
+    def _read(self, folder: str, name: str) -> Manifest | None:
+        """A manifest whose files are all there; None otherwise."""
+        text = self.files.read_text_or_none(f"{folder}/{name}")
         if text is None:
             return None
         manifest = Manifest.model_validate_json(text)
@@ -53,7 +58,7 @@ class Store:
         if problem:
             log.warning("artifact %s is damaged and will be rebuilt: %s", folder, problem)
             return None
-        return manifest if manifest.fingerprint == fingerprint or len(fingerprint) == SHORT else None
+        return manifest
 
     def manifest(self, ref: ArtifactRef | str) -> Manifest:
         """Manifest of a reference, or of text such as `model/3f2a9c` (a unique beginning is enough).
@@ -62,8 +67,8 @@ class Store:
             ArtifactMissing: nothing, several things, or something damaged is there.
         """
         if isinstance(ref, ArtifactRef):
-            found = self.find(ref.kind, ref.fingerprint)
-            if found is None:
+            found = self._read(ref.path, f"{ref.digest[:12]}.json")
+            if found is None or found.digest != ref.digest:
                 raise ArtifactMissing(f"artifact {ref} is not in the store {self.files.uri}")
             return found
         kind, _, start = ref.strip("/").rpartition("/")
@@ -114,7 +119,8 @@ class Store:
         path = manifest.ref.path
         if manifest.external is None:
             self.files.put_folder(folder, f"{path}/{manifest.data}")
-        self.files.write_text(f"{path}/{MANIFEST}", manifest.model_dump_json(indent=1))
+        for name in (f"{manifest.data}.json", MANIFEST):
+            self.files.write_text(f"{path}/{name}", manifest.model_dump_json(indent=1))
         return manifest
 
     def all(self, kind: str | None = None) -> list[Manifest]:
