@@ -1,0 +1,77 @@
+"""The command: quick help, clear refusals, and the same result as the flow."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import app, parse_overrides
+from tasks.recipe import RecipeError, load, names
+
+BIN = Path(sys.executable).parent
+
+
+def test_help_answers_without_heavy_imports() -> None:
+    code = "import sys; sys.argv=['midtrain','--help']\nfrom flows.cli import app\ntry: app()\nexcept SystemExit: pass\n"
+    code += "heavy={'torch','transformers','prefect','mlflow','datasets','pyarrow'} & set(sys.modules)\nassert not heavy, heavy"
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "lineage" in done.stdout
+    assert time.monotonic() - started < 10
+
+
+def test_set_reads_values_as_yaml() -> None:
+    pairs = ["a.b=3", "c=[1, 2]", "d=1e-3", "e=null", "f=text=more"]
+    assert parse_overrides(pairs) == {"a.b": 3, "c": [1, 2], "d": 1e-3, "e": None, "f": "text=more"}
+
+
+@pytest.mark.parametrize(
+    ("key", "closest"),
+    [
+        ("generation.sampels_per_heuristic", "generation.samples_per_heuristic"),
+        ("midtrainig.epochs", "midtraining"),
+        ("rl.learnin_rate", "rl.learning_rate"),
+        ("generation.sampling.temperatur", "generation.sampling.temperature"),
+    ],
+)
+def test_unknown_settings_are_refused_with_the_closest_name(key: str, closest: str) -> None:
+    with pytest.raises(RecipeError, match=f"did you mean '{closest}'"):
+        load("tiny-cpu", {key: 1})
+
+
+def test_wrong_values_name_field_and_value() -> None:
+    with pytest.raises(RecipeError, match=r"rl\.learning_rate.*-1"):
+        load("tiny-cpu", {"rl.learning_rate": -1})
+
+
+def test_unknown_recipe_names_the_closest() -> None:
+    with pytest.raises(RecipeError, match="tiny-cpu"):
+        load("tiny-cpuu")
+
+
+def test_command_prints_the_refusal_and_fails() -> None:
+    result = CliRunner().invoke(app, ["plan", "polya", "--set", "rl.learnin_rate=1"])
+    assert result.exit_code == 1
+    assert "rl.learning_rate" in result.stdout
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_recipe_and_each_of_its_arms_loads(name: str) -> None:
+    recipe = load(name)
+    assert recipe.description
+    for arm in recipe.arms:
+        recipe.arm(arm)
+    assert recipe.generation.prompt == recipe.prompt == recipe.evaluation.prompt == recipe.dataset.prompt
+    assert recipe.filtering.verification == recipe.verification == recipe.rl.verification
+
+
+def test_arm_overrides_are_stronger_than_the_recipe_and_the_seed_reaches_every_stage() -> None:
+    arms = {"few": {"label": "few", "overrides": {"dataset.variants": 1}}}
+    recipe = load("tiny-cpu", {"seed": 7, "arms": arms})
+    assert recipe.arm("few").dataset.variants == 1
+    assert {recipe.generation.seed, recipe.midtraining.seed, recipe.rl.seed} == {7}
+    assert recipe.evaluation.seed == 0

@@ -1,0 +1,103 @@
+"""A real Prefect server and process worker: deploy everything, then start the pipeline as CI would."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tasks.launch import end_tree
+from tests.conftest import ROOT
+from tests.flows.conftest import SMALL
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent
+DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda item: item["entrypoint"] + "/" + item["name"])
+def test_entry_points_exist_and_their_parameters_validate(deployment: dict) -> None:
+    from prefect.flows import load_flow_from_entrypoint
+
+    flow = load_flow_from_entrypoint(str(ROOT / deployment["entrypoint"]))
+    parameters = {**flow.parameters.model_dump().get("defaults", {}), **deployment.get("parameters", {})}
+    flow.validate_parameters(parameters)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Environment of commands that talk to a Prefect server of their own, with a worker on its pool."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    api = f"http://127.0.0.1:{port}/api"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    environment |= {
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_API_URL": api,
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "MIDTRAIN_HOME": str(tmp_path / "home"),
+        "MIDTRAIN_PROJECT": str(ROOT),
+    }
+    started = []
+    try:
+        with (tmp_path / "server.log").open("w") as log:
+            command = [str(BIN / "prefect"), "server", "start", "--port", port]
+            started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
+        _wait_for(f"{api}/health")
+        _prefect(environment, "work-pool", "create", "midtrain", "--type", "process", "--overwrite")
+        with (tmp_path / "worker.log").open("w") as log:
+            command = [str(BIN / "prefect"), "worker", "start", "--pool", "midtrain", "--type", "process"]
+            started.append(subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log))
+        yield environment
+    finally:
+        for child in reversed(started):
+            end_tree(child.pid)
+            child.wait()
+
+
+def test_a_deployment_runs_to_completed(server: dict[str, str], tmp_path: Path) -> None:
+    _prefect(server, "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+    arguments = [f"--param=overrides={_json(SMALL)}", "--watch"]
+    output = _prefect(server, "deployment", "run", "polya/tiny-cpu", *arguments)
+    assert "Completed" in output
+    assert list((tmp_path / "home" / "store" / "report").iterdir())
+    refused = subprocess.run(
+        [str(BIN / "prefect"), "deployment", "run", "polya/tiny-cpu", "--param", "limit=-1", "--watch"],
+        env=server,
+        capture_output=True,
+        text=True,
+    )
+    assert refused.returncode == 1
+
+
+def _prefect(environment: dict[str, str], *arguments: str) -> str:
+    done = subprocess.run(
+        [str(BIN / "prefect"), *arguments], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=540
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def _wait_for(address: str) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.3)
+    raise TimeoutError(address)
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value)
