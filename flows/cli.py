@@ -1,5 +1,6 @@
 """The `midtrain` command. Heavy imports wait inside the commands, so that help answers at once."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -31,13 +32,16 @@ ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE
 
 
 def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
-    """`key=value` pairs; values are read as YAML, so numbers, lists and `null` work."""
+    """`key=value` pairs; values are read as JSON or else YAML, so numbers, lists and `null` work."""
     overrides = {}
     for pair in pairs or []:
         key, equals, value = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"--set {pair!r} is not KEY=VALUE")
-        overrides[key.strip()] = yaml.safe_load(value)
+        try:
+            overrides[key.strip()] = json.loads(value)
+        except ValueError:
+            overrides[key.strip()] = yaml.safe_load(value)
     return overrides
 
 

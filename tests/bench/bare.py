@@ -1,0 +1,41 @@
+"""The pipeline without Prefect and MLflow: the same stage bodies and workers, called one after another."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.stage import Body, Build, Stage, ensure
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def started(self, build: Build) -> str | None:
+        return None
+
+    def progress(self, line: dict[str, Any]) -> None:
+        pass
+
+    def metrics(self, line: dict[str, Any]) -> None:
+        pass
+
+    def finished(self, manifest: Manifest | None) -> None:
+        pass
+
+
+@dataclass
+class Bare:
+    """Runs stage calls at once, in this process."""
+
+    def visit(
+        self,
+        stage: Stage,
+        body: Body,
+        config: Any,
+        runtime: Runtime,
+        parents: dict[str, ArtifactRef],
+        force: bool,
+    ) -> ArtifactRef:
+        return ensure(stage, body, config, runtime, parents, watcher=Silent(), force=force).manifest.ref

@@ -1,0 +1,17 @@
+"""What method A does on the embedded world, at three seeds, with intervals."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+SEEDS = "0,1,2"
+
+
+def main() -> None:
+    """`midtrain run compare`: every arm at every seed, then the report over all of them."""
+    command = [str(Path(sys.executable).with_name("midtrain")), "run", "compare", "--recipe", "tiny-cpu"]
+    subprocess.run([*command, "--seeds", SEEDS], check=True)
+
+
+if __name__ == "__main__":
+    main()
