@@ -174,7 +174,6 @@ def test_a_pinned_commit_needs_no_network_to_be_an_identity() -> None:
 
 
 def test_tiny_identity_is_its_problems() -> None:
-    pytest.importorskip("tasks.tiny.problems")
     keys = {
         key(tiny=TinyOptions(split=split, count=count, seed=seed))
         for split, count, seed in [("seed", 20, 0), ("rl", 20, 0), ("seed", 21, 0), ("seed", 20, 1)]
