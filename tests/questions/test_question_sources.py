@@ -187,3 +187,10 @@ def test_every_preset_file_is_valid() -> None:
     }
     for name in preset_names():
         assert load_preset(name).description
+
+
+def test_a_hub_schema_of_its_own_applies_at_home_only(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXT)
+    for source in ("hub", "math-ai/minervamath"):
+        assert QuestionsConfig(source=source, preset="minerva_math").mapping().answer == "answer"
+    assert QuestionsConfig(source=str(tmp_path / "a.jsonl"), preset="minerva_math").mapping().answer == "solution"
