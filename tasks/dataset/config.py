@@ -42,7 +42,7 @@ class DatasetConfig(Frozen):
     """Licence identifier on the dataset card, e.g. `mit`; depends on the questions and on the model that wrote."""
 
 
-class RLSetConfig(Frozen):
+class PromptSetConfig(Frozen):
     """Which questions become the RL set. The paper uses DAPO-Math-17K, a harder set than the mid-training questions."""
 
     max_questions: int | None = Field(None, ge=1)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.dataset.config import DatasetConfig, RLSetConfig
+from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.dataset.schema import RL, RL_FILE, TRAIN, TRAIN_FILE
 from tasks.dataset.select import place, select
 from tasks.parquet import read_rows, write_parquet
@@ -65,7 +65,7 @@ class Tally:
         return ledger
 
 
-def materialize(
+def write_solutions(
     config: DatasetConfig,
     candidates: Path,
     out: Path,
@@ -103,7 +103,7 @@ def materialize(
     return tally
 
 
-def write_rl_set(config: RLSetConfig, questions: Path, out: Path, *, prompt: Render) -> dict[str, int]:
+def write_prompts(config: PromptSetConfig, questions: Path, out: Path, *, prompt: Render) -> dict[str, int]:
     """Write rl.parquet from questions.parquet; returns the ledger: read = kept + beyond_questions."""
     places = (place(config.seed, row["id"]) for row in read_rows(questions, ["id"]))
     within = _Smallest(places, config.max_questions)

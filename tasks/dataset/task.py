@@ -7,28 +7,27 @@ from tasks.artifacts.fingerprint import canonical_json
 from tasks.artifacts.stage import Build, Stage
 from tasks.artifacts.task import stage_task
 from tasks.dataset.card import dataset_card
-from tasks.dataset.config import DatasetConfig, RLSetConfig
-from tasks.dataset.materialize import EXAMPLES, Tally, write_rl_set
-from tasks.dataset.materialize import materialize as write_training_set
+from tasks.dataset.config import DatasetConfig, PromptSetConfig
+from tasks.dataset.materialize import EXAMPLES, Tally, write_prompts, write_solutions
 from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
 from tasks.parquet import read_rows
 from tasks.prompts.config import PromptConfig
 from tasks.prompts.render import Renderer
 from tasks.worker import Permanent
 
-MATERIALIZE = Stage("materialize", version=1, kind="dataset")
-RL_SET = Stage("rl-set", version=1, kind="dataset")
+SOLUTIONS = Stage("materialize", version=1, kind="dataset")
+PROMPTS = Stage("prompts", version=1, kind="dataset")
 
 CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
 
 
-@stage_task(MATERIALIZE)
-def materialize(build: Build, config: DatasetConfig) -> None:
-    """The mid-training set from the parent `kept` (filtering); the parent `model` says which chat template applies."""
+@stage_task(SOLUTIONS)
+def materialize_solutions(build: Build, config: DatasetConfig) -> None:
+    """The mid-training set from the parent `filtered`; the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
-    tally = write_training_set(
+    tally = write_solutions(
         config,
-        build.path("kept") / CANDIDATES[config.verdict],
+        build.path("filtered") / CANDIDATES[config.verdict],
         build.out,
         build.work / "tables",
         prompt=renderer.plain,
@@ -42,12 +41,12 @@ def materialize(build: Build, config: DatasetConfig) -> None:
     )
 
 
-@stage_task(RL_SET)
-def rl_set(build: Build, config: RLSetConfig) -> None:
+@stage_task(PROMPTS)
+def materialize_prompts(build: Build, config: PromptSetConfig) -> None:
     """The RL question set from the parent `questions`; the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
     questions = build.path("questions") / "questions.parquet"
-    ledger = write_rl_set(config, questions, build.out, prompt=renderer.plain)
+    ledger = write_prompts(config, questions, build.out, prompt=renderer.plain)
     examples = [row for row, _ in zip(read_rows(build.out / RL_FILE), range(EXAMPLES), strict=False)]
     card = dataset_card(
         title="Questions for RL",

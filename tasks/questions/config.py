@@ -93,7 +93,11 @@ class QuestionsConfig(Frozen):
 
     def mapping(self) -> FieldMapping:
         """The field mapping in force. Raises `QuestionError` where none is given or the preset is unknown."""
-        return self.fields or load_preset(self.preset).fields
+        if self.fields:
+            return self.fields
+        preset = load_preset(self.preset)
+        at_home = preset.hub is not None and self.source in ("hub", preset.hub.id)
+        return (preset.hub.fields if at_home and preset.hub else None) or preset.fields
 
     def label(self) -> str:
         """What the `source` column says."""

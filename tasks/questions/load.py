@@ -1,5 +1,6 @@
 """The questions stage itself: read, map, merge, limit, write; every row that came in is accounted for."""
 
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Counts:
         return {"read": self.read, **parts}
 
 
-def load_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
+def build_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
     """Write questions.parquet (sorted by id) and rejects.parquet into `out`; `work` holds temporary runs.
 
     `config` must have been resolved. Rows with the same normalised question and the same answer are merged (the first
@@ -79,6 +80,19 @@ def load_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
     counts.ledger()
     _check_share(config, counts, rejects, seen_fields, mapping)
     return counts
+
+
+def load(config: QuestionsConfig, out: Path) -> dict[str, int]:
+    """Write a resolved question set to the Parquet file `out` and its rejects beside it; returns the ledger.
+
+    The rejects go to `<name>.rejects.parquet`. Raises as `build_questions`; then neither file is written.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
+        counts = build_questions(config, Path(folder), Path(folder))
+        (Path(folder) / REJECTS_FILE).replace(out.with_suffix(".rejects.parquet"))
+        (Path(folder) / QUESTIONS_FILE).replace(out)
+    return counts.ledger()
 
 
 def _mapped(

@@ -19,6 +19,8 @@ class HubHome(Frozen):
     id: str
     subset: str = ""
     split: str = "test"
+    fields: FieldMapping | None = None
+    """Where the hub's schema differs from the files that the publisher gives out."""
 
 
 class Preset(Frozen):

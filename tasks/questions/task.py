@@ -9,7 +9,7 @@ from tasks.artifacts.task import stage_task
 from tasks.parquet import count_rows
 from tasks.questions import overlap
 from tasks.questions.config import QuestionsConfig
-from tasks.questions.load import load_questions
+from tasks.questions.load import build_questions
 from tasks.questions.schema import OVERLAPS_FILE, REJECTS_FILE
 from tasks.questions.sources import resolve
 
@@ -19,8 +19,8 @@ DECONTAMINATE = Stage("decontaminate", version=1, kind="questions")
 
 @stage_task(QUESTIONS)
 def load_resolved(build: Build, config: QuestionsConfig) -> None:
-    """Load a resolved question set; flows call `load`."""
-    counts = load_questions(config, build.out, build.work)
+    """Load a resolved question set; flows call `load_questions`."""
+    counts = build_questions(config, build.out, build.work)
     ledger = counts.ledger()
     build.record(
         rows={"questions": counts.kept, "rejects": counts.rejected},
@@ -29,7 +29,7 @@ def load_resolved(build: Build, config: QuestionsConfig) -> None:
     )
 
 
-def load(config: QuestionsConfig, runtime: Runtime, *, force: bool = False, label: str = "") -> ArtifactRef:
+def load_questions(config: QuestionsConfig, runtime: Runtime, *, force: bool = False, label: str = "") -> ArtifactRef:
     """A question set as an artifact of kind `questions`; the source is hashed first, so a changed file is a miss."""
     return load_resolved(resolve(config), runtime, force=force, label=label or config.label())
 

@@ -7,53 +7,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
 
 from tasks.dataset.card import dataset_card
-from tasks.dataset.config import DatasetConfig, RLSetConfig
-from tasks.dataset.materialize import NothingToTrainOn, Tally, materialize, write_rl_set
+from tasks.dataset.config import DatasetConfig, PromptSetConfig
+from tasks.dataset.materialize import NothingToTrainOn, Tally, write_prompts, write_solutions
 from tasks.dataset.schema import RL, RL_FILE, TRAIN, TRAIN_FILE
 from tasks.parquet import check_schema, read_rows, write_parquet
 from tasks.questions.schema import QUESTIONS
-
-KEPT = pa.schema(
-    [
-        ("question_id", pa.string()),
-        ("question", pa.string()),
-        ("answer", pa.string()),
-        ("heuristic", pa.string()),
-        ("completion", pa.string()),
-        ("adherence", pa.float64()),
-        ("completion_tokens", pa.int32()),
-        ("key", pa.string()),
-    ]
-)
-HEURISTICS = ("analogy", "auxiliary", "backward", "decomposition")
-
-
-def kept_rows(questions: int) -> list[dict[str, Any]]:
-    """Question i has i % 5 solutions (question 0, 5, ... none), the last a copy of the first where there are four."""
-    rows = []
-    for index in range(questions):
-        for number, heuristic in enumerate(HEURISTICS[: index % 5]):
-            text = " ".join(str(index * 1_000 + number * 100 + word) for word in range(9))
-            if number == 3:
-                text = rows[-3]["completion"].upper()
-            rows.append(
-                {
-                    "question_id": f"{index:05d}",
-                    "question": f"Question {index}?",
-                    "answer": str(index),
-                    "heuristic": heuristic,
-                    "completion": f" {text}\n#### {index}",
-                    "adherence": number / 10,
-                    "completion_tokens": 10 + number,
-                    "key": f"{index:05d}-{heuristic}",
-                }
-            )
-    return rows
+from tests.dataset.kept_table import HEURISTICS, KEPT, kept_rows
 
 
 @pytest.fixture
@@ -66,7 +29,7 @@ def kept(tmp_path: Path) -> Path:
 def build(kept: Path, **config: Any) -> tuple[Tally, list[dict[str, Any]]]:
     out = kept.parent / "out"
     work = kept.parent / "work"
-    tally = materialize(DatasetConfig(**config), kept, out, work, prompt=lambda question: f"Q: {question}\nA:")
+    tally = write_solutions(DatasetConfig(**config), kept, out, work, prompt=lambda question: f"Q: {question}\nA:")
     assert list(work.iterdir()) == []
     check_schema(out / TRAIN_FILE, TRAIN)
     rows = list(read_rows(out / TRAIN_FILE))
@@ -191,8 +154,10 @@ def test_the_rl_set_is_prompts_with_gold_answers(tmp_path: Path) -> None:
     write_parquet(questions, tmp_path / "questions.parquet", QUESTIONS)
     sets = []
     for count in (10, 60, None):
-        config = RLSetConfig(max_questions=count)
-        ledger = write_rl_set(config, tmp_path / "questions.parquet", tmp_path, prompt=lambda question: f"<{question}>")
+        config = PromptSetConfig(max_questions=count)
+        ledger = write_prompts(
+            config, tmp_path / "questions.parquet", tmp_path, prompt=lambda question: f"<{question}>"
+        )
         rows = list(read_rows(tmp_path / RL_FILE, schema=RL))
         assert ledger == {"read": 100, "kept": len(rows), "beyond_questions": 100 - len(rows)}
         sets.append({row["question_id"] for row in rows})
@@ -205,17 +170,16 @@ def test_the_rl_set_is_prompts_with_gold_answers(tmp_path: Path) -> None:
 def test_an_empty_rl_set_is_an_error(tmp_path: Path) -> None:
     write_parquet([], tmp_path / "questions.parquet", QUESTIONS)
     with pytest.raises(NothingToTrainOn, match="no questions for RL"):
-        write_rl_set(RLSetConfig(), tmp_path / "questions.parquet", tmp_path, prompt=str)
+        write_prompts(PromptSetConfig(), tmp_path / "questions.parquet", tmp_path, prompt=str)
 
 
 PEAK = """
 import resource, sys
 from pathlib import Path
-import pyarrow as pa
 from tasks.dataset.config import DatasetConfig
-from tasks.dataset.materialize import materialize
+from tasks.dataset.materialize import write_solutions
 from tasks.parquet import write_parquet
-from tests.dataset.test_materialize import KEPT
+from tests.dataset.kept_table import KEPT
 
 folder, questions = Path(sys.argv[1]), int(sys.argv[2])
 
@@ -227,7 +191,8 @@ def rows():
                    "completion": text, "adherence": 0.5, "completion_tokens": 99, "key": f"{index}-{number}"}
 
 write_parquet(rows(), folder / "kept.parquet", KEPT)
-materialize(DatasetConfig(max_rows=2 * questions), folder / "kept.parquet", folder / "out", folder / "work", prompt=str)
+write_solutions(DatasetConfig(max_rows=2 * questions), folder / "kept.parquet",
+                folder / "out", folder / "work", prompt=str)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.parquet import read_rows, write_parquet
+from tasks.questions.errors import QuestionError
 from tasks.questions.ids import question_id
 from tasks.questions.overlap import BenchmarkIndex, OverlapConfig, decontaminate, words
 from tasks.questions.schema import OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
@@ -69,13 +70,14 @@ def test_flagged_questions_are_listed_and_left_out(tmp_path: Path, exclude: bool
 
 def test_gsm8k_train_and_test_hardly_overlap(shared_data: Path, tmp_path: Path) -> None:
     from tasks.questions.config import QuestionsConfig
-    from tasks.questions.load import load_questions
+    from tasks.questions.load import build_questions
     from tasks.questions.sources import resolve
 
     for split in ("train", "test"):
         config = QuestionsConfig(source=str(shared_data / "gsm8k" / f"{split}.jsonl"), preset="gsm8k")
-        load_questions(resolve(config), tmp_path / split, tmp_path / "work")
+        build_questions(resolve(config), tmp_path / split, tmp_path / "work")
     ledger = decontaminate(OverlapConfig(), tmp_path / "train", {"test": tmp_path / "test"}, tmp_path / "out")
     assert ledger["read"] == 7_473 == ledger["kept"] + ledger["overlapping"]
     assert 0 < ledger["overlapping"] < 150
-    assert decontaminate(OverlapConfig(), tmp_path / "test", {"t": tmp_path / "test"}, tmp_path / "all")["kept"] == 0
+    with pytest.raises(QuestionError, match="all 1319 overlap with again"):
+        decontaminate(OverlapConfig(), tmp_path / "test", {"again": tmp_path / "test"}, tmp_path / "none")

@@ -14,7 +14,8 @@ from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.errors import QuestionError
 from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import question_id
-from tasks.questions.load import CONFLICT, Counts, load_questions
+from tasks.questions.load import CONFLICT, Counts, build_questions
+from tasks.questions.load import load as load_to_file
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
 from tasks.questions.sources import resolve
 
@@ -22,7 +23,7 @@ PLAIN = FieldMapping(question="q", answer="a")
 
 
 def load(folder: Path, **config: Any) -> tuple[Counts, list[dict[str, Any]], list[dict[str, Any]]]:
-    counts = load_questions(resolve(QuestionsConfig(**config)), folder / "out", folder / "work")
+    counts = build_questions(resolve(QuestionsConfig(**config)), folder / "out", folder / "work")
     check_schema(folder / "out" / QUESTIONS_FILE, QUESTIONS)
     check_schema(folder / "out" / REJECTS_FILE, REJECTS)
     assert list((folder / "work").glob("*")) == []
@@ -197,7 +198,6 @@ def test_a_truncated_download_is_an_error(tmp_path: Path, shared_data: Path) -> 
 
 
 def test_the_embedded_world_keeps_its_families(tmp_path: Path) -> None:
-    pytest.importorskip("tasks.tiny.problems")
     counts, rows, _ = load(tmp_path, tiny=TinyOptions(split="dev", count=60))
     assert counts.read == 60
     assert all(json.loads(row["meta"])["family"] for row in rows)
@@ -223,3 +223,15 @@ def test_ids_tell_different_questions_apart(one: str, other: str) -> None:
 
 def test_the_id_of_a_text_is_fixed() -> None:
     assert question_id("What is 1 + 1?") == "72f8917549de2d6d"
+
+
+def test_a_set_can_be_written_to_a_file_of_ones_own(tmp_path: Path) -> None:
+    source = written(tmp_path / "rows.jsonl", [{"q": f"question {n}", "a": n} for n in range(9)] + ["{"])
+    ledger = load_to_file(resolve(QuestionsConfig(source=source, fields=PLAIN)), tmp_path / "new" / "mine.parquet")
+    assert (ledger["kept"], ledger["rejected"]) == (9, 1)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mine.parquet", "mine.rejects.parquet"]
+    with pytest.raises(QuestionError, match="rejected"):
+        load_to_file(
+            resolve(QuestionsConfig(source=source, fields=PLAIN, max_rejected_share=0)), tmp_path / "no.parquet"
+        )
+    assert not list(tmp_path.glob("*no*"))

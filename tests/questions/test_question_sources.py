@@ -174,7 +174,6 @@ def test_a_pinned_commit_needs_no_network_to_be_an_identity() -> None:
 
 
 def test_tiny_identity_is_its_problems() -> None:
-    pytest.importorskip("tasks.tiny.problems")
     keys = {
         key(tiny=TinyOptions(split=split, count=count, seed=seed))
         for split, count, seed in [("seed", 20, 0), ("rl", 20, 0), ("seed", 21, 0), ("seed", 20, 1)]
@@ -188,3 +187,10 @@ def test_every_preset_file_is_valid() -> None:
     }
     for name in preset_names():
         assert load_preset(name).description
+
+
+def test_a_hub_schema_of_its_own_applies_at_home_only(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXT)
+    for source in ("hub", "math-ai/minervamath"):
+        assert QuestionsConfig(source=source, preset="minerva_math").mapping().answer == "answer"
+    assert QuestionsConfig(source=str(tmp_path / "a.jsonl"), preset="minerva_math").mapping().answer == "solution"

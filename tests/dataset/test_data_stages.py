@@ -1,0 +1,136 @@
+"""Questions and dataset as stages of the store: identity, lineage, ledgers and what readers find in the artifact."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.stage import Build, Outcome, Stage, ensure
+from tasks.artifacts.store import Store
+from tasks.artifacts.task import StageTask
+from tasks.dataset.config import DatasetConfig, PromptSetConfig
+from tasks.dataset.task import materialize_prompts, materialize_solutions
+from tasks.parquet import read_rows, write_parquet
+from tasks.prompts.config import PromptConfig
+from tasks.questions.config import QuestionsConfig, TinyOptions
+from tasks.questions.overlap import OverlapConfig
+from tasks.questions.sources import resolve
+from tasks.questions.task import decontaminate, load_resolved
+from tasks.worker import Permanent
+from tests.dataset.kept_table import KEPT, kept_rows
+
+PLAIN = PromptConfig(style="plain", plain_template="Q: {question}", cue="\nA:")
+
+
+class Quiet:
+    """Watches a build and says nothing."""
+
+    def started(self, build: Build) -> str | None:
+        return None
+
+    def progress(self, line: dict[str, Any]) -> None: ...
+
+    def metrics(self, line: dict[str, Any]) -> None: ...
+
+    def finished(self, manifest: Manifest | None) -> None: ...
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+def run(task: StageTask, config: Any, settings: Settings, **parents: ArtifactRef) -> Outcome:
+    return ensure(task.stage, task.body, config, Runtime(), parents, watcher=Quiet(), settings=settings)
+
+
+def files(outcome: Outcome, settings: Settings) -> Path:
+    return Store.open(settings).local(outcome.manifest.ref)
+
+
+def questions(settings: Settings, split: str, count: int) -> Outcome:
+    return run(load_resolved, resolve(QuestionsConfig(tiny=TinyOptions(split=split, count=count))), settings)
+
+
+def filtered(settings: Settings, name: str = "kept.parquet") -> ArtifactRef:
+    def body(build: Build, config: dict[str, str]) -> None:
+        write_parquet(kept_rows(50), build.out / name, KEPT)
+
+    stage = Stage("filter", version=1, kind="filtered")
+    outcome = ensure(stage, body, {"file": name}, Runtime(), {}, watcher=Quiet(), settings=settings)
+    return outcome.manifest.ref
+
+
+def test_a_question_set_is_built_once_and_its_manifest_adds_up(settings: Settings) -> None:
+    first, second = questions(settings, "seed", 40), questions(settings, "seed", 40)
+    assert (first.hit, second.hit) == (False, True)
+    ledger = first.manifest.ledger
+    assert ledger["read"] == sum(ledger.values()) - ledger["read"] == 40
+    assert first.manifest.rows == {"questions": ledger["kept"], "rejects": 0}
+    assert questions(settings, "seed", 41).hit is False
+
+
+def test_a_moved_source_is_a_hit_and_a_changed_one_a_miss(settings: Settings, tmp_path: Path) -> None:
+    def outcome(path: Path) -> Outcome:
+        return run(load_resolved, resolve(QuestionsConfig(source=str(path), preset="math500")), settings)
+
+    row = {"problem": "What is 1+1?", "answer": "2"}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row))
+    assert not outcome(tmp_path / "a.jsonl").hit
+    (tmp_path / "a.jsonl").rename(tmp_path / "b.jsonl")
+    assert outcome(tmp_path / "b.jsonl").hit
+    (tmp_path / "b.jsonl").write_text(json.dumps({**row, "answer": "3"}))
+    assert not outcome(tmp_path / "b.jsonl").hit
+
+
+def test_the_small_worlds_splits_do_not_overlap_and_its_own_copy_does(settings: Settings) -> None:
+    seed, test = questions(settings, "seed", 60), questions(settings, "test", 60)
+    parents = {"questions": seed.manifest.ref}
+    clean = run(decontaminate, OverlapConfig(), settings, **parents, test=test.manifest.ref)
+    assert clean.manifest.summary == {"benchmarks": ["test"], "overlaps": 0}
+    with pytest.raises(Permanent, match="no question is left"):
+        run(decontaminate, OverlapConfig(), settings, **parents, copy=seed.manifest.ref)
+
+
+def test_prompts_for_rl_carry_gold_answers_and_a_card(settings: Settings) -> None:
+    asked = questions(settings, "rl", 30)
+    outcome = run(materialize_prompts, PromptSetConfig(prompt=PLAIN), settings, questions=asked.manifest.ref)
+    gold = {row["id"]: row for row in read_rows(files(asked, settings) / "questions.parquet")}
+    rows = list(read_rows(files(outcome, settings) / "rl.parquet"))
+    assert len(rows) == outcome.manifest.rows["questions"] == len(gold)
+    for row in rows:
+        source = gold[row["question_id"]]
+        assert row["prompt"] == f"Q: {source['question']}\nA:"
+        assert row["answer"] == source["answer"]
+    assert asked.manifest.digest in (files(outcome, settings) / "README.md").read_text()
+
+
+def test_solutions_become_a_dataset_with_card_and_ledger(settings: Settings) -> None:
+    parent = filtered(settings)
+    outcome = run(materialize_solutions, DatasetConfig(prompt=PLAIN, variants=2), settings, filtered=parent)
+    rows = list(read_rows(files(outcome, settings) / "train.parquet"))
+    ledger = outcome.manifest.ledger
+    assert ledger["candidates"] == 100
+    assert len(rows) == outcome.manifest.rows["train"] == ledger["kept"]
+    assert outcome.manifest.summary["ranks"] == {"0": 40, "1": 30}
+    assert rows[0]["prompt"] == "Q: Question 1?\nA:"
+    card = (files(outcome, settings) / "README.md").read_text()
+    assert parent.digest in card
+    assert "| backward |" in card
+
+
+def test_wrong_answers_come_from_their_own_table(settings: Settings) -> None:
+    config = DatasetConfig(prompt=PLAIN, verdict="wrong")
+    run(materialize_solutions, config, settings, filtered=filtered(settings, "wrong.parquet"))
+    with pytest.raises(ValueError, match=r"wrong\.parquet: no such Parquet file"):
+        run(materialize_solutions, config, settings, filtered=filtered(settings))
+
+
+def test_a_prompt_style_that_depends_on_the_model_needs_one(settings: Settings) -> None:
+    with pytest.raises(Permanent, match="no model was passed"):
+        run(materialize_solutions, DatasetConfig(), settings, filtered=filtered(settings))

@@ -1,0 +1,85 @@
+"""Hub datasets through the hub's own clients, against a server on this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.questions.hub_server import COMMIT, serve
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CARD = b"""---
+configs:
+- config_name: main
+  data_files:
+  - split: train
+    path: data/train.jsonl
+---
+"""
+
+# The clients read their endpoint once, when they are imported: hence a process of its own.
+READ = """
+import json, sys
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.errors import QuestionError
+from tasks.questions.sources import read_source, resolve
+try:
+    config = resolve(QuestionsConfig(**json.loads(sys.argv[1])))
+    rows = [record.row for record in read_source(config)]
+    print(json.dumps({"digest": config.source_digest, "rows": rows}))
+except QuestionError as error:
+    print(json.dumps({"error": str(error)}))
+"""
+
+ROWS = [{"question": f"Question {index}?", "answer": f"So.\n#### {index}"} for index in range(50)]
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    data = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+    with serve("openai/gsm8k", {"README.md": CARD, "data/train.jsonl": data}) as address:
+        yield address
+
+
+def read(endpoint: str, home: Path, **config: Any) -> dict[str, Any]:
+    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
+    command = [sys.executable, "-c", READ, json.dumps(config)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"source": "hub", "preset": "gsm8k"},
+        {"source": "openai/gsm8k", "preset": "gsm8k", "revision": "v1"},
+        {"source": "openai/gsm8k", "fields": {"question": "question", "answer": "answer"}, "subset": "main"},
+    ],
+)
+def test_a_hub_dataset_is_streamed_at_the_commit_of_its_revision(
+    endpoint: str, tmp_path: Path, config: dict[str, Any]
+) -> None:
+    assert read(endpoint, tmp_path, **config) == {"digest": f"hub:{COMMIT}:main:train", "rows": ROWS}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"split": "tset"}, "has no subset 'main' with split 'tset': Bad split: tset. Available splits: ['train']"),
+        ({"subset": "mian"}, "has no subset 'mian' with split 'train'"),
+        ({"revision": "v2"}, "revision: dataset 'openai/gsm8k' has no revision 'v2'"),
+        ({"source": "openai/gsm9k"}, "source: the hub has no dataset 'openai/gsm9k' that you may read"),
+    ],
+)
+def test_what_the_hub_does_not_have_is_named(
+    endpoint: str, tmp_path: Path, config: dict[str, Any], message: str
+) -> None:
+    assert message in read(endpoint, tmp_path, **{"source": "openai/gsm8k", "preset": "gsm8k", **config})["error"]
