@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 
-from tasks.training.tokens import Tokenizer, encode_completions, encode_prompts
+from tasks.engines.tokens import encode_prompts
 from tasks.worker import Permanent
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 COLUMNS = ("prompt", "completion", "question_id")
 _SHOWN = 5
@@ -24,7 +28,7 @@ class Example:
         return len(self.prompt) + len(self.completion)
 
 
-def read_examples(path: Path, tokenizer: Tokenizer, max_length: int) -> list[Example]:
+def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Example]:
     """All rows of the dataset as token ids, in file order.
 
     Prompt and completion are tokenised apart, so that the prompt's ids are the ones the model sees at inference.
@@ -42,12 +46,12 @@ def read_examples(path: Path, tokenizer: Tokenizer, max_length: int) -> list[Exa
         raise Permanent(f"{path}: no rows to train on; no solution was kept, see the ledger of the filtering stage")
     prompts, completions, ids = (table.column(name).to_pylist() for name in COLUMNS)
     _refuse("empty completion", [i for i, text in zip(ids, completions, strict=True) if not text], path)
-    examples = [
-        Example(prompt, completion)
-        for prompt, completion in zip(
-            encode_prompts(tokenizer, prompts), encode_completions(tokenizer, completions), strict=True
-        )
-    ]
+    end = str(tokenizer.eos_token)
+    closed = [text if text.endswith(end) else text + end for text in completions]
+    tokens = zip(
+        encode_prompts(tokenizer, prompts), tokenizer(closed, add_special_tokens=False)["input_ids"], strict=True
+    )
+    examples = [Example(prompt, completion) for prompt, completion in tokens]
     _refuse("empty prompt", [i for i, e in zip(ids, examples, strict=True) if not e.prompt], path)
     _refuse_long(ids, [len(example) for example in examples], max_length)
     return examples

@@ -111,7 +111,7 @@ class StepTrainer(SFTTrainer):
         if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
             raise Permanent(
                 f"mid-training step {step}: loss {logs['loss']}, gradient norm {logs.get('grad_norm')}; "
-                f"lower midtraining.learning_rate={self.args.learning_rate} or use precision=float32"
+                f"lower midtraining.learning_rate={self.args.learning_rate} or use midtraining.dtype=float32"
             )
         now = time.perf_counter()
         tokens, slots = self._window["tokens"], self._window["slots"]

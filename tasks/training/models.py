@@ -3,8 +3,9 @@
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
+from tasks.engines.tokens import load_tokenizer
 from tasks.training.job import Place
 from tasks.worker import Permanent
 
@@ -21,14 +22,12 @@ def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if not (place.model / "config.json").exists():
         raise Permanent(f"{place.model} has no config.json; give a folder with a model's config, weights and tokenizer")
     common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
-    tokenizer = AutoTokenizer.from_pretrained(place.model, **common)
+    tokenizer = load_tokenizer(place.model, trust_remote_code=place.trust_remote_code)
     if tokenizer.eos_token_id is None:
         raise Permanent(
             f"the tokenizer in {place.model} has no end-of-sequence token, so a model trained with it would never "
             "learn to stop; set eos_token in tokenizer_config.json"
         )
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     model = AutoModelForCausalLM.from_pretrained(
         place.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True, **common
     )

@@ -6,7 +6,6 @@ from pydantic import Field
 
 from tasks.config import Frozen
 
-Precision = Literal["float32", "bfloat16"]
 Schedule = Literal["constant", "constant_with_warmup", "linear", "cosine"]
 
 
@@ -29,9 +28,9 @@ class Optimization(Frozen):
     """Added to the denominator of the update (ours)."""
     max_grad_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this global norm; 0 leaves them as they are (ours)."""
-    precision: Precision = "bfloat16"
-    """Weights and optimiser state are always float32, because steps of 1e-6 vanish in bfloat16;
-    `bfloat16` runs forward and backward passes under autocast (ours)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of forward and backward passes: `bfloat16` is autocast. Weights and optimiser state are float32 in both, because
+    steps of 1e-6 vanish in bfloat16 (ours)."""
     seed: int = Field(0, ge=0)
     """Seed of data order, sampling and dropout (ours)."""
 
@@ -47,7 +46,7 @@ class Optimization(Frozen):
             "adam_beta2": self.adam_beta2,
             "adam_epsilon": self.adam_epsilon,
             "max_grad_norm": self.max_grad_norm,
-            "bf16": self.precision == "bfloat16",
+            "bf16": self.dtype == "bfloat16",
             "fp16": False,
             "seed": self.seed,
         }

@@ -61,10 +61,10 @@ def model_of(size: str) -> LlamaForCausalLM:
 def ours(size: str, examples: list[Example], folder: Path, pack_length: int, batching: str) -> float:
     """CPU seconds of one epoch with this project's trainer."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    place = Place(model=folder, data=folder, out=folder, checkpoints=folder / "ours", device="cpu", save_every_steps=10**6)
-    config = MidtrainingConfig(
-        epochs=1, batch_size=BATCH, precision="float32", pack_length=pack_length, batching=batching
+    place = Place(
+        model=folder, data=folder, out=folder, checkpoints=folder / "ours", device="cpu", save_every_steps=10**6
     )
+    config = MidtrainingConfig(epochs=1, batch_size=BATCH, pack_length=pack_length, batching=batching)
     trainer = make_trainer(model_of(size), tokenizer, examples, config, place, Reporter(folder))
     return _timed(trainer)
 
@@ -87,9 +87,7 @@ def default(size: str, examples: list[Example], folder: Path) -> float:
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    rows = [
-        {"input_ids": e.prompt + e.completion, "labels": [-100] * len(e.prompt) + e.completion} for e in examples
-    ]
+    rows = [{"input_ids": e.prompt + e.completion, "labels": [-100] * len(e.prompt) + e.completion} for e in examples]
     trainer = SFTTrainer(
         model=model_of(size),
         args=arguments,

@@ -1,0 +1,55 @@
+"""The reward: 1 for a right final answer, 0 for anything else."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tasks.verification.pool import VerifierPool
+
+OUTCOMES = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
+"""What can become of a rollout: a grader's verdict, or none because it was cut."""
+
+_PROBE = "#### x_{7}\n" + r"\boxed{x_{7}}"
+"""An answer in any form that algebra can read and that no gold has: what is left to fail is the gold."""
+
+
+class CorrectnessReward:
+    """Grades rollouts in killable child processes; the text graded is the completion alone, never the prompt.
+
+    A rollout that was cut at the token limit gets 0 unseen: it has given no final answer, whatever it mentions on the
+    way. `error` gets 0 too: questions whose gold answer cannot be read are left out before the start
+    (`readable_golds`), so what is left is a rollout that ended its grader.
+    """
+
+    __name__ = "correct"
+
+    def __init__(self, pool: VerifierPool, end_ids: Sequence[int]) -> None:
+        self._pool, self._end_ids = pool, frozenset(end_ids)
+
+    def __call__(
+        self,
+        *,
+        completions: Sequence[str],
+        completion_ids: Sequence[Sequence[int]],
+        answer: Sequence[str],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float]:
+        """One reward for each rollout, in order."""
+        whole = [bool(ids) and ids[-1] in self._end_ids for ids in completion_ids]
+        rows = [row for row, finished in enumerate(whole) if finished]
+        names = ["truncated"] * len(completions)
+        for row, verdict in zip(rows, self._pool.verify((completions[row], answer[row]) for row in rows), strict=True):
+            names[row] = verdict.verdict
+        counts = Counter(names)
+        for name in OUTCOMES:
+            log_metric(f"verdict/{name}", counts[name] / len(names))
+        return [float(name == "correct") for name in names]
+
+
+def readable_golds(pool: VerifierPool, answers: Sequence[str]) -> list[bool]:
+    """Whether each gold answer can be compared with anything: the grader says `error` where it cannot."""
+    distinct = list(dict.fromkeys(answers))
+    verdicts = pool.verify((_PROBE, answer) for answer in distinct)
+    readable = {answer: verdict.verdict != "error" for answer, verdict in zip(distinct, verdicts, strict=True)}
+    return [readable[answer] for answer in answers]

@@ -1,0 +1,100 @@
+"""The RL program: reads prompts, trains with GRPO, writes a model and a ledger."""
+
+import importlib.util
+import json
+import time
+from functools import partial
+from typing import Any
+
+from tasks.rl.job import RLJob
+from tasks.training.checkpoints import last_whole
+from tasks.training.process import prepare
+from tasks.verification.pool import VerifierPool
+from tasks.worker import Permanent, Reporter, worker_main
+
+CURVE = "training.jsonl"
+"""Per-step metrics beside the weights; times are left out, so that equal runs have equal files."""
+
+
+def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
+    """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
+    needs_vllm = _wants_vllm(job)
+    prepare(job.num_threads, needs_vllm=needs_vllm)
+    from tasks.engines.tokens import encode_prompts
+    from tasks.rl.prompts import read_prompts
+    from tasks.rl.reward import CorrectnessReward, readable_golds
+    from tasks.rl.trainer import make_trainer
+    from tasks.training.models import load, save
+
+    config = job.config
+    with VerifierPool(job.num_verifiers, memory_mb=job.verifier_memory_mb, config=config.verification) as pool:
+        model, tokenizer = load(job)
+        prompts = read_prompts(
+            job.data, partial(encode_prompts, tokenizer), partial(readable_golds, pool), config.max_prompt_tokens
+        )
+        reward = CorrectnessReward(pool, _end_ids(model, tokenizer))
+        trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
+        checkpoint = last_whole(job.checkpoints)
+        started = time.perf_counter()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        seconds = time.perf_counter() - started
+    history = _write_curve(job, trainer.state.log_history)
+    save(trainer.model, tokenizer, job)
+    return {
+        "ledger": {**prompts.ledger(), **_rollout_ledger(job, history, trainer.train_dataset["question_id"])},
+        "left_out": prompts.listed(),
+        "steps": trainer.state.global_step,
+        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
+        "reward_first": history[0]["reward"],
+        "reward_last": history[-1]["reward"],
+        "seconds": round(seconds, 3),
+    }
+
+
+def _wants_vllm(job: RLJob) -> bool:
+    import torch
+
+    if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
+        return False
+    if importlib.util.find_spec("vllm") is None:
+        raise Permanent(
+            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
+            "runtime.engine=transformers (much slower)"
+        )
+    return True
+
+
+def _end_ids(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens that end a rollout: those of the generation config and the tokenizer's own."""
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
+    return [token for token in {*ends, tokenizer.eos_token_id} if token is not None]
+
+
+def _write_curve(job: RLJob, log_history: list[dict[str, float]]) -> list[dict[str, float]]:
+    from tasks.rl.trainer import METRICS
+
+    history = [
+        {"step": entry["step"], **{ours: entry[theirs] for theirs, ours in METRICS.items() if theirs in entry}}
+        for entry in log_history
+        if "loss" in entry
+    ]
+    (job.out / CURVE).write_text("".join(json.dumps(entry) + "\n" for entry in history))
+    return history
+
+
+def _rollout_ledger(job: RLJob, history: list[dict[str, float]], asked: list[str]) -> dict[str, int]:
+    """What became of every rollout, over restarts too."""
+    from tasks.rl.reward import OUTCOMES
+
+    rollouts = job.config.prompts_per_step * job.config.group_size
+    scored = [entry for entry in history if "verdict_correct" in entry]
+    counts = {name: round(sum(entry[f"verdict_{name}"] for entry in scored) * rollouts) for name in OUTCOMES}
+    total = len(scored) * rollouts
+    if sum(counts.values()) != total:
+        raise Permanent(f"the ledger does not add up: {counts} over {total} rollouts")
+    return {"prompts_asked": len(set(asked)), "rollouts": total, **counts}
+
+
+if __name__ == "__main__":
+    worker_main(RLJob, run)
