@@ -99,7 +99,11 @@ class Files:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             shutil.rmtree(target)
-        shutil.move(local, target)
+        try:
+            shutil.move(local, target)
+        except OSError:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
 
     def fetch_folder(self, path: str, names: list[str], target: Path) -> None:
         """Copy the named files of a remote folder to `target`, which appears only when all of them are there."""

@@ -196,8 +196,8 @@ def _build(build: Build, body: Body, key: str) -> Manifest:
             **build.manifest_fields,
         )
     finally:
+        shutil.rmtree(build.out if manifest is None else build.work, ignore_errors=True)
         build.watcher.finished(manifest)
-    shutil.rmtree(build.work, ignore_errors=True)
     return manifest
 
 

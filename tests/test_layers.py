@@ -1,0 +1,85 @@
+"""The layers: workers know nothing of Prefect and MLflow, and configuration and logic nothing of torch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PARENT_SIDE = {"task.py", "tracking.py"}
+"""Modules that belong to the flows' side and may import Prefect or MLflow."""
+CHILD_SIDE = {"worker.py"}
+"""Programs of a child process, free to import torch, vLLM and TRL."""
+ORCHESTRATION = ("prefect", "mlflow")
+FRAMEWORKS = ("torch", "transformers", "trl", "vllm", "datasets", *ORCHESTRATION)
+
+CHECK = """
+import importlib, sys
+
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in BLOCKED:
+            raise ImportError(f"{name} is not allowed here")
+
+BLOCKED = set(sys.argv[1].split(","))
+sys.meta_path.insert(0, Blocked())
+failed = 0
+for name in sys.argv[2:]:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:
+        failed += 1
+        print(f"{name}: {error}")
+sys.exit(bool(failed))
+"""
+
+
+def modules() -> list[Path]:
+    return sorted(path.relative_to(ROOT) for path in (ROOT / "tasks").rglob("*.py"))
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+
+
+def uses_frameworks(path: Path) -> bool:
+    """A worker, or a module that only workers use: it says so by importing a framework at its top."""
+    heads = tuple(f"{verb} {name}" for name in FRAMEWORKS[:5] for verb in ("import", "from"))
+    return path.name in CHILD_SIDE or any(line.startswith(heads) for line in (ROOT / path).read_text().splitlines())
+
+
+def check(blocked: tuple[str, ...], names: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CHECK, ",".join(blocked), *names], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr[-2000:]
+
+
+@pytest.mark.slow
+def test_every_module_but_the_tasks_imports_without_prefect_and_mlflow() -> None:
+    check(ORCHESTRATION, [dotted(path) for path in modules() if path.name not in PARENT_SIDE])
+
+
+def test_configuration_and_logic_import_without_torch() -> None:
+    """Checked for whole rooms: what a pure module imports has to be pure as well."""
+    check(
+        FRAMEWORKS, [dotted(path) for path in modules() if path.name not in PARENT_SIDE and not uses_frameworks(path)]
+    )
+
+
+def test_the_tasks_import_without_torch() -> None:
+    """What a flow imports starts in about a second; frameworks load in the workers."""
+    check(FRAMEWORKS[:5], [dotted(path) for path in modules() if path.name in PARENT_SIDE])
+
+
+@pytest.mark.parametrize("name", ["config.py", "task.py", "schema.py"])
+def test_no_module_of_that_name_touches_a_framework(name: str) -> None:
+    touching = [str(path) for path in modules() if path.name == name and uses_frameworks(path)]
+    assert touching == []
+
+
+def test_processes_are_started_in_one_place_only() -> None:
+    """`tasks.launch` starts workers; a room that calls Popen itself escapes its deadline and its clean-up."""
+    starters = {str(path) for path in modules() if "subprocess.Popen(" in (ROOT / path).read_text()}
+    assert starters <= {"tasks/launch.py"}
