@@ -57,9 +57,7 @@ class TransformersEngine:
             start += size
             batch = [requests[row] for row in rows]
             for decoded in self._decode(batch, [ids[row] for row in rows], sampling):
-                yield self._completion(
-                    batch[decoded.row], decoded, len(ids[rows[decoded.row]]), sampling
-                )
+                yield self._completion(batch[decoded.row], decoded, len(ids[rows[decoded.row]]), sampling)
 
     def close(self) -> None:
         """Drop the model."""
@@ -78,9 +76,7 @@ class TransformersEngine:
             self._model, ids, sampling, end_ids=self._end_ids, pad_id=pad_id, generator=generator, stop=stop
         )
 
-    def _completion(
-        self, request: Request, decoded: Decoded, prompt_tokens: int, sampling: Sampling
-    ) -> Completion:
+    def _completion(self, request: Request, decoded: Decoded, prompt_tokens: int, sampling: Sampling) -> Completion:
         text = self._tokenizer.decode(decoded.tokens, skip_special_tokens=True)
         text, cut = cut_at_stop(text, sampling.stop)
         return Completion(

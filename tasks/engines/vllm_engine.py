@@ -18,8 +18,9 @@ ROOM_STEP = 512
 """Context lengths are rounded up to this many tokens, so that sets of like length share one engine start."""
 IN_FLIGHT = 4_096
 """Requests inside the engine at once: more than it can schedule, few enough to hold in memory."""
-CPU_SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1"}
-"""GiB of key-value cache on a CPU, where vLLM would take 4 or more for a toy model."""
+CPU_SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+"""On a CPU: 1 GiB of key-value cache, and the engine in this process. A process of its own would compete for the same
+cores (1.8 times slower on two of them) and outlive a killed worker."""
 
 
 class VllmEngine:
@@ -40,8 +41,9 @@ class VllmEngine:
     ) -> None:
         """Loads the tokenizer; the engine itself starts with the first stream, when the lengths are known.
 
-        `seed` is that of the whole engine: seeds of single requests cost a sampler call each and per step, and buy
-        nothing, since batch shapes change the text anyway. Another set of requests must bring another seed.
+        `seed` is that of the whole engine. Seeds of single requests cost a draw of their own in every step (a fifth to a
+        third of the throughput on a CPU), and cannot make text repeatable, because batch shapes change it. Another set of
+        requests must bring another seed, or it would repeat the first one's draws.
         """
         if device == "cpu":
             for name, value in CPU_SETTINGS.items():

@@ -34,24 +34,26 @@ class Prompt:
 def heuristic_prompts(
     questions: Iterable[tuple[str, str]], heuristics: Sequence[Heuristic], renderer: Renderer
 ) -> Iterator[Prompt]:
-    """The prompt of every (question id, question) under every heuristic, question by question.
-
-    The first prompt of each heuristic is logged, so that a person sees the text before anything is spent on it.
-    """
-    shown: set[str] = set()
+    """The prompt of every (question id, question) under every heuristic, question by question."""
     for question_id, question in questions:
         for heuristic in heuristics:
-            text = renderer.heuristic(heuristic, question)
-            if heuristic.name not in shown:
-                shown.add(heuristic.name)
-                log.info("first prompt of heuristic %r:\n%s", heuristic.name, text)
-            yield Prompt(question_id, question, heuristic.name, text)
+            yield Prompt(question_id, question, heuristic.name, renderer.heuristic(heuristic, question))
 
 
 def plain_prompts(questions: Iterable[tuple[str, str]], renderer: Renderer) -> Iterator[Prompt]:
     """The plain prompt of every (question id, question): what training and evaluation show."""
     for question_id, question in questions:
         yield Prompt(question_id, question, "", renderer.plain(question))
+
+
+def with_first_logged(prompts: Iterable[Prompt]) -> Iterator[Prompt]:
+    """The same prompts; the first of each heuristic is logged, to be read before anything is spent on it."""
+    shown: set[str] = set()
+    for prompt in prompts:
+        if prompt.heuristic not in shown:
+            shown.add(prompt.heuristic)
+            log.info("first prompt of heuristic %r:\n%s", prompt.heuristic, prompt.text)
+        yield prompt
 
 
 def wanted_rows(

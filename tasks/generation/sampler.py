@@ -71,9 +71,7 @@ def generate_missing(
         for item, count in missing.items()
         if count
     ]
-    job = GenerationJob(
-        model=build.path(model), sets=tuple(jobs), runtime=build.runtime, as_messages=as_messages
-    )
+    job = GenerationJob(model=build.path(model), sets=tuple(jobs), runtime=build.runtime, as_messages=as_messages)
     result = build.worker(WORKER, job, name="generation")
     return int(result["generated"])
 

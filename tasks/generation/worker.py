@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from tasks.artifacts.fingerprint import digest_text, stable_seed
 from tasks.engines.factory import make_engine
 from tasks.engines.protocol import Completion, Engine, Request
 from tasks.generation.job import GenerationJob, SampleSetJob
@@ -76,12 +77,11 @@ class _Batch:
 
 def run(job: GenerationJob, reporter: Reporter) -> dict[str, Any]:
     """Generate every wanted sample that its pool lacks; returns counts, throughput and the engine's name."""
-    missing = {sample_set: _count(_missing(sample_set)) for sample_set in job.sets}
-    total = sum(missing.values())
+    total, seed = _count(job)
     reporter.progress(0, total, "samples")
     if not total:
         return {"generated": 0}
-    engine = make_engine(job.model, job.runtime, as_messages=job.as_messages)
+    engine = make_engine(job.model, job.runtime, seed=seed, as_messages=job.as_messages)
     tally = _Tally(total, reporter)
     try:
         for sample_set in job.sets:
@@ -116,8 +116,13 @@ def _missing(sample_set: SampleSetJob) -> Iterator[Request]:
         yield Request(key=row["key"], prompt=previous, seed=row["seed"])
 
 
-def _count(requests: Iterator[Request]) -> int:
-    return sum(1 for _ in requests)
+def _count(job: GenerationJob) -> tuple[int, int]:
+    """Number of missing samples, and a seed that no other set of missing samples has."""
+    total, digest = 0, ""
+    for request in itertools.chain.from_iterable(map(_missing, job.sets)):
+        total += 1
+        digest = digest_text(digest + request.key)
+    return total, stable_seed(digest)
 
 
 if __name__ == "__main__":
