@@ -27,9 +27,7 @@ class Decoded:
     """False when the row was cut by the token limit."""
 
 
-def choose_tokens(
-    logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None
-) -> torch.Tensor:
+def choose_tokens(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> torch.Tensor:
     """Next token ids [rows] from logits [rows, vocabulary]: greedy, or drawn under temperature, top-k and top-p."""
     if sampling.greedy:
         return logits.argmax(-1)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.engines.protocol import PromptTooLong, Request, Sampling
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -50,3 +52,18 @@ def context_length(model_path: Path) -> int | None:
     config = AutoConfig.from_pretrained(model_path)
     text_config = config.get_text_config()
     return getattr(text_config, "max_position_embeddings", None)
+
+
+def check_room(
+    requests: Sequence[Request], ids: Sequence[Sequence[int]], sampling: Sampling, context: int | None
+) -> None:
+    """Refuse prompts that leave less than `max_new_tokens` of the model's context."""
+    if context is None:
+        return
+    for request, prompt in zip(requests, ids, strict=True):
+        if len(prompt) + sampling.max_new_tokens > context:
+            raise PromptTooLong(
+                f"request {request.key}: a prompt of {len(prompt)} tokens and sampling.max_new_tokens = "
+                f"{sampling.max_new_tokens} do not fit into the model's context of {context}; lower "
+                f"max_new_tokens or show fewer examples. The prompt begins {request.prompt[:80]!r}"
+            )

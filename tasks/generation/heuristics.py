@@ -82,7 +82,5 @@ def load_heuristic(file: Path) -> Heuristic:
     try:
         return Heuristic.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(
-            f"field {'.'.join(map(str, item['loc']))!r}: {item['msg']}" for item in error.errors()
-        )
+        problems = "; ".join(f"field {'.'.join(map(str, item['loc']))!r}: {item['msg']}" for item in error.errors())
         raise ValueError(f"{file}: {problems}") from error

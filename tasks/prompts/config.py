@@ -3,7 +3,7 @@
 import re
 from typing import Literal
 
-from pydantic import JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator
 
 from tasks.config import Frozen
 
@@ -26,7 +26,7 @@ class PromptConfig(Frozen):
     """
 
     style: Style = "auto"
-    """`chat`: the model's chat template around one user message. `plain`: text to be continued, ending in `cue`. `auto`:
+    """`chat`: the chat template around one user message. `plain`: text to be continued, ending in `cue`. `auto`:
     `chat` where the tokenizer has a template, else `plain`. `message`: the bare user message, for an OpenAI-compatible
     server that applies a template of its own."""
     system: str = ""
@@ -46,7 +46,7 @@ class PromptConfig(Frozen):
     """What a prompt of style `plain` ends with."""
     completion_prefix: str = " "
     """What a completion of a `plain` prompt begins with, where the text did not come from the model itself."""
-    chat_template_kwargs: dict[str, JsonValue] = {}
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
     """Passed to the chat template, e.g. `{"enable_thinking": false}`."""
 
     @field_validator("plain_template", "heuristic_template", "example_template")

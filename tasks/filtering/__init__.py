@@ -1,0 +1,1 @@
+"""Filtering: one verdict for every sample, and of each (question, heuristic) the best correct solution."""
