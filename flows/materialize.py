@@ -3,8 +3,7 @@
 from typing import Literal
 
 from prefect import flow
-from tasks.dataset.task import materialize as write_solutions
-from tasks.dataset.task import rl_set
+from tasks.dataset.task import materialize_prompts, materialize_solutions
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.filter import filter as filter_flow
@@ -34,6 +33,6 @@ def materialize(
                 if questions
                 else call(questions_flow, recipe=recipe, which="rl_questions", overrides=overrides)
             )
-            return rl_set(settings.rl_dataset, settings.runtime, questions=asked, model=policy, force=force)
+            return materialize_prompts(settings.rl_prompts, settings.runtime, questions=asked, model=policy, force=force)
         kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, overrides=overrides)
-        return write_solutions(settings.dataset, settings.runtime, kept=kept, model=policy, force=force)
+        return materialize_solutions(settings.dataset, settings.runtime, kept=kept, model=policy, force=force)

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
-from tasks.questions.task import load as load_questions
+from tasks.questions.task import load_questions
 from tasks.recipe import load
 
 Which = Annotated[str, Field(description="`questions`, `rl_questions`, or the name of a benchmark.")]

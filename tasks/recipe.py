@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError
 
 from tasks.artifacts.runtime import Runtime
 from tasks.config import Frozen
-from tasks.dataset.config import DatasetConfig, RLSetConfig
+from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.evaluation.config import EvaluationConfig
 from tasks.filtering.config import FilteringConfig
 from tasks.generation.config import GenerationConfig
@@ -70,7 +70,7 @@ class PolyaRecipe(Frozen):
     generation: GenerationConfig = GenerationConfig()
     filtering: FilteringConfig = FilteringConfig()
     dataset: DatasetConfig = DatasetConfig()
-    rl_dataset: RLSetConfig = RLSetConfig()
+    rl_prompts: PromptSetConfig = PromptSetConfig()
     midtraining: MidtrainingConfig = MidtrainingConfig()
     rl: RLConfig = RLConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -141,7 +141,7 @@ def _share(merged: dict[str, Any]) -> None:
         for shared in SHARED:
             if shared in model.model_fields and shared in merged:
                 section[shared] = merged[shared]
-    for name in ("generation", "dataset", "rl_dataset", "midtraining", "rl"):
+    for name in ("generation", "dataset", "rl_prompts", "midtraining", "rl"):
         if "seed" in merged and "seed" in stages[name].model_fields:
             merged[name]["seed"] = merged["seed"]
 

@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,13 +19,9 @@ FRAMEWORKS = ("torch", "transformers", "trl", "vllm", "datasets", *ORCHESTRATION
 CHECK = """
 import importlib, sys
 
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in BLOCKED:
-            raise ImportError(f"{name} is not allowed here")
-
-BLOCKED = set(sys.argv[1].split(","))
-sys.meta_path.insert(0, Blocked())
+# A None in sys.modules makes an import fail and `find_spec` say "not installed", as libraries ask.
+for name in sys.argv[1].split(","):
+    sys.modules[name] = None
 failed = 0
 for name in sys.argv[2:]:
     try:
@@ -44,9 +42,25 @@ def dotted(path: Path) -> str:
 
 
 def uses_frameworks(path: Path) -> bool:
-    """A worker, or a module that only workers use: it says so by importing a framework at its top."""
+    """A worker, or a module that only workers use: its top imports a framework, or a module that does."""
+    return path in framework_users()
+
+
+@cache
+def framework_users() -> frozenset[Path]:
     heads = tuple(f"{verb} {name}" for name in FRAMEWORKS[:5] for verb in ("import", "from"))
-    return path.name in CHILD_SIDE or any(line.startswith(heads) for line in (ROOT / path).read_text().splitlines())
+    tops = {path: [line for line in (ROOT / path).read_text().splitlines() if line[:1] in "if"] for path in modules()}
+    users = {path for path, lines in tops.items() if path.name in CHILD_SIDE or any(map(starts(heads), lines))}
+    while True:
+        inner = tuple(f"from {dotted(path)} import" for path in users)
+        more = {path for path, lines in tops.items() if any(map(starts(inner), lines))} | users
+        if more == users:
+            return frozenset(users)
+        users = more
+
+
+def starts(heads: tuple[str, ...]) -> Callable[[str], bool]:
+    return lambda line: line.startswith(heads)
 
 
 def check(blocked: tuple[str, ...], names: list[str]) -> None:

@@ -72,7 +72,8 @@ def _draw_think(rng: random.Random) -> Numbers:
 
 
 def _draw_ratio(rng: random.Random) -> Numbers:
-    return rng.randint(2, 8), rng.randint(6, 99)
+    """(times, smaller share, what is added to it): without the last, the one jump is learnt by heart."""
+    return rng.randint(2, 8), rng.randint(6, 49), rng.randint(11, 89)
 
 
 def _draw_diff(rng: random.Random) -> Numbers:
@@ -140,12 +141,12 @@ FAMILIES: dict[str, Family] = {
     ),
     "ratio": Family(
         _draw_ratio,
-        lambda n: n[1],
+        lambda n: n[1] + n[2],
         (
-            "{A} and {B} have {t} {i}. {B} has {k} times as many as {A}. How many has {A}?",
-            "{t} {i} are shared so that {B} gets {k} times as many as {A}. How many for {A}?",
+            "{A} and {B} have {t} {i}. {B} has {k} times as many as {A}. {A} finds {e}. How many has {A}?",
+            "{t} {i} are shared so that {B} gets {k} times as many as {A}. {A} finds {e}. How many has {A}?",
         ),
-        lambda n: {"k": n[0], "t": (n[0] + 1) * n[1]},
+        lambda n: {"k": n[0], "t": (n[0] + 1) * n[1], "e": n[2]},
     ),
     "diff": Family(
         _draw_diff,

@@ -32,6 +32,7 @@ def complete(
     """`samples` completions at temperature 1 for each prompt, in order; `samples=0` is one greedy one."""
     torch.manual_seed(seed)
     copies = max(1, samples)
+    settings = dict(do_sample=True, temperature=1.0, top_k=0, top_p=1.0) if samples else dict(do_sample=False)
     out: list[list[str]] = [[] for _ in prompts]
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     questions = max(1, batch_size // copies)
@@ -40,13 +41,7 @@ def complete(
         texts = [prompts[i] for i in chosen]
         inputs = tokenizer(texts, return_tensors="pt", padding=True, return_token_type_ids=False)
         generated = model.generate(
-            **inputs,
-            do_sample=samples > 0,
-            temperature=1.0,
-            top_k=0,
-            top_p=1.0,
-            num_return_sequences=copies,
-            max_new_tokens=MAX_NEW_TOKENS,
+            **inputs, **settings, num_return_sequences=copies, max_new_tokens=MAX_NEW_TOKENS
         )
         texts = tokenizer.batch_decode(generated[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         for place, index in enumerate(chosen):

@@ -150,9 +150,19 @@ def _think_guess(n: Numbers) -> str:
     return f"{check} off {y}-{low}={y - low}. {y - low}/{k}={x - 10}. 10+{x - 10}={x}."
 
 
+def _ratio_backward(n: Numbers) -> str:
+    k, x, e = n
+    return f"{x + e}. {x + e}-{e}={x}. {k}*{x}={k * x}. {k * x}+{x}={k * x + x}."
+
+
+def _ratio_analogy(n: Numbers) -> str:
+    k, x, e = n
+    return f"{k}*{x}={k * x}. {k * x}+{x}={k * x + x}. {x}+{e}={x + e}."
+
+
 def _ratio_auxiliary(n: Numbers) -> str:
-    (k, x), t = n, (n[0] + 1) * n[1]
-    return f"parts be {k}+1={k + 1}. {t}/{k + 1}={x}."
+    k, x, e = n
+    return f"parts be {k}+1={k + 1}. {(k + 1) * x}/{k + 1}={x}. {x}+{e}={x + e}."
 
 
 def _diff_auxiliary(n: Numbers) -> str:
@@ -206,12 +216,12 @@ TRACES: dict[str, dict[str, Trace]] = {
         "guess": _think_guess,
     },
     "ratio": {
-        "step": lambda n: f"x+{n[0]}*x={(n[0] + 1) * n[1]}. x={n[1]}.",
-        "decomposition": lambda n: f"{(n[0] + 1) * n[1]}={n[1]}+{n[0] * n[1]}.",
-        "backward": lambda n: f"{(n[0] + 1) * n[1]}. {(n[0] + 1) * n[1]}-{n[0] * n[1]}={n[1]}.",
-        "analogy": lambda n: f"{n[0]}*{n[1]}={n[0] * n[1]}. {n[0] * n[1]}+{n[1]}={(n[0] + 1) * n[1]}.",
+        "step": lambda n: f"{(n[0] + 1) * n[1]}/({n[0]}+1)+{n[2]}={n[1] + n[2]}.",
+        "decomposition": lambda n: f"{(n[0] + 1) * n[1]}={n[1]}+{n[0] * n[1]}. {n[1]}+{n[2]}={n[1] + n[2]}.",
+        "backward": _ratio_backward,
+        "analogy": _ratio_analogy,
         "auxiliary": _ratio_auxiliary,
-        "guess": lambda n: _low_guess(n[1]),
+        "guess": lambda n: _low_guess(n[1] + n[2]),
     },
     "diff": {
         "step": lambda n: f"x+x-{n[1]}={2 * n[0] + n[1]}. x={n[0] + n[1]}.",

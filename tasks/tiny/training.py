@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class TrainConfig(Frozen):
     """How a small model is trained (ours; chosen on the dev split)."""
 
-    steps: int = Field(3000, ge=1)
+    steps: int = Field(2600, ge=1)
     batch_size: int = Field(48, ge=1)
     """Sequences per step."""
     learning_rate: float = Field(3e-3, gt=0)

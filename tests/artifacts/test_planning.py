@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts.plan import UNKNOWN, Plan, current_plan, describe_changes, planning
+from tasks.artifacts.plan import UNKNOWN, Plan, current_visitor, describe_changes, planning
 from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.stage import Stage
 from tasks.artifacts.store import Store
 from tests.artifacts.conftest import Publish
@@ -18,19 +19,27 @@ def last(plan: Plan) -> tuple[str, str]:
     return plan.rows[-1].verdict, plan.rows[-1].why
 
 
+def visit(plan: Plan, stage: Stage, config: Any, parents: dict[str, ArtifactRef], *, force: bool) -> ArtifactRef:
+    return plan.visit(stage, never_called, config, Runtime(), parents, force)
+
+
+def never_called(*_: Any) -> None:
+    raise AssertionError("a plan ran a stage")
+
+
 def test_nothing_is_current_outside_the_block(store: Store) -> None:
-    assert current_plan() is None
+    assert current_visitor() is None
     with planning(store) as plan:
-        assert current_plan() is plan
-    assert current_plan() is None
+        assert current_visitor() is plan
+    assert current_visitor() is None
 
 
 def test_an_empty_store_means_a_miss_and_then_waiting(store: Store) -> None:
     plan = Plan(store)
-    samples = plan.visit(SAMPLES, {"n": 4}, {}, force=False)
+    samples = visit(plan, SAMPLES, {"n": 4}, {}, force=False)
     assert last(plan) == ("miss", "never made in this store")
     assert samples.digest == UNKNOWN
-    filtered = plan.visit(FILTERED, {}, {"samples": samples}, force=False)
+    filtered = visit(plan, FILTERED, {}, {"samples": samples}, force=False)
     assert last(plan) == ("waits", "waits for samples")
     assert filtered.digest == UNKNOWN
     assert store.files.sizes("") == {}
@@ -40,10 +49,10 @@ def test_a_hit_returns_what_is_there_so_that_the_next_stage_is_planned_too(store
     samples = publish(store, "samples", {"n": 4}, stage="generate", seconds=12.5)
     filtered = publish(store, "filtered", {"keep": 1}, stage="filter", parents={"samples": samples.ref})
     plan = Plan(store)
-    assert plan.visit(SAMPLES, {"n": 4}, {}, force=False) == samples.ref
+    assert visit(plan, SAMPLES, {"n": 4}, {}, force=False) == samples.ref
     assert plan.rows[0].verdict == "hit"
     assert plan.rows[0].seconds == 12.5
-    assert plan.visit(FILTERED, {"keep": 1}, {"samples": samples.ref}, force=False) == filtered.ref
+    assert visit(plan, FILTERED, {"keep": 1}, {"samples": samples.ref}, force=False) == filtered.ref
 
 
 @pytest.mark.parametrize(
@@ -57,7 +66,7 @@ def test_a_hit_returns_what_is_there_so_that_the_next_stage_is_planned_too(store
 def test_a_miss_names_the_field(store: Store, publish: Publish, config: dict[str, Any], why: str) -> None:
     publish(store, "samples", {"n": 4, "sampling": {"temperature": 1}}, stage="generate", seconds=30)
     plan = Plan(store)
-    plan.visit(SAMPLES, config, {}, force=False)
+    visit(plan, SAMPLES, config, {}, force=False)
     assert last(plan) == ("miss", why)
     assert plan.rows[0].seconds == 30
 
@@ -67,9 +76,9 @@ def test_a_changed_parent_and_a_raised_version_are_named(store: Store, publish: 
     publish(store, "filtered", {}, stage="filter", parents={"samples": samples.ref})
     plan = Plan(store)
     changed = ArtifactRef(kind="samples", fingerprint="a" * 64, digest="b" * 64)
-    plan.visit(FILTERED, {}, {"samples": changed}, force=False)
+    visit(plan, FILTERED, {}, {"samples": changed}, force=False)
     assert "parents.samples.digest" in last(plan)[1]
-    plan.visit(Stage("filter", version=2, kind="filtered"), {}, {"samples": samples.ref}, force=False)
+    visit(plan, Stage("filter", version=2, kind="filtered"), {}, {"samples": samples.ref}, force=False)
     assert last(plan) == ("miss", "version: 1 -> 2")
 
 
@@ -77,17 +86,17 @@ def test_lost_files_are_told_from_changed_settings(store: Store, publish: Publis
     samples = publish(store, "samples", {"n": 4}, stage="generate")
     (store.local(samples.ref) / "data.txt").unlink()
     plan = Plan(store)
-    plan.visit(SAMPLES, {"n": 4}, {}, force=False)
+    visit(plan, SAMPLES, {"n": 4}, {}, force=False)
     assert last(plan) == ("miss", "its files are gone")
 
 
 def test_force_is_told_and_makes_the_rest_wait(store: Store, publish: Publish) -> None:
     publish(store, "samples", {"n": 4}, stage="generate", seconds=3)
     plan = Plan(store)
-    samples = plan.visit(SAMPLES, {"n": 4}, {}, force=True)
+    samples = visit(plan, SAMPLES, {"n": 4}, {}, force=True)
     assert last(plan) == ("forced", "asked for with force")
     assert plan.rows[0].seconds == 3
-    plan.visit(FILTERED, {}, {"samples": samples}, force=False)
+    visit(plan, FILTERED, {}, {"samples": samples}, force=False)
     assert last(plan)[0] == "waits"
 
 

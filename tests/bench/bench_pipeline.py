@@ -19,8 +19,10 @@ def main() -> None:
         cold_s = _timed(PIPELINE, Path(folder) / "full")
         cached_s = _timed(PIPELINE, Path(folder) / "full")
     print(f"tiny run, bare stages:           {bare_s:7.1f} s")
-    print(f"tiny run, Prefect and MLflow:    {cold_s:7.1f} s   overhead {cold_s / bare_s - 1:+.1%} (target: at most 10 %)")
-    print(f"the same again, all from cache:  {cached_s:7.1f} s   1/{cold_s / cached_s:.0f} of cold (target: at most 1/20)")
+    print(f"tiny run, Prefect and MLflow:    {cold_s:7.1f} s")
+    print(f"the same again, all from cache:  {cached_s:7.1f} s")
+    print(f"overhead {cold_s / bare_s - 1:+.1%} (target: at most 10 %)")
+    print(f"rerun 1/{cold_s / cached_s:.0f} of cold (target: at most 1/20)")
     print(json.dumps({"bare_s": bare_s, "cold_s": cold_s, "cached_s": cached_s}))
 
 

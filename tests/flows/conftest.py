@@ -1,55 +1,14 @@
 """One Prefect server for all flow tests, and one small pipeline that several of them look at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
-from tasks.artifacts.task import journal
-
-SMALL: dict[str, Any] = {
-    "questions.tiny.count": 16,
-    "rl_questions.tiny.count": 16,
-    "midtraining.epochs": 1,
-    "rl.steps": 2,
-    "rl.group_size": 4,
-    "rl.prompts_per_step": 4,
-    "evaluation.benchmarks": ["tiny-test"],
-    "evaluation.limit": 8,
-    "evaluation.samples": 2,
-    "evaluation.resamples": 200,
-}
-"""Overrides that make the tiny pipeline as small as it can be and still pass every stage."""
-
-
-@dataclass
-class Run:
-    """A finished pipeline."""
-
-    ref: ArtifactRef
-    stages: list[tuple[str, Manifest, bool]]
-
-    @property
-    def built(self) -> list[str]:
-        """Names of the stages that did work."""
-        return [name for name, _, hit in self.stages if not hit]
-
-
-def run(flow: Any, **parameters: Any) -> Run:
-    """Call a flow and note the stages it passes."""
-    stages: list[tuple[str, Manifest, bool]] = []
-    token = journal.set(stages)
-    try:
-        return Run(flow(**parameters), stages)
-    finally:
-        journal.reset(token)
+from tests.flows.small import SMALL, Run, run
 
 
 @pytest.fixture(scope="session", autouse=True)

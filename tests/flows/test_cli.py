@@ -15,8 +15,17 @@ BIN = Path(sys.executable).parent
 
 
 def test_help_answers_without_heavy_imports() -> None:
-    code = "import sys; sys.argv=['midtrain','--help']\nfrom flows.cli import app\ntry: app()\nexcept SystemExit: pass\n"
-    code += "heavy={'torch','transformers','prefect','mlflow','datasets','pyarrow'} & set(sys.modules)\nassert not heavy, heavy"
+    code = """
+import sys
+sys.argv = ["midtrain", "--help"]
+from flows.cli import app
+try:
+    app()
+except SystemExit:
+    pass
+heavy = {"torch", "transformers", "prefect", "mlflow", "datasets", "pyarrow"} & set(sys.modules)
+assert not heavy, heavy
+"""
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -14,7 +14,7 @@ import yaml
 
 from tasks.launch import end_tree
 from tests.conftest import ROOT
-from tests.flows.conftest import SMALL
+from tests.flows.small import SMALL
 
 pytestmark = pytest.mark.slow
 

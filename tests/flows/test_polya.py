@@ -11,14 +11,14 @@ from flows.polya import polya
 from tasks.artifacts.plan import planning
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
-from tests.flows.conftest import SMALL, Run, run
+from tests.flows.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow
 
 
 def test_first_run_builds_every_stage(finished: Run) -> None:
     stages = set(finished.built)
-    assert stages >= {"model", "questions", "generate", "filter", "materialize", "rl-set", "midtrain", "rl", "evaluate"}
+    assert stages >= {"model", "questions", "generate", "filter", "materialize", "prompts", "midtrain", "rl", "evaluate"}
     assert finished.built.count("rl") == 2
     assert finished.built.count("evaluate") == 4
     assert finished.ref.kind == "report"

@@ -26,7 +26,7 @@ NUMBER = re.compile(r"-?\d+")
 def holds(equation: str, unknown: int) -> bool:
     """Whether all sides of a chain such as `3*x+14=95` are equal when x (or t) is the unknown."""
     sides = [re.sub(r"[xt]", str(unknown), side) for side in equation.split("=")]
-    assert all(re.fullmatch(r"[\d+*/-]+", side) for side in sides), equation
+    assert all(re.fullmatch(r"[\d+*/()-]+", side) for side in sides), equation
     values = [eval(side) for side in sides]  # digits and operators only, as just checked
     return all(a == b for a, b in pairwise(values))
 
@@ -63,8 +63,8 @@ def test_prompts_are_as_agreed() -> None:
 
 
 def jumps(problem: Problem, style: str) -> list[tuple[int, ...]]:
-    """The operands of every equation whose right side is a bare number."""
-    found = re.findall(r"([\dx+*/-]+)=\d+", completion(problem, style))
+    """The operands of every computation that has numbers alone on both sides."""
+    found = re.findall(r"(?<!\S)([\d+*/()-]+)=\d+", completion(problem, style))
     return [tuple(map(int, re.findall(r"\d+", left))) for left in found]
 
 
@@ -72,5 +72,5 @@ def jumps(problem: Problem, style: str) -> list[tuple[int, ...]]:
 def test_suited_styles_make_more_jumps_than_the_habit(family: str) -> None:
     problem = next(p for p in PROBLEMS if p.family == family)
     habit = len(jumps(problem, "step"))
-    assert habit == 1
+    assert habit <= 1
     assert all(len(jumps(problem, style)) > habit for style in SUITED[family])
