@@ -187,18 +187,14 @@ class _Smallest:
 
     def __init__(self, places: Iterable[int], count: int | None) -> None:
         self._last: int | None = None
-        self._left = count if count is not None else -1
         if count is not None:
             every = array("Q", places)
             if len(every) > count:
                 self._last = int(np.partition(np.frombuffer(every, dtype=np.uint64), count - 1)[count - 1])
 
     def takes(self, place: int) -> bool:
-        """Whether this place is among them; to be asked once for each."""
-        if self._last is not None and (place > self._last or not self._left):
-            return False
-        self._left -= 1
-        return True
+        """Whether this place is among them."""
+        return self._last is None or place <= self._last
 
 
 def _nothing_left(candidates: Path, tally: Tally) -> str:

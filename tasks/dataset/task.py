@@ -23,11 +23,11 @@ CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
 
 @stage_task(SOLUTIONS)
 def materialize_solutions(build: Build, config: DatasetConfig) -> None:
-    """The mid-training set from the parent `filtered`; the parent `model` says which chat template applies."""
+    """The mid-training set from the parent `kept` (filtering); the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
     tally = write_solutions(
         config,
-        build.path("filtered") / CANDIDATES[config.verdict],
+        build.path("kept") / CANDIDATES[config.verdict],
         build.out,
         build.work / "tables",
         prompt=renderer.plain,

@@ -66,7 +66,7 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
     seen_fields = _FieldsSeen()
     mapped = _mapped(config, mapping, counts, rejects, seen_fields)
     unique = work / "unique.parquet"
-    ordered = sort_rows(mapped, _SPOOL, lambda row: (row["id"], row["position"]), work)
+    ordered = sort_rows(mapped, _SPOOL, lambda row: row["id"], work)
     write_parquet(_merged(ordered, counts, rejects), unique, _SPOOL)
     counts.rejected = len(rejects)
     counts.reasons = Counter(

@@ -112,7 +112,7 @@ def test_prompts_for_rl_carry_gold_answers_and_a_card(settings: Settings) -> Non
 
 def test_solutions_become_a_dataset_with_card_and_ledger(settings: Settings) -> None:
     parent = filtered(settings)
-    outcome = run(materialize_solutions, DatasetConfig(prompt=PLAIN, variants=2), settings, filtered=parent)
+    outcome = run(materialize_solutions, DatasetConfig(prompt=PLAIN, variants=2), settings, kept=parent)
     rows = list(read_rows(files(outcome, settings) / "train.parquet"))
     ledger = outcome.manifest.ledger
     assert ledger["candidates"] == 100
@@ -126,11 +126,11 @@ def test_solutions_become_a_dataset_with_card_and_ledger(settings: Settings) -> 
 
 def test_wrong_answers_come_from_their_own_table(settings: Settings) -> None:
     config = DatasetConfig(prompt=PLAIN, verdict="wrong")
-    run(materialize_solutions, config, settings, filtered=filtered(settings, "wrong.parquet"))
+    run(materialize_solutions, config, settings, kept=filtered(settings, "wrong.parquet"))
     with pytest.raises(ValueError, match=r"wrong\.parquet: no such Parquet file"):
-        run(materialize_solutions, config, settings, filtered=filtered(settings))
+        run(materialize_solutions, config, settings, kept=filtered(settings))
 
 
 def test_a_prompt_style_that_depends_on_the_model_needs_one(settings: Settings) -> None:
     with pytest.raises(Permanent, match="no model was passed"):
-        run(materialize_solutions, DatasetConfig(), settings, filtered=filtered(settings))
+        run(materialize_solutions, DatasetConfig(), settings, kept=filtered(settings))
