@@ -94,6 +94,6 @@ def test_no_module_of_that_name_touches_a_framework(name: str) -> None:
 
 
 def test_processes_are_started_in_one_place_only() -> None:
-    """`tasks.launch` starts workers; a room that calls Popen itself escapes its deadline and its clean-up."""
+    """`tasks.launch` starts workers; elsewhere a process escapes its deadline. Graders have a deadline of their own."""
     starters = {str(path) for path in modules() if "subprocess.Popen(" in (ROOT / path).read_text()}
-    assert starters <= {"tasks/launch.py"}
+    assert starters <= {"tasks/launch.py", "tasks/verification/process.py"}

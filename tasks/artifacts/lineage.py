@@ -1,0 +1,193 @@
+"""Lineage from the manifests alone: what an artifact came from, what came from it, and which models saw a question."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow.parquet as pq
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.store import ArtifactMissing, Store
+
+TRAINED_ON = {"train.parquet": "mid-training", "rl.parquet": "RL"}
+"""Files of a dataset that a model is trained on, and by what; both have a `question_id` column."""
+QUESTIONS_FILE = "questions.parquet"
+
+
+@dataclass(frozen=True)
+class Node:
+    """An artifact and all that it was made from."""
+
+    ref: ArtifactRef
+    manifest: Manifest | None
+    """None when the store no longer has it whole; its name and digest are known from its child."""
+    parents: dict[str, "Node"] = field(default_factory=dict)
+
+    def walk(self) -> Iterator["Node"]:
+        """This artifact's ancestors and itself, each once, parents before children."""
+        seen: set[ArtifactRef] = set()
+
+        def visit(node: Node) -> Iterator[Node]:
+            if node.ref in seen:
+                return
+            seen.add(node.ref)
+            for parent in node.parents.values():
+                yield from visit(parent)
+            yield node
+
+        return visit(self)
+
+
+def ancestry(store: Store, ref: ArtifactRef) -> Node:
+    """The tree of what an artifact was made from; a shared ancestor is one shared node."""
+    known: dict[ArtifactRef, Node] = {}
+
+    def visit(ref: ArtifactRef) -> Node:
+        if ref not in known:
+            try:
+                manifest = store.manifest(ref)
+            except ArtifactMissing:
+                known[ref] = Node(ref, None)
+            else:
+                known[ref] = Node(ref, manifest, {role: visit(parent) for role, parent in manifest.parents.items()})
+        return known[ref]
+
+    return visit(ref)
+
+
+def descendants(store: Store, ref: ArtifactRef) -> list[Manifest]:
+    """Every artifact that was made from this one, directly or not, oldest first."""
+    found: set[ArtifactRef] = {ref}
+    made = []
+    waiting = store.all()
+    while fresh := [manifest for manifest in waiting if found & set(manifest.parents.values())]:
+        made += fresh
+        found |= {manifest.ref for manifest in fresh}
+        waiting = [manifest for manifest in waiting if manifest not in fresh]
+    return sorted(made, key=lambda manifest: manifest.created_at)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A model that was trained on a question."""
+
+    model: Manifest
+    dataset: ArtifactRef
+    how: str
+    """`mid-training` or `RL`."""
+    rows: int
+    """Training rows with that question."""
+    direct: bool
+    """Trained on the dataset itself, not on top of a model that was."""
+
+
+def models_that_saw(store: Store, question_id: str) -> list[Sighting]:
+    """Every model with a dataset among its ancestors that contains the question; reads only the id column."""
+    counted: dict[tuple[ArtifactRef, str], int] = {}
+    sightings = []
+    for model in store.all("model"):
+        for node in ancestry(store, model.ref).walk():
+            if node.ref.kind != "dataset" or node.manifest is None:
+                continue
+            for entry in node.manifest.files:
+                if entry.path not in TRAINED_ON:
+                    continue
+                key = (node.ref, entry.path)
+                if key not in counted:
+                    counted[key] = _rows_with(store, node.manifest, entry.path, "question_id", question_id)
+                if counted[key]:
+                    direct = node.ref in model.parents.values()
+                    sightings.append(Sighting(model, node.ref, TRAINED_ON[entry.path], counted[key], direct))
+    return sightings
+
+
+def render_ancestry(store: Store, ref: ArtifactRef) -> Tree:
+    """The ancestry as a tree for a terminal: rows, ledger, heuristics, verdicts and MLflow runs of every stage."""
+    shown: set[ArtifactRef] = set()
+
+    def add(node: Node, role: str, branch: Tree | None) -> Tree:
+        label = Text.assemble((f"{role}: " if role else "", "dim"), (str(node.ref), "bold cyan"))
+        repeated = node.ref in shown
+        if repeated:
+            label.append("  (as above)", "dim")
+        elif node.manifest is None:
+            label.append("  no longer in the store", "red")
+        else:
+            for line in describe(node.manifest):
+                label.append(f"\n{line}")
+        shown.add(node.ref)
+        tree = branch.add(label) if branch is not None else Tree(label, guide_style="dim")
+        for name, parent in node.parents.items() if not repeated else ():
+            add(parent, name, tree)
+        return tree
+
+    return add(ancestry(store, ref), "", None)
+
+
+def describe(manifest: Manifest) -> list[str]:
+    """Facts of one artifact for people, a line each."""
+    lines = [f"{manifest.stage} v{manifest.version}, {manifest.created_at}, {manifest.seconds:.1f} s"]
+    facts = {
+        "source": str(manifest.summary.get("source", manifest.summary.get("label", ""))),
+        "heuristics": _names(heuristics(manifest)),
+        "verdicts": _counts(manifest.summary.get("verdicts", {})),
+        "rows": _counts(manifest.rows),
+        "ledger": _counts(manifest.ledger),
+        "commit": manifest.git_commit or "",
+        "MLflow run": manifest.mlflow_run_id or "",
+    }
+    return lines + [f"{name}: {text}" for name, text in facts.items() if text]
+
+
+def heuristics(manifest: Manifest) -> dict[str, str]:
+    """Heuristics that a generation asked for: name and digest of what its prompt shows; the plain prompt has none."""
+    config = manifest.payload.get("config")
+    found = config.get("heuristics") if isinstance(config, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def render_sightings(store: Store, question_id: str) -> RenderableType:
+    """The question, and the models that were trained on it, for a terminal."""
+    question = find_question(store, question_id)
+    head = Text.assemble(("question ", "dim"), (question_id, "bold cyan"))
+    head.append(f"\n{question}" if question else "\nin no question set of this store", "" if question else "red")
+    sightings = models_that_saw(store, question_id)
+    if not sightings:
+        return Group(head, Text("No model of this store was trained on it."))
+    table = Table("model", "stage", "trained on it by", "rows", "dataset")
+    for sighting in sightings:
+        how = sighting.how if sighting.direct else f"{sighting.how}, of a model it starts from"
+        table.add_row(str(sighting.model.ref), sighting.model.stage, how, str(sighting.rows), str(sighting.dataset))
+    return Group(head, table)
+
+
+def find_question(store: Store, question_id: str) -> str | None:
+    """Text of a question from any question set of the store."""
+    for manifest in store.all("questions"):
+        if not any(entry.path == QUESTIONS_FILE for entry in manifest.files):
+            continue
+        if _rows_with(store, manifest, QUESTIONS_FILE, "id", question_id):
+            path = f"{manifest.ref.path}/{manifest.data}/{QUESTIONS_FILE}"
+            with store.files.fs.open(store.files.full(path), "rb") as file:
+                found = pq.read_table(file, columns=["question"], filters=[("id", "==", question_id)])
+            return found["question"][0].as_py()
+    return None
+
+
+def _rows_with(store: Store, manifest: Manifest, name: str, column: str, value: str) -> int:
+    """Rows of a Parquet file in which `column` is `value`; skips row groups by their statistics."""
+    path = store.files.full(f"{manifest.ref.path}/{manifest.data}/{name}")
+    with store.files.fs.open(path, "rb") as file:
+        return pq.read_table(file, columns=[column], filters=[(column, "==", value)]).num_rows
+
+
+def _names(values: dict[str, str]) -> str:
+    return ", ".join(f"{name or 'plain prompt'} ({digest[:8]})" for name, digest in values.items())
+
+
+def _counts(values: dict[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in values.items())
