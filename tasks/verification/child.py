@@ -1,9 +1,10 @@
 """The grader process: reads pairs, writes verdicts, and may be killed at any moment.
 
-``python -m tasks.verification.child CONFIG_JSON MEMORY_MB PARENT_PID``. One JSON object a line on standard input,
-``{"id": int, "completion": str, "gold": str}``; one JSON array a line on the protocol pipe (the standard output this
-process was started with), ``[id, verdict, extracted, detail]``, in the order of the requests. The first line is
-``"ready"``. The process imports neither torch nor prefect: it starts in about a second and its memory cap can be small.
+``python -m tasks.verification.child CONFIG_JSON MEMORY_MB PARENT_PID``. One JSON object a line on standard
+input, ``{"id": int, "completion": str, "gold": str}``; one JSON array a line on the protocol pipe (the
+standard output this process was started with), ``[id, verdict, extracted, detail]``, in the order of the
+requests. The first line is ``"ready"``. The process imports neither torch nor prefect: it starts in about a
+second and its memory cap can be small.
 """
 
 import ctypes
@@ -71,7 +72,8 @@ def _write(protocol: BinaryIO, message: object) -> None:
 
 
 def die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel (Linux) to kill this process as soon as the thread that started it ends, even by SIGKILL.
+    """Ask the kernel (Linux) to kill this process as soon as the thread that started it ends, even by
+    SIGKILL.
 
     Elsewhere the end of standard input ends the process, once it is not busy.
     """

@@ -6,8 +6,8 @@ The forms, tried in the configured order; of each form the last occurrence count
 * ``hash``: the rest of the line after the last ``####``, as in GSM8K.
 * ``phrase``: what follows the last "answer is", "answer:" or "answer =", to the end of the sentence.
 
-A reasoning model's text counts only after its last ``</think>``; one that opened ``<think>`` and never closed it
-has given no answer.
+A reasoning model's text counts only after its last ``</think>``; one that opened ``<think>`` and never
+closed it has given no answer.
 """
 
 import re
@@ -55,7 +55,9 @@ def _boxed(text: str) -> str | None:
 
 
 def _argument(text: str, start: int) -> str | None:
-    r"""Content of the balanced braces that open at `start` (``\{`` does not count); a bare token without braces."""
+    r"""Content of the balanced braces that open at `start` (``\{`` does not count); a bare token without
+    braces.
+    """
     if not text.startswith("{", start):
         bare = re.match(r"[^\s$\\]+", text[start : start + 100])
         return bare.group().rstrip(".,") if bare else None

@@ -1,7 +1,8 @@
-r"""The shape of an answer as text: normal form, lists, delimiters, equation chains, unevaluated operators, cost.
+r"""The shape of an answer as text: normal form, lists, delimiters, equation chains, unevaluated operators,
+cost.
 
-Computer algebra forgets the shape: it evaluates a restated integral, takes the last member of ``x = 3 = 5`` and calls
-``\{1,2\}`` a point. So shape is judged here, before any algebra is done.
+Computer algebra forgets the shape: it evaluates a restated integral, takes the last member of ``x = 3 = 5``
+and calls ``\{1,2\}`` a point. So shape is judged here, before any algebra is done.
 """
 
 import re
@@ -37,7 +38,7 @@ Delimiter = Literal["set", "tuple", ""]
 
 @lru_cache(maxsize=16_384)
 def normal_form(text: str) -> str:
-    r"""One spelling for texts that read the same: no spacing commands, ``$``, ``\text`` or closing full stop."""
+    r"""One spelling for texts that read the same: no spacing commands, ``$``, ``\text``, closing full stop"""
     plain = re.sub(r"(?<!\\)\$", "", text).strip()
     plain = _SPACING.sub("", _TEXT.sub(r"\1", plain).replace("\\ ", " "))
     for pattern, replacement in _SAME:
@@ -101,7 +102,9 @@ def _balanced(inner: str) -> bool:
 
 
 def enclosing(text: str) -> tuple[str, str, str]:
-    """The outermost bracket pair that encloses all of `text`, as (opening, inner, closing); empty brackets if none."""
+    """The outermost bracket pair that encloses all of `text`, as (opening, inner, closing); empty brackets
+    if none.
+    """
     plain = _SPACING.sub("", text).strip()
     for opening, closing in ((r"\{", r"\}"), ("{", "}"), ("(", ")"), ("[", "]")):
         if plain.startswith(opening) and plain.endswith(closing):
@@ -112,13 +115,20 @@ def enclosing(text: str) -> tuple[str, str, str]:
 
 
 def equation_members(element: str) -> list[str]:
-    """Members of an equation chain: ``x = 3 = 5`` gives three; one member where no equality sign stands outside brackets."""
+    """Members of an equation chain: ``x = 3 = 5`` gives three; one member where no equality sign stands
+    outside brackets.
+    """
     masked = _NO_EQUATION.sub(lambda match: "\0" * len(match.group()), element.replace("==", "= "))
     members, start = [], 0
     for part in split_top(masked, "="):
         members.append(element.replace("==", "= ")[start : start + len(part)].strip())
         start += len(part) + 1
     return members
+
+
+def assigned_value(answer: str) -> str:
+    """``5`` of ``x = 5``; a list, or what has no equality sign outside brackets, as it is."""
+    return equation_members(answer)[-1] if len(split_top(answer)) == 1 else answer
 
 
 def unevaluated_operators(text: str) -> set[str]:

@@ -1,8 +1,8 @@
 r"""Read plain numerals exactly, without a computer-algebra system.
 
-Almost every answer of a word problem is one numeral, and exact rationals decide those in microseconds. The rules
-agree with Math-Verify wherever both read the text (a test compares them), with one deliberate difference: numbers
-that agree to six decimals only because both are tiny are told apart.
+Almost every answer of a word problem is one numeral, and exact rationals decide those in microseconds. The
+rules agree with Math-Verify wherever both read the text (a test compares them), with one deliberate
+difference: numbers that agree to six decimals only because both are tiny are told apart.
 """
 
 import re
@@ -11,7 +11,14 @@ from fractions import Fraction
 from functools import lru_cache
 
 _MAX_EXPONENT = 400
-_SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_SCALES = {
+    "hundred": 100,
+    "thousand": 1_000,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "dozen": 12,
+}
 
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
@@ -29,7 +36,7 @@ _PERCENT = re.compile(r"(.*?)\s*(?:\\?%|(?:\\text\{)?\s*percent\s*\}?)", re.IGNO
 
 @dataclass(frozen=True, slots=True)
 class Numeral:
-    """An exact value, and whether it was written with a decimal point (then its last digits may be rounded)."""
+    """An exact value; `rounded` where it has a decimal point, so that its last digit may be rounded."""
 
     value: Fraction
     rounded: bool
@@ -39,8 +46,8 @@ class Numeral:
 def read_number(text: str) -> Numeral | None:
     r"""Value of an integer, decimal, fraction, mixed number or scientific notation; None for anything else.
 
-    Reads ``27``, ``27.0``, ``1,000``, ``10,\!080``, ``\$18.90``, ``-1./3``, ``\frac43``, ``1\frac{4}{5}``, ``4.5e33``,
-    ``4.5 \times 10^{33}``, ``5 million``.
+    Reads ``27``, ``27.0``, ``1,000``, ``10,\!080``, ``\$18.90``, ``-1./3``, ``\frac43``, ``1\frac{4}{5}``,
+    ``4.5e33``, ``4.5 \times 10^{33}``, ``5 million``.
     """
     if len(text) > 200 or not any(character.isdigit() for character in text):
         return None

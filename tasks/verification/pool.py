@@ -1,8 +1,9 @@
 """A pool of killable grader processes: one verdict for each pair, always, within a bound.
 
-Computer algebra can hang with the interpreter lock held, so neither signals nor threads can stop it; only killing
-its process can. The parent watches the clock of the answer at the head of each worker's queue. When it runs out, or
-when the worker dies, that one answer gets its verdict and the rest of the queue goes to another worker.
+Computer algebra can hang with the interpreter lock held, so neither signals nor threads can stop it; only
+killing its process can. The parent watches the clock of the answer at the head of each worker's queue. When
+it runs out, or when the worker dies, that one answer gets its verdict and the rest of the queue goes to
+another worker.
 """
 
 import select
@@ -11,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -41,7 +43,7 @@ class _Queue:
 
 @dataclass(slots=True)
 class _Worker:
-    """A process and the time by which it must have started, or have answered the request at the head of its queue."""
+    """A process and the time by which it must have started, or have answered the head of its queue."""
 
     process: GraderProcess
     deadline: float
@@ -58,10 +60,10 @@ class _Worker:
 class VerifierPool:
     """Grades (completion, gold) pairs in child processes that are kept between calls.
 
-    `num_workers` processes of at most `memory_mb` MiB of address space each are started at the first use. `timeout_s`
-    is the hard limit for one answer (wall clock, seconds) and replaces `config.timeout_s` when given. May be used from
-    any thread; calls from several threads queue up. Use it as a context manager or call `close`; the workers also end
-    with the process that owns the pool, however it ends (Linux).
+    `num_workers` processes of at most `memory_mb` MiB of address space each are started at the first use.
+    `timeout_s` is the hard limit for one answer (wall clock, seconds) and replaces `config.timeout_s` when
+    given. May be used from any thread; calls from several threads queue up. Use it as a context manager or
+    call `close`; the workers also end with the process that owns the pool, however it ends (Linux).
 
     Raises RuntimeError where workers cannot be started at all.
     """
@@ -84,8 +86,8 @@ class VerifierPool:
         self._memory_mb = memory_mb
         self._workers: list[_Worker] = []
         self._failed_starts = 0
-        self._lock = threading.RLock()
-        self._busy = False
+        self._lock = threading.Lock()
+        self._owner: int | None = None
         # A child dies with the thread that started it, and callers' threads come and go: this one stays.
         self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verifier-starter")
         self._closed = False
@@ -100,7 +102,7 @@ class VerifierPool:
 
     def close(self) -> None:
         """Kill every worker and wait until it is gone. Idempotent."""
-        with self._lock:
+        with nullcontext() if self._owner == threading.get_ident() else self._lock:
             self._closed = True
             for worker in self._workers:
                 worker.process.kill()
@@ -116,7 +118,9 @@ class VerifierPool:
         return list(self.stream(pairs))
 
     def stream(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Verdict]:
-        """As `verify`, but lazily: reads `pairs` only as fast as they are graded and yields verdicts in order."""
+        """As `verify`, but lazily: reads `pairs` only as fast as they are graded and yields verdicts in
+        order.
+        """
         waiting: dict[int, Verdict] = {}
         following = 0
         for number, verdict in self._run(pairs):
@@ -126,16 +130,18 @@ class VerifierPool:
                 following += 1
 
     def _run(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Verdict]]:
+        if self._owner == threading.get_ident():
+            raise RuntimeError(
+                "this thread is still reading a stream of the pool; finish or close that first"
+            )
         with self._lock:
             if self._closed:
                 raise RuntimeError("the verifier pool is closed")
-            if self._busy:
-                raise RuntimeError("this thread is still reading a stream of the pool; finish or close that first")
-            self._busy = True
+            self._owner = threading.get_ident()
             try:
                 yield from self._serve(_Queue(pairs))
             finally:
-                self._busy = False
+                self._owner = None
                 for worker in [worker for worker in self._workers if worker.process.outstanding]:
                     self._discard(worker)
 
@@ -172,7 +178,7 @@ class VerifierPool:
             self._workers.append(_Worker(process, time.monotonic() + START_TIMEOUT_S))
 
     def _wait(self) -> None:
-        """Sleep until a pipe is ready or the next deadline has passed; move waiting requests into the pipes."""
+        """Sleep until a pipe is ready or the next deadline has passed; move requests into the pipes."""
         poll = select.poll()
         by_request_pipe = {}
         for worker in self._workers:
@@ -219,5 +225,5 @@ class VerifierPool:
         if self._failed_starts >= MAX_FAILED_STARTS:
             raise RuntimeError(
                 f"the grader process failed to start {self._failed_starts} times in a row; last: {ending}. "
-                f"Raise memory_mb (now {self._memory_mb}) if it ran out of memory, and check that math-verify imports"
+                f"Raise memory_mb (now {self._memory_mb}) if memory ran out; check that math_verify imports"
             )

@@ -26,7 +26,8 @@ class Request:
     gold: str
 
     def line(self) -> bytes:
-        return json.dumps({"id": self.number, "completion": self.completion, "gold": self.gold}).encode() + b"\n"
+        message = {"id": self.number, "completion": self.completion, "gold": self.gold}
+        return json.dumps(message).encode() + b"\n"
 
 
 class GraderProcess:
@@ -47,7 +48,8 @@ class GraderProcess:
             bufsize=0,
             env={**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": "1"},
         )
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self.requests_fd = self._process.stdin.fileno()
         self.replies_fd = self._process.stdout.fileno()
         os.set_blocking(self.requests_fd, False)
@@ -104,11 +106,15 @@ class GraderProcess:
         number, verdict, extracted, detail = message
         expected = self.outstanding.popleft().number
         if number != expected:
-            raise RuntimeError(f"grader process {self.pid} answered request {number} where {expected} was due")
+            raise RuntimeError(
+                f"grader process {self.pid} answered request {number} where {expected} was due"
+            )
         return number, Verdict(verdict, extracted, detail)
 
     def kill(self) -> str:
-        """End the child with SIGKILL, reap it, close the pipes; return how it ended and the tail of its errors."""
+        """End the child with SIGKILL, reap it, close the pipes; return how it ended and the tail of its
+        errors.
+        """
         self._process.kill()
         code = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):

@@ -10,10 +10,10 @@ VerdictName = Literal["correct", "wrong", "unparsed", "timeout", "error"]
 class Verdict:
     """What was decided about one (completion, gold) pair, and why.
 
-    correct: the answer equals the gold answer. wrong: it does not, or it is a form that no grader should reward.
-    unparsed: no final answer was found, or it does not read as mathematics. timeout: not decided within the limit
-    (or refused unseen, because its cost is known to be out of reach). error: the fault is not the answer's: the gold
-    answer does not parse, the grader process died or ran out of memory.
+    correct: the answer equals the gold answer. wrong: it does not, or it is a form that no grader should
+    reward. unparsed: no final answer was found, or it does not read as mathematics. timeout: not decided
+    within the limit (or refused unseen, because its cost is known to be out of reach). error: the fault is
+    not the answer's: the gold answer does not parse, the grader process died or ran out of memory.
     """
 
     verdict: VerdictName

@@ -52,6 +52,10 @@ def verdict(answer: str, gold: str) -> str:
         ("x+y=36", "36.0"),
         (r"x = \frac{10}{2} = 5", "5"),
         (r"2 + 3 = 5", "5"),
+        (r"\sum_{k=1}^{100} k = 5050", "5050"),
+        (r"p = 10\%", "0.1"),
+        (r"N = 52_8", "52_8"),
+        (r"\text{winner} = \text{Evelyn}", r"\text{Evelyn}"),
         (r"f(n) = n(n-1) = n^2-n", "n^2-n"),
         ("P(X=2) = 0.5", "1/2"),
         (r"m_{\max} = n^2-n-1", "n^2-n-1"),
@@ -123,7 +127,9 @@ def test_gold_with_an_unevaluated_operator_can_be_matched(answer: str, gold: str
     assert verdict(answer, gold) == "correct"
 
 
-@pytest.mark.parametrize("answer", ["x=3=5", "3=5", "x = 5 = 3 = 5", r"\{x=3=5\}", "(3=5)", "a=3=5, b=5", "x==3==5"])
+@pytest.mark.parametrize(
+    "answer", ["x=3=5", "3=5", "x = 5 = 3 = 5", r"\{x=3=5\}", "(3=5)", "a=3=5, b=5", "x==3==5"]
+)
 def test_equation_chain_with_members_that_differ_is_wrong(answer: str) -> None:
     assert verdict(answer, "5") == "wrong"
 
@@ -172,7 +178,8 @@ def test_percentage_has_one_reading_for_each_gold(answer: str, gold: str, expect
 
 
 @pytest.mark.parametrize(
-    ("answer", "gold"), [(r"2 \times 10^{-8}", "1e-8"), ("0", "1e-8"), (r"2.1\times 10^{-9}\pi", r"1.1\times 10^{-9}\pi")]
+    ("answer", "gold"),
+    [(r"2 \times 10^{-8}", "1e-8"), ("0", "1e-8"), (r"2.1\times 10^{-9}\pi", r"1.1\times 10^{-9}\pi")],
 )
 def test_tiny_numbers_do_not_all_round_to_the_same(answer: str, gold: str) -> None:
     assert verdict(answer, gold) == "wrong"
@@ -186,7 +193,8 @@ def test_out_of_reach_values_are_not_evaluated(answer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "gold"), [("2^{2^{10}}", "2^{1024}"), ("10^{10^{9}}", "10^{10^9}"), (r"\frac{100!}{2^{50}}", "100!/2^{50}")]
+    ("answer", "gold"),
+    [("2^{2^{10}}", "2^{1024}"), ("10^{10^{9}}", "10^{10^9}"), (r"\frac{100!}{2^{50}}", "100!/2^{50}")],
 )
 def test_large_but_reachable_values_are_compared(answer: str, gold: str) -> None:
     assert verdict(answer, gold) == "correct"
@@ -211,5 +219,7 @@ def test_answer_that_is_no_mathematics_is_unparsed() -> None:
 
 
 def test_grade_reports_what_it_extracted() -> None:
-    assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG) == Verdict("correct", r"\frac{1}{2}", "equal as a number")
+    assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG) == Verdict(
+        "correct", r"\frac{1}{2}", "equal as a number"
+    )
     assert grade("I do not know", "0.5", CONFIG) == Verdict("unparsed", None, "no final answer found")
