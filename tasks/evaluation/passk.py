@@ -1,0 +1,73 @@
+"""pass@k from n samples a question, without bias and without a question that quietly has fewer samples.
+
+Chen et al. 2021 (arXiv 2107.03374), equation 1: with c of n samples right, 1 - C(n-c, k) / C(n, k) is the unbiased
+estimate of the chance that at least one of k fresh samples is right.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_NAMED = 10
+
+
+class SampleCountError(ValueError):
+    """A question does not have the number of samples that the estimate was asked for."""
+
+
+@dataclass(frozen=True)
+class QuestionCounts:
+    """Right answers of each question out of the same number n of samples; ids are sorted."""
+
+    question_ids: tuple[str, ...]
+    correct: NDArray[np.int64]
+    n: int
+
+
+def pass_at_k(n: int, correct: NDArray[np.int64] | Sequence[int], k: int) -> NDArray[np.float64]:
+    """Unbiased pass@k of each question, shape (questions,), from counts of right samples out of `n`.
+
+    Uses C(n-c, k) / C(n, k) = prod over j < c of (n-k-j) / (n-j): no binomial coefficient is formed, so nothing
+    overflows, and the product is exactly 0 once c > n - k.
+
+    Raises ValueError unless 1 <= k <= n and every count lies in 0..n.
+    """
+    if not 1 <= k <= n:
+        raise ValueError(f"pass@{k} needs at least {k} samples a question; there are n={n}")
+    counts = np.asarray(correct, dtype=np.int64)
+    if counts.size and (counts.min() < 0 or counts.max() > n):
+        raise ValueError(f"counts of right samples must lie in 0..{n}; got {counts.min()}..{counts.max()}")
+    steps = np.arange(n, dtype=np.float64)
+    factors = np.maximum(n - k - steps, 0.0) / (n - steps)
+    all_wrong = np.concatenate(([1.0], np.cumprod(factors)))
+    return 1.0 - all_wrong[counts]
+
+
+def count_correct(records: Iterable[tuple[str, bool]], n: int) -> QuestionCounts:
+    """Count right samples for each question from (question id, right) records, and insist on exactly `n` of each.
+
+    Raises SampleCountError naming the questions that have another number: dividing by n regardless, as is sometimes
+    done, turns missing samples into wrong ones.
+    """
+    totals: dict[str, int] = {}
+    rights: dict[str, int] = {}
+    for question_id, right in records:
+        totals[question_id] = totals.get(question_id, 0) + 1
+        rights[question_id] = rights.get(question_id, 0) + bool(right)
+    check_sample_counts(totals, n)
+    ids = tuple(sorted(totals))
+    return QuestionCounts(ids, np.array([rights[question_id] for question_id in ids], dtype=np.int64), n)
+
+
+def check_sample_counts(samples: Mapping[str, int], n: int) -> None:
+    """Raise SampleCountError unless every question (id to number of samples) has exactly `n` samples."""
+    off = sorted((question_id, total) for question_id, total in samples.items() if total != n)
+    if off:
+        named = ", ".join(f"{question_id} has {total}" for question_id, total in off[:_NAMED])
+        more = f" and {len(off) - _NAMED} more" if len(off) > _NAMED else ""
+        raise SampleCountError(
+            f"{len(off)} of {len(samples)} questions do not have exactly {n} samples: {named}{more}; "
+            f"generate the missing samples, or evaluate with the number that every question has"
+        )
