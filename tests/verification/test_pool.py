@@ -93,11 +93,7 @@ def test_pool_closes_while_a_stream_is_being_read() -> None:
 @pytest.mark.slow
 def test_answer_that_hangs_times_out_alone(pool: VerifierPool) -> None:
     pairs = (
-        [("#### 1", "1")] * 20
-        + [(SLOW, SLOW_GOLD)]
-        + [("#### 2", "3")] * 20
-        + [(SLOW, SLOW_GOLD)]
-        + [("#### 4", "4")]
+        [("#### 1", "1")] * 20 + [(SLOW, SLOW_GOLD)] + [("#### 2", "3")] * 20 + [(SLOW, SLOW_GOLD)] + [("#### 4", "4")]
     )
     start = time.monotonic()
     verdicts = [v.verdict for v in pool.verify(pairs)]
@@ -127,10 +123,7 @@ def test_adversarial_corpus_within_a_bound(pool: VerifierPool) -> None:
         r"\boxed{x^{y^{z^{w^{v}}}} + \sqrt{\sqrt{\sqrt{x}}}}",
         r"\boxed{123456789^{123456789}}",
         r"\boxed{\prod_{k=1}^{10^9} k}",
-        "\\boxed{"
-        + r"\begin{pmatrix}"
-        + r"\\".join("&".join("1" * 22) for _ in range(22))
-        + r"\end{pmatrix}^{99999}}",
+        "\\boxed{" + r"\begin{pmatrix}" + r"\\".join("&".join("1" * 22) for _ in range(22)) + r"\end{pmatrix}^{99999}}",
         r"\boxed{(3^{900000})^{900000}}",
         SLOW,
     ]
