@@ -19,7 +19,7 @@ from tasks.verification.pool import VerifierPool
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = r"\boxed{\binom{10^8}{5\cdot 10^7} x}"
 SLOW_GOLD = "x^2"
-ISSUE_65 = r"\boxed{\dfrac{5^{\left(5^{\left(5^{\left(5^5\right)}\right)} - 4\right)} - 5}{16}}"
+MATH_VERIFY_65 = r"\boxed{\dfrac{5^{\left(5^{\left(5^{\left(5^5\right)}\right)} - 4\right)} - 5}{16}}"
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_adversarial_corpus_within_a_bound(pool: VerifierPool) -> None:
     corpus = [
         r"\boxed{7^{7^{7^7}}}",
         r"\boxed{10000000!}",
-        ISSUE_65,
+        MATH_VERIFY_65,
         r"\boxed{((9!)!)!}",
         "\\boxed{" + "(" * 10_000 + "}",
         "\\boxed{" + "(" * 900 + "1" + ")" * 900 + "}",
