@@ -7,7 +7,7 @@ reused for every batch. Logits exist for the completion alone, and for a bounded
 """
 
 import copy
-import os
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +105,10 @@ class LikelihoodRatio:
 
     def _shared(self, texts: Sequence[_Text]) -> tuple[int, DynamicCache | None]:
         """Number of leading tokens that all prompts share, and their cache; 0 and None where it is not worth it."""
-        shared = len(os.path.commonprefix([text.prompt[:-1] for text in texts]))
+        # Lists are ordered like words, so what the first and the last share, all share; one token must be left over.
+        first, last = min(text.prompt for text in texts), max(text.prompt for text in texts)
+        agree = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+        shared = min(sum(1 for _ in agree), min(len(text.prompt) for text in texts) - 1)
         if shared < SHORTEST_SHARED or len(texts) < 2:
             return 0, None
         cache = DynamicCache(config=self._model.config)
