@@ -19,7 +19,7 @@ from tasks.training.lm_head import use_compact_head
 from tasks.training.models import machine_arguments
 from tasks.worker import Permanent, Reporter
 
-_TOKENS_PER_PASS = {"cpu": 4096, "cuda": 16384}
+_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 """Tokens of one forward pass where the runtime does not say."""
 _PROBE_TOLERANCE = 1e-3
 """Largest difference of a token loss that rounding explains."""

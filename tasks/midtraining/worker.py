@@ -7,7 +7,7 @@ from typing import Any
 from tasks.midtraining.config import MidtrainingConfig
 from tasks.training.checkpoints import last_whole
 from tasks.training.job import Place
-from tasks.training.process import prepare
+from tasks.training.process import absent, offline
 from tasks.worker import Permanent, Reporter, worker_main
 
 CURVE = "training.jsonl"
@@ -23,9 +23,9 @@ class MidtrainingJob(Place):
 
 def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    prepare(job.num_threads)
+    with absent("mlflow", "vllm"):
+        from tasks.midtraining.trainer import check_packing, make_trainer
     from tasks.midtraining.encoding import read_examples
-    from tasks.midtraining.trainer import check_packing, make_trainer
     from tasks.training.models import load, save
 
     model, tokenizer = load(job)
@@ -61,4 +61,5 @@ def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    offline()
     worker_main(MidtrainingJob, run)

@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.rl.job import RLJob
 from tasks.training.checkpoints import last_whole
-from tasks.training.process import prepare
+from tasks.training.process import absent, offline
 from tasks.verification.pool import VerifierPool
 from tasks.worker import Permanent, Reporter, worker_main
 
@@ -18,12 +18,11 @@ CURVE = "training.jsonl"
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    needs_vllm = _wants_vllm(job)
-    prepare(job.num_threads, needs_vllm=needs_vllm)
+    with absent(*(("mlflow",) if _wants_vllm(job) else ("mlflow", "vllm"))):
+        from tasks.rl.trainer import make_trainer
     from tasks.engines.tokens import encode_prompts
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
-    from tasks.rl.trainer import make_trainer
     from tasks.training.models import load, save
 
     config = job.config
@@ -97,4 +96,5 @@ def _rollout_ledger(job: RLJob, history: list[dict[str, float]], asked: list[str
 
 
 if __name__ == "__main__":
+    offline()
     worker_main(RLJob, run)

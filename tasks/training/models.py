@@ -19,6 +19,8 @@ def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     Raises:
         Permanent: the folder holds no model, or the tokenizer has no end-of-sequence token.
     """
+    if place.num_threads:
+        torch.set_num_threads(place.num_threads)
     if not (place.model / "config.json").exists():
         raise Permanent(f"{place.model} has no config.json; give a folder with a model's config, weights and tokenizer")
     common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
