@@ -34,7 +34,7 @@ def test_packing_keeps_examples_whole_and_fills_rows() -> None:
 
 
 def test_packing_refuses_what_would_be_cut() -> None:
-    with pytest.raises(ValueError, match="capacity=10 .* 11 tokens"):
+    with pytest.raises(ValueError, match=r"capacity=10 .* 11 tokens"):
         pack([3, 11], 10)
 
 
