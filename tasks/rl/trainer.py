@@ -70,15 +70,17 @@ class GroupTrainer(GRPOTrainer):
         model = self.accelerator.unwrap_model(self.model_wrapped)
         model.eval()
         completions: list[list[int]] = [[] for _ in prompt_ids]
+        # TRL repeats each prompt for its group, on one device side by side.
         with self.accelerator.autocast():
             # No generator: torch's own state is the one that checkpoints restore.
             for decoded in decode_batch(
                 model,
-                prompt_ids,
+                prompt_ids[::num_generations],
                 sampling,
                 end_ids=self.eos_token_ids,
                 pad_id=self.processing_class.pad_token_id,
                 generator=None,
+                copies=num_generations,
             ):
                 completions[decoded.row] = decoded.tokens
         model.train()
@@ -114,7 +116,8 @@ class GroupTrainer(GRPOTrainer):
         step = self.state.global_step
         values = {ours: logs[theirs] for theirs, ours in METRICS.items() if logs.get(theirs) is not None}
         self._reporter.metrics(step, **values, step_s=logs["step_time"])
-        self._reporter.progress(step, self.state.max_steps, "step", reward=logs["reward"], step_s=logs["step_time"])
+        shown = {name: values[name] for name in ("reward", "completion_tokens") if name in values}
+        self._reporter.progress(step, self.state.max_steps, "step", **shown, step_s=logs["step_time"])
         self._check_finite(logs)
         self._check_alive()
 
@@ -183,6 +186,8 @@ def rows_per_pass(wanted: int, rollouts: int) -> int:
 def _arguments(job: RLJob, num_batches: int) -> GRPOConfig:
     config = job.config
     machine = machine_arguments(job)
+    # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
+    machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
     rollouts = config.prompts_per_step * config.group_size
     wanted = job.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)
     rows = rows_per_pass(wanted, rollouts)

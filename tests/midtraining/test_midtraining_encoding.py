@@ -9,7 +9,7 @@ import pytest
 from tasks.engines.tokens import load_tokenizer
 from tasks.midtraining.encoding import read_examples
 from tasks.worker import Permanent
-from tests.midtraining.conftest import make_rows, write_rows
+from tests.midtraining.rows import make_rows, write_rows
 
 
 def test_completions_end_once_and_prompts_are_those_of_inference(random_model: Path, tmp_path: Path) -> None:

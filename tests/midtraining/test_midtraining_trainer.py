@@ -8,16 +8,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, masking_utils
-from trl.trainer.utils import add_fused_lm_head
 
 from tasks.engines.tokens import load_tokenizer
-from tasks.midtraining import trainer as trainer_module
 from tasks.midtraining.collate import lay_out
 from tasks.midtraining.config import MidtrainingConfig
 from tasks.midtraining.encoding import Example, read_examples
 from tasks.midtraining.worker import MidtrainingJob, run
-from tasks.training.lm_head import use_compact_head
+from tasks.training.process import absent
 from tasks.worker import Permanent, Reporter
+
+with absent("mlflow", "vllm"):
+    from trl.trainer.utils import add_fused_lm_head
+
+    from tasks.midtraining.trainer import check_packing
+    from tasks.training.lm_head import use_compact_head
 
 Run = Callable[..., dict[str, object]]
 
@@ -87,7 +91,7 @@ def test_without_the_block_diagonal_mask_examples_see_each_other(
     alone = token_losses(model, examples, [[1]])[1]
     assert (packed - alone).abs().max() > 1e-2
     with pytest.raises(Permanent, match="batching=length_grouped"):
-        trainer_module.check_packing(model, examples)
+        check_packing(model, examples)
 
 
 def test_batching_and_micro_batches_do_not_change_the_model(train: Run, tmp_path: Path) -> None:
