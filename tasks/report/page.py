@@ -1,5 +1,6 @@
 """The page and the markdown: templates filled with the numbers."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,7 @@ def render_page(material: Material, summary: ReportSummary, plots: Sequence[Plot
             plots={plot.name: plot for plot in plots},
             colour=look.colour,
             tree=_tree(material),
+            reach=_reach(summary),
             links={stage.ref: stage.link for stage in summary.stages},
         )
     )
@@ -46,8 +48,20 @@ def _environment(autoescape: bool) -> Environment:
     return environment
 
 
+def _reach(summary: ReportSummary) -> float:
+    """Half the width of the axis of differences: a multiple of 5 points that holds every interval."""
+    widest = max((max(abs(row.low), abs(row.high)) for row in summary.comparisons), default=0.0)
+    return max(1, math.ceil(widest * 20)) / 20
+
+
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _facts(node: Node) -> dict[str, str]:
+    """What the tree says of an artifact; its ledger, commit and settings have sections of their own."""
+    facts = describe(node.manifest) if node.manifest else {}
+    return {name: text for name, text in facts.items() if name not in ("ledger", "commit")}
 
 
 def _tree(material: Material) -> list[Mapping[str, Any]]:
@@ -62,7 +76,7 @@ def _tree(material: Material) -> list[Mapping[str, Any]]:
             "role": role,
             "ref": str(node.ref),
             "stage": node.manifest.stage if node.manifest else "",
-            "facts": describe(node.manifest) if node.manifest and not repeated else [],
+            "facts": _facts(node) if not repeated else {},
             "lost": node.manifest is None,
             "repeated": repeated,
             "parents": [unfold(name, parent) for name, parent in parents],

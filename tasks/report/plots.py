@@ -13,6 +13,10 @@ from tasks.report.summary import HeuristicRow, ModelRow, ReportSummary
 
 PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
 """Okabe and Ito's colours, grey first: the base model is the reference."""
+PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#dddddd", "#aaaa00")
+"""Paul Tol's light scheme, for parts of a whole; no model has one of these colours."""
+WIDTH = 10.3
+"""Inches across the page."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 INK, FAINT = "#1f2328", "#d8dce1"
 SMOOTHING = 9
@@ -91,13 +95,14 @@ def _passes(summary: ReportSummary, look: Look) -> Plot:
     names = summary.benchmarks
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
-    figure = Figure(figsize=(3.6 * columns + (1.2 if columns == 1 else 0), 2.9 * lines + 0.4), layout="constrained")
+    width = WIDTH if columns > 1 else 0.6 * WIDTH
+    figure = Figure(figsize=(width, 3.0 * lines + 0.4), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for axis, benchmark in zip(axes, names, strict=False):
         for row in summary.models:
             if row.benchmark == benchmark:
                 _pass_curve(axis, row, look)
-        axis.set(title=benchmark, xlabel="k", ylabel="pass@k, %" if axis is axes[0] else "")
+        axis.set(title=f"{benchmark}, pass@k in percent", xlabel="k")
         axis.set_ylim(bottom=0)
     for axis in axes[len(names) :]:
         axis.remove()
@@ -122,7 +127,7 @@ def _pass_curve(axis: Axes, row: ModelRow, look: Look) -> None:
 
 
 def _training(metric: str, title: str, curves: Sequence[Curve], look: Look) -> Plot:
-    figure = Figure(figsize=(5.2, 2.9), layout="constrained")
+    figure = Figure(figsize=(5.0, 3.0), layout="constrained")
     axis = figure.subplots()
     named: set[str] = set()
     smoothed = False
@@ -137,7 +142,7 @@ def _training(metric: str, title: str, curves: Sequence[Curve], look: Look) -> P
         smoothed = True
         axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
         axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
-    axis.set(xlabel="step", ylabel=metric)
+    axis.set(title=title, xlabel="step")
     axis.set_ylim(bottom=0)
     axis.legend(loc="best")
     caption = "One line per run" + (f"; thick: moving average over {SMOOTHING} steps." if smoothed else ".")
@@ -155,14 +160,14 @@ def _heuristics(rows: Sequence[HeuristicRow]) -> Plot:
     several = len({row.arms for row in rows}) > 1
     ordered = sorted(rows, key=lambda row: row.correct_rate)
     names = [(row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered]
-    figure = Figure(figsize=(7.2, 0.9 + 0.3 * len(rows)), layout="constrained")
+    figure = Figure(figsize=(0.78 * WIDTH, 0.9 + 0.3 * len(rows)), layout="constrained")
     axis = figure.subplots()
     correct = [100 * row.correct_rate for row in ordered]
     kept = [100 * row.kept / row.samples if row.samples else 0.0 for row in ordered]
     axis.barh(names, correct, height=0.62, color="#56b4e9", label="right final answer")
     axis.barh(names, kept, height=0.26, color="#0072b2", label="kept for training")
     for index, value in enumerate(correct):
-        axis.text(value, index, f" {value:.1f}", va="center", fontsize=8.5)
+        axis.annotate(f"{value:.1f}", (value, index), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
     axis.set(xlabel="percent of the samples")
     axis.set_xlim(0, max(10.0, *(value * 1.12 for value in correct)))
     axis.grid(axis="y", visible=False)
@@ -176,13 +181,13 @@ def _heuristics(rows: Sequence[HeuristicRow]) -> Plot:
 def _styles(styles: dict[str, dict[str, dict[str, float]]]) -> Plot:
     names = list(dict.fromkeys(style for labels in styles.values() for shares in labels.values() for style in shares))
     rows = max(len(labels) for labels in styles.values())
-    figure = Figure(figsize=(9, (0.5 + 0.36 * rows) * len(styles) + 0.7), layout="constrained")
+    figure = Figure(figsize=(WIDTH, (0.5 + 0.36 * rows) * len(styles) + 0.7), layout="constrained")
     axes = figure.subplots(len(styles), 1, squeeze=False, sharex=True).ravel()
     for axis, (benchmark, labels) in zip(axes, styles.items(), strict=True):
         left = [0.0] * len(labels)
         for index, style in enumerate(names):
             widths = [100 * shares.get(style, 0.0) for shares in labels.values()]
-            colour = PALETTE[index % len(PALETTE)]
+            colour = PALE[index % len(PALE)]
             axis.barh(
                 list(labels),
                 widths,
@@ -201,7 +206,7 @@ def _styles(styles: dict[str, dict[str, dict[str, float]]]) -> Plot:
         axis.tick_params(axis="y", length=0)
     axes[-1].set_xlabel("percent of the sampled completions")
     handles, found = axes[0].get_legend_handles_labels()
-    figure.legend(handles, found, loc="outside lower center", ncols=min(4, len(found)))
+    figure.legend(handles, found, loc="outside lower center", ncols=min(8, len(found)))
     return _plot("styles", "Styles of the answers", "Judged by how a completion begins.", figure)
 
 

@@ -75,8 +75,9 @@ class ComparisonRow(BaseModel):
                 f"No significant difference between {self.candidate} and {self.baseline} in {what}: "
                 f"{points(self.difference)} points ({interval}).{limit}"
             )
+        direction = "higher" if self.verdict == "better" else "lower"
         return (
-            f"{self.candidate} is {self.verdict} than {self.baseline} in {what}: "
+            f"{self.candidate} scores {direction} than {self.baseline} in {what}: "
             f"{points(self.difference)} points ({interval})."
         )
 
@@ -131,6 +132,10 @@ class ReportSummary(BaseModel):
     stages: list[StageRow]
     styles: dict[str, dict[str, dict[str, float]]]
     """Benchmark, label, style: share of the sampled completions."""
+    finished: str
+    """When the newest stage was done."""
+    commits: list[str]
+    """Commits of the project that built the stages."""
     versions: dict[str, list[str]]
     """Package: version; several when stages were built with different ones."""
 
@@ -140,9 +145,15 @@ class ReportSummary(BaseModel):
         return list(dict.fromkeys(row.benchmark for row in self.models))
 
     @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Pairs that are compared, (baseline, candidate)."""
+        return list(dict.fromkeys((row.baseline, row.candidate) for row in self.comparisons))
+
+    @property
     def findings(self) -> list[ComparisonRow]:
-        """The comparisons to read first: pass@1 of each pair on each benchmark."""
-        return [row for row in self.comparisons if row.metric == "pass@1"]
+        """The comparisons to read first: pass@1 on each benchmark, pair by pair."""
+        found = [row for row in self.comparisons if row.metric == "pass@1"]
+        return sorted(found, key=lambda row: self.pairs.index((row.baseline, row.candidate)))
 
 
 def points(share: float) -> str:

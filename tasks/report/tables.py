@@ -29,10 +29,14 @@ def summarise(material: Material, store_link: str) -> ReportSummary:
         warnings=[*_warnings(material, models, shared)],
         confidence=config.confidence,
         models=models,
-        comparisons=[row for benchmark in shared for row in _comparisons(material, benchmark)],
+        comparisons=[
+            row for pair in config.comparisons for name in shared for row in _comparisons(material, pair, name)
+        ],
         heuristics=_heuristics(material),
         stages=[_stage(material, manifest, store_link) for manifest in material.manifests],
         styles={name: styles for name in shared if (styles := _styles(material, name))},
+        finished=max(manifest.created_at for manifest in material.manifests),
+        commits=_commits(material),
         versions=_versions(material),
     )
 
@@ -69,24 +73,23 @@ def _mean_of(seeds: Sequence[Evaluated], benchmark: str, key: str) -> float | No
     return None if None in found else sum(found) / len(found)
 
 
-def _comparisons(material: Material, benchmark: str) -> Iterator[ComparisonRow]:
-    for pair in material.config.comparisons:
-        both = [evaluated.benchmarks[benchmark] for label in pair for evaluated in material.by_label[label]]
-        for metric in headline_metrics(both[0].samples, all(scores.greedy is not None for scores in both)):
-            result = compare(material.config, material.by_label, pair, benchmark, metric)
-            detectable = result.minimum_detectable
-            yield ComparisonRow(
-                baseline=pair[0],
-                candidate=pair[1],
-                benchmark=benchmark,
-                metric=metric,
-                difference=result.difference,
-                low=result.low,
-                high=result.high,
-                p_value=result.p_value,
-                minimum_detectable=detectable if math.isfinite(detectable) and detectable > 0 else None,
-                confidence=material.config.confidence,
-            )
+def _comparisons(material: Material, pair: tuple[str, str], benchmark: str) -> Iterator[ComparisonRow]:
+    both = [evaluated.benchmarks[benchmark] for label in pair for evaluated in material.by_label[label]]
+    for metric in headline_metrics(both[0].samples, all(scores.greedy is not None for scores in both)):
+        result = compare(material.config, material.by_label, pair, benchmark, metric)
+        detectable = result.minimum_detectable
+        yield ComparisonRow(
+            baseline=pair[0],
+            candidate=pair[1],
+            benchmark=benchmark,
+            metric=metric,
+            difference=result.difference,
+            low=result.low,
+            high=result.high,
+            p_value=result.p_value,
+            minimum_detectable=detectable if math.isfinite(detectable) and detectable > 0 else None,
+            confidence=material.config.confidence,
+        )
 
 
 def _heuristics(material: Material) -> list[HeuristicRow]:
@@ -102,7 +105,8 @@ def _heuristics(material: Material) -> list[HeuristicRow]:
                 total[key] += counts.get(key, 0)
             adherence = counts.get("mean_adherence")
             total["adherence"] += math.nan if adherence is None else adherence * counts.get("samples", 0)
-    return [_heuristic(arms, name, total) for (arms, name), total in totals.items()]
+    rows = [_heuristic(arms, name, total) for (arms, name), total in totals.items()]
+    return sorted(rows, key=lambda row: (row.arms, -row.correct_rate))
 
 
 def _heuristic(arms: str, name: str, total: Mapping[str, float]) -> HeuristicRow:
@@ -161,6 +165,10 @@ def _versions(material: Material) -> dict[str, list[str]]:
     return {package: sorted(versions) for package, versions in sorted(found.items())}
 
 
+def _commits(material: Material) -> list[str]:
+    return sorted({manifest.git_commit for manifest in material.manifests if manifest.git_commit})
+
+
 def _base_model(material: Material) -> str:
     models = [manifest for manifest in material.manifests if manifest.stage == "model"]
     return ", ".join(dict.fromkeys(str(manifest.summary.get("source", manifest.ref)) for manifest in models))
@@ -170,8 +178,8 @@ def _warnings(material: Material, models: Sequence[ModelRow], shared: Sequence[s
     config = material.config
     if config.comparisons and len({entry.seed for entry in config.entries if entry.arm}) == 1:
         yield (
-            "One training seed. The intervals cover the choice of questions and not the luck of training; "
-            "`midtrain run compare --seeds 0,1,2` covers both."
+            "One training seed: the intervals cover the choice of questions and not the luck of training. "
+            "Compare several seeds to see both."
         )
     every = {name for several in material.by_label.values() for item in several for name in item.benchmarks}
     if left_out := sorted(every - set(shared)):
@@ -184,7 +192,7 @@ def _warnings(material: Material, models: Sequence[ModelRow], shared: Sequence[s
             yield f"{where}: {row.truncated_share:.0%} of the samples were cut at the token limit and count as wrong."
         if (row.unparsed_share or 0) > MUCH_UNPARSED:
             yield f"{where}: no answer could be read from {row.unparsed_share:.0%} of the samples; they count as wrong."
-    commits = {manifest.git_commit for manifest in material.manifests if manifest.git_commit}
+    commits = _commits(material)
     if any(commit.endswith("+changes") for commit in commits):
         yield "Some stages ran from a checkout with uncommitted changes."
     if len(commits) > 1:
