@@ -30,16 +30,16 @@ def solve(problem: Problem) -> int:
             return found[0] + found[1] + found[2]
         case "prod":
             return found[0] * found[1]
-        case "near" if first_wording:
+        case "near" | "loose" if first_wording:
             loose, boxes, each = found
             return loose + boxes * each
-        case "near":
+        case "near" | "loose":
             boxes, each, loose = found
             return boxes * each + loose
         case "start":
             gone, got, now = found
             return next(x for x in range(1000) if x - gone + got == now)
-        case "think":
+        case "think" | "wide":
             times, plus, result = found
             return next(x for x in range(1000) if times * x + plus == result)
         case "ratio":
@@ -48,11 +48,9 @@ def solve(problem: Problem) -> int:
         case "diff":
             total, more = found
             return next(x for x in range(1000) if x + (x - more) == total)
-        case "left":
-            return found[0] - found[1] - found[2]
-        case "cut":
-            times, less, result = found
-            return next(x for x in range(1000) if times * x - less == result)
+        case "swap":
+            got, gone, now = found
+            return next(x for x in range(1000) if x + got - gone == now)
     raise AssertionError(problem.family)
 
 
@@ -109,7 +107,10 @@ def test_out_of_domain_families_are_in_no_other_split() -> None:
     assert set(families_of("ood")) == set(OOD_FAMILIES)
     assert not set(OOD_FAMILIES) & set(TRAINED_FAMILIES)
     assert set(FAMILIES) == {*OOD_FAMILIES, *TRAINED_FAMILIES}
-    assert split_of("left", (90, 20, 30)) == "ood"
+    trained = [p for s in SPLIT_SHARES for p in generate_problems(s, 420, seed=0)]
+    assert max(p.numbers[1] for p in trained if p.family == "think") < 50, "so `wide` is out of range"
+    assert min(p.numbers[0] for p in trained if p.family == "near") > 89, "so `loose` is out of range"
+    assert split_of("swap", (40, 20, 30)) == "ood"
 
 
 @pytest.mark.parametrize("split", IN_DOMAIN)
@@ -126,9 +127,7 @@ def test_each_split_holds_enough_for_the_pipeline() -> None:
 
 
 def test_asking_for_more_than_there_is_says_so() -> None:
-    with pytest.raises(
-        ValueError, match=r"count=2000: split 'dev' has too few problems of family 'prod'; "
-    ):
+    with pytest.raises(ValueError, match=r"count=2000: split 'dev' has too few problems of family 'prod'; "):
         generate_problems("dev", 2000, 0)
     with pytest.raises(ValueError, match="split 'train' is not one of base, seed"):
         generate_problems("train", 1, 0)
