@@ -22,7 +22,7 @@ from tasks.worker import Permanent
 LOGIT_ELEMENTS = 1 << 26
 """Most logits in memory at once: 256 MiB in float32. Ours."""
 PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
-"""Tokens shown to a model to see whether its logits are those of its output layer, and by what share they may differ."""
+"""Tokens that show whether a model's logits are those of its output layer, and by what share they may differ."""
 SHORTEST_SHARED = 64
 """Tokens that prompts must share before their cache is worth the copy to every batch. Ours."""
 
