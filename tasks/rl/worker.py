@@ -41,6 +41,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         "ledger": {**prompts.ledger(), **_rollout_ledger(job, history, trainer.train_dataset["question_id"])},
         "left_out": prompts.listed(),
         "steps": trainer.state.global_step,
+        "solved": trainer.solved,
         "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
         "curve": curve.thinned(history),
         "seconds": round(seconds, 3),
