@@ -3,18 +3,11 @@
 import time
 from typing import Any
 
-from tasks.midtraining.config import MidtrainingConfig
+from tasks.midtraining.job import MidtrainingJob
 from tasks.training import curve
 from tasks.training.checkpoints import last_whole
-from tasks.training.job import Place
 from tasks.training.process import absent, offline
 from tasks.worker import Permanent, Reporter, worker_main
-
-
-class MidtrainingJob(Place):
-    """One mid-training run."""
-
-    config: MidtrainingConfig
 
 
 def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:

@@ -7,7 +7,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.launch import WorkerFailed, run_worker
 from tasks.midtraining.config import MidtrainingConfig
-from tasks.midtraining.worker import MidtrainingJob
+from tasks.midtraining.job import MidtrainingJob
+from tasks.midtraining.worker import run
+from tasks.worker import Reporter
 from tests.killing import kill_when
 
 pytestmark = pytest.mark.slow
@@ -30,7 +32,7 @@ def job(model: Path, dataset: Path, folder: Path, epochs: int = 2) -> Midtrainin
 def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     random_model: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    straight = run_worker(MODULE, job(random_model, dataset, tmp_path / "a", 20), tmp_path / "a" / "w", timeout_s=200)
+    straight = run(job(random_model, dataset, tmp_path / "a", 20), Reporter(tmp_path / "a"))
     work = tmp_path / "b" / "w"
     killer = kill_when(work, lines=23)
     with pytest.raises(WorkerFailed, match="exit code -9"):

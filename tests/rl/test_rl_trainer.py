@@ -153,11 +153,11 @@ def test_rows_per_pass_divide_the_batch(wanted: int, rollouts: int, rows: int) -
 def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_path: Path) -> None:
     norms = []
     for rows in (0, 4):
-        for loss_type in ("dapo", "dr_grpo", "grpo"):
+        for loss_type in ("dapo", "grpo"):
             name = f"{loss_type}-{rows}"
             run(make_job(name, micro_batch_size=rows, steps=1, loss_type=loss_type), Reporter(tmp_path / name))
             norms.append(curve(tmp_path / name)[0]["grad_norm"])
-    assert norms[:3] == pytest.approx(norms[3:], rel=1e-3)
+    assert norms[:2] == pytest.approx(norms[2:], rel=1e-3)
     assert min(norms) > 0
 
 

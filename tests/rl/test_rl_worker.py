@@ -6,6 +6,8 @@ import psutil
 import pytest
 
 from tasks.launch import WorkerFailed, run_worker
+from tasks.rl.worker import run
+from tasks.worker import Reporter
 from tests.killing import kill_when
 from tests.rl.conftest import MakeJob
 
@@ -16,7 +18,7 @@ MODULE = "tasks.rl.worker"
 def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     make_job: MakeJob, tmp_path: Path
 ) -> None:
-    straight = run_worker(MODULE, make_job("a", steps=40, learning_rate=1e-4), tmp_path / "a" / "w", timeout_s=200)
+    straight = run(make_job("a", steps=40, learning_rate=1e-4), Reporter(tmp_path / "a"))
     job, work = make_job("b", save_every_steps=5, steps=40, learning_rate=1e-4), tmp_path / "b" / "w"
     killer = kill_when(work, lines=13)
     with pytest.raises(WorkerFailed, match="exit code -9"):
