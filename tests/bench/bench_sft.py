@@ -2,8 +2,7 @@
 
 Both train the same model on the same examples in float32 without gradient checkpointing, 64 examples per optimiser
 step. TRL's default pads 8 shuffled examples to the longest of them and accumulates 8 times. Speed counts non-padding
-tokens per CPU second on one thread, so that other work on the machine shows less. Prints one JSON line with the ratio
-of each pair of turns and their median.
+tokens per CPU second on one thread, so that other work on the machine shows less.
 """
 
 import json
@@ -20,6 +19,7 @@ offline()
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PrinterCallback  # noqa: E402
+from transformers import logging as transformers_logging  # noqa: E402
 
 with absent("mlflow", "vllm"):
     from trl import SFTConfig, SFTTrainer
@@ -119,10 +119,11 @@ def measure(size: str, count: int, pairs: int, pack_length: int = 0, batching: s
             fast = ours(size, examples, folder, pack_length, batching)
             ratios.append(slow / fast)
             speeds.append(tokens / fast)
+    speed, ratio = statistics.median(speeds), statistics.median(ratios)
     print(
-        f"{size:5} model, {batching}, {tokens / count:.0f} tokens an example: {statistics.median(speeds):6,.0f} tokens/s "
-        f"against {statistics.median(speeds) / statistics.median(ratios):6,.0f}, ratios "
-        f"{', '.join(f'{ratio:.2f}' for ratio in ratios)}, median {statistics.median(ratios):.2f} (target: at least 1.5)",
+        f"{size} model, {batching}, {tokens / count:.0f} tokens an example: {speed:,.0f} tokens/s against "
+        f"{speed / ratio:,.0f}, ratios {', '.join(f'{each:.2f}' for each in ratios)}, median {ratio:.2f} "
+        "(target: at least 1.5)",
         flush=True,
     )
 
@@ -130,6 +131,8 @@ def measure(size: str, count: int, pairs: int, pack_length: int = 0, batching: s
 def main() -> None:
     """Both layouts on the small world's model, and the default one on a larger model."""
     torch.set_num_threads(1)
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     if not DATA.is_dir():
         print(f"skipped: GSM8K is not on this machine (looked in {DATA})")
         return

@@ -121,6 +121,11 @@ def test_a_run_that_has_solved_everything_ends_early_and_well(make_job: MakeJob,
     assert (job.out / "model.safetensors").exists()
 
 
+def test_rollouts_beyond_the_context_are_refused_before_the_start(make_job: MakeJob, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match=r"rl.max_completion_tokens=3072 takes 3079 tokens.* context is 1024"):
+        run(make_job("long", max_completion_tokens=3072), Reporter(tmp_path / "long"))
+
+
 def test_a_run_without_a_live_group_stops_and_says_why(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("dead", max_dead_steps=3, max_completion_tokens=2)
     with pytest.raises(Permanent, match=r"RL step 3: .*max_dead_steps=3 .*every rollout is wrong"):
