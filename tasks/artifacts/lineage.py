@@ -117,8 +117,8 @@ def render_ancestry(store: Store, ref: ArtifactRef) -> Tree:
         elif node.manifest is None:
             label.append("  no longer in the store", "red")
         else:
-            for line in describe(node.manifest):
-                label.append(f"\n{line}")
+            for name, text in describe(node.manifest).items():
+                label.append(f"\n{name}: ", "dim").append(text)
         shown.add(node.ref)
         tree = branch.add(label) if branch is not None else Tree(label, guide_style="dim")
         for name, parent in node.parents.items() if not repeated else ():
@@ -128,10 +128,10 @@ def render_ancestry(store: Store, ref: ArtifactRef) -> Tree:
     return add(ancestry(store, ref), "", None)
 
 
-def describe(manifest: Manifest) -> list[str]:
-    """Facts of one artifact for people, a line each."""
-    lines = [f"{manifest.stage} v{manifest.version}, {manifest.created_at}, {manifest.seconds:.1f} s"]
+def describe(manifest: Manifest) -> dict[str, str]:
+    """Facts of one artifact for people, by name; only those that it has."""
     facts = {
+        "stage": f"{manifest.stage} v{manifest.version}, {manifest.created_at}, {manifest.seconds:.1f} s",
         "source": str(manifest.summary.get("source", manifest.summary.get("label", ""))),
         "heuristics": _names(heuristics(manifest)),
         "verdicts": _counts(manifest.summary.get("verdicts", {})),
@@ -140,7 +140,7 @@ def describe(manifest: Manifest) -> list[str]:
         "commit": manifest.git_commit or "",
         "MLflow run": manifest.mlflow_run_id or "",
     }
-    return lines + [f"{name}: {text}" for name, text in facts.items() if text]
+    return {name: text for name, text in facts.items() if text}
 
 
 def heuristics(manifest: Manifest) -> dict[str, str]:

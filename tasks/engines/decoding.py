@@ -55,10 +55,12 @@ def decode_batch(
     pad_id: int,
     generator: torch.Generator | None,
     stop: StopStringCriteria | None = None,
+    copies: int = 1,
 ) -> Iterator[Decoded]:
     """Continue every prompt (token ids) and yield each row as it ends.
 
-    Rows are padded on the left; `generator` lives on the model's device and is None for greedy decoding.
+    Rows are padded on the left; `generator` lives on the model's device and is None for greedy decoding and for
+    torch's own. Each prompt is read once and continued `copies` times: rows k * copies to (k + 1) * copies - 1 are its.
     """
     device, width = model.device, max(map(len, prompts))
     ids = torch.full((len(prompts), width), pad_id, device=device)
@@ -68,9 +70,9 @@ def decode_batch(
         mask[row, width - len(prompt) :] = 1
     positions = (mask[:, :width].cumsum(-1) - 1).clamp(min=0)
     ends = torch.tensor(list(end_ids), device=device)
-    rows = torch.arange(len(prompts), device=device)
-    alive = torch.ones(len(prompts), dtype=torch.bool, device=device)
-    written = torch.full((len(prompts), sampling.max_new_tokens), pad_id, device=device)
+    rows = torch.arange(len(prompts) * copies, device=device)
+    alive = torch.ones(len(rows), dtype=torch.bool, device=device)
+    written = torch.full((len(rows), sampling.max_new_tokens), pad_id, device=device)
     cache = DynamicCache(config=model.config)
     step_ids = ids
     for step in range(sampling.max_new_tokens):
@@ -82,11 +84,15 @@ def decode_batch(
             use_cache=True,
             logits_to_keep=1,
         )
-        chosen = choose_tokens(output.logits[:, -1], sampling, generator)
+        logits = output.logits[:, -1]
+        if step == 0 and copies > 1:
+            cache.batch_repeat_interleave(copies)
+            logits, mask, positions = (each.repeat_interleave(copies, dim=0) for each in (logits, mask, positions))
+        chosen = choose_tokens(logits, sampling, generator)
         written[:, step] = chosen
         ended = torch.isin(chosen, ends)
         if stop is not None:
-            ended |= stop(written[:, : step + 1], output.logits[:, -1])
+            ended |= stop(written[:, : step + 1], logits)
         last = step + 1 == sampling.max_new_tokens
         leaving = alive & (ended | last)
         if leaving.any():

@@ -36,7 +36,8 @@ def engine_name(runtime: Runtime) -> EngineName:
 def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_messages: bool = False) -> Engine:
     """Start the engine that `runtime` names on the model folder.
 
-    `seed` serves engines that draw for all requests from one stream (vLLM). `as_messages` says that prompts are bare user messages, which only an OpenAI-compatible server can take.
+    `seed` serves engines that draw for all requests from one stream (vLLM). `as_messages` says that prompts are bare
+    user messages, which only an OpenAI-compatible server can take.
     """
     name = engine_name(runtime)
     if name == "openai":

@@ -41,9 +41,9 @@ class VllmEngine:
     ) -> None:
         """Loads the tokenizer; the engine itself starts with the first stream, when the lengths are known.
 
-        `seed` is that of the whole engine. Seeds of single requests cost a draw of their own in every step (a fifth to a
-        third of the throughput on a CPU), and cannot make text repeatable, because batch shapes change it. Another set of
-        requests must bring another seed, or it would repeat the first one's draws.
+        `seed` is that of the whole engine. Seeds of single requests cost a draw of their own in every step (a fifth to
+        a third of the throughput on a CPU), and cannot make text repeatable, because batch shapes change it. Another
+        set of requests must bring another seed, or it would repeat the first one's draws.
         """
         if device == "cpu":
             for name, value in CPU_SETTINGS.items():

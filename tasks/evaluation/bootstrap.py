@@ -1,7 +1,9 @@
-"""Intervals over questions: the question is the unit that was drawn, its samples and seeds are not independent.
+"""Intervals over questions: the question is the unit that was drawn, its samples and seeds are not
+independent.
 
-Resampling single samples would treat 64 answers to one question as 64 questions and give an interval several times
-too narrow (Miller 2024, arXiv 2411.00640, section 2.2). So the bootstrap draws whole questions.
+Resampling single samples would treat 64 answers to one question as 64 questions and give an interval
+several times too narrow (Miller 2024, arXiv 2411.00640, section 2.2). So the bootstrap draws whole
+questions.
 """
 
 from collections.abc import Sequence
@@ -23,10 +25,12 @@ class Interval:
 
 
 def bootstrap_draws(values: ArrayLike, *, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Means of `resamples` bootstrap draws of questions; `values` has shape (questions,), the result (resamples,).
+    """Means of `resamples` bootstrap draws of questions; `values` has shape (questions,), the result
+    (resamples,).
 
-    A draw of Q questions with replacement is a multinomial vector of Q counts, so a draw's mean is one dot product.
-    The same seed gives the same draws for every array of the same length, on every machine with the same numpy.
+    A draw of Q questions with replacement is a multinomial vector of Q counts, so a draw's mean is one dot
+    product. The same seed gives the same draws for every array of the same length, on every machine with
+    the same numpy.
     """
     data = _checked(values)
     questions = data.size
@@ -43,9 +47,10 @@ def bootstrap_draws(values: ArrayLike, *, resamples: int, seed: int) -> NDArray[
 def bootstrap_mean(values: ArrayLike, *, confidence: float, resamples: int, seed: int) -> Interval:
     """Mean of one value in [0, 1] for each question, with its percentile bootstrap interval over questions.
 
-    Efron and Tibshirani 1993, chapter 13. Where every question has the same value 0 (or 1) the bootstrap has no
-    spread and would claim certainty; then the far bound is the exact binomial one, 1 - (alpha/2)^(1/Q) (Clopper and
-    Pearson 1934). The percentile interval is a little too narrow below about 50 questions: AIME has 30.
+    Efron and Tibshirani 1993, chapter 13. Where every question has the same value 0 (or 1) the bootstrap
+    has no spread and would claim certainty; then the far bound is the exact binomial one, 1 -
+    (alpha/2)^(1/Q) (Clopper and Pearson 1934). The percentile interval is a little too narrow below about
+    50 questions: AIME has 30.
 
     Raises ValueError for no questions, for values that are not finite or not one-dimensional.
     """
@@ -60,10 +65,12 @@ def bootstrap_mean(values: ArrayLike, *, confidence: float, resamples: int, seed
 
 
 def mean_over_seeds(values_by_seed: Sequence[ArrayLike]) -> NDArray[np.float64]:
-    """Mean over training seeds for each question, shape (questions,), from one array of questions for each seed.
+    """Mean over training seeds for each question, shape (questions,), from one array of questions for each
+    seed.
 
-    The result goes into `bootstrap_mean` or `paired.compare_paired`: one question answered by several seeds stays one
-    unit. The interval then speaks of questions, for these seeds; the spread between seeds is `seed_spread`.
+    The result goes into `bootstrap_mean` or `paired.compare_paired`: one question answered by several seeds
+    stays one unit. The interval then speaks of questions, for these seeds; the spread between seeds is
+    `seed_spread`.
 
     Raises ValueError where the seeds do not have the same number of questions.
     """
@@ -74,7 +81,9 @@ def mean_over_seeds(values_by_seed: Sequence[ArrayLike]) -> NDArray[np.float64]:
 
 
 def seed_spread(values_by_seed: Sequence[ArrayLike]) -> float:
-    """Standard deviation (n - 1) of the mean score over training seeds; NaN for a single seed, which shows none."""
+    """Standard deviation (n - 1) of the mean score over training seeds; NaN for a single seed, which shows
+    none.
+    """
     means = [float(_checked(values).mean()) for values in values_by_seed]
     return float(np.std(means, ddof=1)) if len(means) > 1 else float("nan")
 

@@ -1,8 +1,8 @@
 """maj@k: how often the most frequent of k answers is right, over classes of equal answers.
 
-Wang et al. 2022, self-consistency (arXiv 2203.11171). Votes are counted over classes, not strings: all samples that the
-verifier found correct equal the gold answer, so they are one class however they are spelled; wrong answers are grouped by
-`answer_key`.
+Wang et al. 2022, self-consistency (arXiv 2203.11171). Votes are counted over classes, not strings: all
+samples that the verifier found correct equal the gold answer, so they are one class however they are
+spelled; wrong answers are grouped by `answer_key`.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,8 @@ def answer_key(answer: str) -> str:
 
 
 def vote_classes(answers: Sequence[str | None], correct: Sequence[bool]) -> NDArray[np.int64]:
-    """Class of each sample, shape (samples,): 0 is the right answer, 1, 2, ... are wrong ones, -1 does not vote.
+    """Class of each sample, shape (samples,): 0 is the right answer, 1, 2, ... are wrong ones, -1 does not
+    vote.
 
     A sample without an answer has no vote, not a vote for "no answer".
     """
@@ -41,10 +42,12 @@ def vote_classes(answers: Sequence[str | None], correct: Sequence[bool]) -> NDAr
 
 
 def maj_at_k(classes: NDArray[np.int64], k: int, *, seed: int, subsets: int = SUBSETS) -> float:
-    """Chance that the plurality of a random k-subset of the samples is the right class; ties are broken by a fair draw.
+    """Chance that the plurality of a random k-subset of the samples is the right class; ties are broken by
+    a fair draw.
 
-    Exact for k = 1 and k = n. Otherwise the mean over `subsets` random subsets without replacement: there are 1.8e18 of
-    32 out of 64. Subsets are drawn as class counts (multivariate hypergeometric). A subset without votes counts 0.
+    Exact for k = 1 and k = n. Otherwise the mean over `subsets` random subsets without replacement: there
+    are 1.8e18 of 32 out of 64. Subsets are drawn as class counts (multivariate hypergeometric). A subset
+    without votes counts 0.
 
     Raises ValueError unless 1 <= k <= n.
     """

@@ -1,11 +1,12 @@
-"""Compare two models on the same questions: the difference, its interval, an exact test, and what could be seen at all.
+"""Compare two models on the same questions: the difference, its interval, an exact test, and what could be
+seen at all.
 
-Questions differ far more in difficulty than models do in skill. On the same questions that common part cancels, so the
-paired difference is several times sharper than two separate intervals (Miller 2024, arXiv 2411.00640, section 4).
+Questions differ far more in difficulty than models do in skill. On the same questions that common part
+cancels, so the paired difference is several times sharper than two separate intervals (Miller 2024, arXiv
+2411.00640, section 4).
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -17,7 +18,6 @@ from tasks.evaluation.bootstrap import bootstrap_draws
 _MAX_DENOMINATOR = 512
 _CONVOLUTION_CELLS = 100_000_000
 _CHUNK_CELLS = 4_000_000
-_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,11 @@ class Paired:
     questions: int
 
 
-def align(a: Mapping[str, float], b: Mapping[str, float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Values of both models in the order of the sorted question ids.
-
-    Raises ValueError naming questions that only one of them answered: leaving those out would compare two sets.
-    """
-    lonely = sorted(a.keys() ^ b.keys())
-    if lonely:
-        named = ", ".join(lonely[:_NAMED])
-        raise ValueError(f"{len(lonely)} questions have one model's answers only: {named}; evaluate both on them")
-    ids = sorted(a)
-    return np.array([a[i] for i in ids], dtype=np.float64), np.array([b[i] for i in ids], dtype=np.float64)
-
-
 def compare_paired(a: ArrayLike, b: ArrayLike, *, confidence: float, resamples: int, seed: int) -> Paired:
     """Mean of b - a over questions with a percentile bootstrap interval over questions and a sign-flip test.
 
-    `a` and `b` have shape (questions,) in the same order: greedy correctness, pass@k of each question, or a mean
-    over seeds. Raises ValueError for arrays of different lengths.
+    `a` and `b` have shape (questions,) in the same order: greedy correctness, pass@k of each question, or a
+    mean over seeds. Raises ValueError for arrays of different lengths.
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
@@ -78,10 +65,10 @@ def sign_flip_test(differences: ArrayLike, *, resamples: int, seed: int) -> tupl
     """Two-sided p-value of "the sign of each question's difference is a coin flip", and whether it is exact.
 
     Under the null hypothesis that the models are exchangeable on each question, every sign pattern of the
-    differences is equally likely (Fisher 1935, chapter 3). Where all differences are multiples of one step 1/m
-    (greedy: 1; n samples: 1/n; s seeds: 1/(n s)), the distribution of their sum is computed exactly, by
-    convolution. Otherwise signs are drawn, and the p-value is (1 + hits) / (1 + draws), which is never 0 (Phipson
-    and Smyth 2010).
+    differences is equally likely (Fisher 1935, chapter 3). Where all differences are multiples of one step
+    1/m (greedy: 1; n samples: 1/n; s seeds: 1/(n s)), the distribution of their sum is computed exactly, by
+    convolution. Otherwise signs are drawn, and the p-value is (1 + hits) / (1 + draws), which is never 0
+    (Phipson and Smyth 2010).
     """
     data = np.asarray(differences, dtype=np.float64)
     sizes, observed = np.abs(data[data != 0.0]), abs(float(data.sum()))
@@ -127,8 +114,8 @@ def _exact_tail(steps: NDArray[np.int64], observed: int) -> float:
 def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> float:
     """Exact two-sided McNemar test for two sets of greedy answers to the same questions (McNemar 1947).
 
-    Only questions that exactly one model got right count; under the null hypothesis each is a coin flip, so the
-    p-value is twice the smaller binomial tail, at most 1.
+    Only questions that exactly one model got right count; under the null hypothesis each is a coin flip, so
+    the p-value is twice the smaller binomial tail, at most 1.
     """
     first, second = np.asarray(a_correct, dtype=bool), np.asarray(b_correct, dtype=bool)
     only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
@@ -138,10 +125,11 @@ def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> float:
 
 
 def minimum_detectable_effect(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Smallest true mean difference that a two-sided test at `alpha` finds with the given power, on this many questions.
+    """Smallest true mean difference that a two-sided test at `alpha` finds with the given power, on this
+    many questions.
 
-    (z(1 - alpha/2) + z(power)) * sd(differences) / sqrt(questions); Miller 2024 (arXiv 2411.00640), section 5. NaN for
-    fewer than two questions.
+    (z(1 - alpha/2) + z(power)) * sd(differences) / sqrt(questions); Miller 2024 (arXiv 2411.00640), section
+    5. NaN for fewer than two questions.
     """
     data = np.asarray(differences, dtype=np.float64)
     if data.size < 2:

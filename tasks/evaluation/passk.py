@@ -1,11 +1,10 @@
 """pass@k from n samples a question, without bias and without a question that quietly has fewer samples.
 
-Chen et al. 2021 (arXiv 2107.03374), equation 1: with c of n samples right, 1 - C(n-c, k) / C(n, k) is the unbiased
-estimate of the chance that at least one of k fresh samples is right.
+Chen et al. 2021 (arXiv 2107.03374), equation 1: with c of n samples right, 1 - C(n-c, k) / C(n, k) is the
+unbiased estimate of the chance that at least one of k fresh samples is right.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,20 +16,11 @@ class SampleCountError(ValueError):
     """A question does not have the number of samples that the estimate was asked for."""
 
 
-@dataclass(frozen=True)
-class QuestionCounts:
-    """Right answers of each question out of the same number n of samples; ids are sorted."""
-
-    question_ids: tuple[str, ...]
-    correct: NDArray[np.int64]
-    n: int
-
-
 def pass_at_k(n: int, correct: NDArray[np.int64] | Sequence[int], k: int) -> NDArray[np.float64]:
     """Unbiased pass@k of each question, shape (questions,), from counts of right samples out of `n`.
 
-    Uses C(n-c, k) / C(n, k) = prod over j < c of (n-k-j) / (n-j): no binomial coefficient is formed, so nothing
-    overflows, and the product is exactly 0 once c > n - k.
+    Uses C(n-c, k) / C(n, k) = prod over j < c of (n-k-j) / (n-j): no binomial coefficient is formed, so
+    nothing overflows, and the product is exactly 0 once c > n - k.
 
     Raises ValueError unless 1 <= k <= n and every count lies in 0..n.
     """
@@ -45,24 +35,11 @@ def pass_at_k(n: int, correct: NDArray[np.int64] | Sequence[int], k: int) -> NDA
     return 1.0 - all_wrong[counts]
 
 
-def count_correct(records: Iterable[tuple[str, bool]], n: int) -> QuestionCounts:
-    """Count right samples for each question from (question id, right) records, and insist on exactly `n` of each.
-
-    Raises SampleCountError naming the questions that have another number: dividing by n regardless, as is sometimes
-    done, turns missing samples into wrong ones.
-    """
-    totals: dict[str, int] = {}
-    rights: dict[str, int] = {}
-    for question_id, right in records:
-        totals[question_id] = totals.get(question_id, 0) + 1
-        rights[question_id] = rights.get(question_id, 0) + bool(right)
-    check_sample_counts(totals, n)
-    ids = tuple(sorted(totals))
-    return QuestionCounts(ids, np.array([rights[question_id] for question_id in ids], dtype=np.int64), n)
-
-
 def check_sample_counts(samples: Mapping[str, int], n: int) -> None:
-    """Raise SampleCountError unless every question (id to number of samples) has exactly `n` samples."""
+    """Raise SampleCountError, naming questions, unless every question (id to number) has exactly `n` samples.
+
+    Dividing by n regardless, as is sometimes done, turns missing samples into wrong ones.
+    """
     off = sorted((question_id, total) for question_id, total in samples.items() if total != n)
     if off:
         named = ", ".join(f"{question_id} has {total}" for question_id, total in off[:_NAMED])

@@ -163,7 +163,8 @@ def _parse(content: bytes, columns: Sequence[str]) -> pa.Table:
             if file.schema_arrow.names != POOLED.names:
                 raise _Damaged(f"columns are {file.schema_arrow.names}")
             return file.read(columns=list(columns))
-    except (pa.ArrowException, OSError) as error:
+    except Exception as error:
+        # No file is touched here, so that whatever goes wrong (Arrow, Unicode, memory) lies in the bytes.
         raise _Damaged(str(error)) from error
 
 

@@ -15,8 +15,8 @@ def lay_out(examples: Sequence[Example], rows: Sequence[Row], filler: int) -> di
     """`input_ids`, `labels` and `position_ids` of shape (rows, longest row).
 
     Positions restart at 0 with every example. Given no attention mask, `transformers` reads each restart as a border
-    and builds the block-diagonal mask from them (`masking_utils.find_packed_sequence_indices`); filler tokens sit at
-    position 0, so each is a block of its own.
+    and builds the block-diagonal mask from them (`masking_utils.find_packed_sequence_indices`). Filler behind a row's
+    last example counts on from it: later tokens are out of sight anyway, and rows of one example need no mask at all.
     """
     width = max(sum(len(examples[i]) for i in row) for row in rows)
     input_ids = torch.full((len(rows), width), filler)
@@ -29,6 +29,6 @@ def lay_out(examples: Sequence[Example], rows: Sequence[Row], filler: int) -> di
             middle, end = start + len(example.prompt), start + len(example)
             input_ids[line, start:end] = torch.tensor(example.prompt + example.completion)
             labels[line, middle:end] = torch.tensor(example.completion)
-            position_ids[line, start:end] = torch.arange(len(example))
+            position_ids[line, start:] = torch.arange(width - start)
             start = end
     return {"input_ids": input_ids, "labels": labels, "position_ids": position_ids}

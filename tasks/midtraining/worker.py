@@ -1,18 +1,14 @@
 """The mid-training program: reads a dataset, trains, writes a model and a ledger."""
 
-import json
 import time
 from typing import Any
 
 from tasks.midtraining.config import MidtrainingConfig
+from tasks.training import curve
 from tasks.training.checkpoints import last_whole
 from tasks.training.job import Place
-from tasks.training.process import prepare
+from tasks.training.process import absent, offline
 from tasks.worker import Permanent, Reporter, worker_main
-
-CURVE = "training.jsonl"
-"""Per-step metrics beside the weights; times are left out, so that equal runs have equal files."""
-_CURVE_KEYS = ("step", "loss", "learning_rate", "grad_norm", "entropy", "mean_token_accuracy")
 
 
 class MidtrainingJob(Place):
@@ -23,9 +19,9 @@ class MidtrainingJob(Place):
 
 def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    prepare(job.num_threads)
+    with absent("mlflow", "vllm"):
+        from tasks.midtraining.trainer import METRICS, check_packing, make_trainer
     from tasks.midtraining.encoding import read_examples
-    from tasks.midtraining.trainer import check_packing, make_trainer
     from tasks.training.models import load, save
 
     model, tokenizer = load(job)
@@ -47,18 +43,17 @@ def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
     if ledger["trained_tokens"] != completion_tokens * job.config.epochs:
         raise Permanent(f"the ledger does not add up: {ledger} over {job.config.epochs} epochs")
     save(trainer.model, tokenizer, job)
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    lines = [json.dumps({key: entry[key] for key in _CURVE_KEYS}) for entry in history]
-    (job.out / CURVE).write_text("\n".join(lines) + "\n")
+    history = curve.points(trainer.state.log_history, METRICS)
+    curve.write(history, job.out)
     return {
         "ledger": ledger,
         "steps": trainer.state.global_step,
         "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
-        "loss_first": history[0]["loss"],
-        "loss_last": history[-1]["loss"],
+        "curve": curve.thinned(history),
         "seconds": round(time.perf_counter() - started, 3),
     }
 
 
 if __name__ == "__main__":
+    offline()
     worker_main(MidtrainingJob, run)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOConfig, GRPOTrainer
@@ -15,6 +16,7 @@ from tasks.rl.job import RLJob
 from tasks.rl.prompts import Prompt
 from tasks.rl.reward import OUTCOMES
 from tasks.rl.schedule import plan
+from tasks.rl.scoring import score_rollouts
 from tasks.training.lm_head import use_compact_head
 from tasks.training.models import machine_arguments
 from tasks.worker import Permanent, Reporter
@@ -37,6 +39,7 @@ METRICS = {
 """TRL's names of what is reported, and ours. `sampler_gap` is the mean difference of a token's log-probability between
 vLLM and the trainer: large when weights did not reach vLLM."""
 _ROWS_PER_PASS_GPU = 8
+_TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384}
 
 
 class GroupTrainer(GRPOTrainer):
@@ -45,6 +48,9 @@ class GroupTrainer(GRPOTrainer):
     def __init__(self, *args: Any, reporter: Reporter, max_dead_steps: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reporter, self._max_dead_steps = reporter, max_dead_steps
+        # A KL or entropy term moves rollouts of any advantage.
+        self._needs_all = self.beta > 0 or self.entropy_coef > 0
+        self._live: torch.Tensor | None = None
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
         # TRL would add a second beginning-of-sequence token to prompts that a chat template rendered.
@@ -64,19 +70,43 @@ class GroupTrainer(GRPOTrainer):
         model = self.accelerator.unwrap_model(self.model_wrapped)
         model.eval()
         completions: list[list[int]] = [[] for _ in prompt_ids]
+        # TRL repeats each prompt for its group, on one device side by side.
         with self.accelerator.autocast():
             # No generator: torch's own state is the one that checkpoints restore.
             for decoded in decode_batch(
                 model,
-                prompt_ids,
+                prompt_ids[::num_generations],
                 sampling,
                 end_ids=self.eos_token_ids,
                 pad_id=self.processing_class.pad_token_id,
                 generator=None,
+                copies=num_generations,
             ):
                 completions[decoded.row] = decoded.tokens
         model.train()
         return completions, None
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        self._live = None if self._needs_all else inputs["advantages"] != 0
+        loss = super()._compute_loss(model, inputs)
+        self._live = None
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        compute_entropy: bool = False,
+        **_: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        live = torch.ones_like(input_ids[:, 0], dtype=torch.bool) if self._live is None else self._live
+        with self.accelerator.autocast():
+            log_probs, entropy = score_rollouts(
+                model, input_ids, attention_mask, logits_to_keep, live, _TOKENS_PER_PASS[input_ids.device.type]
+            )
+        return log_probs, entropy.detach() if not self._needs_all else entropy, None
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Report the step under this project's names, then stop the run if it cannot learn."""
@@ -86,7 +116,8 @@ class GroupTrainer(GRPOTrainer):
         step = self.state.global_step
         values = {ours: logs[theirs] for theirs, ours in METRICS.items() if logs.get(theirs) is not None}
         self._reporter.metrics(step, **values, step_s=logs["step_time"])
-        self._reporter.progress(step, self.state.max_steps, "step", reward=logs["reward"], step_s=logs["step_time"])
+        shown = {name: values[name] for name in ("reward", "completion_tokens") if name in values}
+        self._reporter.progress(step, self.state.max_steps, "step", **shown, step_s=logs["step_time"])
         self._check_finite(logs)
         self._check_alive()
 
@@ -108,10 +139,10 @@ class GroupTrainer(GRPOTrainer):
             reward, "groups are of one kind each"
         )
         raise Permanent(
-            f"RL step {self.state.global_step}: for rl.max_dead_steps={self._max_dead_steps} batches no group had both a "
-            f"right and a wrong rollout, so there is no gradient (last batch: {cause}, mean reward {reward:.3f}). Use "
-            "questions that the model solves sometimes, a larger rl.group_size, or check rl.max_completion_tokens and "
-            "the answer format"
+            f"RL step {self.state.global_step}: for rl.max_dead_steps={self._max_dead_steps} batches no group had both "
+            f"a right and a wrong rollout, so there is no gradient (last batch: {cause}, mean reward {reward:.3f}). "
+            "Use questions that the model solves sometimes, a larger rl.group_size, or check rl.max_completion_tokens "
+            "and the answer format"
         )
 
 
@@ -155,6 +186,8 @@ def rows_per_pass(wanted: int, rollouts: int) -> int:
 def _arguments(job: RLJob, num_batches: int) -> GRPOConfig:
     config = job.config
     machine = machine_arguments(job)
+    # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
+    machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
     rollouts = config.prompts_per_step * config.group_size
     wanted = job.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)
     rows = rows_per_pass(wanted, rollouts)

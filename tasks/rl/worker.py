@@ -1,29 +1,25 @@
 """The RL program: reads prompts, trains with GRPO, writes a model and a ledger."""
 
 import importlib.util
-import json
 import time
 from functools import partial
 from typing import Any
 
 from tasks.rl.job import RLJob
+from tasks.training import curve
 from tasks.training.checkpoints import last_whole
-from tasks.training.process import prepare
+from tasks.training.process import absent, offline
 from tasks.verification.pool import VerifierPool
 from tasks.worker import Permanent, Reporter, worker_main
-
-CURVE = "training.jsonl"
-"""Per-step metrics beside the weights; times are left out, so that equal runs have equal files."""
 
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    needs_vllm = _wants_vllm(job)
-    prepare(job.num_threads, needs_vllm=needs_vllm)
+    with absent(*(("mlflow",) if _wants_vllm(job) else ("mlflow", "vllm"))):
+        from tasks.rl.trainer import METRICS, make_trainer
     from tasks.engines.tokens import encode_prompts
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
-    from tasks.rl.trainer import make_trainer
     from tasks.training.models import load, save
 
     config = job.config
@@ -38,15 +34,15 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.perf_counter() - started
-    history = _write_curve(job, trainer.state.log_history)
+    history = curve.points(trainer.state.log_history, METRICS)
+    curve.write(history, job.out)
     save(trainer.model, tokenizer, job)
     return {
         "ledger": {**prompts.ledger(), **_rollout_ledger(job, history, trainer.train_dataset["question_id"])},
         "left_out": prompts.listed(),
         "steps": trainer.state.global_step,
         "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
-        "reward_first": history[0]["reward"],
-        "reward_last": history[-1]["reward"],
+        "curve": curve.thinned(history),
         "seconds": round(seconds, 3),
     }
 
@@ -71,18 +67,6 @@ def _end_ids(model: Any, tokenizer: Any) -> list[int]:
     return [token for token in {*ends, tokenizer.eos_token_id} if token is not None]
 
 
-def _write_curve(job: RLJob, log_history: list[dict[str, float]]) -> list[dict[str, float]]:
-    from tasks.rl.trainer import METRICS
-
-    history = [
-        {"step": entry["step"], **{ours: entry[theirs] for theirs, ours in METRICS.items() if theirs in entry}}
-        for entry in log_history
-        if "loss" in entry
-    ]
-    (job.out / CURVE).write_text("".join(json.dumps(entry) + "\n" for entry in history))
-    return history
-
-
 def _rollout_ledger(job: RLJob, history: list[dict[str, float]], asked: list[str]) -> dict[str, int]:
     """What became of every rollout, over restarts too."""
     from tasks.rl.reward import OUTCOMES
@@ -97,4 +81,5 @@ def _rollout_ledger(job: RLJob, history: list[dict[str, float]], asked: list[str
 
 
 if __name__ == "__main__":
+    offline()
     worker_main(RLJob, run)

@@ -81,18 +81,19 @@ def _draw_diff(rng: random.Random) -> Numbers:
     return rng.randint(8, 89), rng.randint(3, 60)
 
 
-def _draw_left(rng: random.Random) -> Numbers:
+def _draw_swap(rng: random.Random) -> Numbers:
     while True:
-        a, b, c = rng.randint(45, 150), rng.randint(11, 79), rng.randint(11, 79)
-        if a > b + c + 2:
-            return a, b, c
+        x, c, b = rng.randint(11, 89), rng.randint(11, 89), rng.randint(11, 79)
+        if x + c > b and b != c:
+            return x, c, b
 
 
-def _draw_cut(rng: random.Random) -> Numbers:
-    while True:
-        k, x, b = _draw_think(rng)
-        if k * x > b + 5:
-            return k, x, b
+def _draw_loose(rng: random.Random) -> Numbers:
+    return rng.randint(12, 89), rng.randint(2, 9), rng.randint(11, 89)
+
+
+def _draw_wide(rng: random.Random) -> Numbers:
+    return rng.randint(3, 9), rng.randint(50, 79), rng.randint(11, 89)
 
 
 FAMILIES: dict[str, Family] = {
@@ -157,26 +158,25 @@ FAMILIES: dict[str, Family] = {
         ),
         lambda n: {"d": n[1], "t": 2 * n[0] + n[1]},
     ),
-    "left": Family(
-        _draw_left,
-        lambda n: n[0] - n[1] - n[2],
+}
+# Out of domain, in no training text: `start` with its two events swapped, `near` with numbers near nothing
+# round, `think` with answers larger than any trained on.
+FAMILIES |= {
+    "swap": Family(
+        _draw_swap,
+        lambda n: n[0],
         (
-            "{A} has {a} {i}, gave away {b}, then {c}. How many {i} now?",
-            "A shop has {a} {i} and sold {b}, then {c}. How many {i} now?",
+            "{A} got {c} {i}, then gave away {b} and now has {y}. How many at first?",
+            "After finding {c} {i} and losing {b}, {A} has {y}. How many at first?",
         ),
-        lambda n: dict(zip("abc", n, strict=True)),
+        lambda n: {"c": n[1], "b": n[2], "y": n[0] + n[1] - n[2]},
     ),
-    "cut": Family(
-        _draw_cut,
-        lambda n: n[1],
-        (
-            "{A} thinks of a number, times it by {k}, loses {b} and gets {y}. What number?",
-            "{k} times a number losing {b} is {y}. What number?",
-        ),
-        lambda n: {"k": n[0], "b": n[2], "y": n[0] * n[1] - n[2]},
+    "loose": Family(_draw_loose, FAMILIES["near"].answer, FAMILIES["near"].templates, FAMILIES["near"].words),
+    "wide": Family(
+        _draw_wide, FAMILIES["think"].answer, FAMILIES["think"].templates, FAMILIES["think"].words
     ),
 }
-OOD_FAMILIES = ("left", "cut")
+OOD_FAMILIES = ("swap", "loose", "wide")
 TRAINED_FAMILIES = tuple(name for name in FAMILIES if name not in OOD_FAMILIES)
 
 

@@ -1,11 +1,14 @@
 """What the parent tells a training worker besides the stage's config: places and machine settings."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from tasks.config import Frozen
+
+if TYPE_CHECKING:
+    from tasks.artifacts.stage import Build
 
 
 class Place(Frozen):
@@ -29,3 +32,19 @@ class Place(Frozen):
     """CPU threads; 0 leaves the choice to torch."""
     trust_remote_code: bool = False
     """Run model code that ships with a checkpoint."""
+
+
+def place_of(build: "Build", data: Path) -> dict[str, Any]:
+    """The fields of `Place` for a stage that trains its parent `model` on the file `data`."""
+    runtime = build.runtime
+    return {
+        "model": build.path("model"),
+        "data": data,
+        "out": build.out,
+        "checkpoints": build.work / "checkpoints",
+        "device": runtime.device,
+        "micro_batch_size": runtime.micro_batch_size,
+        "save_every_steps": runtime.save_every_steps,
+        "num_threads": runtime.num_threads,
+        "trust_remote_code": runtime.trust_remote_code,
+    }

@@ -3,7 +3,7 @@
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.engines.tokens import load_tokenizer
 from tasks.training.job import Place
@@ -19,6 +19,8 @@ def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     Raises:
         Permanent: the folder holds no model, or the tokenizer has no end-of-sequence token.
     """
+    if place.num_threads:
+        torch.set_num_threads(place.num_threads)
     if not (place.model / "config.json").exists():
         raise Permanent(f"{place.model} has no config.json; give a folder with a model's config, weights and tokenizer")
     common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
@@ -35,10 +37,15 @@ def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
 
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: Place) -> None:
-    """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config."""
+    """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config.
+
+    The generation config is the starting model's own: `transformers` changes the loaded one when it trains.
+    """
     common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
     stored = AutoConfig.from_pretrained(place.model, **common).dtype
     model.config.use_cache = True
+    if (place.model / "generation_config.json").exists():
+        model.generation_config = GenerationConfig.from_pretrained(place.model, local_files_only=True)
     model.to(stored or torch.float32).save_pretrained(place.out)
     tokenizer.save_pretrained(place.out)
 

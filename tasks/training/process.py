@@ -1,8 +1,9 @@
-"""Makes a process ready for TRL: what it must not import, must not send, and how many threads it takes."""
+"""Makes a process ready for TRL: what it must not import, and must not send."""
 
-import logging
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -12,18 +13,23 @@ _ENVIRONMENT = {
 }
 
 
-def prepare(num_threads: int, *, needs_vllm: bool = False) -> None:
-    """Call before the first import of `trl`.
-
-    Models are local folders, so the hub is off, and with it TRL's telemetry. TRL imports vLLM and MLflow wherever
-    they are installed; neither is used here (tracking belongs to the parent) and vLLM alone takes half of the start-up
-    time, so `None` in `sys.modules` makes them look absent. vLLM stays visible where it generates the rollouts.
-    """
+def offline() -> None:
+    """For worker programs, before anything is imported: models are local folders, so the hub is off, telemetry too."""
     os.environ.update(_ENVIRONMENT)
-    for name in ("mlflow",) if needs_vllm else ("mlflow", "vllm"):
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
-    logging.getLogger("accelerate").setLevel(logging.ERROR)
-    if num_threads:
-        import torch
 
-        torch.set_num_threads(num_threads)
+
+@contextlib.contextmanager
+def absent(*names: str) -> Iterator[None]:
+    """Within, the named packages look as if they were not installed, unless they are imported already.
+
+    TRL imports vLLM and MLflow wherever it finds them. A trainer needs neither on a CPU (tracking belongs to the
+    parent), and vLLM alone takes half of the start-up time.
+    """
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            if name in sys.modules and sys.modules[name] is None:
+                del sys.modules[name]

@@ -87,9 +87,7 @@ def equal(gold: list[Any], answer: list[Any], config: VerificationConfig) -> boo
     try:
         if _far_apart(gold[0], answer[0], config.float_decimals):
             return False
-        same = verify(
-            gold, answer, float_rounding=config.float_decimals, timeout_seconds=None, raise_on_error=True
-        )
+        same = verify(gold, answer, float_rounding=config.float_decimals, timeout_seconds=None, raise_on_error=True)
         return same and _near(gold[0], answer[0], config.relative_tolerance)
     except MemoryError:
         raise

@@ -25,9 +25,7 @@ _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
 _POWER = r"(?:[eE]([+-]?\d{1,4})|\\?(?:times|cdot|\*|×)10\^(?:\{([+-]?\d{1,4})\}|(\d)))"
 _PLAIN = re.compile(rf"([+-]?)({_DECIMAL}){_POWER}?")
 _SLASH = re.compile(rf"([+-]?)({_DECIMAL})/({_DECIMAL})")
-_FRAC = re.compile(
-    rf"([+-]?)({_DIGITS})?\\frac(?:\{{([+-]?)({_DECIMAL})\}}|(\d))(?:\{{({_DECIMAL})\}}|(\d))(?!\d)"
-)
+_FRAC = re.compile(rf"([+-]?)({_DIGITS})?\\frac(?:\{{([+-]?)({_DECIMAL})\}}|(\d))(?:\{{({_DECIMAL})\}}|(\d))(?!\d)")
 _NOISE = re.compile(r"\\[!,;: ]|\\left|\\right|\\displaystyle|(?<!\\)\$|[{]([,])[}]|~")
 _CURRENCY = re.compile(r"^([+-]?)(?:\\\$|[€£¥])")
 _SCALED = re.compile(rf"(.*\d)\s*(?:\\(?:text|mbox|mathrm)\{{)?\s*({'|'.join(_SCALES)})s?\}}?", re.IGNORECASE)

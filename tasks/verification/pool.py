@@ -131,9 +131,7 @@ class VerifierPool:
 
     def _run(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Verdict]]:
         if self._owner == threading.get_ident():
-            raise RuntimeError(
-                "this thread is still reading a stream of the pool; finish or close that first"
-            )
+            raise RuntimeError("this thread is still reading a stream of the pool; finish or close that first")
         with self._lock:
             if self._closed:
                 raise RuntimeError("the verifier pool is closed")

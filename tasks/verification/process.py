@@ -106,9 +106,7 @@ class GraderProcess:
         number, verdict, extracted, detail = message
         expected = self.outstanding.popleft().number
         if number != expected:
-            raise RuntimeError(
-                f"grader process {self.pid} answered request {number} where {expected} was due"
-            )
+            raise RuntimeError(f"grader process {self.pid} answered request {number} where {expected} was due")
         return number, Verdict(verdict, extracted, detail)
 
     def kill(self) -> str:

@@ -14,14 +14,16 @@ import tempfile
 import time
 from pathlib import Path
 
-from tasks.training.process import prepare
+from tasks.training.process import absent, offline
 
-prepare(num_threads=1)
+offline()
 
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PrinterCallback  # noqa: E402
-from trl import SFTConfig, SFTTrainer  # noqa: E402
+
+with absent("mlflow", "vllm"):
+    from trl import SFTConfig, SFTTrainer
 
 from tasks.midtraining.config import MidtrainingConfig  # noqa: E402
 from tasks.midtraining.encoding import Example  # noqa: E402
@@ -115,6 +117,7 @@ def main() -> None:
     parser.add_argument("--pack-length", type=int, default=0)
     parser.add_argument("--batching", default="packed")
     options = parser.parse_args()
+    torch.set_num_threads(1)
     examples = gsm8k_examples(options.data, options.examples, SIZES[options.size]["vocab_size"])
     tokens = sum(len(example) for example in examples)
     with tempfile.TemporaryDirectory() as name:

@@ -30,16 +30,16 @@ def solve(problem: Problem) -> int:
             return found[0] + found[1] + found[2]
         case "prod":
             return found[0] * found[1]
-        case "near" if first_wording:
+        case "near" | "loose" if first_wording:
             loose, boxes, each = found
             return loose + boxes * each
-        case "near":
+        case "near" | "loose":
             boxes, each, loose = found
             return boxes * each + loose
         case "start":
             gone, got, now = found
             return next(x for x in range(1000) if x - gone + got == now)
-        case "think":
+        case "think" | "wide":
             times, plus, result = found
             return next(x for x in range(1000) if times * x + plus == result)
         case "ratio":
@@ -48,11 +48,9 @@ def solve(problem: Problem) -> int:
         case "diff":
             total, more = found
             return next(x for x in range(1000) if x + (x - more) == total)
-        case "left":
-            return found[0] - found[1] - found[2]
-        case "cut":
-            times, less, result = found
-            return next(x for x in range(1000) if times * x - less == result)
+        case "swap":
+            got, gone, now = found
+            return next(x for x in range(1000) if x + got - gone == now)
     raise AssertionError(problem.family)
 
 
@@ -69,7 +67,9 @@ def test_every_family_asks_for_a_positive_number() -> None:
 
 def test_splits_share_no_problem() -> None:
     keys = {
-        split: {canonical(p.family, p.numbers) for seed in (0, 1) for p in generate_problems(split, 420, seed)}
+        split: {
+            canonical(p.family, p.numbers) for seed in (0, 1) for p in generate_problems(split, 420, seed)
+        }
         for split in SPLITS
     }
     for one in SPLITS:
@@ -84,7 +84,9 @@ def test_every_problem_lies_in_the_split_it_was_drawn_for() -> None:
 
 def test_the_order_of_terms_does_not_move_a_sum_to_another_split() -> None:
     assert split_of("sum", (12, 40, 75)) == split_of("sum", (75, 12, 40))
-    assert split_of("near", (199, 4, 30)) == "seed", "the hash is part of what the shipped model was trained on"
+    assert split_of("near", (199, 4, 30)) == "seed", (
+        "the hash is part of what the shipped model was trained on"
+    )
 
 
 def test_question_texts_are_distinct() -> None:
@@ -93,7 +95,9 @@ def test_question_texts_are_distinct() -> None:
 
 
 def test_splits_have_the_shares_they_name() -> None:
-    found = Counter(split_of("think", (k, x, b)) for k in range(3, 10) for x in range(11, 50) for b in range(11, 90))
+    found = Counter(
+        split_of("think", (k, x, b)) for k in range(3, 10) for x in range(11, 50) for b in range(11, 90)
+    )
     total = sum(found.values())
     for split, share in SPLIT_SHARES.items():
         assert found[split] / total == pytest.approx(share / 100, abs=0.01)
@@ -103,7 +107,10 @@ def test_out_of_domain_families_are_in_no_other_split() -> None:
     assert set(families_of("ood")) == set(OOD_FAMILIES)
     assert not set(OOD_FAMILIES) & set(TRAINED_FAMILIES)
     assert set(FAMILIES) == {*OOD_FAMILIES, *TRAINED_FAMILIES}
-    assert split_of("left", (90, 20, 30)) == "ood"
+    trained = [p for s in SPLIT_SHARES for p in generate_problems(s, 420, seed=0)]
+    assert max(p.numbers[1] for p in trained if p.family == "think") < 50, "so `wide` is out of range"
+    assert min(p.numbers[0] for p in trained if p.family == "near") > 89, "so `loose` is out of range"
+    assert split_of("swap", (40, 20, 30)) == "ood"
 
 
 @pytest.mark.parametrize("split", IN_DOMAIN)
@@ -120,13 +127,7 @@ def test_each_split_holds_enough_for_the_pipeline() -> None:
 
 
 def test_asking_for_more_than_there_is_says_so() -> None:
-<<<<<<< HEAD
-    with pytest.raises(ValueError, match=r"count=2000: split 'dev' has too few problems of family 'ratio'; 446 could"):
-=======
-    with pytest.raises(
-        ValueError, match=r"count=2000: split 'dev' has too few problems of family 'prod'; "
-    ):
->>>>>>> tiny
+    with pytest.raises(ValueError, match=r"count=2000: split 'dev' has too few problems of family 'prod'; "):
         generate_problems("dev", 2000, 0)
     with pytest.raises(ValueError, match="split 'train' is not one of base, seed"):
         generate_problems("train", 1, 0)

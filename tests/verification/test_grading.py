@@ -127,9 +127,7 @@ def test_gold_with_an_unevaluated_operator_can_be_matched(answer: str, gold: str
     assert verdict(answer, gold) == "correct"
 
 
-@pytest.mark.parametrize(
-    "answer", ["x=3=5", "3=5", "x = 5 = 3 = 5", r"\{x=3=5\}", "(3=5)", "a=3=5, b=5", "x==3==5"]
-)
+@pytest.mark.parametrize("answer", ["x=3=5", "3=5", "x = 5 = 3 = 5", r"\{x=3=5\}", "(3=5)", "a=3=5, b=5", "x==3==5"])
 def test_equation_chain_with_members_that_differ_is_wrong(answer: str) -> None:
     assert verdict(answer, "5") == "wrong"
 
@@ -219,7 +217,5 @@ def test_answer_that_is_no_mathematics_is_unparsed() -> None:
 
 
 def test_grade_reports_what_it_extracted() -> None:
-    assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG) == Verdict(
-        "correct", r"\frac{1}{2}", "equal as a number"
-    )
+    assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG) == Verdict("correct", r"\frac{1}{2}", "equal as a number")
     assert grade("I do not know", "0.5", CONFIG) == Verdict("unparsed", None, "no final answer found")

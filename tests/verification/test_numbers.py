@@ -75,9 +75,7 @@ def test_agrees_with_math_verify() -> None:
         assert left is not None
         assert right is not None
         ours = numbers_agree(left, right, decimals=6, relative_tolerance=1e-4)
-        theirs = verify(
-            *(parse(rf"\boxed{{{text}}}", target, fallback_mode="no_fallback") for text in (gold, answer))
-        )
+        theirs = verify(*(parse(rf"\boxed{{{text}}}", target, fallback_mode="no_fallback") for text in (gold, answer)))
         agreed += ours
         if ours != theirs:
             disagreements.append((gold, answer, ours))

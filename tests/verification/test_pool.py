@@ -19,7 +19,7 @@ from tasks.verification.pool import VerifierPool
 ROOT = Path(__file__).resolve().parents[2]
 SLOW = r"\boxed{\binom{10^8}{5\cdot 10^7} x}"
 SLOW_GOLD = "x^2"
-ISSUE_65 = r"\boxed{\dfrac{5^{\left(5^{\left(5^{\left(5^5\right)}\right)} - 4\right)} - 5}{16}}"
+MATH_VERIFY_65 = r"\boxed{\dfrac{5^{\left(5^{\left(5^{\left(5^5\right)}\right)} - 4\right)} - 5}{16}}"
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +93,7 @@ def test_pool_closes_while_a_stream_is_being_read() -> None:
 @pytest.mark.slow
 def test_answer_that_hangs_times_out_alone(pool: VerifierPool) -> None:
     pairs = (
-        [("#### 1", "1")] * 20
-        + [(SLOW, SLOW_GOLD)]
-        + [("#### 2", "3")] * 20
-        + [(SLOW, SLOW_GOLD)]
-        + [("#### 4", "4")]
+        [("#### 1", "1")] * 20 + [(SLOW, SLOW_GOLD)] + [("#### 2", "3")] * 20 + [(SLOW, SLOW_GOLD)] + [("#### 4", "4")]
     )
     start = time.monotonic()
     verdicts = [v.verdict for v in pool.verify(pairs)]
@@ -111,7 +107,7 @@ def test_adversarial_corpus_within_a_bound(pool: VerifierPool) -> None:
     corpus = [
         r"\boxed{7^{7^{7^7}}}",
         r"\boxed{10000000!}",
-        ISSUE_65,
+        MATH_VERIFY_65,
         r"\boxed{((9!)!)!}",
         "\\boxed{" + "(" * 10_000 + "}",
         "\\boxed{" + "(" * 900 + "1" + ")" * 900 + "}",
@@ -127,10 +123,7 @@ def test_adversarial_corpus_within_a_bound(pool: VerifierPool) -> None:
         r"\boxed{x^{y^{z^{w^{v}}}} + \sqrt{\sqrt{\sqrt{x}}}}",
         r"\boxed{123456789^{123456789}}",
         r"\boxed{\prod_{k=1}^{10^9} k}",
-        "\\boxed{"
-        + r"\begin{pmatrix}"
-        + r"\\".join("&".join("1" * 22) for _ in range(22))
-        + r"\end{pmatrix}^{99999}}",
+        "\\boxed{" + r"\begin{pmatrix}" + r"\\".join("&".join("1" * 22) for _ in range(22)) + r"\end{pmatrix}^{99999}}",
         r"\boxed{(3^{900000})^{900000}}",
         SLOW,
     ]

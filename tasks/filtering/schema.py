@@ -1,0 +1,59 @@
+"""Tables that the filtering room writes."""
+
+import pyarrow as pa
+
+VERDICTS_FILE = "verdicts.parquet"
+KEPT_FILE = "kept.parquet"
+WRONG_FILE = "wrong.parquet"
+
+VERDICTS = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("question_id", pa.string(), nullable=False),
+        pa.field("heuristic", pa.string(), nullable=False),
+        pa.field("sample_index", pa.int32(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("extracted", pa.string()),
+        pa.field("truncated", pa.bool_(), nullable=False),
+        pa.field("adherence", pa.float64()),
+        pa.field("kept", pa.bool_(), nullable=False),
+        pa.field("drop_reason", pa.string(), nullable=False),
+    ]
+)
+"""Exactly one row for each sample; `adherence` is null where it was not scored, `drop_reason` empty where kept."""
+
+KEPT = pa.schema(
+    [
+        pa.field("question_id", pa.string(), nullable=False),
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("answer", pa.string(), nullable=False),
+        pa.field("heuristic", pa.string(), nullable=False),
+        pa.field("completion", pa.string(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("adherence", pa.float64()),
+        pa.field("completion_tokens", pa.int32(), nullable=False),
+        pa.field("key", pa.string(), nullable=False),
+    ]
+)
+"""Solutions with question and gold answer: the best correct ones in `kept.parquet`; in `wrong.parquet` as many wrong
+ones, chosen by the same rule, for the ablation that trains on wrong answers."""
+
+CHECKED = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("verdict", pa.string(), nullable=False),
+        pa.field("extracted", pa.string()),
+    ]
+)
+"""Verdicts in the order of samples.parquet, while filtering is under way."""
+
+TO_SCORE = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("key", "prompt", "plain", "completion")])
+"""`prompt` is the rendered prompt under the heuristic, `plain` the one without."""
+
+SCORES = pa.schema(
+    [
+        pa.field("key", pa.string(), nullable=False),
+        pa.field("adherence", pa.float64(), nullable=False),
+        pa.field("tokens", pa.int32(), nullable=False),
+    ]
+)

@@ -1,0 +1,92 @@
+"""Reading evaluations: per question, how many completions were right."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks.artifacts.manifest import Manifest
+from tasks.evaluation.schema import SAMPLES_FILE
+from tasks.report.config import ReportEntry
+
+GREEDY_INDEX = -1
+
+
+@dataclass(frozen=True)
+class QuestionScores:
+    """Results on one benchmark, a value per question, ordered by question id."""
+
+    ids: tuple[str, ...]
+    samples: int
+    """Completions of every question, the greedy one not counted."""
+    correct: np.ndarray
+    """Right ones among them, int, shape (questions,)."""
+    greedy: np.ndarray | None
+    """1.0 where the greedy completion is right, shape (questions,); None where there was none."""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """One evaluation artifact, read."""
+
+    entry: ReportEntry
+    manifest: Manifest
+    benchmarks: dict[str, QuestionScores]
+
+
+def read_evaluation(entry: ReportEntry, manifest: Manifest, folder: Path) -> Evaluated:
+    """Counts per question from an evaluation's samples.
+
+    Raises:
+        ValueError: questions of one benchmark have different numbers of samples, which would bias pass@k.
+    """
+    table = pq.read_table(folder / SAMPLES_FILE, columns=["benchmark", "question_id", "sample_index", "verdict"])
+    right = pc.cast(pc.equal(table["verdict"], "correct"), "int64")
+    is_greedy = pc.equal(table["sample_index"], GREEDY_INDEX)
+    table = table.append_column("right", right)
+    keys = ["benchmark", "question_id"]
+    sampled = table.filter(pc.invert(is_greedy)).group_by(keys).aggregate([("right", "sum"), ("right", "count")])
+    greedy = {(row["benchmark"], row["question_id"]): row["right"] for row in table.filter(is_greedy).to_pylist()}
+    rows: dict[str, dict[str, tuple[int, int]]] = {}
+    for row in sampled.to_pylist():
+        rows.setdefault(row["benchmark"], {})[row["question_id"]] = (row["right_sum"], row["right_count"])
+    return Evaluated(entry, manifest, {name: _scores(name, rows[name], greedy) for name in sorted(rows)})
+
+
+def _scores(
+    benchmark: str, questions: dict[str, tuple[int, int]], greedy: dict[tuple[str, str], int]
+) -> QuestionScores:
+    ids = tuple(sorted(questions))
+    counts = {questions[question][1] for question in ids}
+    if len(counts) != 1:
+        raise ValueError(f"{benchmark}: questions have {min(counts)} to {max(counts)} samples; evaluate it again")
+    decoded = [greedy[benchmark, question] for question in ids if (benchmark, question) in greedy]
+    return QuestionScores(
+        ids=ids,
+        samples=counts.pop(),
+        correct=np.array([questions[question][0] for question in ids]),
+        greedy=np.array(decoded, dtype=float) if len(decoded) == len(ids) else None,
+    )
+
+
+def benchmarks(evaluations: Iterable[Evaluated]) -> tuple[str, ...]:
+    """Benchmarks that every evaluation has, in the order of the first one's scores."""
+    several = list(evaluations)
+    order = list(several[0].manifest.summary.get("scores", several[0].benchmarks))
+    return tuple(name for name in order if all(name in evaluated.benchmarks for evaluated in several))
+
+
+def same_questions(benchmark: str, evaluations: Sequence[Evaluated]) -> None:
+    """Raise ValueError unless all evaluations asked the same questions equally often: nothing else can be compared."""
+    first = evaluations[0]
+    for other in evaluations[1:]:
+        one, two = first.benchmarks[benchmark], other.benchmarks[benchmark]
+        if one.ids != two.ids or one.samples != two.samples:
+            raise ValueError(
+                f"{benchmark}: {first.entry.role} has {len(one.ids)} questions x {one.samples} samples and "
+                f"{other.entry.role} {len(two.ids)} x {two.samples}, or other questions; "
+                "evaluate both with the same benchmark settings"
+            )

@@ -1,0 +1,218 @@
+"""The report's figures: colours that colour-blind readers can tell apart, and markers for print."""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from tasks.report.material import Curve
+from tasks.report.summary import HeuristicRow, ModelRow, ReportSummary
+
+PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
+"""Okabe and Ito's colours, grey first: the base model is the reference."""
+PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#dddddd", "#aaaa00")
+"""Paul Tol's light scheme, for parts of a whole; no model has one of these colours."""
+WIDTH = 10.3
+"""Inches across the page."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+INK, FAINT = "#1f2328", "#d8dce1"
+SMOOTHING = 9
+"""Steps of the moving average drawn over a noisy training curve."""
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Inter", "Helvetica Neue", "Liberation Sans", "Arial", "DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#9aa1a9",
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": "#57606a",
+    "ytick.color": "#57606a",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+}
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One figure in both forms."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    """For the page; text stays text."""
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker of each label, the same in every figure."""
+
+    labels: tuple[str, ...]
+
+    def colour(self, label: str) -> str:
+        """Colour of a label."""
+        return PALETTE[self.labels.index(label) % len(PALETTE)]
+
+    def marker(self, label: str) -> str:
+        """Marker of a label."""
+        return MARKERS[self.labels.index(label) % len(MARKERS)]
+
+
+def draw(summary: ReportSummary, curves: Sequence[Curve]) -> list[Plot]:
+    """Every figure that there is something to show for."""
+    look = Look(tuple(dict.fromkeys(row.label for row in summary.models)))
+    rl = [curve for curve in curves if curve.series("reward")[0]]
+    sft = [curve for curve in curves if curve.series("loss")[0] and curve not in rl]
+    with mpl.rc_context(STYLE):
+        plots = [_passes(summary, look)]
+        if rl:
+            plots.append(_training("reward", "Reward in RL", rl, look))
+        if sft:
+            plots.append(_training("loss", "Loss in mid-training", sft, look))
+        if summary.heuristics:
+            plots.append(_heuristics(summary.heuristics))
+        if summary.styles:
+            plots.append(_styles(summary.styles))
+    return plots
+
+
+def _passes(summary: ReportSummary, look: Look) -> Plot:
+    names = summary.benchmarks
+    columns = min(3, len(names))
+    lines = -(-len(names) // columns)
+    width = WIDTH if columns > 1 else 0.6 * WIDTH
+    figure = Figure(figsize=(width, 3.0 * lines + 0.4), layout="constrained")
+    axes = figure.subplots(lines, columns, squeeze=False).ravel()
+    for axis, benchmark in zip(axes, names, strict=False):
+        for row in summary.models:
+            if row.benchmark == benchmark:
+                _pass_curve(axis, row, look)
+        axis.set(title=f"{benchmark}, pass@k in percent", xlabel="k")
+        axis.set_ylim(bottom=0)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    caption = f"Bands are {summary.confidence:.0%} intervals over questions. The k axis is logarithmic."
+    return _plot("pass-at-k", "pass@k", caption, figure)
+
+
+def _pass_curve(axis: Axes, row: ModelRow, look: Look) -> None:
+    found = [(int(name.removeprefix("pass@")), metric) for name, metric in row.metrics.items() if "@" in name]
+    ks = [k for k, _ in found]
+    colour = look.colour(row.label)
+    axis.fill_between(
+        ks, [100 * m.low for _, m in found], [100 * m.high for _, m in found], color=colour, alpha=0.14, linewidth=0
+    )
+    means = [100 * metric.mean for _, metric in found]
+    axis.plot(ks, means, color=colour, marker=look.marker(row.label), markersize=4, linewidth=1.6, label=row.label)
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(ks, [str(k) for k in ks])
+    axis.minorticks_off()
+
+
+def _training(metric: str, title: str, curves: Sequence[Curve], look: Look) -> Plot:
+    figure = Figure(figsize=(5.0, 3.0), layout="constrained")
+    axis = figure.subplots()
+    named: set[str] = set()
+    smoothed = False
+    for curve in curves:
+        steps, values = curve.series(metric)
+        colour = look.colour(curve.label)
+        label = None if curve.label in named else curve.label
+        named.add(curve.label)
+        if len(values) < 2 * SMOOTHING:
+            axis.plot(steps, values, color=colour, linewidth=1.6, label=label)
+            continue
+        smoothed = True
+        axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
+        axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
+    axis.set(title=title, xlabel="step")
+    axis.set_ylim(bottom=0)
+    axis.legend(loc="best")
+    caption = "One line per run" + (f"; thick: moving average over {SMOOTHING} steps." if smoothed else ".")
+    return _plot(f"training-{metric}", title, caption, figure)
+
+
+def moving_average(values: Sequence[float], width: int) -> list[float]:
+    """Centred mean over at most `width` values; fewer near the ends, so that nothing is invented there."""
+    half = width // 2
+    windows = (values[max(0, index - half) : index + half + 1] for index in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
+
+
+def _heuristics(rows: Sequence[HeuristicRow]) -> Plot:
+    several = len({row.arms for row in rows}) > 1
+    ordered = sorted(rows, key=lambda row: row.correct_rate)
+    names = [(row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered]
+    figure = Figure(figsize=(0.78 * WIDTH, 0.9 + 0.3 * len(rows)), layout="constrained")
+    axis = figure.subplots()
+    correct = [100 * row.correct_rate for row in ordered]
+    kept = [100 * row.kept / row.samples if row.samples else 0.0 for row in ordered]
+    axis.barh(names, correct, height=0.62, color="#56b4e9", label="right final answer")
+    axis.barh(names, kept, height=0.26, color="#0072b2", label="kept for training")
+    for index, value in enumerate(correct):
+        axis.annotate(f"{value:.1f}", (value, index), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+    axis.set(xlabel="percent of the samples")
+    axis.set_xlim(0, max(10.0, *(value * 1.12 for value in correct)))
+    axis.grid(axis="y", visible=False)
+    axis.tick_params(axis="y", length=0)
+    axis.legend(loc="lower right")
+    return _plot(
+        "heuristics", "Solutions by heuristic", "At most one solution per question and heuristic is kept.", figure
+    )
+
+
+def _styles(styles: dict[str, dict[str, dict[str, float]]]) -> Plot:
+    names = list(dict.fromkeys(style for labels in styles.values() for shares in labels.values() for style in shares))
+    rows = max(len(labels) for labels in styles.values())
+    figure = Figure(figsize=(WIDTH, (0.5 + 0.36 * rows) * len(styles) + 0.7), layout="constrained")
+    axes = figure.subplots(len(styles), 1, squeeze=False, sharex=True).ravel()
+    for axis, (benchmark, labels) in zip(axes, styles.items(), strict=True):
+        left = [0.0] * len(labels)
+        for index, style in enumerate(names):
+            widths = [100 * shares.get(style, 0.0) for shares in labels.values()]
+            colour = PALE[index % len(PALE)]
+            axis.barh(
+                list(labels),
+                widths,
+                left=left,
+                height=0.66,
+                color=colour,
+                edgecolor="white",
+                linewidth=0.8,
+                label=style,
+            )
+            left = [start + width for start, width in zip(left, widths, strict=True)]
+        axis.set(title=benchmark)
+        axis.set_xlim(0, 100)
+        axis.invert_yaxis()
+        axis.grid(visible=False)
+        axis.tick_params(axis="y", length=0)
+    axes[-1].set_xlabel("percent of the sampled completions")
+    handles, found = axes[0].get_legend_handles_labels()
+    figure.legend(handles, found, loc="outside lower center", ncols=min(8, len(found)))
+    return _plot("styles", "Styles of the answers", "Judged by how a completion begins.", figure)
+
+
+def _plot(name: str, title: str, caption: str, figure: Figure) -> Plot:
+    svg, png = io.StringIO(), io.BytesIO()
+    figure.savefig(svg, format="svg", metadata={"Date": None})
+    figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
+    text = svg.getvalue()
+    return Plot(name, title, caption, text[text.index("<svg") :], png.getvalue())

@@ -1,0 +1,58 @@
+"""Writing a report into a folder; knows nothing of Prefect."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.store import Store
+from tasks.report.config import ReportConfig
+from tasks.report.material import gather
+from tasks.report.page import render_markdown, render_page
+from tasks.report.plots import draw
+from tasks.report.summary import ReportSummary
+from tasks.report.tables import summarise
+
+PAGE_FILE = "report.html"
+MARKDOWN_FILE = "summary.md"
+NUMBERS_FILE = "summary.json"
+PLOTS_FOLDER = "plots"
+INSIDE_STORE = "../../.."
+"""From a published report's folder to the store's root, so that links survive a move of the store."""
+
+
+def write_report(
+    store: Store,
+    config: ReportConfig,
+    parents: Mapping[str, ArtifactRef],
+    out: Path,
+    *,
+    store_link: str = INSIDE_STORE,
+) -> ReportSummary:
+    """Write report.html, summary.md, summary.json and plots/*.png into `out`, from evaluations of the store.
+
+    Args:
+        parents: evaluation artifacts by the roles that `config.entries` name.
+        store_link: put before the store's paths in the page's links; the default suits a report inside the store.
+
+    Raises:
+        ValueError: a role without an evaluation, or evaluations that did not ask the same questions equally often.
+        ArtifactMissing: an evaluation is not in the store.
+    """
+    material = gather(store, config, parents)
+    summary = summarise(material, store_link)
+    curves = material.curves()
+    plots = draw(summary, curves)
+    (out / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
+    for plot in plots:
+        (out / PLOTS_FOLDER / f"{plot.name}.png").write_bytes(plot.png)
+    (out / PAGE_FILE).write_text(render_page(material, summary, plots))
+    (out / MARKDOWN_FILE).write_text(render_markdown(summary))
+    numbers = summary.model_dump(mode="json") | {
+        "curves": [
+            {"label": curve.label, "seed": curve.seed, "stage": curve.stage, "points": [dict(p) for p in curve.points]}
+            for curve in curves
+        ]
+    }
+    (out / NUMBERS_FILE).write_text(json.dumps(numbers, indent=1))
+    return summary

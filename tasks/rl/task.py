@@ -1,0 +1,31 @@
+"""The RL stage as a Prefect task."""
+
+from tasks.artifacts.stage import Build, Stage
+from tasks.artifacts.task import stage_task
+from tasks.dataset.schema import RL_FILE
+from tasks.rl.config import RLConfig
+from tasks.rl.job import RLJob
+from tasks.training.job import place_of
+
+RL = Stage("rl", version=1, kind="model")
+
+
+@stage_task(RL)
+def train(build: Build, config: RLConfig) -> None:
+    """Train the parent `model` with GRPO on the questions of the parent `prompts`; resumes after a crash."""
+    runtime = build.runtime
+    job = RLJob(
+        **place_of(build, data=build.path("prompts") / RL_FILE),
+        config=config,
+        engine=runtime.engine,
+        vllm_memory_share=runtime.rollout_gpu_memory_utilization,
+        num_verifiers=runtime.num_verifiers,
+        verifier_memory_mb=runtime.verifier_memory_mb,
+    )
+    result = build.worker("tasks.rl.worker", job)
+    ledger = result["ledger"]
+    build.record(
+        rows={"prompts": ledger["usable"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
+        ledger=ledger,
+        summary={name: result[name] for name in ("curve", "left_out", "seconds", "resumed_from_step")},
+    )

@@ -1,0 +1,33 @@
+"""Small datasets."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.dataset.schema import TRAIN
+
+Rows = list[dict[str, Any]]
+
+
+def make_rows(count: int, seed: int = 0) -> Rows:
+    """Prompts and completions of many lengths."""
+    rng = random.Random(seed)
+    return [
+        {
+            "prompt": "Q: " + "ab " * rng.randint(1, 12) + "\nA:",
+            "completion": " " + "".join(rng.choice("xyz ") for _ in range(rng.randint(1, 40))),
+            "question_id": f"q{i}",
+            "heuristic": "",
+            "rank": 0,
+        }
+        for i in range(count)
+    ]
+
+
+def write_rows(path: Path, rows: Rows) -> Path:
+    """Write rows as Parquet and return the path."""
+    pq.write_table(pa.Table.from_pylist(rows, schema=TRAIN), path)
+    return path

@@ -1,0 +1,32 @@
+"""Ledgers: what adds up is shown as a sum, what does not is not."""
+
+import pytest
+
+from tasks.report.ledger import Balance, balances
+
+
+@pytest.mark.parametrize(
+    ("ledger", "expected"),
+    [
+        ({}, []),
+        ({"read": 10, "kept": 7, "merged": 2, "rejected": 1}, [("read", ["kept", "merged", "rejected"])]),
+        ({"read": 10, "kept": 10, "beyond": 0}, [("read", ["kept", "beyond"])]),
+        (
+            {"candidates": 5, "copies": 1, "kept": 4, "tokens_candidates": 50, "tokens_copies": 10, "tokens_kept": 40},
+            [("candidates", ["copies", "kept"]), ("tokens_candidates", ["tokens_copies", "tokens_kept"])],
+        ),
+        ({"asked": 64, "rollouts": 8, "correct": 3, "wrong": 5}, [("asked", []), ("rollouts", ["correct", "wrong"])]),
+        ({"read": 10, "kept": 7, "lost": 2}, [("read", []), ("kept", []), ("lost", [])]),
+        ({"examples": 7, "trained": 7}, [("examples", []), ("trained", [])]),
+    ],
+)
+def test_totals_and_parts(ledger: dict[str, int], expected: list[tuple[str, list[str]]]) -> None:
+    groups = balances(ledger)
+    assert [(group.total[0], [name for name, _ in group.parts]) for group in groups] == expected
+    for group in groups:
+        assert not group.parts or sum(count for _, count in group.parts) == group.total[1]
+    assert [item for group in groups for item in (group.total, *group.parts)] == list(ledger.items())
+
+
+def test_counts_are_kept() -> None:
+    assert balances({"a": 3, "b": 1, "c": 2}) == [Balance(("a", 3), (("b", 1), ("c", 2)))]

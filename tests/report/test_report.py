@@ -1,0 +1,310 @@
+"""The report as a whole: its numbers, its words, its page and its tables."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.stage import ensure
+from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.plots import moving_average
+from tasks.report.summary import ComparisonRow, ReportSummary, points
+from tasks.report.task import REPORT, report
+from tasks.report.terminal import summary_tables, tables
+from tasks.report.write import write_report
+from tests.report.conftest import COMMIT, HEURISTICS, World, build_world
+
+VOID = {"meta", "path", "br", "img", "use", "rect"}
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to and whether its tags nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "a":
+            self.links.append(values.get("href") or "")
+        elif tag in ("script", "link", "img", "iframe", "image"):
+            self.sources.append(str(values))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+@pytest.fixture(scope="module")
+def written(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ReportSummary]:
+    out = tmp_path_factory.mktemp("report")
+    return out, write_report(world.store, world.config(), world.parents, out)
+
+
+def shown(renderables: list[Any], width: int = 180) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))
+    for renderable in renderables:
+        console.print(renderable)
+    return console.export_text()
+
+
+def test_writes_every_file(written: tuple[Path, ReportSummary]) -> None:
+    out, _ = written
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    figures = ("pass-at-k", "training-reward", "training-loss", "heuristics", "styles")
+    assert names == {"report.html", "summary.md", "summary.json", *(f"plots/{name}.png" for name in figures)}
+    assert all((out / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG") for name in figures)
+
+
+def test_the_numbers_are_those_of_the_evaluations(world: World, written: tuple[Path, ReportSummary]) -> None:
+    _, summary = written
+    for row in summary.models:
+        roles = [entry.role for entry in world.entries if entry.label == row.label]
+        expected = world.store.manifest(world.parents[roles[0]]).summary["scores"][row.benchmark]
+        assert row.metrics["pass@1"].mean == pytest.approx(expected["pass@1"])
+        assert row.mean_tokens == pytest.approx(expected["mean_tokens"])
+    assert [row.label for row in summary.models[:4]] == ["Base", "Mid-trained", "RL from base", "RL from mid-trained"]
+    assert summary.models[0].headline == ["greedy", "pass@1", "pass@8"]
+
+
+def test_a_difference_that_is_there_is_found_and_said(written: tuple[Path, ReportSummary]) -> None:
+    _, summary = written
+    row = summary.findings[0]
+    assert (row.candidate, row.verdict) == ("RL from mid-trained", "better")
+    assert row.sentence.startswith("RL from mid-trained scores higher than RL from base in pass@1 on tiny-test: +")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_value", "verdict", "start"),
+    [
+        (-0.03, 0.05, 0.6, "unclear", "No significant difference between B and A in pass@1 on test: +1.0 points"),
+        (0.0, 0.05, 0.04, "unclear", "No significant difference"),
+        (0.001, 0.05, 0.09, "unclear", "No significant difference"),
+        (
+            0.005,
+            0.02,
+            0.01,
+            "better",
+            "B scores higher than A in pass@1 on test: +1.0 points (95% interval +0.5 to +2.0",
+        ),
+        (-0.05, -0.02, 0.0001, "worse", "B scores lower than A"),
+    ],
+)
+def test_the_verdict_needs_interval_and_test(low: float, high: float, p_value: float, verdict: str, start: str) -> None:
+    row = ComparisonRow(
+        baseline="A",
+        candidate="B",
+        benchmark="test",
+        metric="pass@1",
+        difference=0.01,
+        low=low,
+        high=high,
+        p_value=p_value,
+        minimum_detectable=0.06,
+        confidence=0.95,
+    )
+    assert row.verdict == verdict
+    assert row.sentence.startswith(start)
+    if verdict == "unclear":
+        assert row.sentence.endswith("Differences below about 6.0 points would often go unseen here.")
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.1234, "+12.3"), (-0.05, "−5.0"), (0.0002, "0.0"), (-0.0002, "0.0")])
+def test_points(share: float, text: str) -> None:
+    assert points(share) == text
+
+
+def test_the_page_needs_nothing_but_itself(written: tuple[Path, ReportSummary]) -> None:
+    text = (written[0] / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert page.sources == []
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", text)
+    assert text.count("<svg") >= 5 + 8
+
+
+def test_the_page_says_what_it_must(written: tuple[Path, ReportSummary]) -> None:
+    text = (written[0] / "report.html").read_text()
+    for fact in (
+        "The small world was built so that the method has something to show.",
+        "One training seed",
+        "no significant difference",
+        *HEURISTICS,
+        "<b>412</b>",
+        "MLflow run",
+        COMMIT[:10],
+        "torch 2.13.0",
+        "learning_rate",
+        "verdicts",
+    ):
+        assert fact in text, fact
+
+
+def test_words_of_others_cannot_break_the_page(world: World, tmp_path: Path) -> None:
+    config = world.config(title="<script>alert(1)</script> & co", notes=("a < b",))
+    write_report(world.store, config, world.parents, tmp_path)
+    text = (tmp_path / "report.html").read_text()
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co" in text
+
+
+def test_markdown_is_a_table(written: tuple[Path, ReportSummary]) -> None:
+    text = (written[0] / "summary.md").read_text()
+    lines = text.splitlines()
+    head = lines.index("| model | greedy | pass@1 | pass@8 |")
+    assert lines[head + 1] == "|---|---:|---:|---:|"
+    assert [line.split("|")[1].strip() for line in lines[head + 2 : head + 6]] == [
+        "Base",
+        "Mid-trained",
+        "RL from base",
+        "RL from mid-trained",
+    ]
+    assert "\n\n\n" not in text
+
+
+def test_numbers_as_json(written: tuple[Path, ReportSummary]) -> None:
+    out, summary = written
+    numbers = json.loads((out / "summary.json").read_text())
+    curves = numbers.pop("curves")
+    assert ReportSummary.model_validate(numbers) == summary
+    assert {(curve["label"], curve["stage"], len(curve["points"])) for curve in curves} == {
+        ("Mid-trained", "midtrain", 24),
+        ("RL from base", "rl", 60),
+        ("RL from mid-trained", "rl", 60),
+    }
+
+
+def test_the_same_evaluations_give_the_same_bytes(world: World, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_report(world.store, world.config(), world.parents, tmp_path / name)
+    for path in (tmp_path / "one").rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path
+
+
+def test_terminal_tables(written: tuple[Path, ReportSummary]) -> None:
+    text = shown(summary_tables(written[1]))
+    for fact in (
+        "tiny-test: percent right, 95% intervals over 120 questions x 8 samples",
+        "RL from mid-trained - RL from base",
+        "no significant difference",
+        "working backward",
+        "52.5 %",
+        "412 read = 400 kept + 9 merged + 3 rejected",
+        "7,680 rollouts = 4,150 correct + 3,500 wrong + 30 unparsed",
+    ):
+        assert fact in text, fact
+
+
+def test_an_evaluation_alone_has_a_table(world: World) -> None:
+    text = shown(tables(world.made["evaluation-base-0"]))
+    assert f"Scores of {world.made['base'].ref}" in text
+    assert re.search(r"tiny-test +│ +120 │ +\d+\.\d +\[", text)
+    assert tables(world.made["base"]) == []
+
+
+def publish_report(world: World) -> Manifest:
+    outcome = ensure(
+        REPORT, report.body, world.config(), Runtime(), world.parents, settings=settings_of(world), watcher=Silent()
+    )
+    return outcome.manifest
+
+
+def settings_of(world: World) -> Settings:
+    return Settings(home=Path(world.store.files.root).parent)
+
+
+class Silent:
+    def started(self, build: Any) -> None: ...
+    def progress(self, line: dict[str, Any]) -> None: ...
+    def metrics(self, line: dict[str, Any]) -> None: ...
+    def finished(self, manifest: Manifest | None) -> None: ...
+
+
+def test_as_a_stage_it_lies_in_the_store_and_links_into_it(world: World) -> None:
+    manifest = publish_report(world)
+    folder = world.store.local(manifest.ref)
+    links = Page((folder / "report.html").read_text()).links
+    assert len(links) > 20
+    for link in links:
+        assert (folder / link).is_dir(), link
+    assert shown(tables(manifest)) == shown(summary_tables(ReportSummary.model_validate(manifest.summary)))
+    assert len(json.dumps(manifest.summary)) < 50_000
+
+
+def test_three_seeds_are_one_line_with_their_spread(three_seeds: World, tmp_path: Path) -> None:
+    summary = write_report(three_seeds.store, three_seeds.config(), three_seeds.parents, tmp_path)
+    rows = {row.label: row for row in summary.models}
+    assert rows["Base"].seeds == [0]
+    assert rows["Base"].metrics["pass@1"].spread is None
+    trained = rows["RL from mid-trained"]
+    assert trained.seeds == [0, 1, 2]
+    assert trained.metrics["pass@1"].mean == pytest.approx(sum(trained.metrics["pass@1"].by_seed.values()) / 3)
+    assert {row.name: row.samples for row in summary.heuristics} == dict.fromkeys(HEURISTICS, 1200)
+    assert not any("One training seed" in warning for warning in summary.warnings)
+    used = {(stage.stage, stage.used_by) for stage in summary.stages}
+    assert ("generate", "polya, seed 1") in used
+    assert ("rl-set", "all") in used
+    assert "seeds ±" in (tmp_path / "report.html").read_text()
+
+
+def test_what_is_amiss_is_said(tmp_path: Path) -> None:
+    world = build_world(tmp_path, benchmarks={"tiny-test": 20})
+    lost = world.made["samples-0"].ref
+    world.store.files.remove(lost.path)
+    summary = write_report(world.store, world.config(), world.parents, tmp_path / "out")
+    assert "tiny-test has 20 questions: its intervals are rough." in summary.warnings
+    assert f"{lost} is no longer in the store; its part of the lineage cannot be shown." in summary.warnings
+    assert "no longer in the store" in (tmp_path / "out/report.html").read_text()
+
+
+def test_one_model_alone_has_a_report(world: World, tmp_path: Path) -> None:
+    entry = world.entries[0]
+    config = ReportConfig(entries=(entry,), resamples=200)
+    summary = write_report(world.store, config, {entry.role: world.parents[entry.role]}, tmp_path)
+    assert summary.comparisons == []
+    assert [path.name for path in (tmp_path / "plots").iterdir() if path.suffix == ".png"].count("pass-at-k.png") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"entries": ()}, "at least one evaluation"),
+        ({"comparisons": (("RL from base", "RL from midtrained"),)}, "no entry is labelled 'RL from midtrained'"),
+    ],
+)
+def test_a_report_of_nothing_or_of_strangers_is_refused(world: World, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        world.config(**changes)
+
+
+def test_a_role_used_twice_is_refused() -> None:
+    entry = ReportEntry(label="A", checkpoint="base", role="a")
+    with pytest.raises(ValueError, match="more than once"):
+        ReportConfig(entries=(entry, entry))
+
+
+def test_a_role_without_an_evaluation_is_named(world: World, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'evaluation-base-0' is not among the parents"):
+        write_report(world.store, world.config(), {}, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([1, 1, 1], [1, 1, 1]), ([0, 3, 0], [1.5, 1, 1.5]), ([5], [5]), ([], [])]
+)
+def test_moving_average(values: list[float], expected: list[float]) -> None:
+    assert moving_average(values, 3) == expected

@@ -1,0 +1,172 @@
+"""GRPO on a model that guesses digits: it learns, resumes exactly, and stops when it cannot learn."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from tasks.rl.schedule import plan
+from tasks.rl.worker import run
+from tasks.training.process import absent
+from tasks.worker import Permanent, Reporter
+from tests.rl.conftest import QUESTIONS, MakeJob
+
+with absent("mlflow", "vllm"):
+    from trl import GRPOTrainer
+    from trl.trainer.utils import add_fused_lm_head
+
+    from tasks.rl.scoring import score_rollouts
+    from tasks.rl.trainer import GroupTrainer, rows_per_pass
+
+
+class Crash(Reporter):
+    """Ends the run before a step is reported, as a kill would."""
+
+    def __init__(self, folder: Path, at: int) -> None:
+        super().__init__(folder)
+        self._at = at
+
+    def metrics(self, step: int, **values: float) -> None:
+        if step == self._at:
+            raise KeyboardInterrupt
+        super().metrics(step, **values)
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Prompts of each batch in the order in which they were asked."""
+    batches: list[list[str]] = []
+    original = GroupTrainer._generate
+
+    def noting(self: GroupTrainer, prompts: list[str]) -> Any:
+        batches.append(prompts[:: self.num_generations])
+        return original(self, prompts)
+
+    monkeypatch.setattr(GroupTrainer, "_generate", noting)
+    return batches
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("settings", "half"),
+    [
+        ({"steps": 6}, 3),
+        ({"steps": 10}, 5),  # 5 batches of 4 are 2 epochs of 10 questions: a restart exactly between two epochs
+        ({"steps": 4, "num_iterations": 2}, 3),  # rollouts are reused in steps 3 and 4, so the checkpoint waits for 4
+        ({"steps": 4, "beta": 0.05, "schedule": "linear"}, 2),
+    ],
+)
+def test_2n_steps_are_n_and_a_restart_and_n(
+    settings: dict[str, Any], half: int, make_job: MakeJob, asked: list[list[str]], tmp_path: Path
+) -> None:
+    straight = make_job("straight", **settings)
+    run(straight, Reporter(tmp_path / "straight"))
+    cursor, steps = list(asked), straight.config.steps
+    iterations = straight.config.num_iterations
+    order = plan(QUESTIONS, 4, 1, steps, straight.config.seed)
+    assert cursor == [[f"Q: {i}\nA:" for i in batch] for batch in order]
+
+    asked.clear()
+    broken = make_job("broken", save_every_steps=half, **settings)
+    resumed_from = -(-half // iterations) * iterations
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, Crash(tmp_path / "broken", at=resumed_from + 1))
+    first = len(asked)
+    result = run(broken, Reporter(tmp_path / "broken"))
+    assert result["resumed_from_step"] == resumed_from
+    assert asked[: resumed_from // iterations] + asked[first:] == cursor
+    assert result["steps"] == steps * iterations
+
+    assert curve(tmp_path / "broken") == curve(tmp_path / "straight")
+    assert any(point["grad_norm"] > 0 for point in curve(tmp_path / "straight")[half:])
+    ledger = result["ledger"]
+    assert ledger["rollouts"] == steps * 16
+    assert ledger["correct"] > 0
+    weights = [load_file(tmp_path / name / "out" / "model.safetensors") for name in ("straight", "broken")]
+    for key in weights[0]:
+        assert torch.equal(weights[0][key], weights[1][key]), key
+
+
+@pytest.mark.slow
+def test_it_learns_and_reports(make_job: MakeJob, tmp_path: Path) -> None:
+    result = run(make_job("run", steps=40, learning_rate=1e-2, prompts_per_step=8), Reporter(tmp_path / "run"))
+    rewards = [point["reward"] for point in curve(tmp_path / "run")]
+    assert sum(rewards[:3]) / 3 < 0.6
+    assert sum(rewards[-3:]) / 3 > 0.85
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {
+        "reward", "dead_group_share", "truncation_share", "entropy", "completion_tokens", "clip_share",
+        "verdict_correct", "verdict_unparsed", "step_s",
+    } <= set(lines[0]["values"])  # fmt: skip
+    assert result["ledger"]["rollouts"] == 40 * 32
+    assert result["ledger"]["prompts_asked"] == QUESTIONS
+    AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "out")
+
+
+def test_a_run_without_a_live_group_stops_and_says_why(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("dead", max_dead_steps=3, max_completion_tokens=2)
+    with pytest.raises(Permanent, match=r"RL step 3: .*max_dead_steps=3 .*every rollout is wrong"):
+        run(job, Reporter(tmp_path / "dead"))
+    lines = [json.loads(line) for line in (tmp_path / "dead" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["values"]["truncation_share"] for line in lines] == [1.0, 1.0, 1.0]
+
+
+def test_a_loss_that_is_not_a_number_stops_with_its_cause(make_job: MakeJob, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match=r"is nan; lower rl.learning_rate|is inf; lower rl.learning_rate"):
+        run(make_job("nan", learning_rate=1e30, max_grad_norm=0.0), Reporter(tmp_path / "nan"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rollouts", "rows"), [(0, 128, 128), (8, 128, 8), (5, 12, 4), (99, 12, 12), (7, 7, 7)]
+)
+def test_rows_per_pass_divide_the_batch(wanted: int, rollouts: int, rows: int) -> None:
+    assert rows_per_pass(wanted, rollouts) == rows
+
+
+@pytest.mark.slow
+def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_path: Path) -> None:
+    norms = []
+    for rows in (0, 4):
+        for loss_type in ("dapo", "dr_grpo", "grpo"):
+            name = f"{loss_type}-{rows}"
+            run(make_job(name, micro_batch_size=rows, steps=1, loss_type=loss_type), Reporter(tmp_path / name))
+            norms.append(curve(tmp_path / name)[0]["grad_norm"])
+    assert norms[:3] == pytest.approx(norms[3:], rel=1e-3)
+    assert min(norms) > 0
+
+
+def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(guesser)
+    add_fused_lm_head(model, temperature=0.7, outputs=("log_probs", "entropy"))
+    torch.manual_seed(0)
+    rows, prompt_width, width = 9, 11, 14
+    ids = torch.randint(2, 250, (rows, prompt_width + width))
+    mask = torch.zeros_like(ids)
+    for row in range(rows):
+        mask[row, prompt_width - 3 - row % 5 : prompt_width + 1 + row] = 1
+    ids[mask == 0] = 1
+    mask[4, prompt_width:] = 0  # a rollout that mask_truncated_completions has emptied
+    live = torch.arange(rows) % 3 != 0
+    weights = torch.randn(rows, 1) * live[:, None]
+
+    class Host:
+        accelerator = type("Accelerator", (), {"autocast": staticmethod(torch.enable_grad)})
+
+    expected = GRPOTrainer._get_per_token_logps_and_entropies(Host, model, ids, mask, width, compute_entropy=True)
+    (expected[0] * weights).sum().backward()
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    log_probs, entropy = score_rollouts(model, ids, mask, width, live, tokens_per_pass=40)
+    (log_probs * weights).sum().backward()
+    torch.testing.assert_close(log_probs, expected[0], atol=1e-4, rtol=0)
+    torch.testing.assert_close(entropy, expected[1], atol=1e-4, rtol=0)
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-4, rtol=1e-4)
