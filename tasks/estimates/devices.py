@@ -88,7 +88,7 @@ def device_named(name: str) -> Device:
 
 
 def device_of(recipe: PolyaRecipe) -> Device:
-    """What a recipe would run on: the CPU if it says so, else the GPU at hand, else what it is sized for, else a CPU."""
+    """What a recipe would run on: the CPU if it says so, else the GPU at hand, else what it is sized for or a CPU."""
     if recipe.runtime.device == "cpu":
         return devices()["cpu"]
     return _at_hand() or device_named(recipe.sized_for or "cpu")

@@ -97,9 +97,7 @@ def workload(recipe: PolyaRecipe) -> Workload:
         rows=rows,
         trained=Texts(rows * recipe.midtraining.epochs, plain, solution),
         steps=steps,
-        rollouts=Texts(
-            steps * recipe.rl.prompts_per_step * recipe.rl.group_size, plain_tokens(recipe, asked), rollout
-        ),
+        rollouts=Texts(steps * recipe.rl.prompts_per_step * recipe.rl.group_size, plain_tokens(recipe, asked), rollout),
         evaluated=_evaluated(recipe),
     )
 

@@ -106,7 +106,9 @@ def model_facts(config: ModelConfig) -> ModelFacts:
         return ModelFacts.model_validate(values)
     except ValidationError as error:
         fields = ", ".join(".".join(map(str, item["loc"])) for item in error.errors())
-        raise FactsUnknown(f"model.source={config.source!r}: no estimate for such a model (fields: {fields})") from error
+        raise FactsUnknown(
+            f"model.source={config.source!r}: no estimate for such a model (fields: {fields})"
+        ) from error
 
 
 def _local_config(config: ModelConfig) -> Path | None:
