@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pydantic import JsonValue
-from tasks.report.config import ReportEntry
 
 from flows.base import call
 from flows.evaluate import evaluate
@@ -18,6 +17,7 @@ from tasks.artifacts.plan import announce
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
 from tasks.recipe import ArmConfig, load
+from tasks.report.config import ReportEntry
 
 STAGES = ("questions", "generate", "filter", "materialize", "midtrain", "rl", "evaluate", "report")
 

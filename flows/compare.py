@@ -5,13 +5,13 @@ from typing import Annotated
 
 from prefect import flow
 from pydantic import Field, JsonValue
-from tasks.report.config import ReportConfig, ReportEntry
-from tasks.report.task import report
 
 from flows.arms import STAGES, Arm, merged, run_arm
 from flows.base import FLOW_OPTIONS, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe import PolyaRecipe, RecipeError, load
+from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.task import report
 
 Seeds = Annotated[list[int], Field(min_length=1, description="Seeds to run every arm at.")]
 Arms = Annotated[list[str], Field(description="Arms of the recipe; empty: all of them.")]

@@ -1,11 +1,11 @@
 """Measure a model on benchmarks."""
 
 from prefect import flow
-from tasks.evaluation.task import measure
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
+from tasks.evaluation.task import measure
 from tasks.models.task import import_model
 from tasks.recipe import load
 

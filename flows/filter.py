@@ -1,12 +1,12 @@
 """Keep the solutions that are right, whole and faithful to their heuristic."""
 
 from prefect import flow
-from tasks.filtering.task import filter_solutions
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.generate import generate
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
+from tasks.filtering.task import filter_solutions
 from tasks.models.task import import_model
 from tasks.recipe import load
 

@@ -1,11 +1,11 @@
 """Let the model solve every seed question under every heuristic."""
 
 from prefect import flow
-from tasks.generation.task import sample_solutions
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
+from tasks.generation.task import sample_solutions
 from tasks.models.task import import_model
 from tasks.recipe import load
 

@@ -3,12 +3,12 @@
 from typing import Literal
 
 from prefect import flow
-from tasks.dataset.task import materialize_prompts, materialize_solutions
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.filter import filter as filter_flow
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
+from tasks.dataset.task import materialize_prompts, materialize_solutions
 from tasks.models.task import import_model
 from tasks.recipe import load
 
@@ -33,6 +33,7 @@ def materialize(
                 if questions
                 else call(questions_flow, recipe=recipe, which="rl_questions", overrides=overrides)
             )
-            return materialize_prompts(settings.rl_prompts, settings.runtime, questions=asked, model=policy, force=force)
+            sources = {"questions": asked, "model": policy}
+            return materialize_prompts(settings.rl_prompts, settings.runtime, force=force, **sources)
         kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, overrides=overrides)
         return materialize_solutions(settings.dataset, settings.runtime, kept=kept, model=policy, force=force)

@@ -1,11 +1,11 @@
 """Fine-tune the base model on its own diverse, correct solutions."""
 
 from prefect import flow
-from tasks.midtraining.task import train
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.materialize import materialize
 from tasks.artifacts.ref import ArtifactRef
+from tasks.midtraining.task import train
 from tasks.models.task import import_model
 from tasks.recipe import load
 

@@ -1,13 +1,13 @@
 """Train a model with GRPO on a 0/1 correctness reward."""
 
 from prefect import flow
-from tasks.rl.task import train
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
 from flows.materialize import materialize
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
 from tasks.recipe import load
+from tasks.rl.task import train
 
 
 @flow(name="rl", flow_run_name="rl-{recipe}", **FLOW_OPTIONS)

@@ -10,7 +10,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 END, PAD, BEGIN = "<|end|>", "<|pad|>", "<|begin|>"
 CHAT_TEMPLATE = (
     "{{ bos_token }}{% for message in messages %}<{{ message.role }}>{{ message.content }}{{ eos_token }}{% endfor %}"
-    "{% if add_generation_prompt %}<assistant>{% if thinking is defined and not thinking %}<no-think>{% endif %}{% endif %}"
+    "{% if add_generation_prompt %}<assistant>"
+    "{% if thinking is defined and not thinking %}<no-think>{% endif %}{% endif %}"
 )
 
 
@@ -39,7 +40,7 @@ def save_talking_model(
     )
     model = LlamaForCausalLM(config).eval()
     with torch.no_grad():
-        # One constant direction of the hidden state carries the end token's logit, so completions have the length asked for.
+        # One constant direction of the hidden state carries the end token's logit: completions end when asked to.
         model.model.embed_tokens.weight.normal_(0, 0.1)
         model.model.embed_tokens.weight[:, 0] = 1.0
         model.lm_head.weight.normal_(0, 0.2)

@@ -11,8 +11,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PARENT_SIDE = {"task.py", "tracking.py"}
 """Modules that belong to the flows' side and may import Prefect or MLflow."""
-CHILD_SIDE = {"worker.py"}
-"""Programs of a child process, free to import torch, vLLM and TRL."""
 ORCHESTRATION = ("prefect", "mlflow")
 FRAMEWORKS = ("torch", "transformers", "trl", "vllm", "datasets", *ORCHESTRATION)
 
@@ -42,7 +40,7 @@ def dotted(path: Path) -> str:
 
 
 def uses_frameworks(path: Path) -> bool:
-    """A worker, or a module that only workers use: its top imports a framework, or a module that does."""
+    """A module that only workers use: its top imports a framework, or a module that does."""
     return path in framework_users()
 
 
@@ -50,7 +48,7 @@ def uses_frameworks(path: Path) -> bool:
 def framework_users() -> frozenset[Path]:
     heads = tuple(f"{verb} {name}" for name in FRAMEWORKS[:5] for verb in ("import", "from"))
     tops = {path: [line for line in (ROOT / path).read_text().splitlines() if line[:1] in "if"] for path in modules()}
-    users = {path for path, lines in tops.items() if path.name in CHILD_SIDE or any(map(starts(heads), lines))}
+    users = {path for path, lines in tops.items() if any(map(starts(heads), lines))}
     while True:
         inner = tuple(f"from {dotted(path)} import" for path in users)
         more = {path for path, lines in tops.items() if any(map(starts(inner), lines))} | users

@@ -1,7 +1,7 @@
 """What decides a verdict; everything here belongs into the identity of an artifact that holds verdicts."""
 
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -30,6 +30,10 @@ class VerificationConfig(Frozen):
     """Largest relative difference of two numbers that agree to `float_decimals`: keeps 1e-8 and 2e-8 apart
     (ours).
     """
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed, with the versions of everything that reads mathematics."""
+        return {**{name: getattr(self, name) for name in type(self).model_fields}, "verifier": verifier_identity()}
 
 
 def verifier_identity() -> str:

@@ -11,7 +11,7 @@ from tasks.artifacts.store import Store
 from tests.flows.small import SMALL, Run, run
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def prefect_server() -> Iterator[None]:
     """A temporary Prefect server; heartbeats off, because each flow would wait for its thread."""
     with prefect_test_harness(server_startup_timeout=180):
@@ -25,13 +25,13 @@ def small_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def in_small_home(small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def in_small_home(prefect_server: None, small_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in the home of the small pipeline."""
     yield from _in_home(small_home, monkeypatch)
 
 
 @pytest.fixture
-def in_new_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def in_new_home(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in an empty home."""
     yield from _in_home(tmp_path, monkeypatch)
 
