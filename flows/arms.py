@@ -13,6 +13,7 @@ from flows.materialize import materialize
 from flows.midtrain import midtrain
 from flows.questions import questions
 from flows.rl import rl
+from tasks.artifacts.plan import announce
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
 from tasks.recipe import ArmConfig, load
@@ -41,6 +42,7 @@ class Arm:
 def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     """Run the stages of one arm; returns the evaluation of each checkpoint it passes, the base model's included."""
     settings = load(arm.recipe, arm.overrides)
+    announce(settings)
     base = import_model(settings.model, settings.runtime)
     results = {entry(arm, "base", "Base"): call(evaluate, model=str(base), **arm.stage("evaluate"))}
     policy = base

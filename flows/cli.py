@@ -99,6 +99,18 @@ def plan_polya(
 
 
 @app.command()
+def estimate(
+    recipe: RecipeOption = "tiny-cpu",
+    device: Annotated[str, typer.Option(help="E.g. h100-80g; empty: what the recipe is sized for.")] = "",
+    set_: SetOption = None,
+) -> None:
+    """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
+    from flows.running import show_estimate
+
+    _exit(show_estimate(recipe, device, parse_overrides(set_), console))
+
+
+@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="Folder, org/name, s3://... or model/<fingerprint>.")],
     benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for a local file.")] = "",

@@ -66,15 +66,34 @@ def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
 
 def plan_table(rows: list[PlannedStage]) -> Table:
     """Stages of a plan in the order in which they would run, each once."""
+    from tasks.estimates.stages import planned_cost
+
     table = Table(title="Plan (nothing was run)")
     for column in ("stage", "verdict", "why", "expected cost", "artifact"):
         table.add_column(column, overflow="fold")
-    for row in dict.fromkeys(rows):
-        cost = "none" if row.verdict == "hit" else "unknown: never run here"
-        if row.verdict != "hit" and row.seconds is not None:
-            cost = f"about {row.seconds:.0f} s (the last time)"
+    # Two arms may wait for the same thing and still cost differently.
+    for row, cost in dict.fromkeys((row, planned_cost(row)) for row in rows):
         table.add_row(row.stage, row.verdict, row.why, cost, str(row.ref) if row.verdict == "hit" else "-")
     return table
+
+
+def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: Console) -> int:
+    """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
+    from tasks.estimates.devices import device_named, device_of
+    from tasks.estimates.memory import require_fit
+    from tasks.estimates.table import cost_table, memory_table
+    from tasks.recipe import load
+
+    def run() -> None:
+        settings = load(recipe, overrides)
+        wanted = device or settings.sized_for
+        on = device_named(wanted) if wanted else device_of(settings)
+        for table in (cost_table(settings, on), memory_table(settings, on)):
+            console.print(table, soft_wrap=True, highlight=False, markup=False)
+            console.print()
+        require_fit(settings, on)
+
+    return _explained(run, console)
 
 
 def show_stages(stages: list[tuple[str, Manifest, bool]], console: Console) -> None:

@@ -56,6 +56,8 @@ class PolyaRecipe(Frozen):
     """For people: what it is for, what it costs."""
     notes: tuple[str, ...] = ()
     """Shown in the report beside the results."""
+    sized_for: str = ""
+    """Device of `tasks/estimates/devices.yaml` that lengths and micro batches are chosen for; empty: any."""
     seed: int = Field(0, ge=0)
     """Of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
     model: ModelConfig = ModelConfig()

@@ -46,6 +46,8 @@ class PlannedStage:
     seconds: float | None
     """What the artifact cost, or what the newest one of its stage did; None where the stage never ran here."""
     ref: ArtifactRef
+    context: Any = field(default=None, compare=False)
+    """What `announce` said last: the settings of the arm that the stage belongs to."""
 
 
 @dataclass
@@ -54,6 +56,7 @@ class Plan:
 
     store: Store
     rows: list[PlannedStage] = field(default_factory=list)
+    context: Any = None
 
     def visit(
         self,
@@ -72,7 +75,8 @@ class Plan:
         key = fingerprint(stage.name, stage.version, config, parents)
         found = self.store.find(stage.kind, key)
         if found is not None and not force:
-            self.rows.append(PlannedStage(stage.name, "hit", f"made {found.created_at}", found.seconds, found.ref))
+            why = f"made {found.created_at}"
+            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, self.context))
             return found.ref
         if force:
             return self._missing(stage, "forced", "asked for with force")
@@ -83,7 +87,7 @@ class Plan:
         peers = [manifest for manifest in self.store.all(stage.kind) if manifest.stage == stage.name]
         ref = ArtifactRef(kind=stage.kind, fingerprint=UNKNOWN, digest=UNKNOWN)
         seconds = peers[-1].seconds if peers else None
-        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref))
+        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context))
         return ref
 
 
@@ -107,6 +111,13 @@ _current: ContextVar[Visitor | None] = ContextVar("visitor", default=None)
 def current_visitor() -> Visitor | None:
     """What takes stage calls in Prefect's place, or None when they run as Prefect tasks."""
     return _current.get()
+
+
+def announce(context: Any) -> None:
+    """Tell a plan what the stage calls that follow belong to; nothing happens in a run."""
+    visitor = _current.get()
+    if isinstance(visitor, Plan):
+        visitor.context = context
 
 
 @contextmanager

@@ -41,6 +41,15 @@ def benchmark_names() -> list[str]:
     return sorted(path.stem for path in BENCHMARKS.glob("*.yaml"))
 
 
+class EvaluationSampling(Sampling):
+    """Sampling of the whole distribution, as long as RL's completions; a class, so that a recipe may set one field."""
+
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus; 1 keeps all."""
+    max_new_tokens: int = Field(3072, ge=1)
+    """Longest completion; the paper's in RL."""
+
+
 class EvaluationConfig(Frozen):
     """Evaluation by sampling: unbiased pass@k, and greedy decoding. Counts and intervals are ours."""
 
@@ -54,7 +63,7 @@ class EvaluationConfig(Frozen):
     """Completions per question for pass@k; the paper draws 64."""
     greedy: bool = True
     """Also decode once at temperature 0."""
-    sampling: Sampling = Sampling(temperature=1.0, top_p=1.0, max_new_tokens=3072)
+    sampling: EvaluationSampling = EvaluationSampling()
     """How the samples are drawn; greedy decoding differs in its temperature alone."""
     seed: int = Field(0, ge=0)
     """Of the samples and of the bootstrap; not the recipe's seed, so that all models meet the same draws."""

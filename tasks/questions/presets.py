@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from tasks.config import Frozen
 from tasks.questions.errors import QuestionError, closest
@@ -23,12 +23,25 @@ class HubHome(Frozen):
     """Where the hub's schema differs from the files that the publisher gives out."""
 
 
+class SetSize(Frozen):
+    """How much a set holds, for cost estimates; nothing that is read depends on it."""
+
+    rows: dict[str, int]
+    """Distinct questions by split of the set's home."""
+    question_chars: int = Field(ge=1)
+    """Mean length of a question."""
+    solution_tokens: int = Field(ge=1)
+    """Mean length of a solution that an instruction-tuned model without long thinking writes (ours, assumed)."""
+
+
 class Preset(Frozen):
     """A published question set: its fields, and its home for `source: hub`."""
 
     description: str
     licence: str
     hub: HubHome | None = None
+    size: SetSize | None = None
+    """Unknown for sets of a user, whose cost is estimated from `questions.limit`."""
     fields: FieldMapping
 
 

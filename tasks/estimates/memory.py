@@ -1,0 +1,199 @@
+"""Whether a recipe fits a device's memory, phase by phase, and which setting to lower where it does not.
+
+Rough by design: 16 bytes a weight in training (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16
+copies under autocast; gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-dot-product
+attention. Activations are counted from the shapes that a layer keeps, which is good to about a fifth.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasks.estimates.devices import GIB, Device
+from tasks.models.facts import ModelFacts, model_facts
+from tasks.recipe import PolyaRecipe
+
+CONTEXT = 1.5 * GIB
+"""CUDA's own memory and fragmentation (ours)."""
+GRAPHS = 1.5 * GIB
+"""Graphs and buffers of a vLLM engine, asleep or awake (ours)."""
+VLLM_SEQUENCES = 256
+"""Sequences that vLLM runs at once."""
+VLLM_BATCH_TOKENS = 8192
+"""Tokens that vLLM reads in one step; TRL sets 4,096 for rollouts."""
+SCORING_TOKENS = 65_536
+"""Tokens of one forward pass in scoring."""
+MIDTRAINING_TOKENS = 16_384
+"""Tokens of one pass in mid-training where `runtime.micro_batch_size` is 0."""
+RL_ROWS = 8
+"""Rollouts of one pass where `runtime.micro_batch_size` is 0."""
+LARGER = "take a larger device or a smaller model"
+HEAD_TILE = (4096, 32_768)
+"""Tokens and columns of the fused head's logits."""
+
+
+class MemoryShort(ValueError):
+    """A phase of a recipe needs more memory than a device has."""
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Memory of one phase."""
+
+    phase: str
+    parts: Mapping[str, float]
+    """Bytes by what they hold."""
+    available: float
+    """Bytes that the phase may take."""
+    advice: str
+    """What to change where it does not fit."""
+    micro_batch: int = 0
+    """Rows of a training pass."""
+    largest_micro_batch: int = 0
+    """The most rows that fit, 0 where none does or rows do not matter."""
+
+    @property
+    def needed(self) -> float:
+        """Bytes at the peak."""
+        return sum(self.parts.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak stays within what is available."""
+        return self.needed <= self.available
+
+
+def memory(recipe: PolyaRecipe, device: Device) -> list[MemoryNeed]:
+    """Peak memory of every phase that loads the model on a GPU; nothing for the CPU, whose models are small."""
+    if device.is_cpu:
+        return []
+    facts = model_facts(recipe.model)
+    scoring = [_scoring(facts, device)] if recipe.filtering.scorer.type != "none" else []
+    return [
+        _engine(recipe, facts, device, "generate"),
+        *scoring,
+        _training(recipe, facts, device, "midtrain"),
+        _rollouts(recipe, facts, device),
+        _training(recipe, facts, device, "rl update"),
+        _engine(recipe, facts, device, "evaluate"),
+    ]
+
+
+def require_fit(recipe: PolyaRecipe, device: Device) -> None:
+    """Raise MemoryShort naming each phase that does not fit, what it needs, and the setting to lower."""
+    short = [need for need in memory(recipe, device) if not need.fits]
+    if short:
+        lines = [
+            f"{need.phase} needs {need.needed / GIB:.1f} GiB of {need.available / GIB:.1f} GiB on {device.label}: "
+            f"{need.advice}"
+            for need in short
+        ]
+        raise MemoryShort(f"recipe {recipe.name!r} does not fit:\n  " + "\n  ".join(lines))
+
+
+def cache_tokens(facts: ModelFacts, device: Device, share: float, batch_tokens: int = VLLM_BATCH_TOKENS) -> float:
+    """Tokens whose keys and values a vLLM engine can hold when it takes `share` of the device; 0 at the least."""
+    pool = share * device.memory_bytes - sum(_engine_parts(facts, batch_tokens).values())
+    return max(0.0, pool / facts.cache_bytes)
+
+
+def _engine_parts(facts: ModelFacts, batch_tokens: int) -> dict[str, float]:
+    return {
+        "weights": facts.stored_bytes,
+        "activations": batch_tokens * (8 * facts.hidden_size + 4 * facts.intermediate_size) * 2.0,
+        "logits": 3.0 * VLLM_SEQUENCES * facts.vocab_size * 4,
+        "graphs": GRAPHS,
+    }
+
+
+def _engine(recipe: PolyaRecipe, facts: ModelFacts, device: Device, phase: str) -> MemoryNeed:
+    """One engine alone on the device; it must hold at least one sequence of the greatest length."""
+    runtime = recipe.runtime
+    sampling = recipe.generation.sampling if phase == "generate" else recipe.evaluation.sampling
+    section = "generation" if phase == "generate" else "evaluation"
+    longest = min(recipe.rl.max_prompt_tokens + sampling.max_new_tokens, facts.max_position_embeddings)
+    parts = _engine_parts(facts, VLLM_BATCH_TOKENS) | {"cache": float(longest * facts.cache_bytes)}
+    advice = (
+        f"lower {section}.sampling.max_new_tokens={sampling.max_new_tokens}, or raise "
+        f"runtime.gpu_memory_utilization={runtime.gpu_memory_utilization} or runtime.tensor_parallel_size"
+    )
+    gpus = runtime.tensor_parallel_size
+    return MemoryNeed(phase, parts, runtime.gpu_memory_utilization * device.memory_bytes * gpus, advice)
+
+
+def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
+    """Adherence by likelihood ratio: one forward pass with the caches of the prompts' shared part."""
+    parts = {
+        "weights": float(facts.stored_bytes),
+        "cache": 1.1 * SCORING_TOKENS * facts.cache_bytes,
+        "activations": SCORING_TOKENS * (8 * facts.hidden_size + 3 * facts.intermediate_size) * 2.0,
+        "logits": 2.0 * (1 << 28),
+    }
+    advice = "set filtering.scorer.type=none, or score on a larger device"
+    return MemoryNeed("filter", parts, device.memory_bytes - CONTEXT, advice)
+
+
+def _rollouts(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
+    """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
+    share = recipe.runtime.rollout_gpu_memory_utilization
+    trainer = {"trainer weights": 4.0 * facts.parameters, "AdamW": 8.0 * facts.parameters}
+    longest = recipe.rl.max_prompt_tokens + recipe.rl.max_completion_tokens
+    least = sum(_engine_parts(facts, 4096).values()) + longest * facts.cache_bytes
+    taken = share * device.memory_bytes
+    setting = f"runtime.rollout_gpu_memory_utilization={share}"
+    if least > taken:
+        # An engine that cannot hold one rollout fails, however much memory lies beside its share.
+        advice = f"raise {setting} to {least / device.memory_bytes + 0.005:.2f}, or lower rl.max_completion_tokens"
+        return MemoryNeed("rl rollouts", {**trainer, "vLLM": least}, sum(trainer.values()) + taken, advice)
+    available = device.memory_bytes - CONTEXT
+    room = available - sum(trainer.values())
+    advice = f"lower {setting} to {room / device.memory_bytes - 0.005:.2f}" if room > least else LARGER
+    return MemoryNeed("rl rollouts", {**trainer, "vLLM": taken}, available, advice)
+
+
+def _training(recipe: PolyaRecipe, facts: ModelFacts, device: Device, phase: str) -> MemoryNeed:
+    """Forward and backward pass of a trainer at the configured greatest lengths."""
+    if phase == "midtrain":
+        config = recipe.midtraining
+        length = max(config.max_length, config.pack_length)
+        default = max(1, MIDTRAINING_TOKENS // length)
+        lower = f"midtraining.max_length={config.max_length}"
+    else:
+        config = recipe.rl
+        length = config.max_prompt_tokens + config.max_completion_tokens
+        default = RL_ROWS
+        lower = f"rl.max_completion_tokens={config.max_completion_tokens}"
+    available = device.memory_bytes - CONTEXT - (GRAPHS if phase == "rl update" else 0)
+    mixed = config.dtype == "bfloat16"
+    rows = recipe.runtime.micro_batch_size or default
+    fixed = sum(_passes(facts, mixed, 0, length).values())
+    each = sum(_passes(facts, mixed, 1, length).values()) - fixed
+    largest = max(0, int((available - fixed) / each))
+    if largest:
+        advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
+    elif fixed < available:
+        advice = f"lower {lower}: not one row of that length fits"
+    else:
+        advice = f"{LARGER}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB"
+    parts = _passes(facts, mixed, rows, length)
+    return MemoryNeed(phase, parts, available, advice, rows, largest)
+
+
+def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int) -> dict[str, float]:
+    """Bytes of training on `rows` of `length` tokens."""
+    tokens, size = rows * length, facts.parameters
+    width = 2 if mixed else 4
+    queries = facts.num_attention_heads * facts.head_dim
+    keys = facts.num_key_value_heads * facts.head_dim
+    # The residual stream stays float32: four copies around two norms; the rest is in the pass's own precision.
+    layer = 16 * facts.hidden_size + width * (4 * queries + 4 * keys + 5 * facts.intermediate_size)
+    checkpoints = tokens * facts.hidden_size * 4 * facts.num_hidden_layers
+    tile = HEAD_TILE[0] * min(HEAD_TILE[1], facts.vocab_size) * width
+    return {
+        "weights": 4.0 * size,
+        "gradients": 4.0 * size,
+        "AdamW": 8.0 * size,
+        "bfloat16 copies": 2.0 * size if mixed else 0.0,
+        "activations": float(checkpoints + 2 * tokens * layer),
+        "attention mask": float(rows * length**2 * width),
+        "logits": float(tile + 4 * facts.embedding + 2 * tokens * facts.hidden_size * 4),
+    }

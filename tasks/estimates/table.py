@@ -1,0 +1,108 @@
+"""The cost of a whole recipe as Markdown tables: every stage over all arms, and memory by phase."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from tasks.artifacts.fingerprint import canonical_json
+from tasks.estimates.devices import GIB, Device
+from tasks.estimates.memory import MemoryNeed, memory
+from tasks.estimates.stages import StageEstimate, amount, estimate
+from tasks.recipe import PolyaRecipe
+
+SOLUTIONS = ("questions", "generation", "filtering", "dataset")
+PROMPTS = ("rl_questions", "rl_prompts")
+ORDER = ("questions", "generate", "filter", "materialize", "midtrain", "prompts", "rl", "evaluate")
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One run of a stage, shared by all arms that ask for it with the same settings."""
+
+    stage: str
+    key: str
+    cost: StageEstimate
+
+
+def stage_runs(recipe: PolyaRecipe, device: Device) -> list[StageRun]:
+    """Every stage run that the recipe's arms come to at one seed, each once."""
+    found: dict[tuple[str, str], StageRun] = {}
+    for name in recipe.arms:
+        arm = recipe.arm(name)
+        costs = estimate(arm, device)
+        for stage, sections in _passed(arm, name):
+            key = canonical_json([stage, *(getattr(arm, section).model_dump(mode="json") for section in sections)])
+            found.setdefault((stage, key), StageRun(stage, key, costs[stage]))
+    return list(found.values())
+
+
+def _passed(arm: PolyaRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Stages of an arm in order, each with the sections of the recipe that its artifact hangs on."""
+    policy: tuple[str, ...] = ()
+    yield "evaluate", ("evaluation",)
+    if arm.arms[name].midtrain:
+        for length, stage in enumerate(("questions", "generate", "filter", "materialize"), start=1):
+            yield stage, SOLUTIONS[:length]
+        policy = (*SOLUTIONS, "midtraining")
+        yield "midtrain", policy
+        yield "evaluate", (*policy, "evaluation")
+    if arm.arms[name].rl:
+        yield "questions", PROMPTS[:1]
+        yield "prompts", PROMPTS
+        yield "rl", (*policy, *PROMPTS, "rl")
+        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluation")
+
+
+def cost_table(recipe: PolyaRecipe, device: Device) -> str:
+    """Markdown: one line a stage, summed over its runs, and the whole."""
+    runs = stage_runs(recipe, device)
+    lines = [
+        f"| stage | runs | tokens | operations | {device.label}-hours | disk |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for stage in ORDER:
+        costs = [run.cost for run in runs if run.stage == stage]
+        if costs:
+            lines.append(_line(stage, costs))
+    lines.append(_line("**all**", [run.cost for run in runs], whole=True))
+    return "\n".join(lines)
+
+
+def memory_table(recipe: PolyaRecipe, device: Device) -> str:
+    """Markdown: peak memory of each phase against what it may take; empty for the CPU."""
+    needs = memory(recipe, device)
+    if not needs:
+        return ""
+    lines = [
+        f"| phase | needs, GiB | of, GiB ({device.label}) | rows a pass | most rows | largest parts |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
+    return "\n".join([*lines, *map(_memory_line, needs)])
+
+
+def _line(stage: str, costs: list[StageEstimate], *, whole: bool = False) -> str:
+    tokens = sum(cost.tokens for cost in costs)
+    hours = sum(cost.hours for cost in costs)
+    flops = sum(cost.flops for cost in costs)
+    spent = "" if whole or not tokens else f"{amount(tokens)} {costs[0].what}"
+    cells = [
+        stage,
+        str(len(costs)),
+        spent,
+        amount(flops) if flops else "",
+        f"{hours:.1f}" if hours >= 0.05 else "< 0.1",
+        f"{amount(sum(cost.disk_bytes for cost in costs))}B",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _memory_line(need: MemoryNeed) -> str:
+    parts = sorted(need.parts.items(), key=lambda part: -part[1])[:3]
+    cells = [
+        need.phase if need.fits else f"{need.phase}: **too large**",
+        f"{need.needed / GIB:.1f}",
+        f"{need.available / GIB:.1f}",
+        str(need.micro_batch or ""),
+        str(need.largest_micro_batch or ""),
+        ", ".join(f"{name} {size / GIB:.1f}" for name, size in parts),
+    ]
+    return f"| {' | '.join(cells)} |"
