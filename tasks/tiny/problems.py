@@ -172,9 +172,7 @@ FAMILIES |= {
         lambda n: {"c": n[1], "b": n[2], "y": n[0] + n[1] - n[2]},
     ),
     "loose": Family(_draw_loose, FAMILIES["near"].answer, FAMILIES["near"].templates, FAMILIES["near"].words),
-    "wide": Family(
-        _draw_wide, FAMILIES["think"].answer, FAMILIES["think"].templates, FAMILIES["think"].words
-    ),
+    "wide": Family(_draw_wide, FAMILIES["think"].answer, FAMILIES["think"].templates, FAMILIES["think"].words),
 }
 OOD_FAMILIES = ("swap", "loose", "wide")
 TRAINED_FAMILIES = tuple(name for name in FAMILIES if name not in OOD_FAMILIES)

@@ -40,9 +40,7 @@ def complete(
         chosen = order[start : start + questions]
         texts = [prompts[i] for i in chosen]
         inputs = tokenizer(texts, return_tensors="pt", padding=True, return_token_type_ids=False)
-        generated = model.generate(
-            **inputs, **settings, num_return_sequences=copies, max_new_tokens=MAX_NEW_TOKENS
-        )
+        generated = model.generate(**inputs, **settings, num_return_sequences=copies, max_new_tokens=MAX_NEW_TOKENS)
         texts = tokenizer.batch_decode(generated[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
         for place, index in enumerate(chosen):
             out[index] = texts[place * copies : (place + 1) * copies]

@@ -11,7 +11,7 @@ from tasks.tiny.base import BaseConfig
 from tasks.tiny.measure import MEASURED_NAME, answer_of, best_named, mean_and_error, pass_at, plain_table
 from tasks.tiny.problems import TRAINED_FAMILIES, generate_problems
 from tasks.tiny.sampling import complete, load
-from tasks.tiny.styles import METHODS, STYLES, SUITED, named_prompt, plain_prompt, style_of
+from tasks.tiny.styles import METHODS, STYLES, SUITED, completion, named_prompt, plain_prompt, style_of
 
 MEASURED = json.loads((MODEL_DIR / MEASURED_NAME).read_text())
 
@@ -57,7 +57,7 @@ def test_there_is_room_for_the_method() -> None:
 
 
 @pytest.mark.parametrize(
-    ("completion", "answer"),
+    ("text", "answer"),
     [
         (" Step 1.\n#### 42", "42"),
         ("#### 7 ", "7"),
@@ -67,8 +67,8 @@ def test_there_is_room_for_the_method() -> None:
         ("", None),
     ],
 )
-def test_answer_of(completion: str, answer: str | None) -> None:
-    assert answer_of(completion) == answer
+def test_answer_of(text: str, answer: str | None) -> None:
+    assert answer_of(text) == answer
 
 
 def test_pass_at_k_and_its_mean() -> None:
@@ -90,9 +90,17 @@ def test_greedy_accuracy_is_what_the_card_says() -> None:
 @pytest.mark.parametrize("style", STYLES)
 def test_a_named_method_is_followed_and_pays_where_it_suits(style: str) -> None:
     model, tokenizer = load(MODEL_DIR)
-    problems = generate_problems("dev", 12 * len(TRAINED_FAMILIES), seed=1)
+    problems = generate_problems("dev", 30 * len(TRAINED_FAMILIES), seed=1)
     prompts = [named_prompt(p.question, style) for p in problems]
     texts = [t[0] for t in complete(model, tokenizer, prompts, samples=1, seed=0)]
     assert sum(style_of(text) == style for text in texts) >= 0.95 * len(texts)
     suited = [answer_of(t) == p.answer for t, p in zip(texts, problems, strict=True) if style in SUITED[p.family]]
-    assert not suited or sum(suited) > 0.5 * len(suited)
+    assert not suited or sum(suited) > 0.4 * len(suited)
+
+
+def test_solutions_are_short_enough_for_the_pipeline() -> None:
+    _, tokenizer = load(MODEL_DIR)
+    texts = [completion(p, style) for p in generate_problems("base", 210, seed=4) for style in STYLES]
+    lengths = [len(ids) + 1 for ids in tokenizer(texts)["input_ids"]]
+    assert max(lengths) < 96
+    assert sum(lengths) / len(lengths) < 40
