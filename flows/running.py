@@ -1,10 +1,13 @@
 """What the commands do: run a flow and show its result, plan one, show lineage."""
 
 import logging
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -13,6 +16,7 @@ from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.plan import PlannedStage, planning
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import ArtifactMissing, Store
+from tasks.launch import end_tree
 from tasks.worker import Permanent
 
 if TYPE_CHECKING:
@@ -47,6 +51,8 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
 
     try:
         return _explained(run, console, lambda: show_stages(stages, console))
+    except BaseException:
+        leave(console)
     finally:
         journal.reset(token)
 
@@ -173,7 +179,22 @@ def _explained(run: Callable[[], None], console: Console, after: Callable[[], No
         after()
         console.print(f"[bold red]Stopped:[/] {error}", soft_wrap=True, highlight=False)
         return FAILED
-    except KeyboardInterrupt:
-        console.print("[bold]Stopped by Ctrl-C;[/] a rerun goes on from what is done.")
-        return 130
     return 0
+
+
+def leave(console: Console) -> NoReturn:
+    """End at once after Ctrl-C, SIGTERM or a crash: children first, then this process.
+
+    Prefect's temporary server may have got the same signal, and an ordinary exit would wait for it to take events.
+    """
+    error = sys.exc_info()[1]
+    if isinstance(error, Exception):
+        console.print_exception(max_frames=20)
+        code = FAILED
+    else:
+        console.print("[bold]Stopped;[/] a rerun goes on from what is done.")
+        code = 130 if isinstance(error, KeyboardInterrupt) else 143
+    for child in psutil.Process().children():
+        end_tree(child.pid)
+    console.file.flush()
+    os._exit(code)

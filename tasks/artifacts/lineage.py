@@ -16,6 +16,8 @@ from tasks.artifacts.store import ArtifactMissing, Store
 TRAINED_ON = {"train.parquet": "mid-training", "rl.parquet": "RL"}
 """Files of a dataset that a model is trained on, and by what; both have a `question_id` column."""
 QUESTIONS_FILE = "questions.parquet"
+VERDICTS = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
+"""Counts of a ledger that say how answers were judged."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "stage": f"{manifest.stage} v{manifest.version}, {manifest.created_at}, {manifest.seconds:.1f} s",
         "source": str(manifest.summary.get("source", manifest.summary.get("label", ""))),
         "heuristics": _names(heuristics(manifest)),
-        "verdicts": _counts(manifest.summary.get("verdicts", {})),
+        "verdicts": _counts({name: manifest.ledger[name] for name in VERDICTS if name in manifest.ledger}),
         "rows": _counts(manifest.rows),
         "ledger": _counts(manifest.ledger),
         "commit": manifest.git_commit or "",

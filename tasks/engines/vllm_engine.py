@@ -1,5 +1,6 @@
 """vLLM as an engine: continuous batching with prefix caching; the default on a GPU."""
 
+import itertools
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -65,6 +66,7 @@ class VllmEngine:
         self._context = context_length(model_path)
         self._llm: LLM | None = None
         self._room = 0
+        self._numbers = itertools.count()
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Requests go in as others finish, in the order given, so that samples of one prompt share its prefill."""
@@ -76,15 +78,21 @@ class VllmEngine:
         params = _params(sampling)
         from vllm.inputs.engine import tokens_input
 
-        upcoming, finished = 0, 0
-        while finished < len(requests):
-            while upcoming < len(requests) and upcoming - finished < IN_FLIGHT:
-                engine.add_request(str(upcoming), tokens_input(ids[upcoming]), params)
-                upcoming += 1
-            for output in engine.step():
-                if output.finished:
-                    finished += 1
-                    yield _completion(requests[_number(output)], output)
+        upcoming = finished = 0
+        waiting: dict[str, Request] = {}
+        try:
+            while finished < len(requests):
+                while upcoming < len(requests) and len(waiting) < IN_FLIGHT:
+                    number = str(next(self._numbers))
+                    engine.add_request(number, tokens_input(ids[upcoming]), params)
+                    waiting[number] = requests[upcoming]
+                    upcoming += 1
+                for output in engine.step():
+                    if output.finished:
+                        finished += 1
+                        yield _completion(waiting.pop(output.request_id), output)
+        finally:
+            engine.abort_request(list(waiting))
 
     def close(self) -> None:
         """End the engine's processes and give its memory back."""
@@ -119,10 +127,6 @@ def _params(sampling: Sampling) -> "SamplingParams":
         stop=list(sampling.stop) or None,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
-
-
-def _number(output: "RequestOutput") -> int:
-    return int(output.request_id)
 
 
 def _completion(request: Request, output: "RequestOutput") -> Completion:

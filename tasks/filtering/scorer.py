@@ -21,6 +21,8 @@ from tasks.worker import Permanent
 
 LOGIT_ELEMENTS = 1 << 26
 """Most logits in memory at once: 256 MiB in float32. Ours."""
+PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
+"""Tokens that show whether a model's logits are those of its output layer, and by what share they may differ."""
 SHORTEST_SHARED = 64
 """Tokens that prompts must share before their cache is worth the copy to every batch. Ours."""
 
@@ -161,10 +163,11 @@ class LikelihoodRatio:
     @torch.inference_mode()
     def _check_head(self) -> None:
         """Refuse models whose logits are more than the output layer of the last hidden state (Gemma 2, Cohere)."""
-        ids = torch.tensor([[self._tokenizer.eos_token_id or 0] * 2], device=self._model.device)
-        whole = self._model(input_ids=ids).logits
-        parts = self._model.get_output_embeddings()(self._model.base_model(input_ids=ids).last_hidden_state)
-        if not torch.allclose(whole.float(), parts.float(), rtol=1e-3, atol=1e-3):
+        vocabulary = self._model.config.get_text_config().vocab_size
+        ids = torch.arange(min(PROBE_TOKENS, vocabulary), device=self._model.device)[None]
+        whole = self._model(input_ids=ids).logits.float()
+        parts = self._model.get_output_embeddings()(self._model.base_model(input_ids=ids).last_hidden_state).float()
+        if (whole - parts).abs().max() > PROBE_TOLERANCE * parts.abs().max():
             raise Permanent(
                 f"filtering.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
                 f"logits; set filtering.scorer.type to 'none'"

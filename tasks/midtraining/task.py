@@ -4,7 +4,7 @@ from tasks.artifacts.stage import Build, Stage
 from tasks.artifacts.task import stage_task
 from tasks.dataset.schema import TRAIN_FILE
 from tasks.midtraining.config import MidtrainingConfig
-from tasks.midtraining.worker import MidtrainingJob
+from tasks.midtraining.job import MidtrainingJob
 from tasks.training.job import place_of
 
 MIDTRAIN = Stage("midtrain", version=1, kind="model")

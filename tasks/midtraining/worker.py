@@ -3,18 +3,11 @@
 import time
 from typing import Any
 
-from tasks.midtraining.config import MidtrainingConfig
+from tasks.midtraining.job import MidtrainingJob
 from tasks.training import curve
 from tasks.training.checkpoints import last_whole
-from tasks.training.job import Place
 from tasks.training.process import absent, offline
 from tasks.worker import Permanent, Reporter, worker_main
-
-
-class MidtrainingJob(Place):
-    """One mid-training run."""
-
-    config: MidtrainingConfig
 
 
 def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
@@ -22,10 +15,11 @@ def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
     with absent("mlflow", "vllm"):
         from tasks.midtraining.trainer import METRICS, check_packing, make_trainer
     from tasks.midtraining.encoding import read_examples
-    from tasks.training.models import load, save
+    from tasks.training.models import check_context, load, save
 
     model, tokenizer = load(job)
     examples = read_examples(job.data, tokenizer, job.config.max_length)
+    check_context(model, max(len(example) for example in examples), "the longest training example")
     if job.config.batching == "packed":
         check_packing(model, examples)
     trainer = make_trainer(model, tokenizer, examples, job.config, job, reporter)

@@ -16,24 +16,30 @@ class Balance:
 def balances(ledger: Mapping[str, int]) -> list[Balance]:
     """Group a flat ledger, in its own order, into totals and parts.
 
-    Stages write a total first and its parts after it. The parts of a total are the longest run of counts after it that
-    sums to it exactly; a count without such a run stands alone.
+    Stages write a total first and its parts after it; the last part may in turn be the total of what follows, as in
+    generated = wrong + correct, correct = dropped + kept. A count whose parts are not found stands alone.
     """
     items = list(ledger.items())
     groups, start = [], 0
     while start < len(items):
         end = _end_of_parts(items, start)
         groups.append(Balance(items[start], tuple(items[start + 1 : end])))
-        start = end
+        cascades = end > start + 1 and _end_of_parts(items, end - 1) > end
+        start = end - 1 if cascades else end
     return groups
 
 
 def _end_of_parts(items: list[tuple[str, int]], start: int) -> int:
-    total, running, end = items[start][1], 0, start + 1
+    """Where the parts of a total end: at least two that sum to it, and the zeros after them that belong to nothing."""
+    total, running = items[start][1], 0
     for index in range(start + 1, len(items)):
         running += items[index][1]
         if running > total:
             break
         if running == total and index > start + 1:
             end = index + 1
-    return end
+            if not items[index][1] or _end_of_parts(items, index) == end:
+                while end < len(items) and not items[end][1]:
+                    end += 1
+            return end
+    return start + 1

@@ -100,24 +100,26 @@ def _heuristics(material: Material) -> list[HeuristicRow]:
             continue
         arms = ", ".join(sorted({entry.arm for entry in material.entries_of[manifest.ref] if entry.arm}))
         for name, counts in manifest.summary.get("heuristics", {}).items():
-            total = totals.setdefault((arms, name), {"samples": 0, "correct": 0, "kept": 0, "adherence": 0.0})
+            total = totals.setdefault(
+                (arms, name), dict.fromkeys(("samples", "correct", "kept", "adherence", "scored"), 0)
+            )
             for key in ("samples", "correct", "kept"):
-                total[key] += counts.get(key, 0)
-            adherence = counts.get("mean_adherence")
-            total["adherence"] += math.nan if adherence is None else adherence * counts.get("samples", 0)
+                total[key] += counts[key]
+            adherence = counts.get("adherence")
+            total["adherence"] += 0.0 if adherence is None else adherence * counts["correct"]
+            total["scored"] += 0 if adherence is None else counts["correct"]
     rows = [_heuristic(arms, name, total) for (arms, name), total in totals.items()]
     return sorted(rows, key=lambda row: (row.arms, -row.correct_rate))
 
 
 def _heuristic(arms: str, name: str, total: Mapping[str, float]) -> HeuristicRow:
-    adherence = total["adherence"] / total["samples"] if total["samples"] else math.nan
     return HeuristicRow(
         arms=arms,
         name=name,
         samples=int(total["samples"]),
         correct=int(total["correct"]),
         kept=int(total["kept"]),
-        mean_adherence=adherence if math.isfinite(adherence) else None,
+        mean_adherence=total["adherence"] / total["scored"] if total["scored"] else None,
     )
 
 

@@ -70,7 +70,7 @@ class RLConfig(Optimization):
     """Bound of that ratio (ours)."""
     max_dead_steps: int = Field(50, ge=1)
     """Consecutive batches in which no group has both a right and a wrong rollout before the run stops: without such
-    a group there is no gradient (ours)."""
+    a group there is no gradient. It ends well where all are right, and fails with that cause elsewhere (ours)."""
     verification: VerificationConfig = VerificationConfig()
     """Rules of the reward; the same as those of filtering."""
 

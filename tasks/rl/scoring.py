@@ -20,10 +20,10 @@ def score_rollouts(
     live: torch.Tensor,
     tokens_per_pass: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probability and entropy of every completion token; 0 where there is none.
+    """Log-probability and entropy of every completion token; 0 where there is none, or no entropy was asked for.
 
     Args:
-        model: a model with TRL's fused LM head, which applies the temperature.
+        model: a model with TRL's fused LM head, which applies the temperature; that of a reference gives no entropy.
         input_ids: (rollouts, prompt width + completion width); prompts end and completions begin at the same column.
         attention_mask: 1 on the tokens of `input_ids`, same shape.
         completion_width: columns of the completions.
@@ -73,7 +73,8 @@ def _score(
     ids = input_ids.gather(1, source.clamp(max=input_ids.shape[1] - 1))
     labels = ids.masked_fill((columns < prompts[:, None]) | (columns >= lengths[:, None]), -100)
     output = model(input_ids=ids, labels=labels, fused_lm_head=True)
-    both = torch.stack([output.log_probs, output.entropy])
+    entropy = torch.zeros_like(output.log_probs) if output.entropy is None else output.entropy
+    both = torch.stack([output.log_probs, entropy])
     # The label of completion token j sits at column prompt + j, and is predicted one column before.
     target = prompts[:, None] - 1 + torch.arange(completion_width, device=ids.device)
     inside = target < lengths[:, None] - 1

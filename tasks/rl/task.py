@@ -27,5 +27,5 @@ def train(build: Build, config: RLConfig) -> None:
     build.record(
         rows={"prompts": ledger["usable"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
         ledger=ledger,
-        summary={name: result[name] for name in ("curve", "left_out", "seconds", "resumed_from_step")},
+        summary={name: result[name] for name in ("curve", "solved", "left_out", "seconds", "resumed_from_step")},
     )

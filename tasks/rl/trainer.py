@@ -48,6 +48,8 @@ class GroupTrainer(GRPOTrainer):
     def __init__(self, *args: Any, reporter: Reporter, max_dead_steps: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._reporter, self._max_dead_steps = reporter, max_dead_steps
+        self.solved = False
+        """Whether training ended early because every rollout was right for `max_dead_steps` batches."""
         # A KL or entropy term moves rollouts of any advantage.
         self._needs_all = self.beta > 0 or self.entropy_coef > 0
         self._live: torch.Tensor | None = None
@@ -134,10 +136,12 @@ class GroupTrainer(GRPOTrainer):
         last = history[-self._max_dead_steps :]
         if len(last) < self._max_dead_steps or min(entry["frac_reward_zero_std"] for entry in last) < 1:
             return
+        if min(entry["reward"] for entry in last) == 1:
+            self.solved = True
+            self.control.should_training_stop = True
+            return
         reward = last[-1]["reward"]
-        cause = {0.0: "every rollout is wrong", 1.0: "every rollout is right"}.get(
-            reward, "groups are of one kind each"
-        )
+        cause = "every rollout is wrong" if reward == 0 else "rollouts of a group are all right or all wrong"
         raise Permanent(
             f"RL step {self.state.global_step}: for rl.max_dead_steps={self._max_dead_steps} batches no group had both "
             f"a right and a wrong rollout, so there is no gradient (last batch: {cause}, mean reward {reward:.3f}). "

@@ -20,13 +20,17 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     from tasks.engines.tokens import encode_prompts
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
-    from tasks.training.models import load, save
+    from tasks.training.models import check_context, load, save
 
     config = job.config
     with VerifierPool(job.num_verifiers, memory_mb=job.verifier_memory_mb, config=config.verification) as pool:
         model, tokenizer = load(job)
         prompts = read_prompts(
             job.data, partial(encode_prompts, tokenizer), partial(readable_golds, pool), config.max_prompt_tokens
+        )
+        longest = max(len(prompt.ids) for prompt in prompts.usable) + config.max_completion_tokens
+        check_context(
+            model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
         reward = CorrectnessReward(pool, _end_ids(model, tokenizer))
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
@@ -41,6 +45,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         "ledger": {**prompts.ledger(), **_rollout_ledger(job, history, trainer.train_dataset["question_id"])},
         "left_out": prompts.listed(),
         "steps": trainer.state.global_step,
+        "solved": trainer.solved,
         "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
         "curve": curve.thinned(history),
         "seconds": round(seconds, 3),

@@ -36,6 +36,17 @@ def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return model, tokenizer
 
 
+def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
+    """Refuse texts of `needed` tokens that the model's positions do not reach; `what` names them.
+
+    Raises:
+        Permanent: they are longer than the context in the model's config.
+    """
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if context is not None and needed > context:
+        raise Permanent(f"{what} takes {needed} tokens, but the model's context is {context}; set a lower limit")
+
+
 def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: Place) -> None:
     """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config.
 

@@ -95,6 +95,23 @@ def test_a_successor_that_died_before_it_took_over_is_succeeded(files: Files) ->
     assert files.sizes("samples") == {}
 
 
+def test_a_late_successor_yields_to_one_that_has_been_and_gone(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between reading the dead record and claiming its place, another process took over, built and gave back."""
+    leave_dead(files)
+    create = files.create_exclusive
+
+    def interrupted(path: str, text: str) -> bool:
+        if ".after-" in path:
+            files.remove(PATH)
+        return create(path, text)
+
+    monkeypatch.setattr(files, "create_exclusive", interrupted)
+    assert not lease(files).try_acquire()
+    assert files.sizes("samples") == {}
+    monkeypatch.undo()
+    assert lease(files).try_acquire()
+
+
 def test_the_heartbeat_keeps_a_long_holder_alive(files: Files) -> None:
     first, second = lease(files, timeout_s=0.6), lease(files, timeout_s=0.6)
     assert first.try_acquire()

@@ -58,7 +58,7 @@ def made(store: Store, publish: Publish, tmp_path: Path) -> dict[str, Manifest]:
         "filtered",
         stage="filter",
         parents={"samples": samples.ref, "questions": seeds.ref},
-        summary={"verdicts": {"correct": 3, "wrong": 1}},
+        ledger={"generated": 4, "wrong": 1, "correct": 3},
     )
     rows = [{"question_id": SEED, "rank": rank} for rank in range(3)]
     dataset = parquet("materialize", "dataset", "train.parquet", TRAIN, rows, kept=kept)
@@ -140,6 +140,7 @@ def test_ancestry_reads_well(store: Store, made: dict[str, Manifest]) -> None:
         "heuristics: plain prompt (00000000), analogy (11111111)",
         "verdicts: correct 3, wrong 1",
         "ledger: wanted 4, generated 4",
+        "ledger: generated 4, wrong 1, correct 3",
         "MLflow run: run-generate",
         "source: embedded",
         "(as above)",

@@ -75,14 +75,17 @@ def test_an_empty_store_holds_nothing(store: Store) -> None:
         store.manifest("dataset/ab")
 
 
-def test_a_lost_or_cut_object_counts_as_absence_at_once(store: Store, publish: Publish) -> None:
-    """No listing may be remembered from before the damage."""
+def test_a_lost_or_cut_object_counts_as_absence_at_once(remote: Settings, store: Store, publish: Publish) -> None:
+    """The damage comes from elsewhere, so no listing may be remembered from before it."""
     made = publish(store, "dataset", files={"a": "0123456789", "b": "x"})
     path = f"{made.ref.path}/{made.data}/a"
+    elsewhere = Store.open(remote).files
     assert store.find("dataset", made.fingerprint) == made
-    store.files.fs.pipe_file(store.files.full(path), b"0123")
+    elsewhere.write_text(path, "0123")
     assert store.find("dataset", made.fingerprint) is None
-    store.files.remove(path)
+    elsewhere.write_text(path, "0123456789")
+    assert store.find("dataset", made.fingerprint) == made
+    elsewhere.remove(path)
     assert store.find("dataset", made.fingerprint) is None
 
 

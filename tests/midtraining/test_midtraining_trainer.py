@@ -13,7 +13,8 @@ from tasks.engines.tokens import load_tokenizer
 from tasks.midtraining.collate import lay_out
 from tasks.midtraining.config import MidtrainingConfig
 from tasks.midtraining.encoding import Example, read_examples
-from tasks.midtraining.worker import MidtrainingJob, run
+from tasks.midtraining.job import MidtrainingJob
+from tasks.midtraining.worker import run
 from tasks.training.process import absent
 from tasks.worker import Permanent, Reporter
 

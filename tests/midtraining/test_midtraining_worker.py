@@ -1,9 +1,5 @@
 """The program itself: a whole run, and one that was killed."""
 
-import os
-import signal
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +7,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.launch import WorkerFailed, run_worker
 from tasks.midtraining.config import MidtrainingConfig
-from tasks.midtraining.worker import MidtrainingJob
+from tasks.midtraining.job import MidtrainingJob
+from tasks.midtraining.worker import run
+from tasks.worker import Reporter
+from tests.killing import kill_when
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.midtraining.worker"
@@ -30,34 +29,12 @@ def job(model: Path, dataset: Path, folder: Path, epochs: int = 2) -> Midtrainin
     )
 
 
-def kill_when(condition: Path, lines: int, work: Path) -> threading.Thread:
-    """SIGKILL the worker once its metrics have that many lines."""
-
-    def watch() -> None:
-        while not condition.exists() or condition.read_text().count("\n") < lines:
-            time.sleep(0.01)
-        for process in Path("/proc").iterdir():
-            if process.name.isdigit() and str(work) in _command(process):
-                os.kill(int(process.name), signal.SIGKILL)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    return thread
-
-
-def _command(process: Path) -> str:
-    try:
-        return (process / "cmdline").read_text()
-    except OSError:
-        return ""
-
-
 def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     random_model: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    straight = run_worker(MODULE, job(random_model, dataset, tmp_path / "a", 20), tmp_path / "a" / "w", timeout_s=200)
+    straight = run(job(random_model, dataset, tmp_path / "a", 20), Reporter(tmp_path / "a"))
     work = tmp_path / "b" / "w"
-    killer = kill_when(work / "metrics.jsonl", 23, work)
+    killer = kill_when(work, lines=23)
     with pytest.raises(WorkerFailed, match="exit code -9"):
         run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 20), work, timeout_s=200)
     killer.join()

@@ -186,7 +186,7 @@ def build_world(
 
 def _polya(world: World, seed: int) -> None:
     heuristics = {
-        name: {"samples": 400, "correct": 60 + 30 * index, "kept": 58 + 28 * index, "mean_adherence": 0.2 + 0.1 * index}
+        name: {"samples": 400, "correct": 60 + 30 * index, "kept": 58 + 28 * index, "adherence": 0.2 + 0.1 * index}
         for index, name in enumerate(HEURISTICS)
     }
     correct, kept = (sum(counts[key] for counts in heuristics.values()) for key in ("correct", "kept"))
@@ -202,11 +202,18 @@ def _polya(world: World, seed: int) -> None:
         "filter",
         {"seed": seed, "adherence": "likelihood-ratio"},
         parents={"samples": f"samples-{seed}", "questions": "seeds", "model": "base"},
-        summary={
-            "heuristics": heuristics,
-            "verdicts": {"correct": correct, "wrong": 2400 - correct - 20, "unparsed": 20},
+        summary={"heuristics": heuristics, "scorer": "likelihood-ratio"},
+        ledger={
+            "generated": 2400,
+            "truncated": 0,
+            "wrong": 2380 - correct,
+            "unparsed": 20,
+            "correct": correct,
+            "not_adherent": 0,
+            "adherent": correct,
+            "not_best": correct - kept,
+            "kept": kept,
         },
-        ledger={"samples": 2400, "kept": kept, "wrong": 2380 - correct, "unparsed": 20, "duplicate": correct - kept},
     )
     world.table(f"rows-{seed}", "train.parquet", TRAIN, [{"question_id": "a" * 16}])
     world.publish(

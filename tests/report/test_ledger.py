@@ -17,6 +17,26 @@ from tasks.report.ledger import Balance, balances
         ),
         ({"asked": 64, "rollouts": 8, "correct": 3, "wrong": 5}, [("asked", []), ("rollouts", ["correct", "wrong"])]),
         ({"read": 10, "kept": 7, "lost": 2}, [("read", []), ("kept", []), ("lost", [])]),
+        (
+            {
+                "made": 9,
+                "cut": 0,
+                "wrong": 3,
+                "right": 6,
+                "far": 0,
+                "near": 6,
+                "worse": 2,
+                "kept": 4,
+                "tokens_made": 90,
+            },
+            [
+                ("made", ["cut", "wrong", "right"]),
+                ("right", ["far", "near"]),
+                ("near", ["worse", "kept"]),
+                ("tokens_made", []),
+            ],
+        ),
+        ({"made": 9, "wrong": 9, "right": 0, "far": 0, "kept": 0}, [("made", ["wrong", "right", "far", "kept"])]),
         ({"examples": 7, "trained": 7}, [("examples", []), ("trained", [])]),
     ],
 )
@@ -25,7 +45,7 @@ def test_totals_and_parts(ledger: dict[str, int], expected: list[tuple[str, list
     assert [(group.total[0], [name for name, _ in group.parts]) for group in groups] == expected
     for group in groups:
         assert not group.parts or sum(count for _, count in group.parts) == group.total[1]
-    assert [item for group in groups for item in (group.total, *group.parts)] == list(ledger.items())
+    assert dict(item for group in groups for item in (group.total, *group.parts)) == ledger
 
 
 def test_counts_are_kept() -> None:

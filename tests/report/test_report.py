@@ -255,6 +255,8 @@ def test_three_seeds_are_one_line_with_their_spread(three_seeds: World, tmp_path
     assert trained.seeds == [0, 1, 2]
     assert trained.metrics["pass@1"].mean == pytest.approx(sum(trained.metrics["pass@1"].by_seed.values()) / 3)
     assert {row.name: row.samples for row in summary.heuristics} == dict.fromkeys(HEURISTICS, 1200)
+    adherence = {row.name: row.mean_adherence for row in summary.heuristics}
+    assert adherence == pytest.approx({name: 0.2 + 0.1 * index for index, name in enumerate(HEURISTICS)})
     assert not any("One training seed" in warning for warning in summary.warnings)
     used = {(stage.stage, stage.used_by) for stage in summary.stages}
     assert ("generate", "polya, seed 1") in used

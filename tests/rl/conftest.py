@@ -11,7 +11,7 @@ import pytest
 
 from tasks.dataset.schema import RL
 from tasks.midtraining.config import MidtrainingConfig
-from tasks.midtraining.worker import MidtrainingJob
+from tasks.midtraining.job import MidtrainingJob
 from tasks.midtraining.worker import run as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob

@@ -97,7 +97,7 @@ def test_2n_steps_are_n_and_a_restart_and_n(
 
 @pytest.mark.slow
 def test_it_learns_and_reports(make_job: MakeJob, tmp_path: Path) -> None:
-    result = run(make_job("run", steps=40, learning_rate=1e-2, prompts_per_step=8), Reporter(tmp_path / "run"))
+    result = run(make_job("run", steps=40, learning_rate=2e-3, prompts_per_step=8), Reporter(tmp_path / "run"))
     rewards = [point["reward"] for point in curve(tmp_path / "run")]
     assert sum(rewards[:3]) / 3 < 0.6
     assert sum(rewards[-3:]) / 3 > 0.85
@@ -111,6 +111,21 @@ def test_it_learns_and_reports(make_job: MakeJob, tmp_path: Path) -> None:
     AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "out")
 
 
+@pytest.mark.slow
+def test_a_run_that_has_solved_everything_ends_early_and_well(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("solved", steps=200, learning_rate=2e-3, prompts_per_step=8, max_dead_steps=3)
+    result = run(job, Reporter(tmp_path / "solved"))
+    assert result["solved"]
+    assert result["steps"] < 200
+    assert [point["reward"] for point in curve(tmp_path / "solved")[-3:]] == [1.0, 1.0, 1.0]
+    assert (job.out / "model.safetensors").exists()
+
+
+def test_rollouts_beyond_the_context_are_refused_before_the_start(make_job: MakeJob, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match=r"rl.max_completion_tokens=3072 takes 3079 tokens.* context is 1024"):
+        run(make_job("long", max_completion_tokens=3072), Reporter(tmp_path / "long"))
+
+
 def test_a_run_without_a_live_group_stops_and_says_why(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("dead", max_dead_steps=3, max_completion_tokens=2)
     with pytest.raises(Permanent, match=r"RL step 3: .*max_dead_steps=3 .*every rollout is wrong"):
@@ -119,9 +134,17 @@ def test_a_run_without_a_live_group_stops_and_says_why(make_job: MakeJob, tmp_pa
     assert [line["values"]["truncation_share"] for line in lines] == [1.0, 1.0, 1.0]
 
 
-def test_a_loss_that_is_not_a_number_stops_with_its_cause(make_job: MakeJob, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match=r"is nan; lower rl.learning_rate|is inf; lower rl.learning_rate"):
-        run(make_job("nan", learning_rate=1e30, max_grad_norm=0.0), Reporter(tmp_path / "nan"))
+def test_a_loss_that_is_not_a_number_stops_with_its_cause(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = GroupTrainer._compute_loss
+
+    def broken_at_step_2(self: GroupTrainer, model: Any, inputs: Any) -> torch.Tensor:
+        return original(self, model, inputs) * (float("nan") if self.state.global_step == 1 else 1.0)
+
+    monkeypatch.setattr(GroupTrainer, "_compute_loss", broken_at_step_2)
+    with pytest.raises(Permanent, match=r"RL step 2: loss is nan; lower rl.learning_rate=0.003"):
+        run(make_job("nan"), Reporter(tmp_path / "nan"))
 
 
 @pytest.mark.parametrize(
@@ -135,11 +158,11 @@ def test_rows_per_pass_divide_the_batch(wanted: int, rollouts: int, rows: int) -
 def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_path: Path) -> None:
     norms = []
     for rows in (0, 4):
-        for loss_type in ("dapo", "dr_grpo", "grpo"):
+        for loss_type in ("dapo", "grpo"):
             name = f"{loss_type}-{rows}"
             run(make_job(name, micro_batch_size=rows, steps=1, loss_type=loss_type), Reporter(tmp_path / name))
             norms.append(curve(tmp_path / name)[0]["grad_norm"])
-    assert norms[:3] == pytest.approx(norms[3:], rel=1e-3)
+    assert norms[:2] == pytest.approx(norms[2:], rel=1e-3)
     assert min(norms) > 0
 
 
@@ -160,7 +183,9 @@ def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
     class Host:
         accelerator = type("Accelerator", (), {"autocast": staticmethod(torch.enable_grad)})
 
-    expected = GRPOTrainer._get_per_token_logps_and_entropies(Host, model, ids, mask, width, compute_entropy=True)
+    expected = GRPOTrainer._get_per_token_logps_and_entropies.__wrapped__(
+        Host, model, ids, mask, width, compute_entropy=True
+    )
     (expected[0] * weights).sum().backward()
     gradients = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()

@@ -67,9 +67,7 @@ def test_every_family_asks_for_a_positive_number() -> None:
 
 def test_splits_share_no_problem() -> None:
     keys = {
-        split: {
-            canonical(p.family, p.numbers) for seed in (0, 1) for p in generate_problems(split, 420, seed)
-        }
+        split: {canonical(p.family, p.numbers) for seed in (0, 1) for p in generate_problems(split, 420, seed)}
         for split in SPLITS
     }
     for one in SPLITS:
@@ -84,9 +82,7 @@ def test_every_problem_lies_in_the_split_it_was_drawn_for() -> None:
 
 def test_the_order_of_terms_does_not_move_a_sum_to_another_split() -> None:
     assert split_of("sum", (12, 40, 75)) == split_of("sum", (75, 12, 40))
-    assert split_of("near", (199, 4, 30)) == "seed", (
-        "the hash is part of what the shipped model was trained on"
-    )
+    assert split_of("near", (199, 4, 30)) == "seed", "the hash is part of what the shipped model was trained on"
 
 
 def test_question_texts_are_distinct() -> None:
@@ -95,9 +91,7 @@ def test_question_texts_are_distinct() -> None:
 
 
 def test_splits_have_the_shares_they_name() -> None:
-    found = Counter(
-        split_of("think", (k, x, b)) for k in range(3, 10) for x in range(11, 50) for b in range(11, 90)
-    )
+    found = Counter(split_of("think", (k, x, b)) for k in range(3, 10) for x in range(11, 50) for b in range(11, 90))
     total = sum(found.values())
     for split, share in SPLIT_SHARES.items():
         assert found[split] / total == pytest.approx(share / 100, abs=0.01)

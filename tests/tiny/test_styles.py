@@ -2,9 +2,12 @@
 
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
+import yaml
 
+import tasks.generation
 from tasks.tiny.problems import TRAINED_FAMILIES, Problem, generate_problems
 from tasks.tiny.styles import (
     METHODS,
@@ -74,3 +77,9 @@ def test_suited_styles_make_more_jumps_than_the_habit(family: str) -> None:
     habit = len(jumps(problem, "step"))
     assert habit <= 1
     assert all(len(jumps(problem, style)) > habit for style in SUITED[family])
+
+
+def test_the_heuristics_of_this_world_bear_the_methods_names() -> None:
+    folder = Path(tasks.generation.__file__).parent / "heuristics" / "tiny"
+    names = [yaml.safe_load(path.read_text())["name"] for path in sorted(folder.glob("*.yaml"))]
+    assert sorted(names) == sorted(METHODS.values())

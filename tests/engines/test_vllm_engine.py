@@ -1,0 +1,81 @@
+"""The real vLLM engine on a CPU; starting it takes half a minute, so one engine serves the whole module."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.engines.protocol import Completion, Request, Sampling
+from tasks.engines.transformers_engine import TransformersEngine
+from tasks.engines.vllm_engine import VllmEngine
+from tasks.tiny.problems import generate_problems
+
+pytest.importorskip("vllm", reason="vLLM is not installed; install the extra 'cpu' or 'gpu'")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+GREEDY = Sampling(temperature=0, max_new_tokens=64)
+
+
+def requests(count: int) -> list[Request]:
+    return [
+        Request(f"k{index}", f"Q: {problem.question}\nA:", index)
+        for index, problem in enumerate(generate_problems("dev", count, seed=0))
+    ]
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[VllmEngine]:
+    started = VllmEngine(tiny_model, device="cpu", dtype="float32", seed=7)
+    yield started
+    started.close()
+
+
+def complete(engine: VllmEngine, asked: list[Request], sampling: Sampling) -> dict[str, Completion]:
+    found = list(engine.stream(asked, sampling))
+    assert Counter(item.key for item in found) == Counter(request.key for request in asked)
+    return {item.key: item for item in found}
+
+
+def test_greedy_text_is_that_of_transformers(engine: VllmEngine, tiny_model: Path) -> None:
+    """Two kernels may differ on a near tie, so nearly all rather than all."""
+    asked = requests(60)
+    other = TransformersEngine(tiny_model, device="cpu", dtype="float32", batch_size=64)
+    mine, theirs = complete(engine, asked, GREEDY), {item.key: item for item in other.stream(asked, GREEDY)}
+    same = [key for key in mine if mine[key] == theirs[key]]
+    assert len(same) >= 57
+
+
+def test_truncation_is_told(engine: VllmEngine) -> None:
+    found = complete(engine, requests(40), Sampling(top_p=1.0, max_new_tokens=14))
+    reasons = Counter(item.finish_reason for item in found.values())
+    assert reasons["length"] > 0
+    assert all(item.completion_tokens == 14 for item in found.values() if item.finish_reason == "length")
+
+
+def test_samples_of_one_prompt_differ(engine: VllmEngine) -> None:
+    (request,) = requests(1)
+    same = [Request(str(index), request.prompt, index) for index in range(16)]
+    texts = {item.text for item in complete(engine, same, Sampling(temperature=1.5, max_new_tokens=24)).values()}
+    assert len(texts) > 8
+
+
+def test_stop_texts_are_cut_off(engine: VllmEngine) -> None:
+    free = complete(engine, requests(40), GREEDY)
+    stopped = complete(engine, requests(40), GREEDY.model_copy(update={"stop": ("0.",)}))
+    assert any("0." in item.text for item in free.values())
+    assert all("0." not in item.text for item in stopped.values())
+
+
+def test_completions_come_as_they_finish(engine: VllmEngine) -> None:
+    """Shorter ones first and not all at the end, so that a kill loses little."""
+    lengths = [item.completion_tokens for item in engine.stream(requests(60), GREEDY)]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[-1]
+
+
+def test_a_stream_that_is_left_ends_its_requests(engine: VllmEngine) -> None:
+    stream = engine.stream(requests(60), GREEDY)
+    next(stream)
+    stream.close()
+    assert len(complete(engine, requests(20), GREEDY)) == 20

@@ -1,0 +1,33 @@
+"""Rollouts: a prompt is read once for its whole group, and each rollout is a continuation of its own prompt."""
+
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM
+
+from tasks.engines.decoding import decode_batch
+from tasks.engines.protocol import Sampling
+from tasks.engines.tokens import encode_prompts, load_tokenizer
+
+
+def test_copies_continue_their_own_prompt(guesser: Path) -> None:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(guesser), load_tokenizer(guesser)
+    prompts = encode_prompts(tokenizer, ["Q: 1\nA:", "Q: 123456\nA: #### ", "x"])
+    ends = {"end_ids": [tokenizer.eos_token_id], "pad_id": tokenizer.pad_token_id, "generator": None}
+    greedy = Sampling(temperature=0, max_new_tokens=10)
+    alone = [next(iter(decode_batch(model, [prompt], greedy, **ends))).tokens for prompt in prompts]
+    together = {done.row: done.tokens for done in decode_batch(model, prompts, greedy, copies=3, **ends)}
+    assert [together[row] for row in range(9)] == [alone[row // 3] for row in range(9)]
+
+
+def test_copies_draw_what_repeated_prompts_draw(guesser: Path) -> None:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(guesser), load_tokenizer(guesser)
+    prompts = encode_prompts(tokenizer, ["Q: 1\nA:", "Q: 7\nA:"])
+    drawn = []
+    for given, copies in ((prompts, 8), ([prompts[row // 8] for row in range(16)], 1)):
+        torch.manual_seed(0)
+        ends = {"end_ids": [tokenizer.eos_token_id], "pad_id": tokenizer.pad_token_id, "generator": None}
+        done = decode_batch(model, given, Sampling(top_p=1, max_new_tokens=10), copies=copies, **ends)
+        drawn.append({each.row: each.tokens for each in done})
+    assert drawn[0] == drawn[1]
+    assert len({tuple(tokens) for tokens in drawn[0].values()}) > 1
