@@ -277,7 +277,9 @@ def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: 
         polya.fn(recipe="tiny-cpu", overrides={"arms": arms})
     console = Console(width=250, record=True, file=io.StringIO())
     console.print(plan_table(plan.rows))
-    lines = [line for line in console.export_text().splitlines() if "tokens generated" in line]
+    text = console.export_text()
+    assert "unknown" not in text
+    lines = [line for line in text.splitlines() if "tokens generated" in line]
     sizes = [workload(load("tiny-cpu", {"arms": arms}).arm(name)).generated.tokens for name in arms]
     for size in sizes:
         assert any(" generate " in line and f"{amount(size)} tokens" in line for line in lines)

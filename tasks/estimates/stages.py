@@ -15,6 +15,8 @@ from tasks.recipe import PolyaRecipe
 
 STORED_PER_TOKEN = 1.6
 """Bytes of text in compressed Parquet (ours)."""
+HASHED_PER_S = 5e8
+"""Bytes of a model's files that are hashed when it is first met; its download is not counted (ours)."""
 CHECKS_PER_S = 750
 """Answers that one core checks: math-verify on answers of 2,500 characters."""
 ROLLOUT_TAIL = 1.5
@@ -86,7 +88,7 @@ def duration(hours: float, device: str) -> str:
     """Device-hours, in minutes where that reads better."""
     if hours < 1 / 60:
         return "under a minute"
-    return f"{hours * 60:.0f} {device} minutes" if hours < 1 else f"{hours:.1f} {device}-hours"
+    return f"{hours * 60:.0f} {device}-min" if hours < 1 else f"{hours:.1f} {device}-hours"
 
 
 class _Estimator:
@@ -99,6 +101,7 @@ class _Estimator:
     def all(self) -> dict[str, StageEstimate]:
         work, rows = self.work, 250.0
         return {
+            "model": StageEstimate(self.device.label, self.facts.stored_bytes / HASHED_PER_S / 3600),
             "questions": self._table(work.questions * rows),
             "generate": self._generate(),
             "filter": self._filter(),
