@@ -127,6 +127,8 @@ def _stage(material: Material, manifest: Manifest, store_link: str) -> StageRow:
     config = manifest.payload.get("config")
     return StageRow(
         stage=manifest.stage,
+        what=material.benchmark_of(manifest.ref)
+        or str(manifest.summary.get("source", manifest.summary.get("label", ""))),
         used_by=material.used_by(manifest.ref),
         ref=str(manifest.ref),
         link="" if manifest.external else f"{store_link}/{manifest.ref.path}/{manifest.data}",
