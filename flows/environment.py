@@ -31,6 +31,8 @@ def prepare(settings: Settings) -> None:
     home = settings.root / "prefect"
     home.mkdir(parents=True, exist_ok=True)
     os.environ["PREFECT_HOME"] = str(home)
+    # Does not follow PREFECT_HOME; shared, it would hand one installation the cached references of another.
+    os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))
     url = running_server(settings.root)
     if url is not None:
         os.environ["PREFECT_API_URL"] = url

@@ -192,4 +192,4 @@ def _names(values: dict[str, str]) -> str:
 
 
 def _counts(values: dict[str, int]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in values.items())
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in values.items() if count)

@@ -1,10 +1,13 @@
 """What a report shows."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
 from tasks.config import Frozen
+
+Checkpoint = Literal["base", "midtrained", "rl"]
+CHECKPOINTS = get_args(Checkpoint)
 
 
 class ReportEntry(Frozen):
@@ -14,7 +17,7 @@ class ReportEntry(Frozen):
     """What tables call it, e.g. `RL from mid-trained`."""
     arm: str = ""
     """Arm of the recipe; empty for the base model, which all arms share."""
-    checkpoint: Literal["base", "midtrained", "rl"]
+    checkpoint: Checkpoint
     """How far along the arm it is."""
     seed: int = Field(0, ge=0)
     """Seed of generation and training that led to it."""
@@ -56,8 +59,9 @@ class ReportConfig(Frozen):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels in the order of the tables."""
-        return tuple(dict.fromkeys(entry.label for entry in self.entries))
+        """Labels in the order of the tables: the base model, mid-trained ones, those after RL."""
+        ordered = sorted(self.entries, key=lambda entry: CHECKPOINTS.index(entry.checkpoint))
+        return tuple(dict.fromkeys(entry.label for entry in ordered))
 
     def of(self, label: str) -> tuple[ReportEntry, ...]:
         """Entries of one label: its seeds."""

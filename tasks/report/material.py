@@ -10,6 +10,9 @@ from tasks.artifacts.store import Store
 from tasks.report.collect import Evaluated, read_evaluation
 from tasks.report.config import ReportConfig, ReportEntry
 
+ROLE = "questions."
+"""Before the benchmark's name in the role of its questions among an evaluation's parents."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -40,13 +43,13 @@ class Material:
 
     @property
     def manifests(self) -> list[Manifest]:
-        """Every artifact behind the report, each once, parents before children."""
+        """Every artifact behind the report, each once, in the order in which they were made."""
         found: dict[ArtifactRef, Manifest] = {}
         for root in self.roots.values():
             for node in root.walk():
                 if node.manifest is not None:
                     found.setdefault(node.ref, node.manifest)
-        return list(found.values())
+        return sorted(found.values(), key=lambda manifest: manifest.created_at)
 
     @property
     def lost(self) -> list[ArtifactRef]:
@@ -63,6 +66,11 @@ class Material:
             return "all"
         several_seeds = len({entry.seed for entry in every}) > 1
         return f"{mine}, seed {seeds}" if several_seeds else mine
+
+    def benchmark_of(self, ref: ArtifactRef) -> str:
+        """The benchmark whose questions an artifact holds; empty for all others."""
+        roles = (role for root in self.roots.values() for role, node in root.parents.items() if node.ref == ref)
+        return next((role.removeprefix(ROLE) for role in roles if role.startswith(ROLE)), "")
 
     def curves(self) -> list[Curve]:
         """Training curves of the models that were evaluated."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tasks.report.material import Curve
 from tasks.report.summary import HeuristicRow, ModelRow, ReportSummary
@@ -143,6 +144,7 @@ def _training(metric: str, title: str, curves: Sequence[Curve], look: Look) -> P
         axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
         axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
     axis.set(title=title, xlabel="step")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylim(bottom=0)
     axis.legend(loc="best")
     caption = "One line per run" + (f"; thick: moving average over {SMOOTHING} steps." if smoothed else ".")

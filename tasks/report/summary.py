@@ -62,6 +62,7 @@ class ComparisonRow(BaseModel):
     def sentence(self) -> str:
         """The comparison in plain words."""
         interval = f"{self.confidence:.0%} interval {points(self.low)} to {points(self.high)}, {p_text(self.p_value)}"
+        interval = interval.replace("p ", "p\N{NO-BREAK SPACE}").replace("= ", "=\N{NO-BREAK SPACE}")
         what = f"{self.metric} on {self.benchmark}"
         if self.verdict == "unclear":
             limit = (
@@ -104,6 +105,8 @@ class StageRow(BaseModel):
     """One stage of the run: its counts, and where it came from."""
 
     stage: str
+    what: str
+    """Name of what it read, where it has one."""
     used_by: str
     ref: str
     link: str

@@ -125,8 +125,10 @@ def _heuristic(arms: str, name: str, total: Mapping[str, float]) -> HeuristicRow
 
 def _stage(material: Material, manifest: Manifest, store_link: str) -> StageRow:
     config = manifest.payload.get("config")
+    source = manifest.summary.get("source", manifest.summary.get("label", ""))
     return StageRow(
         stage=manifest.stage,
+        what=material.benchmark_of(manifest.ref) or str(source),
         used_by=material.used_by(manifest.ref),
         ref=str(manifest.ref),
         link="" if manifest.external else f"{store_link}/{manifest.ref.path}/{manifest.data}",

@@ -1,5 +1,8 @@
 """A report or an evaluation as tables for a terminal."""
 
+from collections.abc import Sequence
+
+from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
@@ -22,8 +25,7 @@ def tables(manifest: Manifest) -> list[Table]:
 def summary_tables(summary: ReportSummary) -> list[Table]:
     """Models, comparisons, heuristics and rows; empty ones left out."""
     found = [_models(summary, benchmark) for benchmark in summary.benchmarks]
-    if summary.comparisons:
-        found.append(_comparisons(summary))
+    found += [_comparisons(summary, *pair) for pair in summary.pairs]
     if summary.heuristics:
         found.append(_heuristics(summary))
     if any(stage.ledger for stage in summary.stages):
@@ -33,13 +35,10 @@ def summary_tables(summary: ReportSummary) -> list[Table]:
 
 def evaluation_table(manifest: Manifest) -> Table:
     """Scores of one model on its benchmarks."""
-    title = f"Scores of {manifest.parents.get('model', manifest.ref)} (percent, with intervals)"
-    table = Table(title=title, title_justify="left")
-    table.add_column("benchmark")
     scores: dict[str, dict[str, float]] = manifest.summary.get("scores", {})
     metrics = list(dict.fromkeys(key for values in scores.values() for key in values if f"{key}_low" in values))
-    for name in ("questions", *metrics, "mean tokens"):
-        table.add_column(name, justify="right")
+    title = f"Scores of {manifest.parents.get('model', manifest.ref)} (percent, with intervals over questions)"
+    table = _table(title, "benchmark", numbers=("questions", *metrics, "mean tokens"))
     for benchmark, values in scores.items():
         cells = [_interval(*(values[key] for key in (name, f"{name}_low", f"{name}_high"))) for name in metrics]
         table.add_row(benchmark, f"{values['questions']:.0f}", *cells, f"{values.get('mean_tokens', 0):.0f}")
@@ -54,18 +53,23 @@ def balance_text(balance: Balance) -> str:
     return f"{head} = {' + '.join(parts)}" if parts else head
 
 
+def _table(title: str, *columns: str, numbers: Sequence[str] = ()) -> Table:
+    """A plain table that fits 80 columns; `numbers` are aligned to the right."""
+    table = Table(title=title, title_justify="left", box=SIMPLE, pad_edge=False, padding=(0, 1))
+    for name in columns:
+        table.add_column(name)
+    for name in numbers:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
 def _models(summary: ReportSummary, benchmark: str) -> Table:
     rows = [row for row in summary.models if row.benchmark == benchmark]
     first = rows[0]
     seeds = max(len(row.seeds) for row in rows)
-    table = Table(
-        title=f"{benchmark}: percent right, {summary.confidence:.0%} intervals over {first.questions} questions x "
-        f"{first.samples} samples" + (f", mean of {seeds} seeds" if seeds > 1 else ""),
-        title_justify="left",
-    )
-    table.add_column("model")
-    for metric in first.headline:
-        table.add_column(metric, justify="right")
+    title = f"{benchmark}: percent right, {summary.confidence:.0%} intervals over {first.questions} questions"
+    title += f" x {first.samples} samples" + (f", mean of {seeds} seeds" if seeds > 1 else "")
+    table = _table(title, "model", numbers=first.headline)
     for row in rows:
         table.add_row(row.label, *(_cell(row, metric) for metric in first.headline))
     return table
@@ -77,51 +81,45 @@ def _cell(row: ModelRow, metric: str) -> Text:
 
 
 def _interval(mean: float, low: float, high: float) -> Text:
-    return Text.assemble((percent(mean), "bold"), (f"  [{percent(low):>4}, {percent(high):>5}]", "dim"))
+    return Text.assemble((f"{percent(mean):>5}", "bold"), (f" [{percent(low)}, {percent(high)}]", "dim"))
 
 
-def _comparisons(summary: ReportSummary) -> Table:
-    table = Table(title="Differences on the same questions, percentage points", title_justify="left")
-    for name in ("candidate - baseline", "benchmark", "metric"):
-        table.add_column(name)
-    for name in ("difference", "interval", "p", "detectable"):
-        table.add_column(name, justify="right")
+def _comparisons(summary: ReportSummary, baseline: str, candidate: str) -> Table:
+    title = f"{candidate} - {baseline}, on the same questions, in percentage points"
+    table = _table(title, "benchmark", "metric", numbers=("difference", "interval", "p"))
     table.add_column("")
     for row in summary.comparisons:
+        if (row.baseline, row.candidate) != (baseline, candidate):
+            continue
         verdict = "no significant difference" if row.verdict == "unclear" else row.verdict
         table.add_row(
-            f"{row.candidate} - {row.baseline}",
             row.benchmark,
             row.metric,
             points(row.difference),
-            f"[{points(row.low)}, {points(row.high)}]".replace("[", r"\["),
+            Text(f"[{points(row.low)}, {points(row.high)}]"),
             p_text(row.p_value).removeprefix("p ").removeprefix("= "),
-            "-" if row.minimum_detectable is None else f"{100 * row.minimum_detectable:.1f}",
             Text(verdict, COLOURS[row.verdict]),
         )
     return table
 
 
 def _heuristics(summary: ReportSummary) -> Table:
-    table = Table(title="Solutions by heuristic", title_justify="left")
     several = len({row.arms for row in summary.heuristics}) > 1
-    for name in ("arm", "heuristic") if several else ("heuristic",):
-        table.add_column(name)
-    for name in ("samples", "correct", "correct rate", "kept"):
-        table.add_column(name, justify="right")
+    names = ("arm", "heuristic") if several else ("heuristic",)
+    table = _table("Solutions by heuristic", *names, numbers=("samples", "correct", "correct rate", "kept"))
     for row in summary.heuristics:
-        names = (row.arms,) if several else ()
+        arm = (row.arms,) if several else ()
         rate = f"{percent(row.correct_rate)} %"
-        table.add_row(*names, row.name or "plain prompt", f"{row.samples:,}", f"{row.correct:,}", rate, f"{row.kept:,}")
+        table.add_row(*arm, row.name or "plain prompt", f"{row.samples:,}", f"{row.correct:,}", rate, f"{row.kept:,}")
     return table
 
 
 def _rows(summary: ReportSummary) -> Table:
-    table = Table(title="Rows: what went in, what became of it", title_justify="left")
-    table.add_column("stage")
-    table.add_column("used by")
-    table.add_column("counts")
+    """Totals that fell into parts, counted in rows; the page has the tokens and all the rest."""
+    table = _table("Rows: what went in, what became of it", "stage", "arm", "counts")
     for stage in summary.stages:
-        if stage.ledger:
-            table.add_row(stage.stage, stage.used_by, "\n".join(map(balance_text, balances(stage.ledger))))
+        found = [balance for balance in balances(stage.ledger) if balance.parts]
+        lines = [balance_text(balance) for balance in found if not balance.total[0].startswith("tokens_")]
+        if lines:
+            table.add_row(f"{stage.stage} {stage.what}".strip(), stage.used_by, "\n".join(lines))
     return table

@@ -130,9 +130,8 @@ def evaluate(
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
     summary = score(read_rows(path), EvaluationConfig(samples=samples, resamples=200))
-    world.publish(
-        name, "evaluation", "evaluate", {"samples": samples, "of": model}, parents={"model": model}, summary=summary
-    )
+    parents = {"model": model, **{f"questions.{benchmark}": benchmark for benchmark in benchmarks}}
+    world.publish(name, "evaluation", "evaluate", {"samples": samples, "of": model}, parents=parents, summary=summary)
     world.entries.append(entry)
     world.parents[entry.role] = world.made[name].ref
 
@@ -159,6 +158,9 @@ def build_world(
     )
     world.table("prompts", "rl.parquet", RL, [{"question_id": "b" * 16}])
     world.publish("prompts", "dataset", "rl-set", ledger={"read": 1000, "kept": 1000, "beyond_questions": 0})
+    for benchmark, count in benchmarks.items():
+        ledger = {"read": 200, "kept": count, "merged": 0, "rejected": 0, "beyond_limit": 200 - count}
+        world.publish(benchmark, "questions", "questions", summary={"label": "tiny"}, ledger=ledger)
     base = ReportEntry(label="Base", checkpoint="base", role="evaluation-base-0")
     evaluate(world, "base", base, RATES["base"], benchmarks=benchmarks, samples=samples)
     for seed in seeds:

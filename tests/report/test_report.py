@@ -200,20 +200,29 @@ def test_terminal_tables(written: tuple[Path, ReportSummary]) -> None:
     text = shown(summary_tables(written[1]))
     for fact in (
         "tiny-test: percent right, 95% intervals over 120 questions x 8 samples",
-        "RL from mid-trained - RL from base",
+        "RL from mid-trained - RL from base, on the same questions",
         "no significant difference",
         "working backward",
         "52.5 %",
+        "questions tiny-test",
+        "200 read = 120 kept + 80 beyond limit",
         "412 read = 400 kept + 9 merged + 3 rejected",
         "7,680 rollouts = 4,150 correct + 3,500 wrong + 30 unparsed",
     ):
         assert fact in text, fact
 
 
+def test_terminal_tables_fit_eighty_columns(written: tuple[Path, ReportSummary]) -> None:
+    """Words may wrap there, numbers may not."""
+    text = shown(summary_tables(written[1]), width=80)
+    assert re.search(r"Base +\d+\.\d \[\d+\.\d, \d+\.\d\] +\d+\.\d \[", text)
+    assert "…" not in text
+
+
 def test_an_evaluation_alone_has_a_table(world: World) -> None:
     text = shown(tables(world.made["evaluation-base-0"]))
     assert f"Scores of {world.made['base'].ref}" in text
-    assert re.search(r"tiny-test +│ +120 │ +\d+\.\d +\[", text)
+    assert re.search(r"tiny-test +120 +\d+\.\d \[", text)
     assert tables(world.made["base"]) == []
 
 
