@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Annotated, Any
 
 from prefect import Flow
 from prefect.context import FlowRunContext
 from pydantic import Field, JsonValue
 
+from tasks.artifacts.fingerprint import canonical_json
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.plan import UNKNOWN, current_visitor
 from tasks.artifacts.ref import SHORT, ArtifactRef
@@ -29,11 +31,23 @@ Artifact = Annotated[
 Force = Annotated[bool, Field(description="Build this stage again even if its artifact is in the store.")]
 
 
+_called: ContextVar[dict[str, ArtifactRef] | None] = ContextVar("called", default=None)
+
+
 def call(stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
-    """Run a stage flow as a subflow; where a visitor takes the stage calls, walk its code without Prefect."""
+    """Run a stage flow as a subflow, once in a pipeline run for the same parameters.
+
+    Where a visitor takes the stage calls, the flow's code is walked without Prefect.
+    """
     if current_visitor() is not None:
         return stage_flow.fn(**parameters)
-    return stage_flow(**parameters)
+    called = _called.get()
+    key = canonical_json([stage_flow.name, parameters])
+    if called is None:
+        return stage_flow(**parameters)
+    if key not in called:
+        called[key] = stage_flow(**parameters)
+    return called[key]
 
 
 def reference(name: str) -> ArtifactRef:
@@ -55,7 +69,7 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Man
         yield notes
         return
     notes = [] if notes is None else notes
-    token = journal.set(notes)
+    token, called = journal.set(notes), _called.set({})
     tracker = Tracker(name, tags={**tags, **_flow_run_tags()})
     failed = True
     try:
@@ -64,6 +78,7 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Man
         failed = False
     finally:
         journal.reset(token)
+        _called.reset(called)
         tracker.finish_pipeline(notes, failed)
 
 

@@ -20,6 +20,8 @@ app.add_typer(run_app, name="run")
 app.add_typer(plan_app, name="plan")
 
 console = Console()
+if not console.is_terminal:
+    console = Console(width=120)
 
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
 SetOption = Annotated[

@@ -1,6 +1,7 @@
 """How a command of this project meets Prefect: which server it talks to, and the settings that suit one person."""
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -56,5 +57,13 @@ def for_one_person() -> Iterator[None]:
     """
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
+    # A filter of the logger survives Prefect's own set-up of its handlers, which comes with the first flow.
+    logging.getLogger("prefect.flow_runs").addFilter(_is_news)
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the begin and end lines of flow runs: a person wants the stages, and the UI shows flow states."""
+    text = record.getMessage()
+    return not text.startswith(("Beginning ", "Finished in state Completed"))

@@ -76,7 +76,7 @@ def plan_table(rows: list[PlannedStage]) -> Table:
 
     table = Table(title="Plan (nothing was run)")
     for column in ("stage", "verdict", "why", "expected cost", "artifact"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("stage", "artifact"))
     # Two arms may wait for the same thing and still cost differently.
     for row, cost in dict.fromkeys((row, planned_cost(row)) for row in rows):
         table.add_row(row.stage, row.verdict, row.why, cost, str(row.ref) if row.verdict == "hit" else "-")
