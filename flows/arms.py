@@ -58,6 +58,14 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     return results
 
 
+def prepare(arm: Arm) -> None:
+    """Make the data that the arm trains on."""
+    settings = load(arm.recipe, arm.overrides)
+    announce(settings)
+    if arm.config.midtrain:
+        solutions(arm, import_model(settings.model, settings.runtime))
+
+
 def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The mid-training dataset: questions, solutions under every heuristic, filtering, Parquet."""
     asked = call(questions, which="questions", **arm.stage("questions"))

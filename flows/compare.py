@@ -6,10 +6,10 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.arms import STAGES, Arm, merged, run_arm
+from flows.arms import STAGES, Arm, merged, prepare, run_arm
 from flows.base import FLOW_OPTIONS, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
-from tasks.recipe import PolyaRecipe, RecipeError, load
+from tasks.recipe import ArmConfig, PolyaRecipe, RecipeError, load
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.task import report
 
@@ -45,13 +45,23 @@ def run_comparison(
     settings = load(recipe, overrides)
     results: dict[ReportEntry, ArtifactRef] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
-        for seed in seeds if seeds is not None else [settings.seed]:
-            for name in arms or settings.arms:
-                config = settings.arm(name).arms[name]
-                results |= run_arm(Arm(name, config, recipe, merged(overrides, config, seed), seed, forced))
+        todo = [
+            Arm(name, config, recipe, merged(overrides, config, seed), seed, forced)
+            for seed in (seeds if seeds is not None else [settings.seed])
+            for name, config in _chosen(settings, arms).items()
+        ]
+        # All data before any training: a set with nothing right in it stops the run while that is still cheap.
+        for arm in todo:
+            prepare(arm)
+        for arm in todo:
+            results |= run_arm(arm)
         summary = report_config(settings, list(results))
         parents = {entry.role: ref for entry, ref in results.items()}
         return report(summary, settings.runtime, force="report" in forced, label=settings.name, **parents)
+
+
+def _chosen(settings: PolyaRecipe, names: Sequence[str]) -> dict[str, ArmConfig]:
+    return {name: settings.arm(name).arms[name] for name in names or settings.arms}
 
 
 def report_config(settings: PolyaRecipe, entries: list[ReportEntry]) -> ReportConfig:
