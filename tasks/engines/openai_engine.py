@@ -7,11 +7,15 @@ import queue
 import random
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
 from tasks.engines.protocol import Completion, Request, RequestsFailed, Sampling
+from tasks.engines.tokens import encode_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
 
@@ -36,18 +40,22 @@ class OpenAIEngine:
         model: str = "",
         concurrency: int = 64,
         endpoint: Literal["completions", "chat"] = "completions",
+        tokenizer: "PreTrainedTokenizerBase | None" = None,
         max_attempts: int = 6,
         first_delay_s: float = 1.0,
         request_timeout_s: float = 600.0,
     ) -> None:
         """`model` empty: the only one that the server lists. The API key comes from OPENAI_API_KEY alone.
 
+        With `tokenizer`, rendered prompts travel as token ids. As text they would meet a server that puts a
+        begin-of-text token before the one that a chat template has written.
+
         Delays double from `first_delay_s` up to a minute; a server's `Retry-After` wins.
         """
         self._base_url = base_url.rstrip("/")
         key = os.environ.get(API_KEY)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._concurrency, self._endpoint = concurrency, endpoint
+        self._concurrency, self._endpoint, self._tokenizer = concurrency, endpoint, tokenizer
         self._max_attempts, self._first_delay_s = max_attempts, first_delay_s
         self._timeout = httpx.Timeout(request_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._model = model or self._only_model()
@@ -157,7 +165,9 @@ class OpenAIEngine:
             body["top_k"] = sampling.top_k
         if self._endpoint == "chat":
             return {**body, "messages": [{"role": "user", "content": request.prompt}]}
-        return {**body, "prompt": request.prompt}
+        if self._tokenizer is None:
+            return {**body, "prompt": request.prompt}
+        return {**body, "prompt": encode_prompts(self._tokenizer, [request.prompt])[0]}
 
     def _read(self, key: str, response: httpx.Response) -> Outcome:
         try:

@@ -14,8 +14,8 @@ FinishReason = Literal["stop", "length"]
 class Sampling(Frozen):
     """How tokens are drawn: part of the identity of every sample. All defaults are ours."""
 
-    temperature: float = Field(1.0, ge=0)
-    """0 is greedy decoding."""
+    temperature: float = Field(1.0, ge=0, le=2)
+    """0 is greedy decoding; 2 is the most that vLLM and OpenAI's API take."""
     top_p: float = Field(0.95, gt=0, le=1)
     """Nucleus: the smallest set of tokens whose probabilities add up to this."""
     top_k: int = Field(0, ge=0)

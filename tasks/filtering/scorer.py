@@ -11,12 +11,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from tasks.engines.tokens import encode_prompts, load_tokenizer
+from tasks.filtering.protocol import Score, ScoreRequest
 from tasks.worker import Permanent
 
 LOGIT_ELEMENTS = 1 << 26
@@ -25,33 +25,6 @@ PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
 """Tokens that show whether a model's logits are those of its output layer, and by what share they may differ."""
 SHORTEST_SHARED = 64
 """Tokens that prompts must share before their cache is worth the copy to every batch. Ours."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoreRequest:
-    """A completion, with its prompt under a heuristic and its plain prompt."""
-
-    key: str
-    prompt: str
-    plain: str
-    completion: str
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Adherence of a completion, natural log per token."""
-
-    key: str
-    adherence: float
-    tokens: int
-
-
-class Scorer(Protocol):
-    """Something that says how well completions follow their heuristics; higher is better."""
-
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
-        """One score for each request, in order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

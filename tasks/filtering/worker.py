@@ -4,17 +4,16 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import torch
-
 from tasks.artifacts.fingerprint import digest_text
-from tasks.engines.factory import resolve_device, resolve_dtype
+from tasks.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device, resolve_dtype
 from tasks.filtering.job import ScoringJob
+from tasks.filtering.protocol import Score, Scorer, ScoreRequest
 from tasks.filtering.schema import SCORES
-from tasks.filtering.scorer import LikelihoodRatio, Score, ScoreRequest
 from tasks.parquet import count_rows, read_rows, write_parquet
+from tasks.training.process import absent, offline
 from tasks.worker import Reporter, worker_main
 
-CHUNK_REQUESTS = 2_048
+CHUNK_REQUESTS = 1_024
 """Completions scored before they are written: the most that a kill can lose."""
 TOKENS_PER_BATCH = {"cpu": 16_384, "cuda": 65_536}
 """Rows times padded length of one forward pass. Ours."""
@@ -22,6 +21,7 @@ TOKENS_PER_BATCH = {"cpu": 16_384, "cuda": 65_536}
 
 def run(job: ScoringJob, reporter: Reporter) -> dict[str, Any]:
     """Score every request that has no score yet; returns how many were scored."""
+    offline()
     total = count_rows(job.requests)
     done = sum(count_rows(file) for file in sorted(job.scores.glob("*.parquet")))
     reporter.progress(done, total, "solutions scored")
@@ -40,7 +40,11 @@ def run(job: ScoringJob, reporter: Reporter) -> dict[str, Any]:
     return {"scored": scored}
 
 
-def _scorer(job: ScoringJob) -> LikelihoodRatio:
+def _scorer(job: ScoringJob) -> Scorer:
+    with absent(*UNUSED_BY_TRANSFORMERS):
+        import torch
+
+        from tasks.filtering.scorer import LikelihoodRatio
     if job.runtime.num_threads:
         torch.set_num_threads(job.runtime.num_threads)
     device = resolve_device(job.runtime)

@@ -12,6 +12,7 @@ from tasks.engines.protocol import Completion, Engine, Request
 from tasks.generation.job import GenerationJob, SampleSetJob
 from tasks.generation.pool import Pool
 from tasks.parquet import Row, read_rows
+from tasks.training.process import offline
 from tasks.worker import Reporter, worker_main
 
 WINDOW_REQUESTS = 50_000
@@ -20,7 +21,7 @@ REPORT_EVERY_S = 1.0
 
 
 @dataclass
-class _Tally:
+class Tally:
     """Counts of a run, and when they were last reported."""
 
     total: int
@@ -32,6 +33,7 @@ class _Tally:
     truncated: int = 0
 
     def add(self, completion: Completion) -> None:
+        """Count a completion; progress is reported about once a second."""
         self.done += 1
         self.tokens += completion.completion_tokens
         self.truncated += completion.finish_reason == "length"
@@ -40,6 +42,7 @@ class _Tally:
             self.reporter.progress(self.done, self.total, "samples", **self.values())
 
     def values(self) -> dict[str, float]:
+        """Throughput, truncated share and mean length so far."""
         return {
             "tokens_per_s": self.tokens / max(time.monotonic() - self.started, 1e-9),
             "truncated_share": self.truncated / max(self.done, 1),
@@ -77,24 +80,25 @@ class _Batch:
 
 def run(job: GenerationJob, reporter: Reporter) -> dict[str, Any]:
     """Generate every wanted sample that its pool lacks; returns counts, throughput and the engine's name."""
+    offline()
     total, seed = _count(job)
     reporter.progress(0, total, "samples")
     if not total:
         return {"generated": 0}
     engine = make_engine(job.model, job.runtime, seed=seed, as_messages=job.as_messages)
-    tally = _Tally(total, reporter)
+    tally = Tally(total, reporter)
     try:
         for sample_set in job.sets:
-            _fill(sample_set, engine, tally, job)
+            fill(sample_set, engine, tally, job)
     finally:
         engine.close()
     return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, **tally.values()}
 
 
-def _fill(sample_set: SampleSetJob, engine: Engine, tally: _Tally, job: GenerationJob) -> None:
+def fill(sample_set: SampleSetJob, engine: Engine, tally: Tally, job: GenerationJob) -> None:
     """One sample set; whatever ends it, completions that are there are written."""
     batch = _Batch(Pool(sample_set.pool), engine.name, job.runtime.flush_rows, job.flush_s)
-    requests = _missing(sample_set)
+    requests = missing_requests(sample_set)
     try:
         while window := list(itertools.islice(requests, WINDOW_REQUESTS)):
             for completion in engine.stream(window, sample_set.sampling):
@@ -104,7 +108,7 @@ def _fill(sample_set: SampleSetJob, engine: Engine, tally: _Tally, job: Generati
         batch.flush()
 
 
-def _missing(sample_set: SampleSetJob) -> Iterator[Request]:
+def missing_requests(sample_set: SampleSetJob) -> Iterator[Request]:
     """Requests for the wanted samples that the pool lacks, each once; samples of one prompt share its string."""
     held = Pool(sample_set.pool).scan().batch_of
     previous = ""
@@ -119,7 +123,7 @@ def _missing(sample_set: SampleSetJob) -> Iterator[Request]:
 def _count(job: GenerationJob) -> tuple[int, int]:
     """Number of missing samples, and a seed that no other set of missing samples has."""
     total, digest = 0, ""
-    for request in itertools.chain.from_iterable(map(_missing, job.sets)):
+    for request in itertools.chain.from_iterable(map(missing_requests, job.sets)):
         total += 1
         digest = digest_text(digest + request.key)
     return total, stable_seed(digest)

@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from tasks.artifacts.runtime import Runtime
+from tasks.engines.factory import make_engine
 from tasks.engines.openai_engine import OpenAIEngine
 from tasks.engines.protocol import Request, RequestsFailed, Sampling
+from tasks.engines.tokens import encode_prompts, load_tokenizer
 from tasks.engines.transformers_engine import TransformersEngine
 
 GREEDY = Sampling(temperature=0, max_new_tokens=16)
@@ -23,6 +26,7 @@ class Server:
     """An OpenAI-compatible server around the transformers engine."""
 
     engine: TransformersEngine
+    model: Path
     models: list[str] = field(default_factory=lambda: ["talking"])
     faults: dict[str, list[int]] = field(default_factory=dict)
     """Prompt -> statuses to answer with first; 0 closes the connection without an answer."""
@@ -36,6 +40,8 @@ class Server:
     def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         chat = "messages" in body
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
+        if isinstance(prompt, list):
+            prompt = load_tokenizer(self.model).decode(prompt)
         with self.lock:
             self.bodies.append(body)
             statuses = self.faults.get(prompt, [])
@@ -87,7 +93,7 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
 @pytest.fixture
 def server(talking_model: Path) -> Iterator[Server]:
-    state = Server(TransformersEngine(talking_model, device="cpu", dtype="float32", batch_size=1))
+    state = Server(TransformersEngine(talking_model, device="cpu", dtype="float32", batch_size=1), talking_model)
     http = ThreadingHTTPServer(("127.0.0.1", 0), handler(state))
     state.url = f"http://127.0.0.1:{http.server_port}/v1"
     thread = threading.Thread(target=http.serve_forever, daemon=True)
@@ -136,6 +142,15 @@ def test_messages_go_to_the_chat_endpoint(server: Server) -> None:
     (found,) = client(server, endpoint="chat").stream(requests(1), GREEDY)
     assert server.bodies[0]["messages"] == [{"role": "user", "content": "the sum of 0 is"}]
     assert found.text == next(server.engine.stream(requests(1), GREEDY)).text
+
+
+def test_rendered_prompts_travel_as_token_ids_through_the_factory(server: Server) -> None:
+    """So that no server adds a second begin-of-text token."""
+    engine = make_engine(server.model, Runtime(engine="openai", openai_base_url=server.url))
+    found = {item.key: item for item in engine.stream(requests(3), GREEDY)}
+    assert found == {item.key: item for item in server.engine.stream(requests(3), GREEDY)}
+    sent = sorted(body["prompt"] for body in server.bodies)
+    assert sent == sorted(encode_prompts(load_tokenizer(server.model), [item.prompt for item in requests(3)]))
 
 
 def test_settings_reach_the_server(server: Server) -> None:

@@ -61,19 +61,19 @@ def test_some_rows_end_early_and_some_are_cut(tiny_model: Path) -> None:
     assert all(item.completion_tokens <= 24 for item in found.values())
 
 
-def test_a_batch_depends_on_its_seeds_alone(tiny_model: Path) -> None:
-    one, two = (completions(tiny_model, Sampling(max_new_tokens=24)) for _ in range(2))
+def test_a_batch_depends_on_its_seeds_alone(talking_model: Path) -> None:
+    one, two = (completions(talking_model, Sampling(max_new_tokens=24)) for _ in range(2))
     assert one == two
     moved = [Request(item.key, item.prompt, item.seed + 1) for item in requests(40)]
-    other = {item.key: item for item in engine(tiny_model).stream(moved, Sampling(max_new_tokens=24))}
-    assert sum(other[key].text != one[key].text for key in one) > 10
+    other = {item.key: item for item in engine(talking_model).stream(moved, Sampling(max_new_tokens=24))}
+    assert sum(other[key].text != one[key].text for key in one) > 30
 
 
-def test_samples_of_one_prompt_differ(tiny_model: Path) -> None:
+def test_samples_of_one_prompt_differ(talking_model: Path) -> None:
     (request,) = requests(1)
     same = [Request(str(index), request.prompt, index) for index in range(16)]
-    texts = {item.text for item in engine(tiny_model).stream(same, Sampling(temperature=1.5, max_new_tokens=24))}
-    assert len(texts) > 8
+    texts = {item.text for item in engine(talking_model).stream(same, Sampling(max_new_tokens=24))}
+    assert len(texts) > 12
 
 
 def test_a_stop_text_ends_the_completion_and_is_cut_off(tiny_model: Path) -> None:
@@ -116,7 +116,7 @@ def test_begin_of_text_is_added_once(tmp_path: Path) -> None:
         (Sampling(top_p=1.0, top_k=2), {2, 3}),
         (Sampling(top_p=0.6), {2, 3}),
         (Sampling(top_p=0.01), {3}),
-        (Sampling(temperature=100.0, top_p=0.45), {2, 3}),
+        (Sampling(temperature=2.0, top_p=0.45), {2, 3}),
     ],
 )
 def test_only_likely_tokens_are_drawn(sampling: Sampling, allowed: set[int]) -> None:

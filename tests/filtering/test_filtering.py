@@ -162,7 +162,7 @@ def job(tmp_path: Path) -> ScoringJob:
             "plain": f"Q: Ann has {index} pens.\nA:",
             "completion": f" Like {index}+{index}={2 * index}.\n#### {2 * index}",
         }
-        for index in range(6000)
+        for index in range(1300)
     ]
     write_parquet(rows, tmp_path / "requests.parquet", TO_SCORE)
     return ScoringJob(
@@ -183,12 +183,12 @@ def test_a_killed_scorer_goes_on_where_it_was(job: ScoringJob, tmp_path: Path) -
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     held = sum(1 for file in job.scores.glob("[!.]*.parquet") for _ in read_rows(file))
-    assert 0 < held < 6000
+    assert 0 < held < 1300
     result = run_worker("tasks.filtering.worker", job, tmp_path / "again", timeout_s=300)
-    assert result["scored"] == 6000 - held
+    assert result["scored"] == 1300 - held
     keys = Counter(row["key"] for file in job.scores.glob("[!.]*.parquet") for row in read_rows(file))
     assert set(keys.values()) == {1}
-    assert len(keys) == 6000
+    assert len(keys) == 1300
 
 
 def test_scorers_are_told_apart_by_type() -> None:

@@ -10,7 +10,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemm
 from tasks.engines.protocol import Request, Sampling
 from tasks.engines.transformers_engine import TransformersEngine
 from tasks.filtering import scorer as scorer_module
-from tasks.filtering.scorer import LikelihoodRatio, ScoreRequest
+from tasks.filtering.protocol import ScoreRequest
+from tasks.filtering.scorer import LikelihoodRatio
 from tasks.generation.heuristics import load_heuristics
 from tasks.prompts.config import PromptConfig
 from tasks.prompts.render import Renderer
