@@ -33,6 +33,8 @@ class DatasetConfig(Frozen):
     """Questions at most."""
     max_rows: int | None = Field(None, ge=1)
     """Rows at most, drawn over all questions: makes arms equal in size."""
+    min_rows: int = Field(1, ge=1)
+    """Fewer rows than this stop the run before training: a handful of lucky guesses is no dataset (ours)."""
     seed: int = Field(0, ge=0)
     """Of every draw above."""
     prompt: PromptConfig = PromptConfig()

@@ -34,6 +34,11 @@ _PARTS = ("other_heuristics", "duplicates", "incomplete", "beyond_variants", "be
 
 Render = Callable[[str], str]
 
+_ADVICE = (
+    "Look at the correct rate per heuristic in the filtering summary; take easier questions, a stronger base model, or "
+    "more samples"
+)
+
 
 class NothingToTrainOn(Permanent):
     """No solution is left for training; the message says where they went."""
@@ -81,7 +86,7 @@ def write_solutions(
         work: folder for temporary tables; what is written there is removed.
         prompt, completion: turn a question, and a solution's text, into the exact training text.
 
-    Raises `NothingToTrainOn` when no row is left. Memory does not grow with rows; only `max_questions` and `max_rows`
+    Raises `NothingToTrainOn` when fewer than `min_rows` rows are left. Memory does not grow with rows; only `max_questions` and `max_rows`
     hold 8 bytes for each question, or row, that they choose from.
     """
     tally = Tally()
@@ -98,8 +103,8 @@ def write_solutions(
     for temporary in work.glob("*.parquet"):
         temporary.unlink()
     ledger = tally.ledger()
-    if not ledger["kept"]:
-        raise NothingToTrainOn(_nothing_left(candidates, tally))
+    if ledger["kept"] < config.min_rows:
+        raise NothingToTrainOn(_too_little(candidates, tally, config.min_rows))
     return tally
 
 
@@ -197,14 +202,19 @@ class _Smallest:
         return self._last is None or place <= self._last
 
 
-def _nothing_left(candidates: Path, tally: Tally) -> str:
+def _too_little(candidates: Path, tally: Tally, min_rows: int) -> str:
     if not tally.rows["candidates"]:
         return (
             f"nothing to train on: {candidates.name} is empty, so generation and filtering left no usable solution. "
-            "Look at the correct rate per heuristic in the filtering summary; take easier questions, a stronger base "
-            "model, or more samples"
+            f"{_ADVICE}"
         )
     where = ", ".join(f"{count} {part}" for part, count in tally.rows.items() if part != "candidates" and count)
+    left = tally.rows["kept"]
+    if left:
+        return (
+            f"too little to train on: {left} rows, fewer than dataset.min_rows={min_rows}, are left of "
+            f"{tally.rows['candidates']} candidates ({where}). {_ADVICE}"
+        )
     return (
         f"nothing to train on: none of {tally.rows['candidates']} candidates is left ({where}); "
         "check dataset.heuristics, dataset.full_only and dataset.variants"

@@ -96,6 +96,11 @@ def test_nothing_left_says_where_it_went(kept: Path) -> None:
         build(kept)
 
 
+def test_a_handful_of_lucky_guesses_is_no_dataset(kept: Path) -> None:
+    with pytest.raises(NothingToTrainOn, match=r"too little.*rows, fewer than dataset.min_rows=1000, are left of 400"):
+        build(kept, min_rows=1000)
+
+
 def test_unsorted_candidates_are_refused(kept: Path) -> None:
     write_parquet(reversed(kept_rows(20)), kept, KEPT)
     with pytest.raises(ValueError, match="pass the rows through sort_rows first"):

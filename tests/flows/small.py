@@ -10,6 +10,7 @@ from tasks.artifacts.task import journal
 SMALL: dict[str, Any] = {
     "questions.tiny.count": 16,
     "rl_questions.tiny.count": 16,
+    "dataset.min_rows": 1,
     "midtraining.epochs": 1,
     "rl.steps": 2,
     "rl.group_size": 4,
