@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from tasks.artifacts.settings import Settings
+from tasks.worker import Permanent
 
 SERVERS = "servers.json"
 """Written under `MIDTRAIN_HOME` by `midtrain ui` while its servers run."""
@@ -59,6 +60,8 @@ def for_one_person() -> Iterator[None]:
 
     # A filter of the logger survives Prefect's own set-up of its handlers, which comes with the first flow.
     logging.getLogger("prefect.flow_runs").addFilter(_is_news)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_known_traceback)
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 
@@ -67,3 +70,10 @@ def _is_news(record: logging.LogRecord) -> bool:
     """False for the begin and end lines of flow runs: a person wants the stages, and the UI shows flow states."""
     text = record.getMessage()
     return not text.startswith(("Beginning ", "Finished in state Completed"))
+
+
+def _without_known_traceback(record: logging.LogRecord) -> bool:
+    """Drop the traceback of an error that says itself what to mend; it would come once for every level of flows."""
+    if record.exc_info and isinstance(record.exc_info[1], Permanent | ValueError):
+        record.exc_info = None
+    return True

@@ -86,8 +86,8 @@ def write_solutions(
         work: folder for temporary tables; what is written there is removed.
         prompt, completion: turn a question, and a solution's text, into the exact training text.
 
-    Raises `NothingToTrainOn` when fewer than `min_rows` rows are left. Memory does not grow with rows; only `max_questions` and `max_rows`
-    hold 8 bytes for each question, or row, that they choose from.
+    Raises `NothingToTrainOn` when fewer than `min_rows` rows are left. Memory does not grow with rows; only
+    `max_questions` and `max_rows` hold 8 bytes for each question, or row, that they choose from.
     """
     tally = Tally()
     work.mkdir(parents=True, exist_ok=True)
