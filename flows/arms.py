@@ -44,18 +44,25 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     settings = load(arm.recipe, arm.overrides)
     announce(settings)
     base = import_model(settings.model, settings.runtime)
-    results = {entry(arm, "base", "Base"): call(evaluate, model=str(base), **arm.stage("evaluate"))}
+    results = {entry(arm, "base", "Base"): measured(arm, base, "Base")}
     policy = base
     if arm.config.midtrain:
-        policy = call(midtrain, dataset=str(solutions(arm, base)), model=str(base), **arm.stage("midtrain"))
         label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
-        results[entry(arm, "midtrained", label)] = call(evaluate, model=str(policy), **arm.stage("evaluate"))
+        data = str(solutions(arm, base))
+        policy = call(midtrain, dataset=data, model=str(base), label=label, **arm.stage("midtrain"))
+        results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
         asked = call(questions, which="rl_questions", **arm.stage("questions"))
         prompts = call(materialize, which="prompts", questions=str(asked), model=str(base), **arm.stage("materialize"))
-        policy = call(rl, prompts=str(prompts), model=str(policy), **arm.stage("rl"))
-        results[entry(arm, "rl", arm.config.label)] = call(evaluate, model=str(policy), **arm.stage("evaluate"))
+        label = arm.config.label
+        policy = call(rl, prompts=str(prompts), model=str(policy), label=label, **arm.stage("rl"))
+        results[entry(arm, "rl", label)] = measured(arm, policy, label)
     return results
+
+
+def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
+    """The evaluation of a checkpoint."""
+    return call(evaluate, model=str(model), label=label, **arm.stage("evaluate"))
 
 
 def prepare(arm: Arm) -> None:

@@ -28,6 +28,7 @@ Overrides = Annotated[
 Artifact = Annotated[
     str, Field(description="An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
 ]
+Label = Annotated[str, Field(description="What people call the model that this makes or measures; names the run.")]
 Force = Annotated[bool, Field(description="Build this stage again even if its artifact is in the store.")]
 
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.evaluation.task import measure
@@ -10,9 +10,13 @@ from tasks.models.task import import_model
 from tasks.recipe import load
 
 
-@flow(name="evaluate", flow_run_name="evaluate-{recipe}", **FLOW_OPTIONS)
+@flow(name="evaluate", flow_run_name="evaluate: {label}", **FLOW_OPTIONS)
 def evaluate(
-    recipe: Recipe = "tiny-cpu", model: Artifact = "", force: Force = False, overrides: Overrides | None = None
+    recipe: Recipe = "tiny-cpu",
+    model: Artifact = "",
+    label: Label = "model",
+    force: Force = False,
+    overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """Greedy accuracy and unbiased pass@k with intervals; `model` empty measures the recipe's base model."""
     settings = load(recipe, overrides)
@@ -22,4 +26,4 @@ def evaluate(
             f"questions.{name}": call(questions_flow, recipe=recipe, which=name, overrides=overrides)
             for name in settings.evaluation.benchmarks
         }
-        return measure(settings.evaluation, settings.runtime, model=policy, force=force, **asked)
+        return measure(settings.evaluation, settings.runtime, model=policy, force=force, label=label, **asked)

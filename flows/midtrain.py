@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
 from flows.materialize import materialize
 from tasks.artifacts.ref import ArtifactRef
 from tasks.midtraining.task import train
@@ -10,11 +10,12 @@ from tasks.models.task import import_model
 from tasks.recipe import load
 
 
-@flow(name="midtrain", flow_run_name="midtrain-{recipe}", **FLOW_OPTIONS)
+@flow(name="midtrain", flow_run_name="midtrain: {label}", **FLOW_OPTIONS)
 def midtrain(
     recipe: Recipe = "tiny-cpu",
     dataset: Artifact = "",
     model: Artifact = "",
+    label: Label = "model",
     force: Force = False,
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
@@ -25,4 +26,4 @@ def midtrain(
         rows = (
             reference(dataset) if dataset else call(materialize, recipe=recipe, model=str(policy), overrides=overrides)
         )
-        return train(settings.midtraining, settings.runtime, dataset=rows, model=policy, force=force)
+        return train(settings.midtraining, settings.runtime, dataset=rows, model=policy, force=force, label=label)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
 from flows.materialize import materialize
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
@@ -10,11 +10,12 @@ from tasks.recipe import load
 from tasks.rl.task import train
 
 
-@flow(name="rl", flow_run_name="rl-{recipe}", **FLOW_OPTIONS)
+@flow(name="rl", flow_run_name="rl: {label}", **FLOW_OPTIONS)
 def rl(
     recipe: Recipe = "tiny-cpu",
     prompts: Artifact = "",
     model: Artifact = "",
+    label: Label = "model",
     force: Force = False,
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
@@ -27,4 +28,4 @@ def rl(
             if prompts
             else call(materialize, recipe=recipe, which="prompts", model=str(policy), overrides=overrides)
         )
-        return train(settings.rl, settings.runtime, prompts=rows, model=policy, force=force)
+        return train(settings.rl, settings.runtime, prompts=rows, model=policy, force=force, label=label)

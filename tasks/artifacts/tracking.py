@@ -84,14 +84,16 @@ class Tracker:
             return found.experiment_id
         local = self.settings.mlflow_uri.startswith("sqlite:")
         location = f"file://{self.settings.root}/mlflow-artifacts" if local else None
-        return self.client.create_experiment(self.experiment, artifact_location=location)
+        # Without a kind MLflow's page opens on traces of agents, of which there are none.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return self.client.create_experiment(self.experiment, artifact_location=location, tags=kind)
 
     @_guarded
     def start_stage(self, build: "Build") -> str:
         """A child run for a stage that is about to be built; links its inputs and writes its config."""
         run = self.client.create_run(
             self.experiment_id,
-            run_name=build.stage.name,
+            run_name=f"{build.stage.name} {build.fingerprint[:8]}",
             tags={
                 "mlflow.parentRunId": self.start_pipeline(),
                 "midtrain.stage": build.stage.name,
