@@ -9,7 +9,7 @@ SEEDS = "0,1,2"
 
 def main() -> None:
     """`midtrain run compare`: every arm at every seed, then the report over all of them."""
-    command = [str(Path(sys.executable).with_name("midtrain")), "run", "compare", "--recipe", "tiny-cpu"]
+    command = [str(Path(sys.executable).with_name("midtrain")), "run", "compare", "--recipe", "tiny-cpu-controls"]
     subprocess.run([*command, "--seeds", SEEDS], check=True)
 
 
