@@ -4,8 +4,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import pytest
 import yaml
 
 from tasks.launch import end_tree
-from tests.conftest import ROOT
+from tests.conftest import ROOT, wait_for
 from tests.flows.small import SMALL
 
 pytestmark = pytest.mark.slow
@@ -51,7 +49,7 @@ def server(tmp_path: Path) -> Iterator[dict[str, str]]:
         with (tmp_path / "server.log").open("w") as log:
             command = [str(BIN / "prefect"), "server", "start", "--port", port]
             started.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log))
-        _wait_for(f"{api}/health")
+        wait_for(f"{api}/health")
         _prefect(environment, "work-pool", "create", "midtrain", "--type", "process", "--overwrite")
         with (tmp_path / "worker.log").open("w") as log:
             command = [str(BIN / "prefect"), "worker", "start", "--pool", "midtrain", "--type", "process"]
@@ -84,17 +82,6 @@ def _prefect(environment: dict[str, str], *arguments: str) -> str:
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     return done.stdout
-
-
-def _wait_for(address: str) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.3)
-    raise TimeoutError(address)
 
 
 def _json(value: object) -> str:

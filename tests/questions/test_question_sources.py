@@ -93,23 +93,17 @@ def test_any_fsspec_address_will_do(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
+def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
     files = fsspec.filesystem("s3", skip_instance_cache=True)
     files.mkdir("sets")
     files.pipe("sets/rows.jsonl.gz", gzip.compress(TEXT.encode()))
     type(files).clear_instance_cache()
     yield "s3://sets/rows.jsonl.gz"
     type(files).clear_instance_cache()
-    server.stop()
 
 
 def test_s3_is_read_over_http(bucket: str) -> None:
