@@ -56,11 +56,20 @@ class Command:
 
     def wait_until(self, condition: Callable[[], Any], timeout_s: float = 180) -> None:
         """Wait for something to come true while the command runs."""
-        deadline = time.monotonic() + timeout_s
-        while not condition():
+
+        def check() -> bool:
             assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.output}"
-            assert time.monotonic() < deadline, f"waited in vain:\n{self.output}"
-            time.sleep(0.02)
+            return condition()
+
+        wait_until(check, timeout_s)
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = 180) -> None:
+    """Wait for something to come true."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s in vain"
+        time.sleep(0.02)
 
 
 def start(home: Path, flow: str, overrides: dict[str, Any], **environment: str) -> Command:

@@ -80,7 +80,9 @@ def check_resumed(manifest: Manifest, steps: int) -> None:
     assert [point["step"] for point in manifest.summary["curve"]] == list(range(1, steps + 1))
 
 
-def test_a_killed_midtraining_worker_resumes_in_the_same_run(finished: Run, small_home: Path, in_new_home: Path) -> None:
+def test_a_killed_midtraining_worker_resumes_in_the_same_run(
+    finished: Run, small_home: Path, in_new_home: Path
+) -> None:
     shutil.copytree(small_home / "store", in_new_home / "store")
     killer = kill_trainer(in_new_home, "tasks.midtraining.worker")
     overrides = {"midtraining.batch_size": 4, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
