@@ -1,5 +1,6 @@
 """How a command of this project meets Prefect: which server it talks to, and the settings that suit one person."""
 
+import contextlib
 import json
 import logging
 import os
@@ -10,8 +11,11 @@ from pathlib import Path
 import psutil
 
 from tasks.artifacts.settings import Settings
+from tasks.launch import end_tree
 from tasks.worker import Permanent
 
+COMMAND = "MIDTRAIN_COMMAND"
+"""Environment variable that names the command (process id and start) which a temporary server belongs to."""
 SERVERS = "servers.json"
 """Written under `MIDTRAIN_HOME` by `midtrain ui` while its servers run."""
 
@@ -27,6 +31,8 @@ def prepare(settings: Settings) -> None:
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    end_left_servers()
+    os.environ[COMMAND] = _identity(psutil.Process())
     chosen = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"} & set(os.environ)
     if chosen:
         return
@@ -38,6 +44,26 @@ def prepare(settings: Settings) -> None:
     url = running_server(settings.root)
     if url is not None:
         os.environ["PREFECT_API_URL"] = url
+
+
+def end_left_servers() -> None:
+    """End temporary Prefect servers whose command was killed with no chance to end them."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            owner = process.environ().get(COMMAND, "")
+            if owner and "prefect.server.api.server:create_app" in process.cmdline() and not _is_alive(owner):
+                end_tree(process.pid)
+
+
+def _identity(process: psutil.Process) -> str:
+    return f"{process.pid}@{process.create_time():.2f}"
+
+
+def _is_alive(identity: str) -> bool:
+    try:
+        return _identity(psutil.Process(int(identity.partition("@")[0]))) == identity
+    except psutil.NoSuchProcess:
+        return False
 
 
 def running_server(root: Path) -> str | None:

@@ -2,9 +2,12 @@
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
@@ -49,12 +52,36 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
         show_stages(stages, console)
         show_result(Store.open(settings), ref, console)
 
+    with interruptions() as received:
+        try:
+            return _explained(run, console, lambda: show_stages(stages, console))
+        except BaseException:
+            leave(console, received)
+        finally:
+            journal.reset(token)
+
+
+@contextmanager
+def interruptions() -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM raise, and are noted: an error that they lead to on the way out may hide them.
+
+    Prefect handles SIGTERM inside a flow and passes it on; before the first flow, only this keeps it from ending the
+    command at once and leaving a temporary server behind.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return _explained(run, console, lambda: show_stages(stages, console))
-    except BaseException:
-        leave(console)
+        yield received
     finally:
-        journal.reset(token)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
@@ -182,18 +209,17 @@ def _explained(run: Callable[[], None], console: Console, after: Callable[[], No
     return 0
 
 
-def leave(console: Console) -> NoReturn:
+def leave(console: Console, received: list[int]) -> NoReturn:
     """End at once after Ctrl-C, SIGTERM or a crash: children first, then this process.
 
     Prefect's temporary server may have got the same signal, and an ordinary exit would wait for it to take events.
     """
-    error = sys.exc_info()[1]
-    if isinstance(error, Exception):
+    if received:
+        console.print("[bold]Stopped;[/] a rerun goes on from what is done.")
+        code = 128 + received[0]
+    else:
         console.print_exception(max_frames=20)
         code = FAILED
-    else:
-        console.print("[bold]Stopped;[/] a rerun goes on from what is done.")
-        code = 130 if isinstance(error, KeyboardInterrupt) else 143
     for child in psutil.Process().children():
         end_tree(child.pid)
     console.file.flush()

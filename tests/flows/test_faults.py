@@ -1,0 +1,124 @@
+"""Workers and flows that are killed: a retry or a rerun finishes, nothing is lost and nothing repeated."""
+
+import os
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.generate import generate
+from flows.midtrain import midtrain
+from flows.rl import rl
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.store import Store
+from tasks.generation.schema import SAMPLES_FILE
+from tasks.parquet import read_rows
+from tests.flows.commands import GENERATION, SLOWLY, STEP_BY_STEP, batches, gone, pooled, processes, start, steps_logged
+from tests.flows.small import SMALL, Run, run
+
+pytestmark = pytest.mark.slow
+
+SAMPLES = 32 * 6
+"""Samples that `SLOWLY` wants."""
+
+
+def test_a_killed_generation_worker_is_succeeded_and_no_sample_is_generated_twice(in_new_home: Path) -> None:
+    held: list[str] = []
+
+    def kill() -> None:
+        while len(batches(in_new_home)) < 3:
+            time.sleep(0.02)
+        for worker in processes(in_new_home, GENERATION):
+            worker.kill()
+            worker.wait()
+        held.extend(pooled(in_new_home))
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    done = run(generate, overrides={**SMALL, **SLOWLY})
+    killer.join()
+    assert 48 <= len(held) < SAMPLES
+    check_samples(in_new_home, held)
+    again = run(generate, overrides={**SMALL, **SLOWLY})
+    assert (again.ref, again.built) == (done.ref, [])
+
+
+def check_samples(home: Path, held: list[str]) -> None:
+    """Every wanted sample is there and was generated once; those in the pool at the time of the fault were reused."""
+    store = Store.open()
+    (manifest,) = store.all("samples")
+    keys = [row["key"] for row in read_rows(store.local(manifest.ref) / SAMPLES_FILE, ["key"])]
+    assert len(keys) == len(set(keys)) == SAMPLES
+    assert sorted(pooled(home)) == sorted(keys)
+    assert set(held) <= set(keys)
+    assert manifest.summary["from_pool"] == len(held)
+    assert manifest.summary["generated_now"] == SAMPLES - len(held)
+
+
+def kill_trainer(home: Path, module: str) -> threading.Thread:
+    """Kill the trainer of a home when it has reported its second step."""
+    stage = module.split(".")[1].replace("midtraining", "midtrain")
+
+    def kill() -> None:
+        while steps_logged(home, stage) < 2:
+            time.sleep(0.01)
+        for worker in processes(home, module):
+            worker.kill()
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+def check_resumed(manifest: Manifest, steps: int) -> None:
+    """All steps were made, each once, from a checkpoint on."""
+    assert manifest.summary["resumed_from_step"] > 0
+    assert manifest.rows["steps"] == steps
+    assert [point["step"] for point in manifest.summary["curve"]] == list(range(1, steps + 1))
+
+
+def test_a_killed_midtraining_worker_resumes_in_the_same_run(
+    finished: Run, small_home: Path, in_new_home: Path
+) -> None:
+    shutil.copytree(small_home / "store", in_new_home / "store")
+    killer = kill_trainer(in_new_home, "tasks.midtraining.worker")
+    overrides = {"midtraining.batch_size": 4, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
+    done = run(midtrain, overrides={**SMALL, **overrides})
+    killer.join()
+    assert done.built == ["midtrain"]
+    manifest = Store.open().manifest(done.ref)
+    check_resumed(manifest, manifest.rows["steps"])
+    assert manifest.rows["steps"] * 4 >= manifest.ledger["trained_examples"] == manifest.rows["examples"]
+
+
+def test_a_killed_rl_worker_resumes_in_the_same_run(in_new_home: Path) -> None:
+    killer = kill_trainer(in_new_home, "tasks.rl.worker")
+    done = run(rl, overrides={**SMALL, **STEP_BY_STEP})
+    killer.join()
+    assert done.built.count("rl") == 1
+    check_resumed(Store.open().manifest(done.ref), 12)
+    assert gone(in_new_home, "tasks.verification.child")
+
+
+def test_a_killed_flow_takes_its_worker_along_and_a_rerun_takes_over_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setenv("MIDTRAIN_HOME", str(home))
+    killed = start(home, "generate", {**SMALL, **SLOWLY})
+    killed.wait_until(lambda: len(batches(home)) >= 3)
+    os.kill(killed.process.pid, signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert gone(home, GENERATION)
+    assert Store.open().all("samples") == []
+    assert list((home / "store" / "samples").glob("*/lease.json"))
+    held = pooled(home)
+    again = start(home, "generate", {**SMALL, **SLOWLY})
+    assert again.wait() == 0, again.output
+    assert "waiting for it" not in again.output
+    assert (again.stages("store"), again.stages("built now")) == (["questions", "model"], ["generate"])
+    check_samples(home, held)
+    assert gone(home)

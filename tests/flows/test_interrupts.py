@@ -1,0 +1,59 @@
+"""Ctrl-C and SIGTERM: the command ends soon with a failure code, and nothing of it goes on."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.rl import rl
+from tasks.artifacts.store import Store
+from tests.flows.commands import STEP_BY_STEP, TRAINER, gone, processes, start, steps_logged
+from tests.flows.small import SMALL, run
+
+pytestmark = pytest.mark.slow
+
+LIMIT_S = 30
+SERVER = "prefect.server.api.server:create_app"
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_command_ends_all_it_started_and_a_rerun_finishes(
+    in_new_home: Path, how: signal.Signals, code: int
+) -> None:
+    overrides = {**SMALL, **STEP_BY_STEP}
+    command = start(in_new_home, "rl", overrides)
+    command.wait_until(lambda: steps_logged(in_new_home, "rl") >= 2)
+    assert processes(in_new_home, TRAINER)
+    assert processes(in_new_home, "tasks.verification.child")
+    interrupt(command.process.pid, how)
+    assert command.wait(LIMIT_S) == code, command.output
+    assert gone(in_new_home, within_s=3)
+    assert "a rerun goes on from what is done" in command.output
+    store = Store.open()
+    made = {manifest.stage: manifest.ref for manifest in store.all()}
+    assert set(made) == {"questions", "model", "prompts"}
+    again = run(rl, overrides=overrides)
+    assert again.built == ["rl"]
+    assert store.manifest(again.ref).summary["resumed_from_step"] > 0
+    assert {ref.kind for ref in made.values()} <= {manifest.kind for manifest in store.all()}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_is_still_starting_leaves_no_server(tmp_path: Path, how: signal.Signals) -> None:
+    home = tmp_path / "home"
+    command = start(home, "questions", SMALL)
+    command.wait_until(lambda: processes(home, SERVER))
+    time.sleep(0.5)
+    interrupt(command.process.pid, how)
+    assert command.wait(LIMIT_S) not in (0, None)
+    assert gone(home, within_s=3), command.output
+
+
+def interrupt(pid: int, how: signal.Signals) -> None:
+    """Ctrl-C reaches the whole foreground group of a terminal; `kill` reaches one process."""
+    if how == signal.SIGINT:
+        os.killpg(pid, how)
+    else:
+        os.kill(pid, how)
