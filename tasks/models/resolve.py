@@ -64,6 +64,7 @@ def _locate(config: ModelConfig, settings: Settings) -> tuple[Path, str]:
 
 def _download(config: ModelConfig) -> tuple[Path, str]:
     """Snapshot of a hub model at one commit."""
+    import httpx
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
@@ -71,7 +72,7 @@ def _download(config: ModelConfig) -> tuple[Path, str]:
     try:
         commit = HfApi().model_info(config.source, revision=revision).sha
         path = snapshot_download(config.source, revision=commit, allow_patterns=list(PATTERNS))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         try:
             path = snapshot_download(config.source, revision=revision, local_files_only=True)
         except LocalEntryNotFoundError:
