@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from tasks.artifacts.ref import ArtifactRef
 
 FAILED = 1
+LEAVE_AFTER_S = 10.0
+"""Time that an interrupted run has to end its worker and to say so to Prefect."""
 
 
 def flow_named(name: str) -> "Flow[..., ArtifactRef]":
@@ -52,7 +55,7 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
         show_stages(stages, console)
         show_result(Store.open(settings), ref, console)
 
-    with interruptions() as received:
+    with interruptions(console) as received:
         try:
             return _explained(run, console, lambda: show_stages(stages, console))
         except BaseException:
@@ -62,8 +65,11 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
 
 
 @contextmanager
-def interruptions() -> Iterator[list[int]]:
+def interruptions(console: Console) -> Iterator[list[int]]:
     """Ctrl-C and SIGTERM raise, and are noted: an error that they lead to on the way out may hide them.
+
+    What the exception has not ended after `LEAVE_AFTER_S`, or at a second signal, is ended all the same: Prefect goes
+    on for minutes to report to a temporary server that the same Ctrl-C has ended.
 
     Prefect handles SIGTERM inside a flow and passes it on; before the first flow, only this keeps it from ending the
     command at once and leaving a temporary server behind.
@@ -72,6 +78,11 @@ def interruptions() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        if len(received) > 1:
+            leave(console, received)
+        timer = threading.Timer(LEAVE_AFTER_S, leave, [console, received])
+        timer.daemon = True
+        timer.start()
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         sys.exit(128 + number)

@@ -6,6 +6,7 @@ kernel for SIGTERM when the parent dies (`tasks.worker.die_with_parent`), so not
 """
 
 import contextlib
+import errno
 import json
 import os
 import subprocess
@@ -82,6 +83,7 @@ def run_worker(
 
     Raises:
         Permanent: the child says that a retry cannot help.
+        OSError: the child found a disk full.
         WorkerFailed, WorkerTimeout: it died, or ran out of time; both may be retried.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
@@ -172,6 +174,8 @@ def _drain(tails: Sequence[tuple[_Tail, OnLine]]) -> None:
 def _failure(module: str, work_dir: Path, returncode: int) -> Exception:
     log = work_dir / "worker.log"
     error_path = work_dir / "error.json"
+    if returncode == errno.ENOSPC:
+        return OSError(errno.ENOSPC, f"No space left for {module}; log: {log}")
     if error_path.exists():
         error = json.loads(error_path.read_text())
         message = f"{error['type']}: {error['message']} (in {module}; log: {log})"

@@ -8,8 +8,10 @@ Workers import neither Prefect nor MLflow, so that the GPU environment may be an
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -25,6 +27,8 @@ JobT = TypeVar("JobT", bound=BaseModel)
 
 _PR_SET_PDEATHSIG = 1
 CHILD_GRACE_S = 5.0
+FULL_BELOW_BYTES = 1 << 16
+"""A disk with less room than this is taken for full: some libraries do not say why a write failed."""
 
 
 class Permanent(Exception):
@@ -78,6 +82,15 @@ def end_children() -> None:
             child.kill()
 
 
+def is_disk_full(error: BaseException | None, folder: Path) -> bool:
+    """True where an error, or one that led to it, says that no space is left, or `folder` has none."""
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or "no space left" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return shutil.disk_usage(folder).free < FULL_BELOW_BYTES
+
+
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write JSON so that a reader sees the whole of it or nothing."""
     temporary = path.with_suffix(f".tmp-{os.getpid()}")
@@ -95,6 +108,11 @@ def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, 
         job = job_type.model_validate_json((work_dir / "job.json").read_bytes())
         result = run(job, Reporter(work_dir))
     except Exception as error:
+        # Neither the log nor error.json may have room; the exit code needs none.
+        if is_disk_full(error, work_dir):
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
+            sys.exit(errno.ENOSPC)
         traceback.print_exc()
         permanent = isinstance(error, Permanent | ValueError | TypeError | FileNotFoundError)
         detail = {"type": type(error).__name__, "message": str(error), "permanent": permanent}

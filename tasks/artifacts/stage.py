@@ -17,7 +17,7 @@ from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
 from tasks.launch import run_worker
-from tasks.worker import Permanent
+from tasks.worker import Permanent, is_disk_full
 
 log = logging.getLogger(__name__)
 
@@ -195,10 +195,25 @@ def _build(build: Build, body: Body, key: str) -> Manifest:
             seconds=round(time.monotonic() - started, 3),
             **build.manifest_fields,
         )
+    except OSError as error:
+        if not is_disk_full(error, build.work):
+            raise
+        raise Permanent(_disk_full(build, error)) from error
     finally:
         shutil.rmtree(build.out if manifest is None else build.work, ignore_errors=True)
         build.watcher.finished(manifest)
     return manifest
+
+
+def _disk_full(build: Build, error: OSError) -> str:
+    """Which of the places that a build writes to is full, and what to do."""
+    places = [build.work, *([Path(build.store.files.root)] if build.store.files.is_local else [])]
+    free = {place: shutil.disk_usage(place).free for place in places if place.is_dir()}
+    place = min(free, key=free.__getitem__)
+    return (
+        f"stage {build.stage.name}: no space left in {place} ({free[place] / 1e6:.1f} MB free): {error}. "
+        "Make room there and run again; finished stages, samples and checkpoints are kept"
+    )
 
 
 def stage_payload(stage: Stage, config: Any, parents: Mapping[str, ArtifactRef]) -> Payload:

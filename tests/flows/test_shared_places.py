@@ -1,0 +1,132 @@
+"""What a run shares with others (the store, the disk, MLflow) fails or is busy: no harm is done."""
+
+import logging
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flows.rl import rl
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+from tasks.launch import end_tree
+from tests.flows.commands import STEP_BY_STEP, gone, pooled, start, start_python, steps_logged, wait_until
+from tests.flows.small import SMALL, run
+
+pytestmark = pytest.mark.slow
+
+
+def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings = {**SMALL, "arms": '{"polya": {"label": "Mid-trained", "rl": false}}', "runtime.num_threads": 1}
+    overrides = [f"--set={key}={str(value).replace(chr(39), chr(34))}" for key, value in settings.items()]
+    runs = [start_python(home, ["-m", "flows.cli", "run", "polya", *overrides], COLUMNS="200") for _ in range(2)]
+    assert [command.wait() for command in runs] == [0, 0], runs[0].output + runs[1].output
+    reports = {line for command in runs for line in command.output.splitlines() if "(this one: report/" in line}
+    assert len(reports) == 1
+    built = [stage for command in runs for stage in command.stages("built now")]
+    assert sorted(built) == sorted(stage for command in runs[:1] for stage in command.stages(".+"))
+    manifests = list((home / "store").glob("*/*/????????????.json"))
+    assert len(manifests) == len(built) == len(Store.open(Settings(home=home)).all())
+    assert len(pooled(home)) == len(set(pooled(home)))
+    assert gone(home)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB: too small for a model."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a small file system is not permitted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("place", ["store", "work"])
+def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
+    small_disk: Path, tmp_path: Path, place: str
+) -> None:
+    home, store = tmp_path / "home", tmp_path / "store"
+    if place == "store":
+        store = small_disk
+    else:
+        home.mkdir()
+        (home / "work").symlink_to(small_disk)
+    overrides = {**SMALL, "runtime.num_threads": 1, "runtime.save_every_steps": 1}
+    command = start(home, "rl", overrides, MIDTRAIN_STORE=str(store))
+    assert command.wait() == 1
+    assert "Stopped: " in command.output, command.output
+    message = command.output[command.output.index("Stopped: ") :].splitlines()[0]
+    assert "no space left" in message.lower()
+    assert str(small_disk) in message or str(home / "work") in message
+    settings = Settings(home=home, store=str(store))
+    made = Store.open(settings).all()
+    assert "rl" not in {manifest.stage for manifest in made}
+    assert gone(home)
+    subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
+    again = start(home, "rl", overrides, MIDTRAIN_STORE=str(store))
+    assert again.wait() == 0, again.output
+    assert again.stages("built now") == ["rl"]
+    (manifest,) = [found for found in Store.open(settings).all() if found.stage == "rl"]
+    assert manifest.rows["steps"] == 2
+    if place == "store":
+        assert manifest.summary["resumed_from_step"] == 2
+
+
+@pytest.fixture
+def mlflow_server(tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """Address and process id of an MLflow server."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    places = ["--backend-store-uri", f"sqlite:///{tmp_path}/m.db", "--artifacts-destination", str(tmp_path / "files")]
+    program = Path(sys.executable).with_name("mlflow")
+    with (tmp_path / "mlflow.log").open("w") as log:
+        command = [str(program), "server", "--port", str(port), "--workers", "1", *places]
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+    try:
+        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 120)
+        yield f"http://127.0.0.1:{port}", server.pid
+    finally:
+        end_tree(server.pid)
+        server.wait()
+
+
+def test_an_mlflow_server_that_dies_midway_costs_tracking_and_nothing_else(
+    in_new_home: Path,
+    mlflow_server: tuple[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    address, pid = mlflow_server
+    monkeypatch.setenv("MIDTRAIN_TRACKING_URI", address)
+
+    def kill() -> None:
+        wait_until(lambda: steps_logged(in_new_home, "rl") >= 1)
+        server = psutil.Process(pid)
+        for process in [server, *server.children(recursive=True)]:
+            process.send_signal(signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    started = time.monotonic()
+    with caplog.at_level(logging.WARNING):
+        done = run(rl, overrides={**SMALL, **STEP_BY_STEP})
+    killer.join()
+    assert time.monotonic() - started < 180
+    assert caplog.text.count("tracking is off for this run") == 1
+    store = Store.open()
+    made = {manifest.stage: manifest for manifest in store.all()}
+    assert set(made) == {"questions", "model", "prompts", "rl"}
+    assert all(manifest.mlflow_run_id for manifest in made.values())
+    assert store.manifest(done.ref).parents == {"model": made["model"].ref, "prompts": made["prompts"].ref}
+    assert made["prompts"].parents["questions"] == made["questions"].ref
