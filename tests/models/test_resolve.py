@@ -50,5 +50,5 @@ def test_a_hub_that_cannot_be_reached_says_to_use_a_folder(
 
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(Permanent, match="set model.source to a local folder"):
+    with pytest.raises(Permanent, match=r"set model\.source to a local folder"):
         resolve(ModelConfig(source="nobody/nothing"), settings)
