@@ -164,9 +164,14 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
         console.print(table)
     settings = Settings()
     if manifest.kind == "report":
-        console.print(f"Report:    {store.local(ref) / 'report.html'}", soft_wrap=True)
-    console.print(f"MLflow:    {settings.mlflow_uri}   (make ui serves it)", soft_wrap=True)
-    console.print(f"Artifacts: {store.files.uri}   (this one: {ref})", soft_wrap=True)
+        console.print(f"Report:    {_from_here(store.local(ref) / 'report.html')}", soft_wrap=True)
+    console.print(f"MLflow:    {_from_here(settings.mlflow_uri)}   (make ui serves it)", soft_wrap=True)
+    console.print(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})", soft_wrap=True)
+
+
+def _from_here(place: str | Path) -> str:
+    """A place as seen from the current folder, which is shorter and can be pasted."""
+    return str(place).replace(f"{Path.cwd()}/", "")
 
 
 def show_lineage(ref: str, question: str, console: Console) -> int:
