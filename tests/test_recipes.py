@@ -20,7 +20,7 @@ from tasks.recipe import RECIPES, PolyaRecipe, load, names
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-REAL = [name for name in names() if name != "tiny-cpu"]
+REAL = [name for name in names() if not name.startswith("tiny-")]
 CHAT = (
     "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
