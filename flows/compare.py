@@ -65,15 +65,18 @@ def _chosen(settings: PolyaRecipe, names: Sequence[str]) -> dict[str, ArmConfig]
 
 
 def report_config(settings: PolyaRecipe, entries: list[ReportEntry]) -> ReportConfig:
-    """What the report shows: its entries, and RL from the base against RL from each mid-trained model."""
-    labels = list(dict.fromkeys(entry.label for entry in entries))
-    controls = [arm.label for arm in settings.arms.values() if arm.rl and not arm.midtrain and arm.label in labels]
-    treated = [arm.label for arm in settings.arms.values() if arm.rl and arm.midtrain and arm.label in labels]
-    pairs = tuple((control, label) for control in controls for label in treated)
+    """What the report shows: its entries; each mid-trained arm after RL against RL from the base and its control."""
+    ran = {name: arm for name, arm in settings.arms.items() if arm.rl and name in {entry.arm for entry in entries}}
+    pairs: list[tuple[str, str]] = []
+    for arm in ran.values():
+        controls = [other for other in ran.values() if arm.midtrain and not other.midtrain]
+        if arm.against in ran:
+            controls.append(ran[arm.against])
+        pairs += [(control.label, arm.label) for control in controls]
     return ReportConfig(
         title=f"Mid-training before RL: {settings.name}",
         recipe=settings.name,
         notes=settings.notes,
         entries=tuple(entries),
-        comparisons=pairs,
+        comparisons=tuple(pairs),
     )

@@ -43,6 +43,8 @@ class ArmConfig(Frozen):
     """Mid-train on self-generated solutions before RL."""
     rl: bool = True
     """Train with GRPO at the end."""
+    against: str = ""
+    """Another arm that the report compares this one with, besides RL from the base."""
     overrides: dict[str, JsonValue] = {}
     """Dotted keys that make this arm differ, e.g. `dataset.variants: 4`."""
 
