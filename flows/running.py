@@ -98,11 +98,16 @@ def interruptions(console: Console) -> Iterator[list[int]]:
 def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
     """Walk a flow's code without running anything and print hit or miss per stage. Returns an exit code."""
     prepare(Settings())
-    logging.getLogger("tasks").setLevel(logging.ERROR)
 
     def run() -> None:
-        with planning(Store.open()) as plan:
-            flow_named(name).fn(**parameters)
+        logger = logging.getLogger("tasks")
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            with planning(Store.open()) as plan:
+                flow_named(name).fn(**parameters)
+        finally:
+            logger.setLevel(level)
         console.print(plan_table(plan.rows))
 
     return _explained(run, console)
