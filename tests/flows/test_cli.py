@@ -62,7 +62,9 @@ def test_unknown_recipe_names_the_closest() -> None:
         load("tiny-cpuu")
 
 
-def test_command_prints_the_refusal_and_fails() -> None:
+def test_command_prints_the_refusal_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     result = CliRunner().invoke(app, ["plan", "polya", "--set", "rl.learnin_rate=1"])
     assert result.exit_code == 1
     assert "rl.learning_rate" in result.stdout
