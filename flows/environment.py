@@ -1,9 +1,15 @@
 """How a command of this project meets Prefect: which server it talks to, and the settings that suit one person."""
 
+import atexit
 import contextlib
 import json
 import logging
 import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +20,8 @@ from tasks.artifacts.settings import Settings
 from tasks.launch import end_tree
 from tasks.worker import Permanent
 
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 120.0
 COMMAND = "MIDTRAIN_COMMAND"
 """Environment variable that names the command (process id and start) which a temporary server belongs to."""
 SERVERS = "servers.json"
@@ -44,6 +52,48 @@ def prepare(settings: Settings) -> None:
     url = running_server(settings.root)
     if url is not None:
         os.environ["PREFECT_API_URL"] = url
+
+
+def start_temporary_server(settings: Settings) -> None:
+    """A Prefect server for this command, where `prepare` found none to use and the user chose none.
+
+    Prefect would start the same one at the first flow. Started here it comes up while the flows are being imported,
+    and this process need not import the server itself. It ends after Prefect has sent its last reports.
+    """
+    home = settings.root / "prefect"
+    if "PREFECT_API_URL" in os.environ or os.environ.get("PREFECT_HOME") != str(home):
+        return
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    options = ["--host", HOST, "--port", port, "--log-level", "error", "--timeout-keep-alive", "5"]
+    flags = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    with (home / "temporary-server.log").open("w") as output:
+        # A session of its own: the Ctrl-C that ends this command must not end its server before the last report.
+        server = subprocess.Popen(
+            [*command, *options], env={**os.environ, **flags}, stdout=output, stderr=output, start_new_session=True
+        )
+    atexit.register(end_tree, server.pid)
+    os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+
+
+def wait_for_server() -> None:
+    """Return when the server of `PREFECT_API_URL` answers; an address that the user chose is left to Prefect.
+
+    Raises:
+        ValueError: a temporary server ended, or did not come up in time.
+    """
+    address = os.environ.get("PREFECT_API_URL", "")
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while address.startswith(f"http://{HOST}:"):
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):
+                return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise ValueError(f"no Prefect server at {address} within {START_TIMEOUT_S:.0f} s") from None
+            time.sleep(0.1)
 
 
 def end_left_servers() -> None:
@@ -95,7 +145,7 @@ def for_one_person() -> Iterator[None]:
 def _is_news(record: logging.LogRecord) -> bool:
     """False for the begin and end lines of flow runs: a person wants the stages, and the UI shows flow states."""
     text = record.getMessage()
-    return not text.startswith(("Beginning ", "Finished in state Completed"))
+    return not text.startswith(("Beginning ", "View at ", "Finished in state Completed"))
 
 
 def _without_known_traceback(record: logging.LogRecord) -> bool:

@@ -15,7 +15,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from flows.environment import for_one_person, prepare
+from flows.environment import for_one_person, prepare, start_temporary_server, wait_for_server
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.plan import PlannedStage, planning
 from tasks.artifacts.settings import Settings
@@ -44,24 +44,25 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
     """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
     settings = Settings()
     prepare(settings)
-    from tasks.artifacts.task import journal
-
     stages: list[tuple[str, Manifest, bool]] = []
-    token = journal.set(stages)
 
     def run() -> None:
+        from tasks.artifacts.task import journal
+
+        journal.set(stages)
+        flow = flow_named(name)
+        wait_for_server()
         with for_one_person():
-            ref = flow_named(name)(**parameters)
+            ref = flow(**parameters)
         show_stages(stages, console)
         show_result(Store.open(settings), ref, console)
 
     with interruptions(console) as received:
         try:
+            start_temporary_server(settings)
             return _explained(run, console, lambda: show_stages(stages, console))
         except BaseException:
             leave(console, received)
-        finally:
-            journal.reset(token)
 
 
 @contextmanager
