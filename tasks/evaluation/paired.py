@@ -111,19 +111,6 @@ def _exact_tail(steps: NDArray[np.int64], observed: int) -> float:
     return float(min(1.0, distribution[sums >= observed].sum()))
 
 
-def mcnemar(a_correct: ArrayLike, b_correct: ArrayLike) -> float:
-    """Exact two-sided McNemar test for two sets of greedy answers to the same questions (McNemar 1947).
-
-    Only questions that exactly one model got right count; under the null hypothesis each is a coin flip, so
-    the p-value is twice the smaller binomial tail, at most 1.
-    """
-    first, second = np.asarray(a_correct, dtype=bool), np.asarray(b_correct, dtype=bool)
-    only_first, only_second = int((first & ~second).sum()), int((~first & second).sum())
-    discordant = only_first + only_second
-    tail = sum(math.comb(discordant, i) for i in range(min(only_first, only_second) + 1))
-    return min(1.0, 2 * tail / 2**discordant)
-
-
 def minimum_detectable_effect(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest true mean difference that a two-sided test at `alpha` finds with the given power, on this
     many questions.

@@ -1,10 +1,8 @@
 """Evaluation as a Prefect task: samples from the pool, verdicts, statistics, one record for every completion."""
 
-import json
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from tasks.artifacts.stage import Build, Stage
 from tasks.artifacts.task import stage_task
@@ -96,8 +94,3 @@ def _counts(path: Path) -> dict[str, int]:
     for row in read_rows(path, ["benchmark"]):
         counts[row["benchmark"]] = counts.get(row["benchmark"], 0) + 1
     return counts
-
-
-def read_scores(folder: Path) -> dict[str, Any]:
-    """The scores of an evaluation artifact."""
-    return json.loads((folder / SCORES_FILE).read_text())

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.evaluation.bootstrap import bootstrap_draws, bootstrap_mean, mean_over_seeds, seed_spread
-from tasks.evaluation.paired import compare_paired, mcnemar, minimum_detectable_effect, sign_flip_test
+from tasks.evaluation.paired import compare_paired, minimum_detectable_effect, sign_flip_test
 from tasks.evaluation.passk import pass_at_k
 
 SETTINGS = {"confidence": 0.95, "resamples": 2_000, "seed": 0}
@@ -123,13 +123,21 @@ def test_no_difference_is_no_evidence() -> None:
     assert (result.difference, result.low, result.high, result.p_value) == (0.0, 0.0, 0.0, 1.0)
 
 
-def test_mcnemar_equals_sign_flip_on_greedy_answers() -> None:
+def mcnemar(a_correct: np.ndarray, b_correct: np.ndarray) -> float:
+    """Exact two-sided McNemar test (McNemar 1947), an independent way to the sign-flip test's p on 0/1 answers."""
+    only_a, only_b = int((a_correct > b_correct).sum()), int((a_correct < b_correct).sum())
+    tail = sum(math.comb(only_a + only_b, i) for i in range(min(only_a, only_b) + 1))
+    return min(1.0, 2 * tail / 2 ** (only_a + only_b))
+
+
+def test_sign_flip_equals_mcnemar_on_greedy_answers() -> None:
     random = np.random.default_rng(10)
     for _ in range(20):
         a, b = random.integers(0, 2, size=(2, 60))
         p_value, _ = sign_flip_test(b - a, resamples=10, seed=0)
         assert mcnemar(a, b) == pytest.approx(p_value)
-    assert mcnemar([1] * 10 + [0] * 2, [0] * 10 + [1] * 2) == pytest.approx(2 * (1 + 12 + 66) / 2**12)
+    ten_against_two = np.array([-1] * 10 + [1] * 2)
+    assert sign_flip_test(ten_against_two, resamples=10, seed=0)[0] == pytest.approx(2 * (1 + 12 + 66) / 2**12)
 
 
 def test_false_positives_are_as_rare_as_promised_and_pairing_finds_what_it_should() -> None:
