@@ -16,7 +16,8 @@ from flows.rl import rl
 from tasks.artifacts.plan import announce
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
-from tasks.recipe import ArmConfig, load
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaArm, PolyaRecipe
 from tasks.report.config import ReportEntry
 
 STAGES = ("questions", "generate", "filter", "materialize", "midtrain", "rl", "evaluate", "report")
@@ -27,7 +28,7 @@ class Arm:
     """What is needed to run one arm at one seed."""
 
     name: str
-    config: ArmConfig
+    config: PolyaArm
     recipe: str
     overrides: dict[str, JsonValue]
     """Of the run and of the arm, merged."""
@@ -41,7 +42,7 @@ class Arm:
 
 def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     """Run the stages of one arm; returns the evaluation of each checkpoint it passes, the base model's included."""
-    settings = load(arm.recipe, arm.overrides)
+    settings = load(PolyaRecipe, arm.recipe, arm.overrides)
     announce(settings)
     base = import_model(settings.model, settings.runtime)
     results = {entry(arm, "base", "Base"): measured(arm, base, "Base")}
@@ -67,7 +68,7 @@ def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
 
 def prepare(arm: Arm) -> None:
     """Make the data that the arm trains on."""
-    settings = load(arm.recipe, arm.overrides)
+    settings = load(PolyaRecipe, arm.recipe, arm.overrides)
     announce(settings)
     if arm.config.midtrain:
         solutions(arm, import_model(settings.model, settings.runtime))
@@ -89,6 +90,6 @@ def entry(arm: Arm, checkpoint: str, label: str) -> ReportEntry:
     return ReportEntry(label=label, arm=name, checkpoint=checkpoint, seed=seed, role=role)
 
 
-def merged(overrides: Mapping[str, JsonValue], arm: ArmConfig, seed: int) -> dict[str, JsonValue]:
+def merged(overrides: Mapping[str, JsonValue], arm: PolyaArm, seed: int) -> dict[str, JsonValue]:
     """Overrides of a run, with the seed, and on top of them those of an arm."""
     return {**overrides, "seed": seed, **arm.overrides}

@@ -9,7 +9,9 @@ from pydantic import Field, JsonValue
 from flows.arms import STAGES, Arm, merged, prepare, run_arm
 from flows.base import FLOW_OPTIONS, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
-from tasks.recipe import ArmConfig, PolyaRecipe, RecipeError, load
+from tasks.recipe.loading import load
+from tasks.recipe.merging import RecipeError
+from tasks.recipe.polya import PolyaArm, PolyaRecipe
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.task import report
 
@@ -42,7 +44,7 @@ def run_comparison(
     if unknown:
         raise RecipeError(f"force={unknown}: not stages; there are: {', '.join(STAGES)}, all")
     forced = set(STAGES) if "all" in force else set(force)
-    settings = load(recipe, overrides)
+    settings = load(PolyaRecipe, recipe, overrides)
     results: dict[ReportEntry, ArtifactRef] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
         todo = [
@@ -60,7 +62,7 @@ def run_comparison(
         return report(summary, settings.runtime, force="report" in forced, label=settings.name, **parents)
 
 
-def _chosen(settings: PolyaRecipe, names: Sequence[str]) -> dict[str, ArmConfig]:
+def _chosen(settings: PolyaRecipe, names: Sequence[str]) -> dict[str, PolyaArm]:
     return {name: settings.arm(name).arms[name] for name in names or settings.arms}
 
 
