@@ -38,6 +38,8 @@ class Recipe(Frozen):
     SEEDED: ClassVar[tuple[str, ...]] = ("rl_prompts", "rl")
     """Stages that get the recipe's seed."""
 
+    method: str
+    """Which of the methods it is a recipe of."""
     name: str = ""
     """The file's name; set on reading."""
     description: str = ""
