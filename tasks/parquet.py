@@ -248,8 +248,9 @@ def _check_columns(row: Mapping[str, Any], schema: pa.Schema, path: Path, index:
 
 
 def _check_schema(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
-    actual = {field.name: str(field.type) for field in found}
-    declared = {field.name: str(field.type) for field in wanted}
+    # Types, not their names: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
+    actual = {field.name: field.type for field in found}
+    declared = {field.name: field.type for field in wanted}
     if actual != declared:
         differing = sorted(name for name in {*actual, *declared} if actual.get(name) != declared.get(name))
         detail = "; ".join(
