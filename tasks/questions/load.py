@@ -14,12 +14,13 @@ import pyarrow as pa
 from tasks.artifacts.fingerprint import digest_text
 from tasks.parquet import read_rows, sort_rows, write_parquet
 from tasks.questions.config import QuestionsConfig
-from tasks.questions.errors import QuestionError, Record, Reject, closest, excerpt
-from tasks.questions.fields import FieldMapping, MissingField, paths_of
+from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import normalise
 from tasks.questions.rows import TINY_FIELDS, to_question
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
 from tasks.questions.sources import read_source
+from tasks.sources.errors import Record, Reject, SourceError, closest, excerpt
+from tasks.sources.paths import MissingField, paths_of
 
 CONFLICT = "same question with another answer elsewhere"
 
@@ -58,7 +59,7 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
     stays); with different answers all of them are rejected, because no answer of theirs can be trusted. Memory does
     not grow with the number of rows, except for the rejects.
 
-    Raises `QuestionError` where nothing usable is left or more than `max_rejected_share` was rejected.
+    Raises `SourceError` where nothing usable is left or more than `max_rejected_share` was rejected.
     """
     counts = Counts()
     rejects: list[Reject] = []
@@ -177,7 +178,7 @@ def _check_share(
     mapping: FieldMapping,
 ) -> None:
     if not counts.read:
-        raise QuestionError(f"source: {config.source!r} holds no rows")
+        raise SourceError(f"source: {config.source!r} holds no rows")
     if counts.rejected <= config.max_rejected_share * counts.read and counts.kept:
         return
     for part in ("question", "answer"):
@@ -185,7 +186,7 @@ def _check_share(
             lacking = sum(_is_missing(reject, path) for reject in rejects)
             if lacking == counts.read:
                 known = ", ".join(seen_fields.names)
-                raise QuestionError(
+                raise SourceError(
                     f"fields.{part}: no row of {config.source!r} has {path!r}{closest(path, seen_fields.names)} "
                     f"The rows have: {known}. Choose another preset, or give fields.{part} as one of these"
                 )
@@ -193,7 +194,7 @@ def _check_share(
         f"{reject.file} line {reject.line}: {reject.field} {reject.reason} ({reject.value})" for reject in rejects[:3]
     )
     reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.reasons.most_common(5))
-    raise QuestionError(
+    raise SourceError(
         f"{counts.rejected} of {counts.read} rows of {config.source!r} were rejected and {counts.kept} kept; "
         f"max_rejected_share is {config.max_rejected_share} ({reasons}). First: {examples}. "
         "Mend the rows or the mapping, or raise the share"
