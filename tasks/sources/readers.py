@@ -43,18 +43,24 @@ def read_file(stream: BinaryIO, name: str, format: str, readers: Mapping[str, Re
 
 def read_jsonl(stream: BinaryIO, name: str) -> Rows:
     """One JSON object per line; blank lines are skipped and do not count as rows."""
+    for number, line in lines_of(stream, name):
+        if isinstance(line, Reject):
+            yield line
+        elif line.strip():
+            yield _parsed(line, name, number, line.endswith(b"\n"))
+
+
+def lines_of(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes | Reject]]:
+    """Lines with their numbers from 1, without a byte order mark; one that is too long to hold is a `Reject`."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES):
         number += 1
-        ended = line.endswith(b"\n")
-        if len(line) == MAX_LINE_BYTES and not ended:
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
             _skip_line(stream)
-            yield Reject(name, number, "", excerpt(line[:200]), f"line is longer than {MAX_LINE_BYTES} bytes")
-            continue
-        if number == 1:
-            line = line.removeprefix(codecs.BOM_UTF8)
-        if line.strip():
-            yield _parsed(line, name, number, ended)
+            reason = f"line is longer than {MAX_LINE_BYTES} bytes"
+            yield number, Reject(name, number, "", excerpt(line[:200]), reason)
+        else:
+            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
 
 
 def read_json(stream: BinaryIO, name: str) -> Rows:

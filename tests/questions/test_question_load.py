@@ -15,9 +15,10 @@ from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import question_id
 from tasks.questions.load import CONFLICT, Counts, build_questions
 from tasks.questions.load import load as load_to_file
-from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
+from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import resolve
 from tasks.sources.errors import SourceError
+from tasks.sources.rejects import REJECTS, REJECTS_FILE
 
 PLAIN = FieldMapping(question="q", answer="a")
 
