@@ -1,17 +1,23 @@
 """Arms x seeds -> statistics -> report."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from types import ModuleType
+from typing import Annotated, Any
 
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.arms import STAGES, Arm, merged, prepare, run_arm
+from flows import polya_arms
+from flows.arms import Arm, merged
 from flows.base import FLOW_OPTIONS, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
-from tasks.recipe import ArmConfig, PolyaRecipe, RecipeError, load
-from tasks.report.config import ReportConfig, ReportEntry
-from tasks.report.task import report
+from tasks.recipe.base import Arm as ArmConfig
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import load
+from tasks.recipe.merging import RecipeError
+
+METHODS: dict[str, ModuleType] = {"polya": polya_arms}
+"""By method: a module with STAGES, prepare, run_arm and report_on."""
 
 Seeds = Annotated[list[int], Field(min_length=1, description="Seeds to run every arm at.")]
 Arms = Annotated[list[str], Field(description="Arms of the recipe; empty: all of them.")]
@@ -36,14 +42,21 @@ def run_comparison(
     seeds: Sequence[int] | None = None,
     arms: Sequence[str] = (),
     force: Sequence[str] = (),
+    kind: type[AnyRecipe] = AnyRecipe,
 ) -> ArtifactRef:
-    """Every arm at every seed, and the report over them; seeds None takes the recipe's one."""
-    unknown = sorted(set(force) - {*STAGES, "all"})
+    """Every arm at every seed, and the report over them.
+
+    Args:
+        seeds: None takes the recipe's one.
+        kind: the recipe class that is asked for; a recipe of another method is refused.
+    """
+    settings = load(kind, recipe, overrides)
+    method = METHODS[settings.method]
+    unknown = sorted(set(force) - {*method.STAGES, "all"})
     if unknown:
-        raise RecipeError(f"force={unknown}: not stages; there are: {', '.join(STAGES)}, all")
-    forced = set(STAGES) if "all" in force else set(force)
-    settings = load(recipe, overrides)
-    results: dict[ReportEntry, ArtifactRef] = {}
+        raise RecipeError(f"force={unknown}: not stages; there are: {', '.join(method.STAGES)}, all")
+    forced = set(method.STAGES) if "all" in force else set(force)
+    results: dict[Any, ArtifactRef] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced)
@@ -52,31 +65,11 @@ def run_comparison(
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.
         for arm in todo:
-            prepare(arm)
+            method.prepare(arm)
         for arm in todo:
-            results |= run_arm(arm)
-        summary = report_config(settings, list(results))
-        parents = {entry.role: ref for entry, ref in results.items()}
-        return report(summary, settings.runtime, force="report" in forced, label=settings.name, **parents)
+            results |= method.run_arm(arm)
+        return method.report_on(settings, results, force="report" in forced)
 
 
-def _chosen(settings: PolyaRecipe, names: Sequence[str]) -> dict[str, ArmConfig]:
+def _chosen(settings: AnyRecipe, names: Sequence[str]) -> dict[str, ArmConfig]:
     return {name: settings.arm(name).arms[name] for name in names or settings.arms}
-
-
-def report_config(settings: PolyaRecipe, entries: list[ReportEntry]) -> ReportConfig:
-    """What the report shows: its entries; each mid-trained arm after RL against RL from the base and its control."""
-    ran = {name: arm for name, arm in settings.arms.items() if arm.rl and name in {entry.arm for entry in entries}}
-    pairs: list[tuple[str, str]] = []
-    for arm in ran.values():
-        controls = [other for other in ran.values() if arm.midtrain and not other.midtrain]
-        if arm.against in ran:
-            controls.append(ran[arm.against])
-        pairs += [(control.label, arm.label) for control in controls]
-    return ReportConfig(
-        title=f"Mid-training before RL: {settings.name}",
-        recipe=settings.name,
-        notes=settings.notes,
-        entries=tuple(entries),
-        comparisons=tuple(pairs),
-    )

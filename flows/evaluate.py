@@ -7,7 +7,8 @@ from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.evaluation.task import measure
 from tasks.models.task import import_model
-from tasks.recipe import load
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import load
 
 
 @flow(name="evaluate", flow_run_name="evaluate: {label}", **FLOW_OPTIONS)
@@ -19,7 +20,7 @@ def evaluate(
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """Greedy accuracy and unbiased pass@k with intervals; `model` empty measures the recipe's base model."""
-    settings = load(recipe, overrides)
+    settings = load(AnyRecipe, recipe, overrides)
     with pipeline("evaluate", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         asked = {

@@ -8,7 +8,8 @@ from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.filtering.task import filter_solutions
 from tasks.models.task import import_model
-from tasks.recipe import load
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
 
 
 @flow(name="filter", flow_run_name="filter-{recipe}", **FLOW_OPTIONS)
@@ -21,7 +22,7 @@ def filter(
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """One verdict per sample; the best correct one per (question, heuristic) is kept."""
-    settings = load(recipe, overrides)
+    settings = load(PolyaRecipe, recipe, overrides)
     with pipeline("filter", {"recipe": recipe}):
         asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
         policy = reference(model) if model else import_model(settings.model, settings.runtime)

@@ -7,7 +7,8 @@ from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.generation.task import sample_solutions
 from tasks.models.task import import_model
-from tasks.recipe import load
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
 
 
 @flow(name="generate", flow_run_name="generate-{recipe}", **FLOW_OPTIONS)
@@ -19,7 +20,7 @@ def generate(
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """Several solutions per (question, heuristic); what the sample pool already holds is not generated again."""
-    settings = load(recipe, overrides)
+    settings = load(PolyaRecipe, recipe, overrides)
     with pipeline("generate", {"recipe": recipe}):
         asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
         policy = reference(model) if model else import_model(settings.model, settings.runtime)

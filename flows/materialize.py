@@ -10,7 +10,9 @@ from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.dataset.task import materialize_prompts, materialize_solutions
 from tasks.models.task import import_model
-from tasks.recipe import load
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
 
 
 @flow(name="materialize", flow_run_name="materialize-{which}-{recipe}", **FLOW_OPTIONS)
@@ -24,7 +26,7 @@ def materialize(
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """`solutions`: n nested variants per question from the filtered samples. `prompts`: the RL questions."""
-    settings = load(recipe, overrides)
+    settings = load(AnyRecipe if which == "prompts" else PolyaRecipe, recipe, overrides)
     with pipeline("materialize", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         if which == "prompts":

@@ -7,7 +7,8 @@ from flows.materialize import materialize
 from tasks.artifacts.ref import ArtifactRef
 from tasks.midtraining.task import train
 from tasks.models.task import import_model
-from tasks.recipe import load
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
 
 
 @flow(name="midtrain", flow_run_name="midtrain: {label}", **FLOW_OPTIONS)
@@ -20,7 +21,7 @@ def midtrain(
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """SFT on question -> solution, loss on the solution; resumes from its last checkpoint."""
-    settings = load(recipe, overrides)
+    settings = load(PolyaRecipe, recipe, overrides)
     with pipeline("midtrain", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         rows = (

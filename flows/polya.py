@@ -8,6 +8,7 @@ from pydantic import Field, JsonValue
 from flows.base import FLOW_OPTIONS, Overrides, Recipe
 from flows.compare import run_comparison
 from tasks.artifacts.ref import ArtifactRef
+from tasks.recipe.polya import PolyaRecipe
 
 BaseModelName = Annotated[
     str, Field(description="Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")
@@ -35,4 +36,4 @@ def polya(
         flat["model.source"] = base_model
     if limit is not None:
         flat["questions.limit"] = limit
-    return run_comparison(recipe, flat, seeds=None if seed is None else [seed], force=force)
+    return run_comparison(recipe, flat, seeds=None if seed is None else [seed], force=force, kind=PolyaRecipe)

@@ -8,7 +8,9 @@ from pydantic import Field
 from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
 from tasks.questions.task import load_questions
-from tasks.recipe import load
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import load
+from tasks.recipe.merging import RecipeError
 
 Which = Annotated[str, Field(description="`questions`, `rl_questions`, or the name of a benchmark.")]
 
@@ -18,8 +20,10 @@ def questions(
     recipe: Recipe = "tiny-cpu", which: Which = "questions", force: Force = False, overrides: Overrides | None = None
 ) -> ArtifactRef:
     """Read a question set, give every question a stable id, list what is rejected."""
-    settings = load(recipe, overrides)
+    settings = load(AnyRecipe, recipe, overrides)
     if which in ("questions", "rl_questions"):
+        if which not in type(settings).model_fields:
+            raise RecipeError(f"recipe {recipe!r} has no section {which!r}; method A's recipes have seed questions")
         config = getattr(settings, which)
     else:
         config = settings.evaluation.questions(which)

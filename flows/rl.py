@@ -6,7 +6,8 @@ from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, 
 from flows.materialize import materialize
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
-from tasks.recipe import load
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import load
 from tasks.rl.task import train
 
 
@@ -20,7 +21,7 @@ def rl(
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """GRPO from `model` (empty: the recipe's base model); resumes from its last checkpoint."""
-    settings = load(recipe, overrides)
+    settings = load(AnyRecipe, recipe, overrides)
     with pipeline("rl", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         rows = (

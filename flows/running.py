@@ -132,10 +132,11 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: 
     from tasks.estimates.devices import device_named, device_of
     from tasks.estimates.memory import require_fit
     from tasks.estimates.table import cost_table, memory_table
-    from tasks.recipe import load
+    from tasks.recipe.base import Recipe
+    from tasks.recipe.loading import load
 
     def run() -> None:
-        settings = load(recipe, overrides)
+        settings = load(Recipe, recipe, overrides)
         wanted = device or settings.sized_for
         on = device_named(wanted) if wanted else device_of(settings)
         for table in (cost_table(settings, on), memory_table(settings, on)):

@@ -24,7 +24,8 @@ from tasks.models.config import ModelConfig
 from tasks.models.facts import FactsUnknown, ModelFacts, known, model_facts
 from tasks.models.resolve import EMBEDDED_PATH
 from tasks.questions.config import QuestionsConfig
-from tasks.recipe import PolyaRecipe, load
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
 
 RECIPE = "qwen3-0.6b-1gpu"
 H100 = device_named("h100-80g")
@@ -86,7 +87,7 @@ def test_a_model_of_unknown_shape_is_named_with_what_to_do(tmp_path: Path) -> No
 
 
 def test_tokens_are_counts_times_lengths() -> None:
-    recipe = load(RECIPE)
+    recipe = load(PolyaRecipe, RECIPE)
     costs, facts = estimate(recipe, H100), model_facts(recipe.model)
     assert costs["generate"].tokens == 2000 * 16 * 2 * 200
     rows = 2000 * 8 * recipe.midtraining.epochs
@@ -123,27 +124,27 @@ def test_tokens_are_counts_times_lengths() -> None:
     ],
 )
 def test_tokens_follow_each_setting_and_hours_follow_tokens(key: str, value: object, stage: str, factor: float) -> None:
-    before, after = (estimate(load(RECIPE, overrides), H100)[stage] for overrides in ({}, {key: value}))
+    before, after = (estimate(load(PolyaRecipe, RECIPE, overrides), H100)[stage] for overrides in ({}, {key: value}))
     assert after.tokens == pytest.approx(before.tokens * factor)
     assert (after.hours > before.hours) == (factor > 1)
     assert (after.flops > before.flops) == (factor > 1)
 
 
 def test_several_passes_over_a_rollout_batch_cost_updates_but_no_rollouts() -> None:
-    once, twice = (estimate(load(RECIPE, {"rl.num_iterations": number}), H100)["rl"] for number in (1, 2))
+    once, twice = (estimate(load(PolyaRecipe, RECIPE, {"rl.num_iterations": number}), H100)["rl"] for number in (1, 2))
     assert once.tokens == twice.tokens
     assert once.hours < twice.hours < 2 * once.hours
 
 
 def test_without_a_scorer_filtering_only_checks() -> None:
-    scored = estimate(load(RECIPE), H100)["filter"]
-    checked = estimate(load(RECIPE, {"filtering.scorer": {"type": "none"}}), H100)["filter"]
+    scored = estimate(load(PolyaRecipe, RECIPE), H100)["filter"]
+    checked = estimate(load(PolyaRecipe, RECIPE, {"filtering.scorer": {"type": "none"}}), H100)["filter"]
     assert scored.tokens > checked.tokens == 0
     assert checked.hours < scored.hours
 
 
 def test_a_faster_device_takes_fewer_hours() -> None:
-    recipe = load("llama-3.2-3b")
+    recipe = load(PolyaRecipe, "llama-3.2-3b")
     hours = {name: estimate(recipe, device_named(name))["rl"].hours for name in ("h200", "h100-80g", "a100-80g")}
     assert hours["h200"] < hours["h100-80g"] < hours["a100-80g"]
 
@@ -174,19 +175,19 @@ def test_presets_state_the_rows_and_lengths_of_the_real_sets(name: str, shared_d
 
 
 def test_training_state_is_eighteen_bytes_a_weight() -> None:
-    recipe = load(RECIPE)
+    recipe = load(PolyaRecipe, RECIPE)
     parts = need(recipe, "midtrain").parts
     state = sum(parts[name] for name in ("weights", "gradients", "AdamW", "bfloat16 copies"))
     assert state == 18 * model_facts(recipe.model).parameters
-    assert need(load(RECIPE, {"midtraining.dtype": "float32"}), "midtrain").parts["bfloat16 copies"] == 0
+    assert need(load(PolyaRecipe, RECIPE, {"midtraining.dtype": "float32"}), "midtrain").parts["bfloat16 copies"] == 0
 
 
 @pytest.mark.parametrize("phase", ["midtrain", "rl update"])
 @pytest.mark.parametrize("device", ["rtx-4090", "h100-80g", "h200"])
 def test_the_largest_micro_batch_fits_and_one_more_row_does_not(phase: str, device: str) -> None:
-    largest = need(load(RECIPE), phase, device).largest_micro_batch
-    assert need(load(RECIPE, {"runtime.micro_batch_size": largest}), phase, device).fits
-    assert not need(load(RECIPE, {"runtime.micro_batch_size": largest + 1}), phase, device).fits
+    largest = need(load(PolyaRecipe, RECIPE), phase, device).largest_micro_batch
+    assert need(load(PolyaRecipe, RECIPE, {"runtime.micro_batch_size": largest}), phase, device).fits
+    assert not need(load(PolyaRecipe, RECIPE, {"runtime.micro_batch_size": largest + 1}), phase, device).fits
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ def test_the_largest_micro_batch_fits_and_one_more_row_does_not(phase: str, devi
 )
 def test_short_memory_names_the_setting_to_change(overrides: dict[str, object], setting: str) -> None:
     with pytest.raises(MemoryShort, match=setting):
-        require_fit(load(RECIPE, overrides), device_named("rtx-4090"))
+        require_fit(load(PolyaRecipe, RECIPE, overrides), device_named("rtx-4090"))
 
 
 @pytest.mark.parametrize(
@@ -214,10 +215,10 @@ def test_short_memory_names_the_setting_to_change(overrides: dict[str, object], 
     ],
 )
 def test_the_advised_share_of_rollouts_fits(overrides: dict[str, float], change: str) -> None:
-    advice = need(load(RECIPE, overrides), "rl rollouts").advice
+    advice = need(load(PolyaRecipe, RECIPE, overrides), "rl rollouts").advice
     assert advice.startswith(change)
     share = float(advice.split(" to ")[1].split(",")[0])
-    assert need(load(RECIPE, {"runtime.rollout_gpu_memory_utilization": share}), "rl rollouts").fits
+    assert need(load(PolyaRecipe, RECIPE, {"runtime.rollout_gpu_memory_utilization": share}), "rl rollouts").fits
 
 
 @pytest.mark.slow
@@ -235,16 +236,16 @@ def test_the_device_is_the_gpu_at_hand_or_what_the_recipe_is_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
-    assert device_of(load("llama-3.2-3b")).label == "H100"
-    assert device_of(load("tiny-cpu")).label == "CPU"
+    assert device_of(load(PolyaRecipe, "llama-3.2-3b")).label == "H100"
+    assert device_of(load(PolyaRecipe, "tiny-cpu")).label == "CPU"
     (tmp_path / "0000:01:00.0").mkdir()
     (tmp_path / "0000:01:00.0" / "information").write_text("Model: \t\t NVIDIA A100-SXM4-80GB\nIRQ: 1\n")
-    assert device_of(load("llama-3.2-3b")).label == "A100"
-    assert device_of(load("llama-3.2-3b", {"runtime.device": "cpu"})).label == "CPU"
+    assert device_of(load(PolyaRecipe, "llama-3.2-3b")).label == "A100"
+    assert device_of(load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cpu"})).label == "CPU"
 
 
 def test_arms_share_the_stages_in_which_they_do_not_differ() -> None:
-    runs = stage_runs(load("llama-3.2-3b-ablations"), H100)
+    runs = stage_runs(load(PolyaRecipe, "llama-3.2-3b-ablations"), H100)
     counts = {stage: sum(run.stage == stage for run in runs) for stage in ("generate", "filter", "midtrain", "rl")}
     # Wrong answers share the candidates and differ in filtering; the two STaR arms draw their own.
     assert counts == {"generate": 3, "filter": 4, "midtrain": 13, "rl": 14}
@@ -252,12 +253,12 @@ def test_arms_share_the_stages_in_which_they_do_not_differ() -> None:
 
 def planned(stage: str, seconds: float | None, verdict: str = "waits") -> PlannedStage:
     ref = ArtifactRef(kind="model", fingerprint="0" * 64, digest="0" * 64)
-    return PlannedStage(stage, verdict, "", seconds, ref, load("llama-3.2-3b", {"runtime.device": "cuda"}))
+    return PlannedStage(stage, verdict, "", seconds, ref, load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cuda"}))
 
 
 def test_a_plan_says_what_it_took_and_what_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
-    assert planned_cost(planned("rl", None)) == estimate(load("llama-3.2-3b"), H100)["rl"].text
+    assert planned_cost(planned("rl", None)) == estimate(load(PolyaRecipe, "llama-3.2-3b"), H100)["rl"].text
     assert "H100-hours" in planned_cost(planned("rl", None))
     assert planned_cost(planned("rl", 12.3)).startswith("about 12 s (the last time); estimate: ")
     assert planned_cost(planned("rl", 12.3, "hit")) == "none"
@@ -280,7 +281,7 @@ def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: 
     text = console.export_text()
     assert "unknown" not in text
     lines = [line for line in text.splitlines() if "tokens generated" in line]
-    sizes = [workload(load("tiny-cpu", {"arms": arms}).arm(name)).generated.tokens for name in arms]
+    sizes = [workload(load(PolyaRecipe, "tiny-cpu", {"arms": arms}).arm(name)).generated.tokens for name in arms]
     for size in sizes:
         assert any(" generate " in line and f"{amount(size)} tokens" in line for line in lines)
 

@@ -15,12 +15,13 @@ from tasks.generation.heuristics import load_heuristics
 from tasks.models.facts import model_facts
 from tasks.models.resolve import EMBEDDED_PATH
 from tasks.prompts.render import Renderer
-from tasks.recipe import RECIPES, PolyaRecipe, load, names
+from tasks.recipe.loading import RECIPES, load, names
+from tasks.recipe.polya import PolyaRecipe
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-REAL = [name for name in names() if not name.startswith("tiny-")]
+REAL = [name for name in names("polya") if not name.startswith("tiny-")]
 CHAT = (
     "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
@@ -48,7 +49,7 @@ def token_count(text: str) -> int:
 
 @pytest.mark.parametrize("name", names())
 def test_every_arm_resolves_and_has_a_label_of_its_own(name: str) -> None:
-    recipe = load(name)
+    recipe = load(PolyaRecipe, name)
     for arm in recipe.arms:
         recipe.arm(arm)
     labels = [arm.label for arm in recipe.arms.values()]
@@ -75,14 +76,14 @@ def test_a_recipe_states_only_what_differs_from_the_defaults(name: str) -> None:
 
 
 def test_setting_one_field_of_sampling_leaves_the_others() -> None:
-    before = load("llama-3.2-3b").evaluation.sampling
-    after = load("llama-3.2-3b", {"evaluation.sampling.max_new_tokens": 99}).evaluation.sampling
+    before = load(PolyaRecipe, "llama-3.2-3b").evaluation.sampling
+    after = load(PolyaRecipe, "llama-3.2-3b", {"evaluation.sampling.max_new_tokens": 99}).evaluation.sampling
     assert after == before.model_copy(update={"max_new_tokens": 99})
 
 
 @pytest.mark.parametrize("name", REAL)
 def test_prompts_of_every_heuristic_render_and_leave_room(name: str) -> None:
-    recipe = load(name)
+    recipe = load(PolyaRecipe, name)
     question = "How many apples are left? " * 20
     room = model_facts(recipe.model).max_position_embeddings - recipe.generation.sampling.max_new_tokens
     for renderer in renderers(recipe):
@@ -98,7 +99,7 @@ def test_prompts_of_every_heuristic_render_and_leave_room(name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_the_longest_real_questions_and_solutions_fit(name: str, shared_data: Path) -> None:
     """No example of mid-training is cut, and every benchmark prompt leaves room for a whole completion."""
-    recipe = load(name)
+    recipe = load(PolyaRecipe, name)
     longest = max(_questions(shared_data / "gsm8k" / "train.jsonl", "question"), key=len)
     context = model_facts(recipe.model).max_position_embeddings
     for renderer in renderers(recipe):
@@ -111,7 +112,7 @@ def test_the_longest_real_questions_and_solutions_fit(name: str, shared_data: Pa
 
 @pytest.mark.parametrize("name", REAL)
 def test_every_arm_fits_the_device_that_the_recipe_is_for(name: str) -> None:
-    recipe = load(name)
+    recipe = load(PolyaRecipe, name)
     for arm in recipe.arms:
         require_fit(recipe.arm(arm), device_named(recipe.sized_for))
 
@@ -119,12 +120,12 @@ def test_every_arm_fits_the_device_that_the_recipe_is_for(name: str) -> None:
 @pytest.mark.parametrize("name", REAL)
 def test_the_micro_batch_divides_a_rollout_batch(name: str) -> None:
     """Otherwise the trainer takes a smaller one, and the estimate would be of something else."""
-    recipe = load(name)
+    recipe = load(PolyaRecipe, name)
     assert recipe.rl.prompts_per_step * recipe.rl.group_size % recipe.runtime.micro_batch_size == 0
 
 
 def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> None:
-    paper, ablations = load("llama-3.2-3b"), load("llama-3.2-3b-ablations")
+    paper, ablations = load(PolyaRecipe, "llama-3.2-3b"), load(PolyaRecipe, "llama-3.2-3b-ablations")
     same = set(PolyaRecipe.model_fields) - {"name", "description", "arms", "generation", "filtering"}
     assert {name for name in same if getattr(paper, name) != getattr(ablations, name)} == set()
     assert paper.generation.sampling == ablations.generation.sampling
@@ -132,7 +133,7 @@ def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> 
 
 @pytest.mark.parametrize("variants", [1, 2, 4, 8, 16, 32, 64])
 def test_the_sweep_over_variants_can_be_filled(variants: int) -> None:
-    arm = load("llama-3.2-3b-ablations").arm(f"polya-{variants}")
+    arm = load(PolyaRecipe, "llama-3.2-3b-ablations").arm(f"polya-{variants}")
     assert arm.dataset.variants == variants
     kept = min(arm.filtering.keep_per_heuristic, arm.generation.samples_per_heuristic)
     assert kept * len(load_heuristics(arm.generation.heuristics)) >= variants
@@ -141,14 +142,14 @@ def test_the_sweep_over_variants_can_be_filled(variants: int) -> None:
 def test_breadth_and_depth_have_equal_rows() -> None:
     from tasks.estimates.workload import workload
 
-    recipe = load("llama-3.2-3b-ablations")
+    recipe = load(PolyaRecipe, "llama-3.2-3b-ablations")
     assert workload(recipe.arm("depth")).rows == workload(recipe.arm("breadth")).rows == 7408
 
 
 def test_star_of_equal_size_has_as_many_candidates_and_rows_as_polya() -> None:
     from tasks.estimates.workload import workload
 
-    recipe = load("llama-3.2-3b-ablations")
+    recipe = load(PolyaRecipe, "llama-3.2-3b-ablations")
     star, polya = workload(recipe.arm("star-16")), workload(recipe.arm("polya-16"))
     assert star.rows == polya.rows
     assert star.generated.count == polya.generated.count

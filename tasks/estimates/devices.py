@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tasks.config import Frozen
 from tasks.models.facts import BYTES, ModelFacts
-from tasks.recipe import PolyaRecipe
+from tasks.recipe.polya import PolyaRecipe
 
 DEVICES = Path(__file__).parent / "devices.yaml"
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tasks.estimates.devices import GIB, Device
 from tasks.models.facts import ModelFacts, model_facts
-from tasks.recipe import PolyaRecipe
+from tasks.recipe.polya import PolyaRecipe
 
 CONTEXT = 1.5 * GIB
 """CUDA's own memory and fragmentation (ours)."""

@@ -11,7 +11,7 @@ from tasks.estimates.devices import Device, device_of
 from tasks.estimates.memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_tokens
 from tasks.estimates.workload import Texts, Workload, workload
 from tasks.models.facts import ModelFacts, model_facts
-from tasks.recipe import PolyaRecipe
+from tasks.recipe.polya import PolyaRecipe
 
 STORED_PER_TOKEN = 1.6
 """Bytes of text in compressed Parquet (ours)."""

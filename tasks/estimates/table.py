@@ -7,7 +7,7 @@ from tasks.artifacts.fingerprint import canonical_json
 from tasks.estimates.devices import GIB, Device
 from tasks.estimates.memory import MemoryNeed, memory
 from tasks.estimates.stages import StageEstimate, amount, estimate
-from tasks.recipe import PolyaRecipe
+from tasks.recipe.polya import PolyaRecipe
 
 SOLUTIONS = ("questions", "generation", "filtering", "dataset")
 PROMPTS = ("rl_questions", "rl_prompts")

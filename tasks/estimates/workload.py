@@ -11,7 +11,7 @@ from tasks.models.config import EMBEDDED
 from tasks.prompts.text import heuristic_text, plain_text
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.presets import SetSize, load_preset
-from tasks.recipe import PolyaRecipe
+from tasks.recipe.polya import PolyaRecipe
 
 CHARS_PER_TOKEN = 3.6
 """Of mathematical English under vocabularies of 100,000 and more (ours, rough)."""

@@ -23,7 +23,8 @@ from tasks.generation.plan import heuristic_prompts, wanted_rows
 from tasks.generation.schema import WANTED
 from tasks.parquet import read_rows, write_parquet
 from tasks.prompts.render import Renderer
-from tasks.recipe import load
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load
 from tasks.tiny.problems import generate_problems
 from tasks.worker import Reporter
 from tests.conftest import ROOT
@@ -114,7 +115,7 @@ def _speed(work: Callable[[], int]) -> float:
 
 def _wanted(folder: Path, questions: int) -> Path:
     problems = generate_problems("dev", questions, seed=0)
-    renderer = Renderer(load("tiny-cpu").prompt)
+    renderer = Renderer(load(Recipe, "tiny-cpu").prompt)
     asked = [(str(index), problem.question) for index, problem in enumerate(problems)]
     prompts = heuristic_prompts(asked, load_heuristics("tiny"), renderer)
     rows = wanted_rows(prompts, sampling=SAMPLING, model_digest="0" * 64, num_samples=1, seed=0)

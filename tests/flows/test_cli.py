@@ -9,7 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app, parse_overrides
-from tasks.recipe import RecipeError, load, names
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load, names
+from tasks.recipe.merging import RecipeError
+from tasks.recipe.polya import PolyaRecipe
 
 BIN = Path(sys.executable).parent
 
@@ -49,17 +52,17 @@ def test_set_reads_values_as_yaml() -> None:
 )
 def test_unknown_settings_are_refused_with_the_closest_name(key: str, closest: str) -> None:
     with pytest.raises(RecipeError, match=f"did you mean '{closest}'"):
-        load("tiny-cpu", {key: 1})
+        load(PolyaRecipe, "tiny-cpu", {key: 1})
 
 
 def test_wrong_values_name_field_and_value() -> None:
     with pytest.raises(RecipeError, match=r"rl\.learning_rate.*-1"):
-        load("tiny-cpu", {"rl.learning_rate": -1})
+        load(PolyaRecipe, "tiny-cpu", {"rl.learning_rate": -1})
 
 
 def test_unknown_recipe_names_the_closest() -> None:
     with pytest.raises(RecipeError, match="tiny-cpu"):
-        load("tiny-cpuu")
+        load(PolyaRecipe, "tiny-cpuu")
 
 
 def test_command_prints_the_refusal_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +75,7 @@ def test_command_prints_the_refusal_and_fails(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize("name", names())
 def test_every_recipe_and_each_of_its_arms_loads(name: str) -> None:
-    recipe = load(name)
+    recipe = load(Recipe, name)
     assert recipe.description
     for arm in recipe.arms:
         recipe.arm(arm)
@@ -82,7 +85,7 @@ def test_every_recipe_and_each_of_its_arms_loads(name: str) -> None:
 
 def test_arm_overrides_are_stronger_than_the_recipe_and_the_seed_reaches_every_stage() -> None:
     arms = {"few": {"label": "few", "overrides": {"dataset.variants": 1}}}
-    recipe = load("tiny-cpu", {"seed": 7, "arms": arms})
+    recipe = load(PolyaRecipe, "tiny-cpu", {"seed": 7, "arms": arms})
     assert recipe.arm("few").dataset.variants == 1
     assert {recipe.generation.seed, recipe.midtraining.seed, recipe.rl.seed} == {7}
     assert recipe.evaluation.seed == 0

@@ -1,0 +1,76 @@
+"""What the recipes of all methods have in common: a model, RL on questions afterwards, its evaluation, arms."""
+
+from collections.abc import Mapping
+from typing import ClassVar, Self
+
+from pydantic import Field, JsonValue
+
+from tasks.artifacts.runtime import Runtime
+from tasks.config import Frozen
+from tasks.dataset.config import PromptSetConfig
+from tasks.evaluation.config import EvaluationConfig
+from tasks.models.config import ModelConfig
+from tasks.prompts.config import PromptConfig
+from tasks.questions.config import QuestionsConfig
+from tasks.recipe.merging import RecipeError, build, closest
+from tasks.rl.config import RLConfig
+from tasks.verification.config import VerificationConfig
+
+
+class Arm(Frozen):
+    """One way from the base model to an evaluated one."""
+
+    label: str
+    """What tables call it."""
+    rl: bool = True
+    """Train with GRPO at the end."""
+    against: str = ""
+    """Another arm that the report compares this one with, besides those that every arm is compared with."""
+    overrides: dict[str, JsonValue] = {}
+    """Dotted keys that make this arm differ, e.g. `dataset.variants: 4`."""
+
+
+class Recipe(Frozen):
+    """Every stage's settings in one model."""
+
+    SHARED: ClassVar[tuple[str, ...]] = ("prompt", "verification")
+    """Sections that stages which have a field of that name get a copy of."""
+    SEEDED: ClassVar[tuple[str, ...]] = ("rl_prompts", "rl")
+    """Stages that get the recipe's seed."""
+
+    method: str
+    """Which of the methods it is a recipe of."""
+    name: str = ""
+    """The file's name; set on reading."""
+    description: str = ""
+    """For people: what it is for, what it costs."""
+    notes: tuple[str, ...] = ()
+    """Shown in the report beside the results."""
+    sized_for: str = ""
+    """Device of `tasks/estimates/devices.yaml` that lengths and micro batches are chosen for; empty: any."""
+    seed: int = Field(0, ge=0)
+    """Of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
+    model: ModelConfig = ModelConfig()
+    prompt: PromptConfig = PromptConfig()
+    """Shared by all stages that show a question to a model."""
+    verification: VerificationConfig = VerificationConfig()
+    """Shared by filtering, RL and evaluation."""
+    rl_questions: QuestionsConfig = QuestionsConfig()
+    """Questions of RL."""
+    rl_prompts: PromptSetConfig = PromptSetConfig()
+    rl: RLConfig = RLConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    arms: Mapping[str, Arm] = {}
+    runtime: Runtime = Runtime()
+
+    def arm(self, name: str) -> Self:
+        """The recipe with one arm's overrides in place.
+
+        Raises:
+            RecipeError: there is no such arm, or an override does not fit.
+        """
+        if name not in self.arms:
+            raise RecipeError(f"arm {name!r} is not in recipe {self.name!r}{closest(name, self.arms)}")
+        return build(
+            type(self), self.model_dump(mode="json"), self.arms[name].overrides, where=f"arms.{name}.overrides"
+        )

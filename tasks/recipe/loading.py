@@ -1,0 +1,60 @@
+"""Reading a recipe by its name or path, for the method that it is written for."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import JsonValue
+
+from tasks.recipe.base import Recipe
+from tasks.recipe.merging import R, RecipeError, build, check_keys, closest
+from tasks.recipe.polya import PolyaRecipe
+
+RECIPES = Path(__file__).resolve().parents[2] / "deployments" / "recipes"
+METHODS: dict[str, type[Recipe]] = {"polya": PolyaRecipe}
+
+
+def names(method: str = "") -> list[str]:
+    """Recipes that ship with the project: all, or those of one method."""
+    stems = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    return [stem for stem in stems if not method or _method(_read(stem)) == method]
+
+
+def load(kind: type[R], name: str, overrides: Mapping[str, JsonValue] | None = None) -> R:
+    """A recipe by name or by path of a YAML file, with dotted overrides merged in and validated.
+
+    Args:
+        kind: the recipe class that the caller works with; `Recipe` takes one of any method.
+
+    Raises:
+        RecipeError: no such recipe, one of another method, a key that does not exist (the closest valid one is named),
+            or a bad value.
+    """
+    values = _read(name)
+    method = _method(values)
+    if method not in METHODS:
+        raise RecipeError(f"recipe {name!r}: method {method!r}{closest(method, METHODS)}")
+    found = METHODS[method]
+    if not issubclass(found, kind):
+        raise RecipeError(f"recipe {name!r} is one of method {method!r}; run it with `midtrain run {method}`")
+    check_keys(values, found, f"{Path(name).name}: ")
+    return build(found, {**values, "name": Path(name).stem}, overrides or {}, where="--set")
+
+
+def _method(values: Mapping[str, Any]) -> str:
+    return str(values.get("method", PolyaRecipe.model_fields["method"].default))
+
+
+def _read(name: str) -> dict[str, Any]:
+    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    if not path.exists():
+        known = [stem.stem for stem in RECIPES.glob("*.yaml")]
+        raise RecipeError(f"recipe {name!r}: no file {path}{closest(name, known)}; or give the path of a .yaml file")
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise RecipeError(f"recipe {path} is not a mapping of sections")
+    return values

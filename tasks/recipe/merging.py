@@ -1,0 +1,87 @@
+"""Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
+
+import difflib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import BaseModel, JsonValue, ValidationError
+
+if TYPE_CHECKING:
+    from tasks.recipe.base import Recipe
+
+R = TypeVar("R", bound="Recipe")
+
+
+class RecipeError(ValueError):
+    """A recipe, or a key or value in it, cannot be used; the message says which and what to write instead."""
+
+
+def build(kind: type[R], values: Mapping[str, Any], overrides: Mapping[str, JsonValue], *, where: str) -> R:
+    """Merge dotted overrides onto plain values, share the shared sections, spread the seed, validate.
+
+    Raises:
+        RecipeError: a key that does not exist (the closest valid one is named), or a bad value.
+    """
+    merged = _copy(values)
+    for key, value in overrides.items():
+        check_keys(_nest(key, value), kind, f"{where} ")
+        _set(merged, key.split("."), value)
+    _share(kind, merged)
+    try:
+        return kind.model_validate(merged)
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        raise RecipeError("recipe does not validate:\n  " + "\n  ".join(lines)) from error
+
+
+def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = "") -> None:
+    """Refuse keys that the model does not have, naming the closest one it has."""
+    if not isinstance(values, Mapping):
+        return
+    for key, value in values.items():
+        if key not in model.model_fields:
+            known = [f"{prefix}{name}" for name in model.model_fields]
+            raise RecipeError(f"{where}{prefix}{key} is not a setting{closest(prefix + key, known)}")
+        annotation = model.model_fields[key].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            check_keys(value, annotation, where, f"{prefix}{key}.")
+
+
+def closest(name: str, known: Any) -> str:
+    """The end of an error message: the name that was probably meant, or all that there are."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
+    return f"; did you mean {found[0]!r}?" if found else f"; there are: {', '.join(sorted(known))}"
+
+
+def _share(kind: type["Recipe"], merged: dict[str, Any]) -> None:
+    """Copy shared sections and the seed into the stages that have a field for them."""
+    stages = {
+        name: field.annotation
+        for name, field in kind.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and name not in kind.SHARED
+    }
+    for name, model in stages.items():
+        section = merged.setdefault(name, {})
+        for shared in kind.SHARED:
+            if shared in model.model_fields and shared in merged:
+                section[shared] = merged[shared]
+    for name in kind.SEEDED:
+        if "seed" in merged and "seed" in stages[name].model_fields:
+            merged[name]["seed"] = merged["seed"]
+
+
+def _nest(key: str, value: JsonValue) -> dict[str, Any]:
+    first, _, rest = key.partition(".")
+    return {first: _nest(rest, value) if rest else value}
+
+
+def _set(target: dict[str, Any], keys: list[str], value: JsonValue) -> None:
+    for key in keys[:-1]:
+        if not isinstance(target.get(key), dict):
+            target[key] = {}
+        target = target[key]
+    target[keys[-1]] = value
+
+
+def _copy(value: Any) -> Any:
+    return {key: _copy(item) for key, item in value.items()} if isinstance(value, Mapping) else value

@@ -1,0 +1,42 @@
+"""The recipe of method A."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.dataset.config import DatasetConfig
+from tasks.filtering.config import FilteringConfig
+from tasks.generation.config import GenerationConfig
+from tasks.midtraining.config import MidtrainingConfig
+from tasks.questions.config import QuestionsConfig
+from tasks.recipe.base import Arm, Recipe
+
+
+class PolyaArm(Arm):
+    """One way from the base model to an evaluated one."""
+
+    midtrain: bool = True
+    """Mid-train on self-generated solutions before RL."""
+
+
+class PolyaRecipe(Recipe):
+    """Everything that method A (arXiv 2605.08472) does, from the base model to the report.
+
+    Questions of RL are another, harder set than the seed questions in the paper.
+    """
+
+    SEEDED: ClassVar[tuple[str, ...]] = ("generation", "dataset", "midtraining", *Recipe.SEEDED)
+
+    method: Literal["polya"] = "polya"
+    questions: QuestionsConfig = QuestionsConfig()
+    """Seed questions that the model writes solutions for."""
+    generation: GenerationConfig = GenerationConfig()
+    filtering: FilteringConfig = FilteringConfig()
+    dataset: DatasetConfig = DatasetConfig()
+    midtraining: MidtrainingConfig = MidtrainingConfig()
+    arms: dict[str, PolyaArm] = Field(
+        default_factory=lambda: {
+            "vanilla": PolyaArm(label="RL from base", midtrain=False),
+            "polya": PolyaArm(label="RL from mid-trained"),
+        }
+    )
