@@ -95,7 +95,11 @@ def _near_unknowns(n: Numbers) -> list[tuple[int, str]]:
 
 def _start_unknowns(n: Numbers) -> list[tuple[int, str]]:
     y = n[0] - n[1] + n[2]
-    return [(n[0], f"{y}-{n[2]}+{n[1]}"), (n[0] - n[1], f"{y}-{n[2]}"), (abs(n[1] - n[2]), f"{max(n[1:])}-{min(n[1:])}")]
+    return [
+        (n[0], f"{y}-{n[2]}+{n[1]}"),
+        (n[0] - n[1], f"{y}-{n[2]}"),
+        (abs(n[1] - n[2]), f"{max(n[1:])}-{min(n[1:])}"),
+    ]
 
 
 def _think_unknowns(n: Numbers) -> list[tuple[int, str]]:
