@@ -49,6 +49,7 @@ class GroupTrainer(GRPOTrainer):
     """Of the recipe: the settings that errors name."""
     shown: ClassVar[tuple[str, ...]] = ("reward", "completion_tokens")
     """Metrics beside the progress bar."""
+    dead_cause: str = "no group had both a right and a wrong rollout"
     dead_advice: ClassVar[str] = (
         "Use questions that the model solves sometimes, a larger rl.group_size, or check rl.max_completion_tokens "
         "and the answer format"
@@ -143,7 +144,7 @@ class GroupTrainer(GRPOTrainer):
     def _check_alive(self) -> None:
         history = [entry for entry in self.state.log_history if "frac_reward_zero_std" in entry]
         last = history[-self._max_dead_steps :]
-        if len(last) < self._max_dead_steps or min(entry["frac_reward_zero_std"] for entry in last) < 1:
+        if len(last) < self._max_dead_steps or not all(map(self._is_dead, last)):
             return
         if min(entry["reward"] for entry in last) == 1:
             self.solved = True
@@ -152,10 +153,13 @@ class GroupTrainer(GRPOTrainer):
         reward = last[-1]["reward"]
         cause = "every rollout is wrong" if reward == 0 else "rollouts of a group are all right or all wrong"
         raise Permanent(
-            f"{self._where()}: for {self.section}.max_dead_steps={self._max_dead_steps} batches no group had both "
-            f"a right and a wrong rollout, so there is no gradient (last batch: {cause}, mean reward {reward:.3f}). "
-            f"{self.dead_advice}"
+            f"{self._where()}: for {self.section}.max_dead_steps={self._max_dead_steps} batches {self.dead_cause}, "
+            f"so there is no gradient (last batch: {cause}, mean reward {reward:.3f}). {self.dead_advice}"
         )
+
+    def _is_dead(self, entry: dict[str, float]) -> bool:
+        """Whether a batch gave no gradient."""
+        return entry["frac_reward_zero_std"] == 1
 
     def _where(self) -> str:
         return f"{self.section.upper()} step {self.state.global_step}"
