@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,24 @@ GROUP_ROWS = 2_000
 READ_ROWS = 1_000
 # Rows held in memory while sorting: about 100 MB at 2 kB a row.
 RUN_ROWS = 50_000
+# Of every run, one part in so many is in memory while runs are merged.
+RUN_PARTS = 64
 
 Row = dict[str, Any]
 
 
 class ParquetError(ValueError):
     """A table that cannot be written or read as declared; the message names file, row, column and fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A bound on rows held at once, beside the one on their number, for rows that may be large: documents."""
+
+    of: Callable[[Mapping[str, Any]], int]
+    """Weight of a row: characters, tokens."""
+    most: int
+    """Rows are parted as soon as they weigh so much together; a heavier row stands alone."""
 
 
 def write_parquet(
@@ -35,11 +48,13 @@ def write_parquet(
     *,
     sorted_by: Sequence[str] = (),
     group_rows: int = GROUP_ROWS,
+    weight: Weight | None = None,
 ) -> int:
     """Stream `rows` into the Parquet file `path`; returns the number of rows.
 
     Every row must have exactly the columns of `schema`; columns declared `nullable=False` refuse None. With `sorted_by`
-    the rows must arrive in that order (see `sort_rows`). At most `group_rows` rows are in memory at once.
+    the rows must arrive in that order (see `sort_rows`). At most `group_rows` rows, or as many as `weight` allows, make
+    a row group and are in memory at once.
     Raises `ParquetError` naming file, row and column; then, and on any other error, nothing is left at `path`.
     """
     path = Path(path)
@@ -49,7 +64,7 @@ def write_parquet(
         _renamed_when_whole(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        for chunk in _chunks(rows, group_rows):
+        for chunk in _chunks(rows, group_rows, weight):
             for index, row in enumerate(chunk, start=count):
                 _check_columns(row, schema, path, index)
                 if sorted_by:
@@ -74,6 +89,8 @@ def read_rows(
 ) -> Iterator[Row]:
     """Yield the rows of `path` as dicts, holding one batch in memory; `columns` limits what is read.
 
+    For rows that may be large see `read_groups`.
+
     With `schema` the file's columns and types must be the declared ones. Raises `ParquetError` for a file that is not
     whole, lacks a column, or has other types.
     """
@@ -85,6 +102,21 @@ def read_rows(
         try:
             for batch in file.iter_batches(batch_size=batch_rows, columns=list(columns) if columns else None):
                 yield from batch.to_pylist()
+        except (pa.ArrowException, OSError) as error:
+            raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
+
+
+def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
+    """Yield the row groups of `path`, one in memory at a time: no larger than they were written.
+
+    Raises `ParquetError` for a file that is not whole or has other columns or types than `schema`.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        _check_schema(file.schema_arrow, schema, path)
+        try:
+            for index in range(file.num_row_groups):
+                yield file.read_row_group(index)
         except (pa.ArrowException, OSError) as error:
             raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
 
@@ -108,12 +140,15 @@ def sort_rows(
     work_dir: Path,
     *,
     run_rows: int = RUN_ROWS,
+    weight: Weight | None = None,
 ) -> Iterator[Mapping[str, Any]]:
     """Yield `rows` ordered by `key` (ties keep their order), with at most `run_rows` of them in memory.
 
-    More rows than that are sorted in runs, kept as Parquet in a temporary folder under `work_dir`, and merged.
+    More rows than that, or than `weight` allows, are sorted in runs, kept as Parquet in a temporary folder under
+    `work_dir`, and merged.
     """
-    chunks = _chunks(rows, run_rows)
+    chunks = _chunks(rows, run_rows, weight)
+    part = Weight(weight.of, max(1, weight.most // RUN_PARTS)) if weight else None
     first = sorted(next(chunks, []), key=key)
     second = next(chunks, None)
     if second is None:
@@ -124,9 +159,9 @@ def sort_rows(
         runs = []
         for index, chunk in enumerate(itertools.chain([first, second], chunks)):
             runs.append(Path(folder) / f"run-{index:05d}.parquet")
-            write_parquet(sorted(chunk, key=key), runs[-1], schema, group_rows=READ_ROWS)
+            write_parquet(sorted(chunk, key=key), runs[-1], schema, group_rows=READ_ROWS, weight=part)
         with ExitStack() as stack:
-            readers = [stack.enter_context(_closing(read_rows(run))) for run in runs]
+            readers = [stack.enter_context(_closing(_rows_of_groups(run, schema))) for run in runs]
             yield from heapq.merge(*readers, key=key)
 
 
@@ -163,9 +198,27 @@ def _closing(rows: Iterator[Row]) -> Iterator[Iterator[Row]]:
         rows.close()  # type: ignore[attr-defined]
 
 
-def _chunks(rows: Iterable[Mapping[str, Any]], size: int) -> Iterator[list[Mapping[str, Any]]]:
+def _rows_of_groups(path: Path, schema: pa.Schema) -> Iterator[Row]:
+    for table in read_groups(path, schema):
+        yield from table.to_pylist()
+
+
+def _chunks(
+    rows: Iterable[Mapping[str, Any]], size: int, weight: Weight | None = None
+) -> Iterator[list[Mapping[str, Any]]]:
     iterator = iter(rows)
-    while chunk := list(itertools.islice(iterator, size)):
+    if weight is None:
+        while chunk := list(itertools.islice(iterator, size)):
+            yield chunk
+        return
+    chunk, total = [], 0
+    for row in iterator:
+        chunk.append(row)
+        total += weight.of(row)
+        if len(chunk) == size or total >= weight.most:
+            yield chunk
+            chunk, total = [], 0
+    if chunk:
         yield chunk
 
 
@@ -173,10 +226,10 @@ def _batch(chunk: list[Mapping[str, Any]], schema: pa.Schema, path: Path, start:
     arrays = []
     for field in schema:
         values = [row[field.name] for row in chunk]
-        if not field.nullable and None in values:
-            raise ParquetError(
-                f"{path}: row {start + values.index(None)}, column {field.name!r} is None, which its schema refuses"
-            )
+        # By identity: a value may be an array, which `in` would compare element by element.
+        empty = None if field.nullable else next((row for row, value in enumerate(values) if value is None), None)
+        if empty is not None:
+            raise ParquetError(f"{path}: row {start + empty}, column {field.name!r} is None, which its schema refuses")
         try:
             arrays.append(pa.array(values, type=field.type))
         except (pa.ArrowException, TypeError, OverflowError) as error:
@@ -195,8 +248,9 @@ def _check_columns(row: Mapping[str, Any], schema: pa.Schema, path: Path, index:
 
 
 def _check_schema(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
-    actual = {field.name: str(field.type) for field in found}
-    declared = {field.name: str(field.type) for field in wanted}
+    # Types, not their names: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
+    actual = {field.name: field.type for field in found}
+    declared = {field.name: field.type for field in wanted}
     if actual != declared:
         differing = sorted(name for name in {*actual, *declared} if actual.get(name) != declared.get(name))
         detail = "; ".join(

@@ -9,7 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.parquet import ParquetError, check_schema, count_rows, read_rows, sort_rows, write_parquet
+from tasks.parquet import (
+    ParquetError,
+    Weight,
+    check_schema,
+    count_rows,
+    read_groups,
+    read_rows,
+    sort_rows,
+    write_parquet,
+)
 
 SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("rank", pa.int32()), ("text", pa.string())])
 
@@ -137,3 +146,27 @@ def test_memory_does_not_grow_with_rows(tmp_path: Path) -> None:
         return highest
 
     assert peak(40_000) < 1.5 * peak(8_000) + 2**20
+
+
+def test_lists_are_columns_like_others(tmp_path: Path) -> None:
+    schema = pa.schema([pa.field("tokens", pa.list_(pa.int32()), nullable=False)])
+    write_parquet([{"tokens": [1, 2]}, {"tokens": []}], tmp_path / "a.parquet", schema)
+    assert list(read_rows(tmp_path / "a.parquet", schema=schema)) == [{"tokens": [1, 2]}, {"tokens": []}]
+    with pytest.raises(ParquetError, match="tokens: found list<element: int32>, wanted list<item: int64>"):
+        check_schema(tmp_path / "a.parquet", pa.schema([pa.field("tokens", pa.list_(pa.int64()))]))
+
+
+def test_a_weight_bounds_row_groups_and_sorted_runs(tmp_path: Path) -> None:
+    """Rows of very different size: no group weighs more than the bound and one row, and all come back in order."""
+    schema = pa.schema([pa.field("text", pa.string(), nullable=False)])
+    rng = random.Random(0)
+    rows = [{"text": f"{rng.random():.6f}" * rng.choice([1, 1, 1, 50])} for _ in range(600)]
+    weight = Weight(lambda row: len(row["text"]), 2_000)
+    ordered = sort_rows(rows, schema, lambda row: row["text"], tmp_path / "work", weight=weight)
+    path = tmp_path / "a.parquet"
+    write_parquet(ordered, path, schema, sorted_by=("text",), weight=weight)
+    assert [row["text"] for row in read_rows(path)] == sorted(row["text"] for row in rows)
+    groups = [table.column("text").to_pylist() for table in read_groups(path, schema)]
+    assert max(sum(map(len, group[:-1])) for group in groups) < 2_000
+    assert len(groups) > 10
+    assert list((tmp_path / "work").iterdir()) == []

@@ -1,0 +1,1 @@
+"""Entropy: how sure a model is of the next token, at every position of the texts."""

@@ -1,0 +1,60 @@
+"""Reads the entropy table for later stages, a row group at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
+from tasks.parquet import read_groups
+
+Split = Literal["train", "evaluation"]
+
+_LISTS = ("tokens", "entropy", "log_prob", "top_token", "context_start")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentEntropy:
+    """One document and what a model thinks of each of its positions; all arrays are as long as the document.
+
+    Position 0 has nothing before it: entropy and log-probability are NaN there, the likeliest token is -1.
+    """
+
+    document_id: str
+    split: Split
+    given_tokens: int
+    """Leading tokens that hold a given character; never a place to predict."""
+    tokens: npt.NDArray[np.int32]
+    entropy: npt.NDArray[np.float32]
+    """Nats."""
+    log_prob: npt.NDArray[np.float32]
+    """Natural log of the probability of the true token."""
+    top_token: npt.NDArray[np.int32]
+    context_start: npt.NDArray[np.int32]
+    """Position i was predicted from `tokens[context_start[i]:i]`."""
+
+    @property
+    def first_position(self) -> int:
+        """The first position that may be predicted: not 0, and after the given tokens."""
+        return max(1, self.given_tokens)
+
+
+def read_documents(path: Path, split: Split) -> Iterator[DocumentEntropy]:
+    """The documents of one split in order of their ids; `path` is the artifact's folder.
+
+    One row group is in memory at a time. The arrays are views on it: copy what is to outlive the loop.
+    Raises `tasks.parquet.ParquetError` for a table that is not whole or is not one of entropy.
+    """
+    for table in read_groups(Path(path) / ENTROPY_FILE, ENTROPY):
+        splits = table.column("split").to_pylist()
+        if split not in splits:
+            continue
+        ids, given = table.column("document_id").to_pylist(), table.column("given_tokens").to_pylist()
+        lists = {name: table.column(name).combine_chunks() for name in _LISTS}
+        for row, found in enumerate(splits):
+            if found == split:
+                arrays = {name: column[row].values.to_numpy() for name, column in lists.items()}
+                yield DocumentEntropy(ids[row], split, given[row], **arrays)

@@ -1,0 +1,128 @@
+"""What the texts stage is asked for."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.config import Frozen
+
+Format = Literal["auto", "jsonl", "json", "csv", "parquet", "txt", "lines"]
+
+_PLACES = {"source", "evaluation_source", "name", "revision", "subset", "split", "evaluation_split", "tiny"}
+
+
+class TinyTexts(Frozen):
+    """Which worked problems of the embedded small world to take."""
+
+    count: int = Field(2_000, ge=1)
+    """Training documents to generate."""
+    evaluation: Literal["evaluation", "ood"] = "evaluation"
+    """Held-out documents: `evaluation` are like those of training, `ood` are of kinds that it never shows."""
+    seed: int = Field(0, ge=0)
+    """Which documents of each split."""
+
+
+class TextFields(Frozen):
+    """Where a document stands in a publisher's row; each field is a dotted path or a template, as in questions."""
+
+    text: str
+    given: str
+    """Empty: no part of a document is given."""
+    joiner: str
+    meta: dict[str, str]
+
+
+class TextsConfig(Frozen):
+    """A corpus: where it comes from, what of a row is the text, and which documents are held out. Defaults are ours.
+
+    Identity is the content of the sources (the digests, filled in by `tasks.texts.sources.resolve`), never their place.
+    """
+
+    source: str = "tiny"
+    """`tiny` (the embedded world), a Hugging Face dataset id `org/name`, a local file, folder or glob, or any fsspec
+    address such as `s3://bucket/file.jsonl`."""
+    format: Format = "auto"
+    """Of files; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`, `.txt`). A `txt` file is one
+    document; with `lines` each of its lines is one. Gzip is recognised by itself."""
+    text_field: str = "text"
+    """Path (`a.b[0]`) or template (`{a} {b}`) of the text; `txt` and `lines` call theirs `text`."""
+    given_field: str = ""
+    """Path or template of a leading part that is given, e.g. the question of a solution corpus; never predicted."""
+    joiner: str = "\n"
+    """Stands between the given part and the text, and belongs to what is given."""
+    meta: dict[str, str] = {}
+    """Further values to keep: name in `meta` to path. A row may lack them."""
+    name: str = ""
+    """Label in the `source` column; empty takes `tiny` or `custom`."""
+    revision: str = ""
+    """Hub only: branch, tag or commit; it is resolved to a commit."""
+    subset: str = ""
+    """Hub only: configuration name."""
+    split: str = ""
+    """Hub only: split; empty takes `train`."""
+    evaluation_source: str = ""
+    """Where held-out documents come from, an address like `source` and read by the same fields; empty holds out some of
+    `source`. A training document that stands there too is left out of training."""
+    evaluation_split: str = ""
+    """Hub only: take held-out documents from this split of `evaluation_source`, or of `source` where that is empty."""
+    evaluation_documents: int = Field(200, ge=1)
+    """Held-out documents: those whose ids come first in an order drawn by `seed`, so that the choice depends on the
+    documents and not on their place (the rule is ours; the paper, arXiv 2509.24375, holds out 200)."""
+    limit: int | None = Field(None, ge=1)
+    """Training documents to keep at most, the next in that order; a smaller limit gives a subset of a larger one."""
+    seed: int = Field(0, ge=0)
+    """Of the order that the split and the limit go by."""
+    tiny: TinyTexts = TinyTexts()
+    """Embedded world only."""
+    min_chars: int = Field(1, ge=1)
+    """Shorter texts are rejected; the given part does not count."""
+    max_chars: int = Field(1_000_000, ge=1)
+    """Longer documents are rejected, never cut; the given part counts."""
+    max_rejected_share: float = Field(0.2, ge=0, le=1)
+    """The stage fails when it rejects a larger share of the rows."""
+    source_digest: str = ""
+    """Digest of the source's content; `sources.resolve` fills it in."""
+    evaluation_digest: str = ""
+    """The same of the separate evaluation source, if there is one."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "TextsConfig":
+        if not self.text_field.strip():
+            raise ValueError("text_field is empty; name the field that holds the text")
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars={self.min_chars} is above max_chars={self.max_chars}")
+        if "tiny" in (self.source, self.evaluation_source):
+            changed = [
+                name
+                for name in ("text_field", "given_field", "joiner", "meta", "evaluation_source", "evaluation_split")
+                if getattr(self, name) != type(self).model_fields[name].get_default()
+            ]
+            if self.source != "tiny" or changed:
+                what = f"drop {', '.join(changed)}, or set source" if self.source == "tiny" else "set tiny.evaluation"
+                raise ValueError(f"source 'tiny' has its own fields and its own held-out documents; {what}")
+        return self
+
+    @property
+    def held_out_apart(self) -> bool:
+        """Held-out documents have a source of their own."""
+        return self.source == "tiny" or bool(self.evaluation_source or self.evaluation_split)
+
+    def fields(self) -> TextFields:
+        """The fields in force."""
+        if self.source == "tiny":
+            return TextFields(text="text", given="given", joiner="", meta={"tiny": "meta"})
+        return TextFields(text=self.text_field, given=self.given_field, joiner=self.joiner, meta=self.meta)
+
+    def label(self) -> str:
+        """What the `source` column says."""
+        return self.name or ("tiny" if self.source == "tiny" else "custom")
+
+    def identity_payload(self) -> dict[str, Any]:
+        """What enters the fingerprint: the content and all that changes the documents, not where the content lies.
+
+        Raises ValueError before `sources.resolve` has filled in the digests.
+        """
+        if not self.source_digest:
+            raise ValueError("the source was not looked at yet; call tasks.texts.sources.resolve(config) first")
+        payload = {key: getattr(self, key) for key in type(self).model_fields if key not in _PLACES}
+        return {**payload, "label": self.label()}

@@ -1,0 +1,29 @@
+"""Tables that the texts room writes."""
+
+import pyarrow as pa
+
+from tasks.parquet import Weight
+
+TRAIN_FILE = "train.parquet"
+EVALUATION_FILE = "evaluation.parquet"
+REJECTS_FILE = "rejects.parquet"
+SPLIT_FILES = {"evaluation": EVALUATION_FILE, "train": TRAIN_FILE}
+"""File of each split, in order of name."""
+
+TEXTS = pa.schema(
+    [
+        pa.field("document_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("given_chars", pa.int32(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("meta", pa.string(), nullable=False),
+    ]
+)
+"""A row per document, sorted by `document_id`, a digest of text and given part.
+
+`text` is the whole document. Its first `given_chars` characters are given (the question of a solution, with what joins
+the two) and never a place to predict; 0 for plain text. `meta` is a JSON object.
+"""
+
+GROUP = Weight(lambda row: len(row["text"]), 1 << 23)
+"""Bound on a row group: characters of its documents."""
