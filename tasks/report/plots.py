@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.material import Curve
+from tasks.report.provenance import Curve
 from tasks.report.summary import HeuristicRow, ModelRow, ReportSummary
 
 PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
@@ -110,7 +110,7 @@ def _passes(summary: ReportSummary, look: Look) -> Plot:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     caption = f"Bands are {summary.confidence:.0%} intervals over questions. The k axis is logarithmic."
-    return _plot("pass-at-k", "pass@k", caption, figure)
+    return finish("pass-at-k", "pass@k", caption, figure)
 
 
 def _pass_curve(axis: Axes, row: ModelRow, look: Look) -> None:
@@ -148,7 +148,7 @@ def _training(metric: str, title: str, curves: Sequence[Curve], look: Look) -> P
     axis.set_ylim(bottom=0)
     axis.legend(loc="best")
     caption = "One line per run" + (f"; thick: moving average over {SMOOTHING} steps." if smoothed else ".")
-    return _plot(f"training-{metric}", title, caption, figure)
+    return finish(f"training-{metric}", title, caption, figure)
 
 
 def moving_average(values: Sequence[float], width: int) -> list[float]:
@@ -175,7 +175,7 @@ def _heuristics(rows: Sequence[HeuristicRow]) -> Plot:
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
     axis.legend(loc="lower right")
-    return _plot(
+    return finish(
         "heuristics", "Solutions by heuristic", "At most one solution per question and heuristic is kept.", figure
     )
 
@@ -209,10 +209,11 @@ def _styles(styles: dict[str, dict[str, dict[str, float]]]) -> Plot:
     axes[-1].set_xlabel("percent of the sampled completions")
     handles, found = axes[0].get_legend_handles_labels()
     figure.legend(handles, found, loc="outside lower center", ncols=min(8, len(found)))
-    return _plot("styles", "Styles of the answers", "Judged by how a completion begins.", figure)
+    return finish("styles", "Styles of the answers", "Judged by how a completion begins.", figure)
 
 
-def _plot(name: str, title: str, caption: str, figure: Figure) -> Plot:
+def finish(name: str, title: str, caption: str, figure: Figure) -> Plot:
+    """A figure in both forms, the same bytes for the same content."""
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
     figure.savefig(png, format="png", dpi=160, metadata={"Software": None})
