@@ -80,7 +80,7 @@ def draw(summary: ReportSummary, curves: Sequence[Curve]) -> list[Plot]:
     rl = [curve for curve in curves if curve.series("reward")[0]]
     sft = [curve for curve in curves if curve.series("loss")[0] and curve not in rl]
     with mpl.rc_context(STYLE):
-        plots = [_passes(summary, look)]
+        plots = [passes(summary, look)]
         if rl:
             plots.append(_training("reward", "Reward in RL", rl, look))
         if sft:
@@ -92,7 +92,8 @@ def draw(summary: ReportSummary, curves: Sequence[Curve]) -> list[Plot]:
     return plots
 
 
-def _passes(summary: ReportSummary, look: Look) -> Plot:
+def passes(summary: ReportSummary, look: Look) -> Plot:
+    """pass@k over k, a panel for each benchmark."""
     names = summary.benchmarks
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
@@ -133,22 +134,27 @@ def _training(metric: str, title: str, curves: Sequence[Curve], look: Look) -> P
     named: set[str] = set()
     smoothed = False
     for curve in curves:
-        steps, values = curve.series(metric)
-        colour = look.colour(curve.label)
         label = None if curve.label in named else curve.label
         named.add(curve.label)
-        if len(values) < 2 * SMOOTHING:
-            axis.plot(steps, values, color=colour, linewidth=1.6, label=label)
-            continue
-        smoothed = True
-        axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
-        axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
+        smoothed |= draw_curve(axis, curve, metric, look, label=label)
     axis.set(title=title, xlabel="step")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylim(bottom=0)
     axis.legend(loc="best")
     caption = "One line per run" + (f"; thick: moving average over {SMOOTHING} steps." if smoothed else ".")
     return finish(f"training-{metric}", title, caption, figure)
+
+
+def draw_curve(axis: Axes, curve: Curve, metric: str, look: Look, *, label: str | None, scale: float = 1.0) -> bool:
+    """A training curve; a long one with its moving average, which is returned as True. None leaves the legend alone."""
+    steps, values = curve.series(metric)
+    values, colour = [scale * value for value in values], look.colour(curve.label)
+    if len(values) < 2 * SMOOTHING:
+        axis.plot(steps, values, color=colour, linewidth=1.6, label=label)
+        return False
+    axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
+    axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
+    return True
 
 
 def moving_average(values: Sequence[float], width: int) -> list[float]:

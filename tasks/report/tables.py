@@ -11,6 +11,10 @@ from tasks.report.summary import ComparisonRow, HeuristicRow, Metric, ModelRow, 
 FEW_QUESTIONS = 50
 MUCH_TRUNCATED = 0.05
 MUCH_UNPARSED = 0.2
+ONE_SEED = (
+    "One training seed: the intervals cover the choice of questions and not the luck of training. "
+    "Compare several seeds to see both."
+)
 
 
 def summarise(material: Material, store_link: str) -> ReportSummary:
@@ -135,10 +139,7 @@ def _styles(material: Material, benchmark: str) -> dict[str, dict[str, float]]:
 def _warnings(material: Material, models: Sequence[ModelRow], shared: Sequence[str]) -> Iterator[str]:
     config = material.config
     if config.comparisons and len({entry.seed for entry in config.entries if entry.arm}) == 1:
-        yield (
-            "One training seed: the intervals cover the choice of questions and not the luck of training. "
-            "Compare several seeds to see both."
-        )
+        yield ONE_SEED
     every = {name for several in material.by_label.values() for item in several for name in item.benchmarks}
     if left_out := sorted(every - set(shared)):
         yield f"Not every model was measured on {', '.join(left_out)}; left out of the tables."

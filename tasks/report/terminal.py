@@ -14,11 +14,19 @@ COLOURS = {"better": "green", "worse": "red", "unclear": "yellow"}
 
 
 def tables(manifest: Manifest) -> list[Table]:
-    """The tables to print after a run: of a report, or of a single evaluation."""
+    """The tables to print after a run: of a report, or of a single evaluation or prediction."""
+    # They are made of this module's tables.
+    from tasks.report.rmt import terminal as rmt
+    from tasks.report.rmt.summary import METHOD, RMTSummary
+
+    if manifest.kind == "report" and manifest.summary.get("method") == METHOD:
+        return rmt.summary_tables(RMTSummary.model_validate(manifest.summary))
     if manifest.kind == "report":
         return summary_tables(ReportSummary.model_validate(manifest.summary))
     if manifest.kind == "evaluation":
         return [evaluation_table(manifest)]
+    if manifest.kind == "prediction":
+        return [rmt.prediction_table(manifest)]
     return []
 
 
