@@ -5,7 +5,6 @@ import pyarrow as pa
 from tasks.parquet import Weight
 
 ENTROPY_FILE = "entropy.parquet"
-REJECTS_FILE = "rejects.parquet"
 PLOT_FILE = "plots/entropy.png"
 
 

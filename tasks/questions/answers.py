@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tasks.config import Frozen
+from tasks.sources.paths import UnusableValue, as_text
 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d+)?|[+-]?\.\d+", re.ASCII)
@@ -25,22 +26,6 @@ class AnswerRule(Frozen):
     r"""Take the content of the last `\boxed{}` (or `\fbox{}`)."""
     number: bool = False
     """Spell plain numbers one way: `27.0` and `027` as `27`, `2,125` as `2125`. Other text stays as it is."""
-
-
-class UnusableValue(ValueError):
-    """A field does not hold what its mapping expects; the message is the reject's reason."""
-
-
-def as_text(value: Any) -> str:
-    """A scalar as text. Raises `UnusableValue` for null, lists, objects, NaN and infinities."""
-    if value is None:
-        raise UnusableValue("is null")
-    if isinstance(value, list | dict | tuple):
-        kind = "an object" if isinstance(value, dict) else "a list"
-        raise UnusableValue(f"is {kind}, not text or a number; map a field inside it")
-    if isinstance(value, float) and value - value != 0:
-        raise UnusableValue("is not a finite number")
-    return value if isinstance(value, str) else str(value)
 
 
 def extract_answer(value: Any, rule: AnswerRule) -> str:

@@ -5,9 +5,9 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tasks.config import Frozen
-from tasks.questions.errors import QuestionError
 from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
+from tasks.sources.errors import SourceError
 
 Format = Literal["auto", "jsonl", "json", "csv", "parquet"]
 
@@ -15,7 +15,7 @@ Format = Literal["auto", "jsonl", "json", "csv", "parquet"]
 def _known(preset: str) -> None:
     try:
         load_preset(preset)
-    except QuestionError as error:
+    except SourceError as error:
         raise ValueError(str(error)) from error
 
 
@@ -92,7 +92,7 @@ class QuestionsConfig(Frozen):
         return self
 
     def mapping(self) -> FieldMapping:
-        """The field mapping in force. Raises `QuestionError` where none is given or the preset is unknown."""
+        """The field mapping in force. Raises `SourceError` where none is given or the preset is unknown."""
         if self.fields:
             return self.fields
         preset = load_preset(self.preset)

@@ -14,12 +14,14 @@ import pyarrow as pa
 from tasks.artifacts.fingerprint import digest_text
 from tasks.parquet import read_rows, sort_rows, write_parquet
 from tasks.questions.config import QuestionsConfig
-from tasks.questions.errors import QuestionError, Record, Reject, closest, excerpt
-from tasks.questions.fields import FieldMapping, MissingField, paths_of
+from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import normalise
 from tasks.questions.rows import TINY_FIELDS, to_question
-from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
+from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import read_source
+from tasks.sources.errors import Record, Reject, excerpt
+from tasks.sources.paths import paths_of
+from tasks.sources.rejects import REJECTS_FILE, FieldsSeen, check_share, reasons_of, write_rejects
 
 CONFLICT = "same question with another answer elsewhere"
 
@@ -58,27 +60,33 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
     stays); with different answers all of them are rejected, because no answer of theirs can be trusted. Memory does
     not grow with the number of rows, except for the rejects.
 
-    Raises `QuestionError` where nothing usable is left or more than `max_rejected_share` was rejected.
+    Raises `SourceError` where nothing usable is left or more than `max_rejected_share` was rejected.
     """
     counts = Counts()
     rejects: list[Reject] = []
     mapping = TINY_FIELDS if config.source == "tiny" else config.mapping()
-    seen_fields = _FieldsSeen()
+    seen_fields = FieldsSeen()
     mapped = _mapped(config, mapping, counts, rejects, seen_fields)
     unique = work / "unique.parquet"
     ordered = sort_rows(mapped, _SPOOL, lambda row: row["id"], work)
     write_parquet(_merged(ordered, counts, rejects), unique, _SPOOL)
     counts.rejected = len(rejects)
-    counts.reasons = Counter(
-        f"{reject.field}: {reject.reason}" if reject.field else reject.reason for reject in rejects
-    )
+    counts.reasons = reasons_of(rejects)
     kept = _within_limit(unique, config, counts)
     counts.kept = write_parquet(kept, out / QUESTIONS_FILE, QUESTIONS, sorted_by=("id",))
-    rejects.sort(key=lambda reject: (reject.file, reject.line))
-    write_parquet((_as_row(reject) for reject in rejects), out / REJECTS_FILE, REJECTS)
+    write_rejects(rejects, out / REJECTS_FILE)
     unique.unlink()
     counts.ledger()
-    _check_share(config, counts, rejects, seen_fields, mapping)
+    check_share(
+        rejects,
+        source=config.source,
+        read=counts.read,
+        kept=counts.kept,
+        most=config.max_rejected_share,
+        fields=seen_fields,
+        paths={f"fields.{part}": paths_of(getattr(mapping, part)) for part in ("question", "answer")},
+        otherwise="Choose another preset, or give",
+    )
     return counts
 
 
@@ -100,7 +108,7 @@ def _mapped(
     mapping: FieldMapping,
     counts: Counts,
     rejects: list[Reject],
-    seen_fields: "_FieldsSeen",
+    seen_fields: FieldsSeen,
 ) -> Iterator[dict[str, Any]]:
     for position, item in enumerate(read_source(config)):
         counts.read += 1
@@ -150,57 +158,3 @@ def _place(row: Mapping[str, Any], config: QuestionsConfig) -> int:
         return int(row["position"])
     drawn = int(digest_text(f"{config.seed}:{row['id']}")[:16], 16)
     return drawn << 64 | int(row["id"], 16)
-
-
-def _as_row(reject: Reject) -> dict[str, Any]:
-    return {name: getattr(reject, name) for name in REJECTS.names}
-
-
-class _FieldsSeen:
-    """The field names that occur, for the message about one that never does."""
-
-    _MOST = 1_000
-
-    def __init__(self) -> None:
-        self.names: dict[str, None] = {}
-
-    def note(self, row: Mapping[str, Any]) -> None:
-        if len(self.names) < self._MOST:
-            self.names.update(dict.fromkeys(row))
-
-
-def _check_share(
-    config: QuestionsConfig,
-    counts: Counts,
-    rejects: list[Reject],
-    seen_fields: _FieldsSeen,
-    mapping: FieldMapping,
-) -> None:
-    if not counts.read:
-        raise QuestionError(f"source: {config.source!r} holds no rows")
-    if counts.rejected <= config.max_rejected_share * counts.read and counts.kept:
-        return
-    for part in ("question", "answer"):
-        for path in paths_of(getattr(mapping, part)):
-            lacking = sum(_is_missing(reject, path) for reject in rejects)
-            if lacking == counts.read:
-                known = ", ".join(seen_fields.names)
-                raise QuestionError(
-                    f"fields.{part}: no row of {config.source!r} has {path!r}{closest(path, seen_fields.names)} "
-                    f"The rows have: {known}. Choose another preset, or give fields.{part} as one of these"
-                )
-    examples = "; ".join(
-        f"{reject.file} line {reject.line}: {reject.field} {reject.reason} ({reject.value})" for reject in rejects[:3]
-    )
-    reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.reasons.most_common(5))
-    raise QuestionError(
-        f"{counts.rejected} of {counts.read} rows of {config.source!r} were rejected and {counts.kept} kept; "
-        f"max_rejected_share is {config.max_rejected_share} ({reasons}). First: {examples}. "
-        "Mend the rows or the mapping, or raise the share"
-    )
-
-
-def _is_missing(reject: Reject, path: str) -> bool:
-    return reject.reason == MissingField.REASON and (
-        path == reject.field or path.startswith((f"{reject.field}.", f"{reject.field}["))
-    )

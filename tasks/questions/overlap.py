@@ -15,8 +15,9 @@ from pydantic import Field
 
 from tasks.config import Frozen
 from tasks.parquet import read_rows, write_parquet
-from tasks.questions.errors import QuestionError, Reject, excerpt
-from tasks.questions.schema import OVERLAPS, OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
+from tasks.questions.schema import OVERLAPS, OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE
+from tasks.sources.errors import Reject, SourceError, excerpt
+from tasks.sources.rejects import REJECTS, REJECTS_FILE
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 
@@ -80,7 +81,7 @@ def decontaminate(config: OverlapConfig, questions: Path, benchmarks: Mapping[st
     """Copy the questions folder into `out` without what `benchmarks` (name to questions folder) ask; list overlaps.
 
     Writes questions.parquet, rejects.parquet (those of the input and the flagged ones) and overlaps.parquet.
-    Returns the ledger: read = kept + flagged and left out. Raises `QuestionError` when no question is left.
+    Returns the ledger: read = kept + flagged and left out. Raises `SourceError` when no question is left.
     """
     index = BenchmarkIndex(config.ngram_words)
     for name in sorted(benchmarks):
@@ -100,7 +101,7 @@ def decontaminate(config: OverlapConfig, questions: Path, benchmarks: Mapping[st
     count = write_parquet(kept(), out / QUESTIONS_FILE, QUESTIONS, sorted_by=("id",))
     left_out = overlaps if config.exclude else []
     if left_out and not count:
-        raise QuestionError(f"no question is left: all {len(left_out)} overlap with {', '.join(sorted(benchmarks))}")
+        raise SourceError(f"no question is left: all {len(left_out)} overlap with {', '.join(sorted(benchmarks))}")
     write_parquet([*rejects, *_rejects(left_out)], out / REJECTS_FILE, REJECTS)
     write_parquet((asdict(overlap) for overlap in overlaps), out / OVERLAPS_FILE, OVERLAPS)
     return {"read": count + len(left_out), "kept": count, "overlapping": len(left_out)}

@@ -7,8 +7,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from tasks.config import Frozen
-from tasks.questions.errors import QuestionError, closest
 from tasks.questions.fields import FieldMapping
+from tasks.sources.errors import SourceError, closest
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 
@@ -53,9 +53,9 @@ def preset_names() -> tuple[str, ...]:
 
 @cache
 def load_preset(name: str) -> Preset:
-    """The preset `name`. Raises `QuestionError` listing the known names, or naming the wrong key of its file."""
+    """The preset `name`. Raises `SourceError` listing the known names, or naming the wrong key of its file."""
     if name not in preset_names():
-        raise QuestionError(
+        raise SourceError(
             f"preset: unknown value {name!r}{closest(name, preset_names())} Known: {', '.join(preset_names())}. "
             f"For another set give `fields`, or add {name}.yaml to {PRESET_FOLDER.name}/"
         )
@@ -63,4 +63,4 @@ def load_preset(name: str) -> Preset:
     try:
         return Preset.model_validate(yaml.safe_load(path.read_text()))
     except (ValidationError, yaml.YAMLError) as error:
-        raise QuestionError(f"{path.name}: not a valid preset: {error}") from error
+        raise SourceError(f"{path.name}: not a valid preset: {error}") from error

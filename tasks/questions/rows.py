@@ -3,11 +3,12 @@
 import json
 from typing import Any
 
-from tasks.questions.answers import UnusableValue, as_text, extract_answer
+from tasks.questions.answers import extract_answer
 from tasks.questions.config import QuestionsConfig
-from tasks.questions.errors import Record, Reject, excerpt
-from tasks.questions.fields import FieldMapping, MissingField, look_up, resolve
+from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import normalise, question_id
+from tasks.sources.errors import Record, Reject, excerpt
+from tasks.sources.paths import MissingField, UnusableValue, as_text, check_encodable, resolve, scalars
 
 Question = dict[str, str]
 
@@ -25,7 +26,7 @@ def to_question(record: Record, config: QuestionsConfig, mapping: FieldMapping) 
         answer = extract_answer(value, mapping.answer_rule)
         if len(answer) > config.max_answer_chars:
             raise UnusableValue(f"is {len(answer)} characters long, more than max_answer_chars")
-        _encodable(answer)
+        check_encodable(answer)
     except MissingField as error:
         return Reject(record.file, record.line, error.field, excerpt(record.row), str(error))
     except UnusableValue as error:
@@ -44,7 +45,7 @@ def _question_text(value: Any, mapping: FieldMapping, config: QuestionsConfig) -
     for fixed in mapping.remove:
         text = text.replace(fixed, "")
     text = text.strip()
-    _encodable(text)
+    check_encodable(text)
     if not normalise(text):
         raise UnusableValue("is empty")
     if len(text) < config.min_question_chars:
@@ -54,20 +55,5 @@ def _question_text(value: Any, mapping: FieldMapping, config: QuestionsConfig) -
     return text
 
 
-def _encodable(text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UnusableValue("holds half of a surrogate pair, which is not text") from error
-
-
 def _meta(row: dict[str, Any], mapping: FieldMapping) -> dict[str, Any]:
-    meta = {}
-    for name, path in {**mapping.meta, **({"id": mapping.id} if mapping.id else {})}.items():
-        try:
-            value = look_up(row, path)
-        except MissingField:
-            continue
-        if isinstance(value, str | int | float | bool):
-            meta[name] = value
-    return meta
+    return scalars(row, {**mapping.meta, **({"id": mapping.id} if mapping.id else {})})

@@ -3,7 +3,6 @@
 import pyarrow as pa
 
 QUESTIONS_FILE = "questions.parquet"
-REJECTS_FILE = "rejects.parquet"
 OVERLAPS_FILE = "overlaps.parquet"
 
 
@@ -13,9 +12,6 @@ def _columns(**types: pa.DataType) -> pa.Schema:
 
 QUESTIONS = _columns(id=pa.string(), question=pa.string(), answer=pa.string(), source=pa.string(), meta=pa.string())
 """`answer` is the gold answer as text that Math-Verify can parse; `meta` is a JSON object."""
-
-REJECTS = _columns(file=pa.string(), line=pa.int64(), field=pa.string(), value=pa.string(), reason=pa.string())
-"""`line` counts from 1 (rows for Parquet and hub sources); `value` is an excerpt."""
 
 OVERLAPS = _columns(
     question_id=pa.string(),

@@ -10,8 +10,9 @@ from tasks.parquet import count_rows
 from tasks.questions import overlap
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.load import build_questions
-from tasks.questions.schema import OVERLAPS_FILE, REJECTS_FILE
+from tasks.questions.schema import OVERLAPS_FILE
 from tasks.questions.sources import resolve
+from tasks.sources.rejects import REJECTS_FILE
 
 QUESTIONS = Stage("questions", version=1, kind="questions")
 DECONTAMINATE = Stage("decontaminate", version=1, kind="questions")

@@ -5,10 +5,12 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tasks.config import Frozen
+from tasks.sources.paths import checked_path
 
 Format = Literal["auto", "jsonl", "json", "csv", "parquet", "txt", "lines"]
 
-_PLACES = {"source", "evaluation_source", "name", "revision", "subset", "split", "evaluation_split", "tiny"}
+# The digests name the format read.
+_PLACES = {"source", "evaluation_source", "format", "name", "revision", "subset", "split", "evaluation_split", "tiny"}
 
 
 class TinyTexts(Frozen):
@@ -16,14 +18,14 @@ class TinyTexts(Frozen):
 
     count: int = Field(2_000, ge=1)
     """Training documents to generate."""
-    evaluation: Literal["evaluation", "ood"] = "evaluation"
-    """Held-out documents: `evaluation` are like those of training, `ood` are of kinds that it never shows."""
+    evaluation: Literal["evaluation", "test", "ood"] = "evaluation"
+    """Held-out documents: `evaluation` and `test` are like those of training, `ood` of kinds that it never shows."""
     seed: int = Field(0, ge=0)
     """Which documents of each split."""
 
 
 class TextFields(Frozen):
-    """Where a document stands in a publisher's row; each field is a dotted path or a template, as in questions."""
+    """Where a document stands in a publisher's row, by dotted paths."""
 
     text: str
     given: str
@@ -45,9 +47,9 @@ class TextsConfig(Frozen):
     """Of files; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`, `.txt`). A `txt` file is one
     document; with `lines` each of its lines is one. Gzip is recognised by itself."""
     text_field: str = "text"
-    """Path (`a.b[0]`) or template (`{a} {b}`) of the text; `txt` and `lines` call theirs `text`."""
+    """Dotted path (`a.b[0]`) of the text, taken as it stands; `txt` and `lines` call theirs `text`."""
     given_field: str = ""
-    """Path or template of a leading part that is given, e.g. the question of a solution corpus; never predicted."""
+    """Path of a leading part that is given, e.g. the question of a solution corpus; no place in it is predicted."""
     joiner: str = "\n"
     """Stands between the given part and the text, and belongs to what is given."""
     meta: dict[str, str] = {}
@@ -55,16 +57,16 @@ class TextsConfig(Frozen):
     name: str = ""
     """Label in the `source` column; empty takes `tiny` or `custom`."""
     revision: str = ""
-    """Hub only: branch, tag or commit; it is resolved to a commit."""
+    """Hub only: branch, tag or commit of `source`; it is resolved to a commit."""
     subset: str = ""
-    """Hub only: configuration name."""
+    """Hub only: configuration name, also of `evaluation_source`."""
     split: str = ""
     """Hub only: split; empty takes `train`."""
     evaluation_source: str = ""
     """Where held-out documents come from, an address like `source` and read by the same fields; empty holds out some of
     `source`. A training document that stands there too is left out of training."""
     evaluation_split: str = ""
-    """Hub only: take held-out documents from this split of `evaluation_source`, or of `source` where that is empty."""
+    """Hub only: split of `evaluation_source` (empty takes `test`), or of `source` where that is empty."""
     evaluation_documents: int = Field(200, ge=1)
     """Held-out documents: those whose ids come first in an order drawn by `seed`, so that the choice depends on the
     documents and not on their place (the rule is ours; the paper, arXiv 2509.24375, holds out 200)."""
@@ -87,8 +89,8 @@ class TextsConfig(Frozen):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TextsConfig":
-        if not self.text_field.strip():
-            raise ValueError("text_field is empty; name the field that holds the text")
+        for path in (self.text_field, *([self.given_field] if self.given_field else []), *self.meta.values()):
+            checked_path(path)
         if self.min_chars > self.max_chars:
             raise ValueError(f"min_chars={self.min_chars} is above max_chars={self.max_chars}")
         if "tiny" in (self.source, self.evaluation_source):
@@ -110,7 +112,7 @@ class TextsConfig(Frozen):
     def fields(self) -> TextFields:
         """The fields in force."""
         if self.source == "tiny":
-            return TextFields(text="text", given="given", joiner="", meta={"tiny": "meta"})
+            return TextFields(text="text", given="given", joiner="", meta={"family": "family", "style": "style"})
         return TextFields(text=self.text_field, given=self.given_field, joiner=self.joiner, meta=self.meta)
 
     def label(self) -> str:

@@ -6,7 +6,6 @@ from tasks.parquet import Weight
 
 TRAIN_FILE = "train.parquet"
 EVALUATION_FILE = "evaluation.parquet"
-REJECTS_FILE = "rejects.parquet"
 SPLIT_FILES = {"evaluation": EVALUATION_FILE, "train": TRAIN_FILE}
 """File of each split, in order of name."""
 

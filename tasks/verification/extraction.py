@@ -48,13 +48,13 @@ def _after_thinking(completion: str) -> str | None:
 
 def _boxed(text: str) -> str | None:
     for match in reversed(list(_BOX.finditer(text))):
-        content = _argument(text, match.end())
+        content = argument(text, match.end())
         if content is not None and content.strip():
             return clean(content)
     return None
 
 
-def _argument(text: str, start: int) -> str | None:
+def argument(text: str, start: int) -> str | None:
     r"""Content of the balanced braces that open at `start` (``\{`` does not count); a bare token without
     braces.
     """

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from tasks.parquet import read_rows, write_parquet
-from tasks.questions.errors import QuestionError
 from tasks.questions.ids import question_id
 from tasks.questions.overlap import BenchmarkIndex, OverlapConfig, decontaminate, words
-from tasks.questions.schema import OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
+from tasks.questions.schema import OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE
+from tasks.sources.errors import SourceError
+from tasks.sources.rejects import REJECTS, REJECTS_FILE
 
 ASKED = "Ann walks to the market at noon with 14 coins and buys 3 red apples for 2 coins each."
 
@@ -79,5 +80,5 @@ def test_gsm8k_train_and_test_hardly_overlap(shared_data: Path, tmp_path: Path) 
     ledger = decontaminate(OverlapConfig(), tmp_path / "train", {"test": tmp_path / "test"}, tmp_path / "out")
     assert ledger["read"] == 7_473 == ledger["kept"] + ledger["overlapping"]
     assert 0 < ledger["overlapping"] < 150
-    with pytest.raises(QuestionError, match="all 1319 overlap with again"):
+    with pytest.raises(SourceError, match="all 1319 overlap with again"):
         decontaminate(OverlapConfig(), tmp_path / "test", {"again": tmp_path / "test"}, tmp_path / "none")

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasks.questions.answers import AnswerRule, UnusableValue, extract_answer, last_boxed, tidy_number
-from tasks.questions.fields import FieldMapping, MissingField, look_up, resolve
+from tasks.questions.answers import AnswerRule, extract_answer, last_boxed, tidy_number
+from tasks.questions.fields import FieldMapping
+from tasks.sources.paths import MissingField, UnusableValue, look_up, resolve
 
 ROW = {
     "prompt": [{"content": "What is 1+1?", "role": "user"}],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.questions.hub_server import COMMIT, serve
+from tests.sources.hub_server import COMMIT, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -27,13 +27,13 @@ configs:
 READ = """
 import json, sys
 from tasks.questions.config import QuestionsConfig
-from tasks.questions.errors import QuestionError
+from tasks.sources.errors import SourceError
 from tasks.questions.sources import read_source, resolve
 try:
     config = resolve(QuestionsConfig(**json.loads(sys.argv[1])))
     rows = [record.row for record in read_source(config)]
     print(json.dumps({"digest": config.source_digest, "rows": rows}))
-except QuestionError as error:
+except SourceError as error:
     print(json.dumps({"error": str(error)}))
 """
 

@@ -11,13 +11,14 @@ import pytest
 
 from tasks.parquet import check_schema, read_rows
 from tasks.questions.config import QuestionsConfig, TinyOptions
-from tasks.questions.errors import QuestionError
 from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import question_id
 from tasks.questions.load import CONFLICT, Counts, build_questions
 from tasks.questions.load import load as load_to_file
-from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE, REJECTS, REJECTS_FILE
+from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import resolve
+from tasks.sources.errors import SourceError
+from tasks.sources.rejects import REJECTS, REJECTS_FILE
 
 PLAIN = FieldMapping(question="q", answer="a")
 
@@ -169,30 +170,30 @@ def test_the_seed_draws_another_subset(tmp_path: Path) -> None:
 def test_a_field_that_no_row_has_is_an_error_that_names_the_nearest(tmp_path: Path) -> None:
     source = written(tmp_path / "rows.jsonl", [{"problem": "x", "solution": "1"}] * 3)
     with pytest.raises(
-        QuestionError, match=r"fields.question: no row .* has 'problems'; did you mean 'problem'\?.*solution"
+        SourceError, match=r"fields.question: no row .* has 'problems'; did you mean 'problem'\?.*solution"
     ):
         load(tmp_path, source=source, fields=FieldMapping(question="problems", answer="solution"))
-    with pytest.raises(QuestionError, match=r"fields.answer: no row .* has 'reward_model.ground_truth'"):
+    with pytest.raises(SourceError, match=r"fields.answer: no row .* has 'reward_model.ground_truth'"):
         load(tmp_path, source=source, fields=FieldMapping(question="problem", answer="reward_model.ground_truth"))
 
 
 def test_too_many_rejects_are_an_error_with_examples(tmp_path: Path) -> None:
     source = written(tmp_path / "rows.jsonl", [{"q": "x", "a": 1}, {"q": "y", "a": ""}, "{"])
-    with pytest.raises(QuestionError, match=r"2 of 3 rows .* rejected.*rows.jsonl line 2: a is empty"):
+    with pytest.raises(SourceError, match=r"2 of 3 rows .* rejected.*rows.jsonl line 2: a is empty"):
         load(tmp_path, source=source, fields=PLAIN)
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])
 def test_an_empty_source_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "rows.jsonl").write_text(text)
-    with pytest.raises(QuestionError, match="holds no rows"):
+    with pytest.raises(SourceError, match="holds no rows"):
         load(tmp_path, source=str(tmp_path / "rows.jsonl"), fields=PLAIN)
 
 
 def test_a_truncated_download_is_an_error(tmp_path: Path, shared_data: Path) -> None:
     whole = gzip.compress((shared_data / "gsm8k" / "test.jsonl").read_bytes())
     (tmp_path / "test.jsonl.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(QuestionError, match=r"test\.jsonl\.gz: the gzip file is damaged or cut off"):
+    with pytest.raises(SourceError, match=r"test\.jsonl\.gz: the gzip file is damaged or cut off"):
         load(tmp_path, source=str(tmp_path / "test.jsonl.gz"), preset="gsm8k")
     assert not (tmp_path / "out" / QUESTIONS_FILE).exists()
 
@@ -230,7 +231,7 @@ def test_a_set_can_be_written_to_a_file_of_ones_own(tmp_path: Path) -> None:
     ledger = load_to_file(resolve(QuestionsConfig(source=source, fields=PLAIN)), tmp_path / "new" / "mine.parquet")
     assert (ledger["kept"], ledger["rejected"]) == (9, 1)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mine.parquet", "mine.rejects.parquet"]
-    with pytest.raises(QuestionError, match="rejected"):
+    with pytest.raises(SourceError, match="rejected"):
         load_to_file(
             resolve(QuestionsConfig(source=source, fields=PLAIN, max_rejected_share=0)), tmp_path / "no.parquet"
         )

@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from tasks.artifacts.fingerprint import fingerprint
 from tasks.questions.config import QuestionsConfig, TinyOptions
-from tasks.questions.errors import QuestionError, Record
 from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
 from tasks.questions.sources import read_source, resolve
+from tasks.sources.errors import Record, SourceError
 
 PLAIN = FieldMapping(question="q", answer="a")
 ROWS = [{"q": f"question {index}", "a": index} for index in range(20)]
@@ -108,7 +108,7 @@ def bucket(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_s3_is_read_over_http(bucket: str) -> None:
     assert rows_of(source=bucket, fields=PLAIN) == ROWS
-    with pytest.raises(QuestionError, match=r"no file .*did you mean 'rows.jsonl.gz'\?"):
+    with pytest.raises(SourceError, match=r"no file .*did you mean 'rows.jsonl.gz'\?"):
         resolve(QuestionsConfig(source=bucket.replace("rows", "row"), fields=PLAIN))
 
 
@@ -127,7 +127,7 @@ def test_a_wrong_path_is_an_error_with_the_fix(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "row.jsonl").write_text(TEXT)
     (tmp_path / "notes.txt").write_text(TEXT)
-    with pytest.raises(QuestionError, match=message):
+    with pytest.raises(SourceError, match=message):
         resolve(QuestionsConfig(source=source, fields=PLAIN))
     assert rows_of(source="notes.txt", fields=PLAIN, format="jsonl") == ROWS
 
@@ -154,7 +154,7 @@ def test_an_unreachable_hub_is_an_error_that_names_the_way_out(monkeypatch: pyte
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{closed.getsockname()[1]}")
-        with pytest.raises(QuestionError, match=r"'openai/gsm8k' could not be fetched .* give their path as source"):
+        with pytest.raises(SourceError, match=r"'openai/gsm8k' could not be fetched .* give their path as source"):
             resolve(QuestionsConfig(source="hub", preset="gsm8k"))
 
 

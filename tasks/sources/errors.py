@@ -1,4 +1,4 @@
-"""Errors and rejects of the questions room, and how both are worded."""
+"""Errors and rejects of what comes from outside, and how both are worded."""
 
 import difflib
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from tasks.worker import Permanent
 _EXCERPT = 120
 
 
-class QuestionError(Permanent):
+class SourceError(Permanent):
     """A source, preset or mapping that cannot be used; the message names field, value, place and fix."""
 
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.questions import readers
-from tasks.questions.csv_rows import MAX_ROW_CHARS
-from tasks.questions.errors import QuestionError, Record, Reject
-from tasks.questions.readers import read_file
+from tasks.sources import readers
+from tasks.sources.csv_rows import MAX_ROW_CHARS
+from tasks.sources.errors import Record, Reject, SourceError
+from tasks.sources.readers import read_file
 
 
 def read(data: bytes, format: str) -> list[Record | Reject]:
@@ -84,7 +84,7 @@ def test_json_reads_empty_lists_and_json_lines() -> None:
     [(b'[{"a": 1},\n{"a": ', 2), (b'[{"a": 1}\n{"a": 2}]', 2), (b'[{"a": 1},\n', 2), (b"[", 1), (b'[{"a" 1}]', 1)],
 )
 def test_a_damaged_json_list_is_an_error_with_its_line(data: bytes, line: int) -> None:
-    with pytest.raises(QuestionError, match=f"file, line {line}: the JSON list is damaged or cut off"):
+    with pytest.raises(SourceError, match=f"file, line {line}: the JSON list is damaged or cut off"):
         read(data, "json")
 
 
@@ -117,7 +117,7 @@ def test_an_open_quote_in_a_large_file_is_given_up_after_a_bounded_read() -> Non
 
 @pytest.mark.parametrize("header", [b"", b"\n", b"q,q\n1,2\n", b"q\xff,a\n1,2\n"])
 def test_a_csv_file_needs_a_header(header: bytes) -> None:
-    with pytest.raises(QuestionError, match="file, line 1: a header"):
+    with pytest.raises(SourceError, match="file, line 1: a header"):
         read(header, "csv")
 
 
@@ -133,14 +133,14 @@ def test_gzip_is_recognised_by_itself_and_must_be_whole(format: str, tmp_path: P
     rows = [{"q": f"question {random.Random(index).random()}", "a": str(index)} for index in range(3_000)]
     data = encoded(rows, format, tmp_path)
     assert [row for _, row in records(read(gzip.compress(data), format))] == rows
-    with pytest.raises(QuestionError, match=r"file: .*(cut off|not a whole)"):
+    with pytest.raises(SourceError, match=r"file: .*(cut off|not a whole)"):
         read(gzip.compress(data)[:-200], format)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 200])
 def test_a_truncated_parquet_file_is_an_error(tmp_path: Path, keep: int) -> None:
     data = encoded([{"q": "x", "a": "1"}] * 100, "parquet", tmp_path)
-    with pytest.raises(QuestionError, match="file: not a whole Parquet file"):
+    with pytest.raises(SourceError, match="file: not a whole Parquet file"):
         read(data[:keep], "parquet")
 
 

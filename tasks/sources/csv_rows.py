@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tasks.questions.errors import QuestionError, Record, Reject, excerpt
+from tasks.sources.errors import Record, Reject, SourceError, excerpt
 
 # The longest row, quotes and line breaks included. An unclosed quote would otherwise swallow the rest of the file.
 MAX_ROW_CHARS = 2**20
@@ -57,7 +57,7 @@ class _Lines:
 def read_csv(stream: BinaryIO, name: str) -> Iterator[Record | Reject]:
     """The rows of a comma-separated file with a header line; empty lines are skipped.
 
-    Raises `QuestionError` where there is no usable header.
+    Raises `SourceError` where there is no usable header.
     """
     csv.field_size_limit(MAX_ROW_CHARS)
     lines = _Lines(stream)
@@ -91,8 +91,8 @@ def _header(lines: _Lines, name: str) -> list[str]:
     try:
         header = next(csv.reader(lines, strict=True), [])
     except csv.Error as error:
-        raise QuestionError(f"{name}, line 1: the header cannot be read ({error})") from error
+        raise SourceError(f"{name}, line 1: the header cannot be read ({error})") from error
     names = [cell.strip() for cell in header]
     if not any(names) or len(set(names)) != len(names) or lines.bad_encoding:
-        raise QuestionError(f"{name}, line 1: a header with one name per column is needed, found {names}")
+        raise SourceError(f"{name}, line 1: a header with one name per column is needed, found {names}")
     return names

@@ -1,7 +1,7 @@
 """Streaming readers: a file of rows in, one `Record` or `Reject` per row out, in bounded memory.
 
 A row that cannot be read is a `Reject` and the next row is read all the same. A file that is cut off (gzip, Parquet, a
-JSON list) raises `QuestionError`: half of a file must not pass for the whole. A line that is cut off at the end of
+JSON list) raises `SourceError`: half of a file must not pass for the whole. A line that is cut off at the end of
 a JSONL file cannot be told from a damaged one and is a `Reject` that says so.
 """
 
@@ -10,15 +10,15 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.questions.csv_rows import read_csv
-from tasks.questions.errors import QuestionError, Record, Reject, excerpt
+from tasks.sources.csv_rows import read_csv
+from tasks.sources.errors import Record, Reject, SourceError, excerpt
 
 MAX_LINE_BYTES = 16 * 2**20
 _READ_BYTES = 2**20
@@ -27,31 +27,40 @@ _AFTER_NUMBER = tuple(" \t\r\n,]")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 Rows = Iterator[Record | Reject]
+Reader = Callable[[BinaryIO, str], Rows]
 
 
-def read_file(stream: BinaryIO, name: str, format: str) -> Rows:
+def read_file(stream: BinaryIO, name: str, format: str, readers: Mapping[str, Reader] | None = None) -> Rows:
     """The rows of an open, seekable file in `format` (jsonl, json, csv, parquet); `name` goes into rejects and errors.
 
-    Raises `QuestionError` where the file as a whole is damaged or is not in that format.
+    `readers` knows other formats.
+
+    Raises `SourceError` where the file as a whole is damaged or is not in that format.
     """
     with _whole(name), _unzipped(stream) as plain:
-        yield from READERS[format](plain, name)
+        yield from (readers or READERS)[format](plain, name)
 
 
 def read_jsonl(stream: BinaryIO, name: str) -> Rows:
     """One JSON object per line; blank lines are skipped and do not count as rows."""
+    for number, line in lines_of(stream, name):
+        if isinstance(line, Reject):
+            yield line
+        elif line.strip():
+            yield _parsed(line, name, number, line.endswith(b"\n"))
+
+
+def lines_of(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes | Reject]]:
+    """Lines with their numbers from 1, without a byte order mark; one that is too long to hold is a `Reject`."""
     number = 0
     while line := stream.readline(MAX_LINE_BYTES):
         number += 1
-        ended = line.endswith(b"\n")
-        if len(line) == MAX_LINE_BYTES and not ended:
+        if len(line) == MAX_LINE_BYTES and not line.endswith(b"\n"):
             _skip_line(stream)
-            yield Reject(name, number, "", excerpt(line[:200]), f"line is longer than {MAX_LINE_BYTES} bytes")
-            continue
-        if number == 1:
-            line = line.removeprefix(codecs.BOM_UTF8)
-        if line.strip():
-            yield _parsed(line, name, number, ended)
+            reason = f"line is longer than {MAX_LINE_BYTES} bytes"
+            yield number, Reject(name, number, "", excerpt(line[:200]), reason)
+        else:
+            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
 
 
 def read_json(stream: BinaryIO, name: str) -> Rows:
@@ -77,10 +86,10 @@ def read_parquet(stream: BinaryIO, name: str) -> Rows:
         # Arrow reports a damaged page as a bare OSError; the operating system's and the network's have a number.
         if error.errno is not None:
             raise
-        raise QuestionError(f"{name}: damaged after row {number} ({error}); fetch it again") from error
+        raise SourceError(f"{name}: damaged after row {number} ({error}); fetch it again") from error
 
 
-READERS: dict[str, Callable[[BinaryIO, str], Rows]] = {
+READERS: dict[str, Reader] = {
     "jsonl": read_jsonl,
     "json": read_json,
     "csv": read_csv,
@@ -160,8 +169,8 @@ class _JsonList:
         self._text = self._text[self._position :] + block
         self._position = 0
 
-    def _damaged(self, detail: str) -> QuestionError:
-        return QuestionError(
+    def _damaged(self, detail: str) -> SourceError:
+        return SourceError(
             f"{self._name}, line {self._line}: the JSON list is damaged or cut off ({detail}); "
             "fetch the file again, or convert it to JSON lines, where single bad rows can be set aside"
         )
@@ -208,8 +217,8 @@ def _whole(name: str) -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise QuestionError(f"{name}: the gzip file is damaged or cut off ({error}); fetch it again") from error
+        raise SourceError(f"{name}: the gzip file is damaged or cut off ({error}); fetch it again") from error
     except pa.ArrowException as error:
-        raise QuestionError(f"{name}: not a whole Parquet file ({error}); fetch it again") from error
+        raise SourceError(f"{name}: not a whole Parquet file ({error}); fetch it again") from error
     except UnicodeDecodeError as error:
-        raise QuestionError(f"{name}: not UTF-8 at byte {error.start} ({error.reason}); convert it to UTF-8") from error
+        raise SourceError(f"{name}: not UTF-8 at byte {error.start} ({error.reason}); convert it to UTF-8") from error

@@ -1,0 +1,36 @@
+"""Step 2 (arXiv 2509.24375): the dynamic token budget, and what keeping to it pays."""
+
+import math
+
+from tasks.rmt.method import BudgetConfig, RewardConfig
+
+_WHOLE = 1e-9
+"""What floating point may be short of a whole number: 700 * 0.49 ** 0.5 gives 489.99999999999994."""
+
+
+def elapsed(step: int, steps: int) -> float:
+    """t/T, the share of the run that lies behind step t = `step` (from 0) of T = `steps`.
+
+    Raises:
+        ValueError: `step` outside 0..`steps`, or no steps.
+    """
+    if steps < 1 or not 0 <= step <= steps:
+        raise ValueError(f"step={step} of steps={steps}: 0 <= step <= steps and steps >= 1 do not hold")
+    return step / steps
+
+
+def budget(step: int, steps: int, config: BudgetConfig) -> int:
+    """B_t = max(B_min, floor(B_0 * gamma^(t/T))), tokens of reasoning to ask for at step t = `step` of T = `steps`.
+
+    Steps count from 0, so a run's last step is t = T - 1, just above the end of the curve; t = T is the budget that
+    the trained model is left with, and that it is evaluated under. `config.enabled` is the caller's to obey.
+    """
+    falling = config.start * config.gamma ** elapsed(step, steps)
+    return max(config.floor, math.floor(falling + _WHOLE))
+
+
+def length_reward(length: int, budget: int, config: RewardConfig) -> float:
+    """r_len, triangular in the reasoning length l: r_max * l / B up to B, r_max * (2B - l) / B up to 2B, then 0."""
+    if budget < 1 or length < 0:
+        raise ValueError(f"length={length}, budget={budget}: a length reward needs length >= 0 and budget >= 1")
+    return config.length_max * max(0, min(length, 2 * budget - length)) / budget

@@ -1,0 +1,96 @@
+"""Where documents come from: files anywhere fsspec reaches, a dataset of the Hugging Face hub, the embedded world."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from tasks.sources.errors import Record, Reject, SourceError
+from tasks.sources.files import Files
+from tasks.sources.hub import commit_of, hub_digest, is_hub_id, read_hub
+from tasks.texts.config import TextsConfig
+from tasks.texts.plain import TEXT_ENDINGS, TEXT_READERS
+
+if TYPE_CHECKING:
+    from tasks.tiny.texts import Document
+
+
+def resolve(config: TextsConfig) -> TextsConfig:
+    """`config` with its sources looked at: content digests, and (hub) commit and splits.
+
+    Reads local and remote files once to hash them. Raises `SourceError` where a source cannot be found.
+    """
+    if config.source_digest:
+        return config
+    if config.source == "tiny":
+        digests = [_tiny_digest(_tiny(config, held_out)) for held_out in (False, True)]
+        return config.model_copy(update={"source_digest": digests[0], "evaluation_digest": digests[1]})
+    on_hub = is_hub_id(config.source, TEXT_ENDINGS)
+    if not on_hub and config.evaluation_split and not config.evaluation_source:
+        raise SourceError(
+            f"evaluation_split={config.evaluation_split!r} is for a dataset of the hub, which source "
+            f"{config.source!r} is not; set evaluation_source to the file with the held-out documents"
+        )
+    update: dict[str, Any] = {"split": config.split or "train"} if on_hub else {}
+    if on_hub:
+        update["revision"] = commit_of(config.source, config.revision)
+    config = config.model_copy(update=update)
+    update = {"source_digest": _digest(config, config.source, config.split)}
+    if config.held_out_apart:
+        evaluation_source = config.evaluation_source or config.source
+        update["evaluation_digest"] = _digest(config, evaluation_source, config.evaluation_split or "test")
+    return config.model_copy(update=update)
+
+
+def read_source(config: TextsConfig, *, held_out: bool) -> Iterator[Record | Reject]:
+    """The rows of a resolved source in its order, streamed: of the main one, or of that with held-out documents."""
+    if config.source == "tiny":
+        yield from _tiny_rows(_tiny(config, held_out), config.tiny.evaluation if held_out else "train")
+        return
+    source, digest = config.source, config.source_digest
+    if held_out:
+        source, digest = config.evaluation_source or source, config.evaluation_digest
+    if digest.startswith("hub:"):
+        _, commit, subset, split = digest.split(":", 3)
+        yield from read_hub(source, subset, split, commit)
+    else:
+        files = _files(source)
+        yield from files.read(files.format(config.format), TEXT_READERS)
+
+
+def _digest(config: TextsConfig, source: str, split: str) -> str:
+    """Of one source; the format read is part of it where the files' names, which are no identity, tell it."""
+    if not is_hub_id(source, TEXT_ENDINGS):
+        files = _files(source)
+        return f"{files.format(config.format)}:{files.digest()}"
+    commit = commit_of(source, config.revision if source == config.source else "")
+    return hub_digest(commit, config.subset, split)
+
+
+def _files(source: str) -> Files:
+    return Files(source, "texts", "'tiny'", TEXT_ENDINGS)
+
+
+def _tiny_digest(found: "list[Document]") -> str:
+    total = hashlib.sha256()
+    for document in found:
+        total.update(json.dumps([document.given_chars, document.text, document.meta], sort_keys=True).encode())
+    return f"tiny:{total.hexdigest()}"
+
+
+def _tiny_rows(found: "list[Document]", split: str) -> Iterator[Record]:
+    for number, document in enumerate(found, start=1):
+        given, text = document.text[: document.given_chars], document.text[document.given_chars :]
+        yield Record(f"tiny/{split}", number, {**document.meta, "given": given, "text": text})
+
+
+def _tiny(config: TextsConfig, held_out: bool) -> "list[Document]":
+    from tasks.tiny.texts import documents
+
+    tiny = config.tiny
+    try:
+        if held_out:
+            return documents(tiny.evaluation, config.evaluation_documents, tiny.seed)
+        return documents("train", tiny.count, tiny.seed)
+    except ValueError as error:
+        raise SourceError(f"tiny: {error}") from error

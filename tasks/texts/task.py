@@ -1,0 +1,27 @@
+"""The texts stage as a Prefect task."""
+
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.stage import Build, Stage
+from tasks.artifacts.task import stage_task
+from tasks.texts.config import TextsConfig
+from tasks.texts.load import build_texts
+from tasks.texts.sources import resolve
+
+TEXTS = Stage("texts", version=1, kind="texts")
+
+
+@stage_task(TEXTS)
+def load_resolved(build: Build, config: TextsConfig) -> None:
+    """Load a resolved corpus; flows call `load_texts`."""
+    counts = build_texts(config, build.out, build.work)
+    build.record(
+        rows={"train": counts.train, "evaluation": counts.evaluation, "rejects": counts.rejected},
+        ledger=counts.ledger(),
+        summary={"label": config.label(), **counts.summary()},
+    )
+
+
+def load_texts(config: TextsConfig, runtime: Runtime, *, force: bool = False, label: str = "") -> ArtifactRef:
+    """A corpus as an artifact of kind `texts`; its sources are hashed first, so a changed file is a miss."""
+    return load_resolved(resolve(config), runtime, force=force, label=label or config.label())
