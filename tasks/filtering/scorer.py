@@ -15,14 +15,13 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
+from tasks.engines.head import is_plain_head
 from tasks.engines.tokens import encode_prompts, load_tokenizer
 from tasks.filtering.protocol import Score, ScoreRequest
 from tasks.worker import Permanent
 
 LOGIT_ELEMENTS = 1 << 26
 """Most logits in memory at once: 256 MiB in float32. Ours."""
-PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
-"""Tokens that show whether a model's logits are those of its output layer, and by what share they may differ."""
 SHORTEST_SHARED = 64
 """Tokens that prompts must share before their cache is worth the copy to every batch. Ours."""
 
@@ -51,7 +50,11 @@ class LikelihoodRatio:
         )
         self._model: PreTrainedModel = model.to(device).eval()
         self._tokens_per_batch = tokens_per_batch
-        self._check_head()
+        if not is_plain_head(self._model):
+            raise Permanent(
+                f"filtering.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
+                f"logits; set filtering.scorer.type to 'none'"
+            )
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
         """One score for each request, in order; an empty completion scores 0."""
@@ -132,19 +135,6 @@ class LikelihoodRatio:
             for start in range(0, len(targets), step)
         ]
         return torch.cat(parts) if parts else targets.float()
-
-    @torch.inference_mode()
-    def _check_head(self) -> None:
-        """Refuse models whose logits are more than the output layer of the last hidden state (Gemma 2, Cohere)."""
-        vocabulary = self._model.config.get_text_config().vocab_size
-        ids = torch.arange(min(PROBE_TOKENS, vocabulary), device=self._model.device)[None]
-        whole = self._model(input_ids=ids).logits.float()
-        parts = self._model.get_output_embeddings()(self._model.base_model(input_ids=ids).last_hidden_state).float()
-        if (whole - parts).abs().max() > PROBE_TOLERANCE * parts.abs().max():
-            raise Permanent(
-                f"filtering.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
-                f"logits; set filtering.scorer.type to 'none'"
-            )
 
 
 def _like_prompts(texts: Sequence[_Text]) -> Iterator[list[int]]:
