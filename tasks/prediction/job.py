@@ -4,15 +4,18 @@ from pathlib import Path
 
 from tasks.artifacts.runtime import Runtime
 from tasks.config import Frozen
+from tasks.entropy.config import EntropyConfig
 
 
 class DirectJob(Frozen):
-    """The likeliest next token at given positions of given contexts."""
+    """The likeliest next token at given positions of documents."""
 
+    config: EntropyConfig
+    """Windows and precision: those that the base model's entropy was computed with."""
     model: Path
     """Folder of the checkpoint."""
-    contexts: Path
-    """Parquet file of schema `CONTEXTS`."""
+    drawn: Path
+    """Parquet file of schema `DRAWN`."""
     out: Path
-    """Parquet file of schema `LIKELIEST`, written by the worker."""
+    """Parquet file of schema `LIKELIEST`, which the worker writes."""
     runtime: Runtime

@@ -28,16 +28,14 @@ context; `reasoning` a sampled completion of the prediction prompt. `correct` is
 RPT's rule. `outcome` is `right`, `wrong`, `no_prediction` or `truncated`; the last two count as wrong.
 `reasoning_tokens` is -1 for `direct`. `sample_index` is -1 for `direct` and for greedy decoding."""
 
-CONTEXTS = pa.schema(
+DRAWN = pa.schema(
     [
         pa.field("document_id", pa.string(), nullable=False),
-        pa.field("start", pa.int32(), nullable=False),
         pa.field("tokens", pa.list_(pa.int32()), nullable=False),
         pa.field("positions", pa.list_(pa.int32()), nullable=False),
     ]
 )
-"""What one forward pass reads: `tokens` of a document from its token `start` on. Each of `positions`, counted in the
-document, is predicted from the tokens before it."""
+"""A document whose tokens at `positions` are predicted without reasoning."""
 
 LIKELIEST = pa.schema(
     [

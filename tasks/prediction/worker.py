@@ -1,60 +1,47 @@
-"""The child process that predicts without reasoning: one forward pass a context, the likeliest token at positions."""
+"""The child process that predicts without reasoning: the likeliest token at positions of documents.
 
-from collections.abc import Iterator, Sequence
+It is the entropy stage's computation on another checkpoint, so that a position has the same context there and here.
+"""
+
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
-from tasks.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device, resolve_dtype
-from tasks.parquet import Row, read_rows, write_parquet
-from tasks.prediction.job import DirectJob
-from tasks.prediction.schema import CONTEXTS, LIKELIEST
-from tasks.training.process import absent, offline
-from tasks.worker import Reporter, worker_main
+import numpy as np
 
-TOKENS_PER_BATCH = {"cpu": 16_384, "cuda": 65_536}
-"""Rows times padded length of one forward pass. Ours."""
+from tasks.entropy.encoding import Encoded, chunks
+from tasks.entropy.worker import CHUNK_TOKENS, open_model
+from tasks.parquet import Row, count_rows, read_rows, write_parquet
+from tasks.prediction.job import DirectJob
+from tasks.prediction.schema import DRAWN, LIKELIEST
+from tasks.training.process import offline
+from tasks.worker import Reporter, worker_main
 
 
 def run(job: DirectJob, reporter: Reporter) -> dict[str, Any]:
-    """Predict every position of every context; returns how many there were."""
-    offline()
-    with absent(*UNUSED_BY_TRANSFORMERS):
-        import torch
+    """Predict every position; returns how many there were."""
+    model = open_model(job.model, job.config, job.runtime)
+    from tasks.entropy.passes import TOKENS_PER_PASS, score_documents
 
-        from tasks.prediction.direct import Likeliest
-    if job.runtime.num_threads:
-        torch.set_num_threads(job.runtime.num_threads)
-    device = resolve_device(job.runtime)
-    model = Likeliest(
-        job.model,
-        device=device,
-        dtype=resolve_dtype(job.runtime, device),
-        trust_remote_code=job.runtime.trust_remote_code,
-    )
-    contexts = list(read_rows(job.contexts, schema=CONTEXTS))
-    total = sum(len(row["positions"]) for row in contexts)
+    total = count_rows(job.drawn)
+    rows = read_rows(job.drawn, schema=DRAWN)
+    documents, wanted = itertools.tee(rows)
+    encoded = (Encoded(row["document_id"], "evaluation", 0, np.array(row["tokens"], np.int32)) for row in documents)
 
     def predicted() -> Iterator[Row]:
         done = 0
-        for batch in batches(contexts, TOKENS_PER_BATCH[device]):
-            wanted = [[position - row["start"] for position in row["positions"]] for row in batch]
-            for row, tokens in zip(batch, model.after([row["tokens"] for row in batch], wanted), strict=True):
-                for position, token in zip(row["positions"], tokens, strict=True):
+        for chunk in chunks(encoded, CHUNK_TOKENS):
+            scored = score_documents(model, chunk, job.config, TOKENS_PER_PASS[model.device.type])
+            for result, row in zip(scored, itertools.islice(wanted, len(chunk)), strict=True):
+                for position in row["positions"]:
+                    token = int(result.top_token[position])
                     yield {"document_id": row["document_id"], "position": position, "token": token}
-                done += len(tokens)
-            reporter.progress(done, total, "positions")
+            done += len(chunk)
+            reporter.progress(done, total, "documents")
 
-    return {"positions": write_parquet(predicted(), job.out, LIKELIEST)}
-
-
-def batches(contexts: Sequence[Row], tokens_per_batch: int) -> Iterator[list[Row]]:
-    """Contexts of like length together, longest first, so that too large a batch fails at once."""
-    ordered = sorted(contexts, key=lambda row: (-len(row["tokens"]), row["document_id"], row["start"]))
-    start = 0
-    while start < len(ordered):
-        size = max(1, tokens_per_batch // max(1, len(ordered[start]["tokens"])))
-        yield ordered[start : start + size]
-        start += size
+    return {"positions": write_parquet(predicted(), job.out, LIKELIEST, sorted_by=("document_id", "position"))}
 
 
 if __name__ == "__main__":
+    offline()
     worker_main(DirectJob, run)
