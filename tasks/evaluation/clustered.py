@@ -16,6 +16,7 @@ from tasks.evaluation.bootstrap import Interval
 from tasks.evaluation.paired import Paired, minimum_detectable_effect, sign_flip_test
 
 _CHUNK_CELLS = 4_000_000
+_NOTHING = 1e-9
 
 Array = NDArray[np.float64]
 
@@ -102,7 +103,9 @@ def _contributions(difference: Array, weights: Array) -> Array:
     Where every part has the same total, contributions are the documents' plain sums of differences.
     """
     totals = weights.sum(axis=0)
-    return (difference * (totals.max() / totals)).sum(axis=1)
+    sums = (difference * (totals.max() / totals)).sum(axis=1)
+    # Parts that cancel leave a rounding error, which would count as the smallest of differences.
+    return np.where(np.abs(sums) < _NOTHING, 0.0, sums)
 
 
 def _residuals(difference: Array, weights: Array) -> Array:

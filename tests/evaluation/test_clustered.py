@@ -114,8 +114,10 @@ def test_one_position_a_document_is_the_plain_paired_comparison() -> None:
 def test_equal_tiers_keep_the_test_exact() -> None:
     random = np.random.default_rng(6)
     weights = np.tile([[2.0, 2.0, 2.0]], (40, 1))
-    a, b = random.binomial(2 * 4, 0.5, (2, 40, 3)) / 4
-    assert compare_clustered(a, b, weights, **SETTINGS).exact
+    a, b = random.binomial(2 * 12, 0.5, (2, 40, 3)) / 12
+    result = compare_clustered(a, b, weights, **SETTINGS)
+    assert result.exact
+    assert result.p_value == pytest.approx(compare_clustered(b, a, weights, **SETTINGS).p_value)
 
 
 def test_false_positives_are_as_rare_as_promised_and_a_difference_is_found() -> None:

@@ -162,7 +162,7 @@ def build_rmt_world(
             _arm(found, arm, seed, sizes)
         if afterwards:
             _evaluate(found, "base", BASE, "", seed)
-            for arm in set(arms) & {"ntp", "rpt", "rmt"}:
+            for arm in (arm for arm in arms if arm in ("ntp", "rpt", "rmt")):
                 _evaluate(found, f"{arm}-{seed}", ARMS[arm], arm, seed)
     return found
 

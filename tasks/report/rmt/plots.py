@@ -1,6 +1,6 @@
 """The figures of a report of reinforcement mid-training."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from tasks.report.plots import (
     INK,
+    SMOOTHING,
     STYLE,
     WIDTH,
     Look,
@@ -22,6 +23,7 @@ from tasks.report.rmt.summary import RMTSummary
 from tasks.rmt.method import TIERS
 
 STAGE = "rmt"
+SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 BUDGETS = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 """Dashes of budgets, so that two arms with the same one are told apart."""
 
@@ -29,7 +31,7 @@ BUDGETS = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 def draw(summary: RMTSummary, curves: Sequence[Curve]) -> list[Plot]:
     """Every figure that there is something to show for."""
     look = Look(tuple(row.label for row in summary.rows))
-    trained = [curve for curve in curves if curve.stage == STAGE and curve.label in look.labels]
+    trained = over_seeds([curve for curve in curves if curve.stage == STAGE and curve.label in look.labels])
     makers: list[Callable[[Sequence[Curve], Look], Plot | None]] = [_length, _matches, _losses, _shares]
     with mpl.rc_context(STYLE):
         plots = [_bars(summary, look), *(plot for make in makers if (plot := make(trained, look)) is not None)]
@@ -80,8 +82,8 @@ def _length(curves: Sequence[Curve], look: Look) -> Plot | None:
     if not found:
         return None
     figure, axis = _one()
-    for curve, first in _first_of_label(found):
-        draw_curve(axis, curve, "reasoning_tokens", look, label=curve.label if first else None)
+    for curve in found:
+        draw_curve(axis, curve, "reasoning_tokens", look, label=curve.label)
     budgets: dict[tuple[float, ...], list[Curve]] = {}
     for curve in _with(curves, "budget_tokens"):
         if any(curve.series("budget_tokens")[1]):
@@ -91,25 +93,33 @@ def _length(curves: Sequence[Curve], look: Look) -> Plot | None:
         label = "budget" if len(budgets) == 1 else f"budget of {', '.join(dict.fromkeys(c.label for c in same))}"
         axis.plot(steps, values, color=INK, linewidth=1.2, linestyle=BUDGETS[number % len(BUDGETS)], label=label)
     _finish_axis(axis, "Tokens of reasoning and budget")
-    _legend(figure, [axis])
-    caption = "Mean over the rollouts of a step; thin lines: single steps. An arm without a dashed line has no budget."
+    _legend(figure, [axis], look)
+    caption = (
+        f"Mean over the rollouts of a step and over seeds; {SMOOTHED} Models without a dashed line of theirs were "
+        "asked for no number of tokens."
+    )
     return finish("reasoning-length", "Reasoning length", caption, figure)
 
 
 def _matches(curves: Sequence[Curve], look: Look) -> Plot | None:
-    names = {"match": "all", **{f"match_{tier}": tier for tier in TIERS}}
+    names = {"match": "all drawn tokens", **{f"match_{tier}": f"{tier} tokens" for tier in TIERS}}
     shown = [name for name in names if _with(curves, name)]
     if not shown:
         return None
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False, sharey=True).ravel()
     for axis, name in zip(axes, shown, strict=True):
-        for curve, first in _first_of_label(_with(curves, name)):
-            draw_curve(axis, curve, name, look, label=curve.label if first else None, scale=100)
-        _finish_axis(axis, f"{names[name]} tokens".replace("all tokens", "all drawn tokens"))
+        for curve in _with(curves, name):
+            draw_curve(axis, curve, name, look, label=curve.label, scale=100)
+    # The panels share their scale, which is settled when all of them are drawn.
+    for axis, name in zip(axes, shown, strict=True):
+        _finish_axis(axis, names[name])
     axes[0].set_ylabel("right predictions, percent")
-    _legend(figure, axes)
-    caption = "Rollouts in training whose prediction is right. What is drawn changes with the curriculum; tiers do not."
+    _legend(figure, axes, look)
+    caption = (
+        f"Rollouts in training whose prediction is right, mean over seeds; {SMOOTHED} With a curriculum, ever harder "
+        "tokens are drawn, so the first panel may fall while the others rise."
+    )
     return finish("match-rate", "Right predictions in training", caption, figure)
 
 
@@ -121,13 +131,13 @@ def _losses(curves: Sequence[Curve], look: Look) -> Plot | None:
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False).ravel()
     for axis, name in zip(axes, shown, strict=True):
-        for curve, first in _first_of_label(_with(curves, name)):
-            draw_curve(axis, curve, name, look, label=curve.label if first else None)
+        for curve in _with(curves, name):
+            draw_curve(axis, curve, name, look, label=curve.label)
         _finish_axis(axis, names[name], from_zero=False)
-    _legend(figure, axes)
+    _legend(figure, axes, look)
     caption = (
-        "Each term by its own number of tokens. The RL loss hovers around zero whatever is learnt; see the right "
-        "predictions. Arms without a term have no line."
+        "Each term over its own number of tokens, mean over seeds. The RL loss hovers around zero whatever is learnt: "
+        "see the right predictions. A model trained without a term has no line."
     )
     return finish("losses", "Both loss terms", caption, figure)
 
@@ -137,11 +147,11 @@ def _shares(curves: Sequence[Curve], look: Look) -> Plot | None:
     if not found:
         return None
     figure, axis = _one()
-    for curve, first in _first_of_label(found):
-        draw_curve(axis, curve, "rl_token_share", look, label=curve.label if first else None, scale=100)
+    for curve in found:
+        draw_curve(axis, curve, "rl_token_share", look, label=curve.label, scale=100)
     _finish_axis(axis, "Tokens under RL, percent of all trained on")
     axis.set_ylim(0, 105)
-    _legend(figure, [axis])
+    _legend(figure, [axis], look)
     caption = "Generated tokens under the RL loss, against those and the tokens of the texts under next-token loss."
     return finish("token-share", "Share of tokens under RL", caption, figure)
 
@@ -150,11 +160,25 @@ def _with(curves: Iterable[Curve], metric: str) -> list[Curve]:
     return [curve for curve in curves if curve.series(metric)[0]]
 
 
-def _first_of_label(curves: Iterable[Curve]) -> Iterable[tuple[Curve, bool]]:
-    named: set[str] = set()
+def over_seeds(curves: Iterable[Curve]) -> list[Curve]:
+    """One curve for each label: the mean of its seeds, at the steps that all of them have."""
+    seeds: dict[str, list[Curve]] = {}
     for curve in curves:
-        yield curve, curve.label not in named
-        named.add(curve.label)
+        seeds.setdefault(curve.label, []).append(curve)
+    return [_mean(label, several) for label, several in seeds.items()]
+
+
+def _mean(label: str, curves: Sequence[Curve]) -> Curve:
+    by_step: dict[float, list[Mapping[str, float]]] = {}
+    for point in (point for curve in curves for point in curve.points):
+        by_step.setdefault(point["step"], []).append(point)
+    points = []
+    for step, several in sorted(by_step.items()):
+        if len(several) == len(curves):
+            shared = set.intersection(*(set(point) for point in several)) - {"step"}
+            means = {name: sum(point[name] for point in several) / len(several) for name in sorted(shared)}
+            points.append({"step": step, **means})
+    return Curve(label, curves[0].seed, curves[0].stage, tuple(points))
 
 
 def _one() -> tuple[Figure, Axes]:
@@ -169,7 +193,9 @@ def _finish_axis(axis: Axes, title: str, *, from_zero: bool = True) -> None:
         axis.set_ylim(bottom=0)
 
 
-def _legend(figure: Figure, axes: Sequence[Axes]) -> None:
-    """One legend for all panels, whichever of them a line is in."""
+def _legend(figure: Figure, axes: Sequence[Axes], look: Look) -> None:
+    """One legend for all panels, in the order of the tables, whichever panel a line is in."""
     found = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(found.values(), found.keys(), loc="outside lower center", ncols=3 if len(axes) == 1 else 5)
+    order = sorted(found, key=lambda name: look.labels.index(name) if name in look.labels else len(look.labels))
+    columns = 3 if len(axes) == 1 else 5
+    figure.legend([found[name] for name in order], order, loc="outside lower center", ncols=columns)

@@ -1,6 +1,6 @@
 """The numbers of a report of reinforcement mid-training as plain models."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel
 
@@ -82,6 +82,15 @@ class RMTSummary(BaseModel):
     """When the newest stage was done."""
     commits: list[str]
     versions: dict[str, list[str]]
+
+    @property
+    def headline(self) -> str:
+        """How many of the paper's orderings came out, in one sentence."""
+        counts = {status: sum(claim.status == status for claim in self.claims) for status in get_args(Status)}
+        return (
+            f"Of {len(self.claims)} orderings of the paper that were checked, {counts['holds']} hold here, "
+            f"{counts['does not hold']} do not, and {counts['unclear']} are unclear."
+        )
 
     @property
     def pairs(self) -> list[tuple[str, str]]:

@@ -13,6 +13,8 @@ from tasks.report.rmt.summary import RMTSummary
 from tasks.report.summary import Metric
 from tasks.report.terminal import comparison_tables, interval_text, ledger_table, model_tables, plain_table
 
+DATA_STAGES = ("texts", "entropy", "schedule")
+"""Whose rows are shown; the page has those of every model and prediction."""
 COLOURS = {"holds": "green", "does not hold": "red", "unclear": "yellow"}
 
 
@@ -25,8 +27,7 @@ def summary_tables(summary: RMTSummary) -> list[Table]:
         found += comparison_tables(summary.afterwards.comparisons, "on the same questions", "benchmark")
     if summary.claims:
         found.append(_claims(summary))
-    if any(stage.ledger for stage in summary.stages):
-        found.append(ledger_table(summary.stages))
+    found.append(ledger_table([stage for stage in summary.stages if stage.stage in DATA_STAGES]))
     return found
 
 
