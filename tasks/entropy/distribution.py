@@ -28,6 +28,7 @@ def rows_at_a_time(vocabulary: int, device: str) -> int:
     return max(MIN_ROWS, ELEMENTS[device] // vocabulary)
 
 
+@torch.inference_mode()
 def score(
     hidden: torch.Tensor,
     targets: torch.Tensor,
