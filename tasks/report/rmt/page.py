@@ -9,8 +9,8 @@ from tasks.report.page import environment, reach, tree
 from tasks.report.plots import Look, Plot
 from tasks.report.rmt.material import RMTMaterial
 from tasks.report.rmt.summary import RMTSummary
+from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
 
-SCHEDULE_PLOT = "plots/schedule.png"
 PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
 """By kind of artifact: the figure that it brings, and what it shows."""
 
