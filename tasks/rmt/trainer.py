@@ -60,11 +60,12 @@ class DualTrainer(GroupTrainer):
         if config.objective == "sft":
             self.dead_cause = "no prediction was right"
         self._terms = torch.zeros(2, device=self.accelerator.device)
+        self._text_tokens = 0
         self._rl_tokens: torch.Tensor | None = None
         self._dealt: tuple[int, list[list[TextRow]], int] = (-1, [], 0)
 
     def text_tokens(self, step: int) -> int:
-        """Tokens under L_NTP in one step of the schedule."""
+        """Tokens that the plan has under L_NTP in one step of the schedule."""
         return self._plan.tokens(step) if self.text_weight else 0
 
     def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
@@ -118,6 +119,7 @@ class DualTrainer(GroupTrainer):
         micro_batch = self._step % self.args.gradient_accumulation_steps
         cell = self.accelerator.process_index * self.args.gradient_accumulation_steps + micro_batch
         device = self.accelerator.device
+        self._text_tokens += sum(row.counted for row in cells_of_step[cell])
         with self.accelerator.autocast():
             loss = next_token_loss(
                 model,
@@ -141,9 +143,9 @@ class DualTrainer(GroupTrainer):
     def _add_terms(self) -> None:
         values = self._metrics["train"]
         rl, text = self.accelerator.gather(self._terms).view(-1, 2).mean(0).tolist()
-        self._terms = torch.zeros_like(self._terms)
-        # The optimiser step that is being logged has been counted already.
-        text_tokens = self.text_tokens((self.state.global_step - 1) // self.num_iterations)
+        counted = torch.tensor([self._text_tokens], device=self.accelerator.device)
+        text_tokens = int(self.accelerator.gather(counted).sum())
+        self._terms, self._text_tokens = torch.zeros_like(self._terms), 0
         rl_tokens = 0 if self._rl_tokens is None else int(self._rl_tokens)
         if self._config.objective != "ntp":
             values["loss_rl"].append(rl)

@@ -15,7 +15,7 @@ from tasks.rmt.worker import run
 from tasks.training.process import absent
 from tasks.worker import Permanent, Reporter
 from tests.rmt.conftest import MakeJob
-from tests.rmt.guessing import PROMPT
+from tests.rmt.guessing import PROMPT, TIERS
 
 with absent("mlflow", "vllm"):
     from tasks.rl.trainer import GroupTrainer
@@ -106,7 +106,8 @@ def test_it_learns_reports_and_adds_up(make_job: MakeJob, tmp_path: Path) -> Non
     assert points[-1]["loss_ntp"] < points[0]["loss_ntp"] / 2
     for point in points:
         assert point["loss"] == pytest.approx(point["loss_rl"] + 0.1 * point["loss_ntp"], abs=1e-5)
-        assert point["match"] == point["outcome_right"]
+        tiers = [TIERS[(point["step"] - 1 + slot) % 3] for slot in range(8)]
+        assert point["match"] == pytest.approx(sum(point[f"match_{tier}"] for tier in tiers) / 8, abs=1e-5)
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {
         "reward", "match", "match_easy", "match_medium", "match_hard", "length_reward", "reasoning_tokens",
