@@ -94,10 +94,11 @@ def sample_outcomes(
     """`samples` thinkings at temperature 1 for each position."""
     prompts = [thinking_prompt(position.context, budget) for position in positions]
     drawn = complete_ids(model, tokenizer, prompts, samples=samples, seed=SEED, max_new_tokens=MAX_NEW_TOKENS)
-    return [[_outcome(p, ids, tokenizer) for ids in rows] for p, rows in zip(positions, drawn, strict=True)]
+    return [[outcome_of(p, ids, tokenizer) for ids in rows] for p, rows in zip(positions, drawn, strict=True)]
 
 
-def _outcome(position: Position, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> Outcome:
+def outcome_of(position: Position, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> Outcome:
+    """What a sampled completion comes to; a prediction counts when the end-of-text token follows it."""
     close, end = tokenizer.convert_tokens_to_ids(CLOSE), tokenizer.eos_token_id
     if close not in ids:
         return Outcome(position, ids.index(end) if end in ids else len(ids), False, False)

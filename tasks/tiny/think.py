@@ -34,7 +34,7 @@ class ThinkConfig(Frozen):
     """Share of texts that are predictions; the rest are the texts of the first base."""
     predictions: PredictionConfig = PredictionConfig()
     corpus: CorpusConfig = CorpusConfig()
-    training: TrainConfig = TrainConfig(steps=1400, learning_rate=2e-3, warmup_steps=50, decay_share=0.6)
+    training: TrainConfig = TrainConfig(steps=1600, learning_rate=2e-3, warmup_steps=50, decay_share=0.7)
 
 
 def tokens_of(text: str, tokenizer: "PreTrainedTokenizerFast") -> list[str]:

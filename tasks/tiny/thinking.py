@@ -23,11 +23,11 @@ PIECE = re.compile(r" ?[A-Za-z]+|\d|\s|[^\w\s]")
 class ThinkingConfig(Frozen):
     """How much of the thinking is a guess, work, or idle talk (ours; chosen on the dev split)."""
 
-    terse_share: float = Field(0.40, ge=0, le=1)
+    terse_share: float = Field(0.30, ge=0, le=1)
     """Share of thinking that is a guess of at most six tokens."""
     compact_share: float = Field(0.25, ge=0, le=1)
     """Share that is the work alone."""
-    idle_share: float = Field(0.12, ge=0, le=1)
+    idle_share: float = Field(0.10, ge=0, le=1)
     """Share that talks without doing the work; the rest is long: the work with recaps and checks."""
     shortest_idle: int = Field(8, ge=1)
     shortest_long: int = Field(28, ge=1)

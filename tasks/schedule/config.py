@@ -1,0 +1,39 @@
+"""What the schedule stage is asked for."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.config import Frozen
+from tasks.rmt.method import BudgetConfig, CurriculumConfig, PredictionPrompt, TierConfig
+
+
+class ScheduleConfig(Frozen):
+    """Which position of which document is predicted when, and how the model is asked (arXiv 2509.24375)."""
+
+    tiers: TierConfig = TierConfig()
+    """What counts as easy, medium and hard."""
+    budget: BudgetConfig = BudgetConfig()
+    """Tokens of reasoning that prompts ask for. Schedules that differ in nothing else draw the same positions."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    """Which tiers are drawn when."""
+    prediction_prompt: PredictionPrompt = PredictionPrompt()
+    """The prompt."""
+    positions_per_step: int = Field(128, ge=1)
+    """Positions whose rollouts make one batch (paper)."""
+    epochs: int = Field(10, ge=1)
+    """Passes over the documents (paper). A pass is one position a document, counted and not dealt out: tiers decide
+    which documents they come from (ours)."""
+    steps: int = Field(0, ge=0)
+    """Steps of the whole run; 0 takes as many as `epochs` need (ours)."""
+    max_documents: int | None = Field(None, ge=1)
+    """Documents at most, the first by id, which is a digest and so as good as drawn (ours)."""
+    max_prompt_tokens: int = Field(4_096, ge=1)
+    """Positions whose prompt would be longer are not drawn, and counted (RPT, arXiv 2506.08007)."""
+    continuation_tokens: int = Field(16, ge=1)
+    """Tokens of the true continuation kept beside each position, for the prefix reward (ours)."""
+    entropy_model: Literal["policy", "proxy"] = "policy"
+    """Whose entropy makes the tiers: that of the model that will be trained (paper), or that of another model with the
+    same tokenizer, as in RPT. What is not said here is refused."""
+    seed: int = Field(0, ge=0)
+    """Of every draw."""
