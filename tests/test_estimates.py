@@ -225,7 +225,7 @@ def test_the_advised_share_of_rollouts_fits(overrides: dict[str, float], change:
 def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
     import tasks.filtering.worker as scoring
     import tasks.midtraining.trainer as midtraining
-    import tasks.rl.trainer as rl
+    import tasks.rl.arguments as rl
 
     assert scoring.TOKENS_PER_BATCH["cuda"] == memory_model.SCORING_TOKENS
     assert midtraining._TOKENS_PER_PASS["cuda"] == memory_model.MIDTRAINING_TOKENS

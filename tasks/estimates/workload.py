@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 
 from tasks.generation.heuristics import Heuristic, load_heuristics
-from tasks.models.config import EMBEDDED
+from tasks.models.resolve import SHIPPED
 from tasks.prompts.text import heuristic_text, plain_text
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.presets import SetSize, load_preset
@@ -160,4 +160,4 @@ def _question_tokens(recipe: PolyaRecipe, config: QuestionsConfig) -> float:
 
 
 def _ratio(recipe: PolyaRecipe) -> float:
-    return EMBEDDED_CHARS_PER_TOKEN if recipe.model.source == EMBEDDED else CHARS_PER_TOKEN
+    return EMBEDDED_CHARS_PER_TOKEN if recipe.model.source in SHIPPED else CHARS_PER_TOKEN

@@ -14,6 +14,8 @@ INSIDE = -1
 """In place of an offset: a token ends inside a character."""
 _UNKNOWN = -2
 _REPLACEMENT = "\ufffd"
+_FOLLOWING = 3
+"""Tokens that the rest of a character can take."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +24,8 @@ class Spans:
 
     text: str
     ends: npt.NDArray[np.int32]
-    """Character offset at which each token ends, or `INSIDE`."""
+    """Character offset at which each token ends, or `INSIDE`: also behind a replacement character (U+FFFD) of the text
+    itself, which cannot be told from a part of a character."""
 
     @property
     def starts(self) -> npt.NDArray[np.int32]:
@@ -52,19 +55,15 @@ class TokenText:
         self._widths = np.full(0, _UNKNOWN, dtype=np.int32)
 
     def spans(self, tokens: npt.NDArray[np.int32]) -> Spans:
-        """Text and ends of a document's tokens.
-
-        Raises:
-            ValueError: the tokens are no text of this tokenizer.
-        """
+        """Text and ends of a document's tokens; what does not decode to whole text, from there on, has no ends."""
         ids = tokens.tolist()
         text = self._after_anchor(ids)
         widths = self._widths_of(tokens)
         ends = np.cumsum(widths, dtype=np.int32) if (widths >= 0).all() else self._walk(ids, widths, text)
         if ends[-1] != len(text):
             ends = self._walk(ids, np.full(len(ids), INSIDE, dtype=np.int32), text)
-        if ends[-1] != len(text):
-            raise ValueError(f"{self._tokenizer.name_or_path}: the tokens {ids[:8]}... do not decode to whole text")
+        if _REPLACEMENT in text:
+            ends[[end > 0 and text[end - 1] == _REPLACEMENT for end in ends.tolist()]] = INSIDE
         dropped = len(self._after_anchor(ids[:1])) - len(self._decode(ids[:1]))
         if dropped > 0:
             text, ends = text[dropped:], np.where(ends == INSIDE, INSIDE, ends - dropped).astype(np.int32)
@@ -77,12 +76,19 @@ class TokenText:
         for index, width in enumerate(widths.tolist()):
             if first != index or width < 0:
                 piece = self._after_anchor(ids[first : index + 1])
-                if not text.startswith(piece, place):
+                if not text.startswith(piece, place) or self._is_cut(ids, first, index + 1, piece):
                     continue
                 width = len(piece)
             first, place = index + 1, place + width
             ends[index] = place
         return ends
+
+    def _is_cut(self, ids: Sequence[int], first: int, stop: int, piece: str) -> bool:
+        """Whether what looks like a replacement character of the text itself is the first part of one."""
+        following = ids[stop : stop + _FOLLOWING]
+        if not following or not piece.endswith(_REPLACEMENT):
+            return False
+        return self._after_anchor([*ids[first:stop], *following]) != piece + self._after_anchor(following)
 
     def _widths_of(self, tokens: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
         """Characters of each token's text; `INSIDE` where it may hold a part of one."""

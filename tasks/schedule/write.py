@@ -1,6 +1,6 @@
 """From an entropy table to the tables of a schedule, in three passes over the documents.
 
-The first finds the positions that can be drawn (6 bytes each in memory, texts are not kept), the second renders those
+The first finds the positions that can be drawn (9 bytes each in memory; texts are not kept), the second renders those
 that were drawn, the third copies the documents that they are from.
 """
 
@@ -154,7 +154,7 @@ class Writer:
         }
 
     def _check_length(self, document: DocumentEntropy, place: int, prompt: str) -> None:
-        """Prompts near the limit are measured; further off, tokenizing a cut text anew cannot make up the difference."""
+        """Measure a prompt near the limit; further off, what a cut text gains by tokenizing it anew is too little."""
         (ids,) = encode_prompts(self._renderer.tokenizer, [prompt])
         if len(ids) > self._config.max_prompt_tokens:
             raise Permanent(

@@ -1,0 +1,106 @@
+"""Entropy artifacts of documents whose characters span tokens, in a store of their own."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.stage import Build, Outcome, Stage, ensure
+from tasks.entropy.digest import tokenizer_digest
+from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
+from tasks.parquet import write_parquet
+from tests.rmt.thinking_tokenizer import thinking_tokenizer
+
+WORDS = (" the", " größe", "Q: ", "字", " of")
+TEXTS = (
+    "Q: the sum of 12 and 30, the größe of 字 and 语 is 42",
+    "all of the plain words of this text are letters, and the end is near",
+    "emoji 👩‍👩‍👧 and ﷽ and naïve façade of größe 字字字",
+    "12+30=42 12+31=43 12+32=44 the end of the numbers",
+)
+
+
+class Quiet:
+    """Watches a build and says nothing."""
+
+    def started(self, build: Build) -> str | None:
+        return None
+
+    def progress(self, line: dict[str, Any]) -> None: ...
+
+    def metrics(self, line: dict[str, Any]) -> None: ...
+
+    def finished(self, manifest: object) -> None: ...
+
+
+def entropy_rows(texts: Sequence[str], *, given_tokens: int = 3, context_tokens: int = 24) -> list[dict[str, Any]]:
+    """Rows of an entropy table with made-up entropies between 0 and 3 nats; late positions have a moved context."""
+    tokenizer = thinking_tokenizer(words=WORDS)
+    rows = []
+    for number, text in enumerate(texts):
+        tokens = np.array(tokenizer.encode(text, add_special_tokens=False), dtype=np.int32)
+        entropy = np.random.default_rng(number).uniform(0, 3, len(tokens)).astype(np.float32)
+        entropy[0] = np.nan
+        places = np.arange(len(tokens))
+        rows.append(
+            {
+                "document_id": f"{number:04d}",
+                "split": "train",
+                "given_tokens": given_tokens,
+                "tokens": tokens,
+                "entropy": entropy,
+                "log_prob": -entropy,
+                "top_token": np.zeros(len(tokens), np.int32),
+                "context_start": np.maximum(0, (places - context_tokens) // 8 * 8).astype(np.int32),
+            }
+        )
+    return rows
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def make(settings: Settings) -> Callable[..., Outcome]:
+    """Runs a stage in the test's own store."""
+
+    def run(stage: Stage, body: Callable[..., None], config: Any, **parents: ArtifactRef) -> Outcome:
+        return ensure(stage, body, config, Runtime(), parents, watcher=Quiet(), settings=settings)
+
+    return run
+
+
+@pytest.fixture
+def model(make: Callable[..., Outcome]) -> Callable[..., ArtifactRef]:
+    """A model artifact with a tokenizer; `name` makes models with one tokenizer differ."""
+
+    def save(name: str = "policy", **tokenizer: Any) -> ArtifactRef:
+        def body(build: Build, config: dict[str, Any]) -> None:
+            thinking_tokenizer(**{"words": WORDS, **tokenizer}).save_pretrained(build.out)
+            (build.out / "name.txt").write_text(name)
+
+        return make(Stage("model", version=1, kind="model"), body, {"name": name}).manifest.ref
+
+    return save
+
+
+@pytest.fixture
+def entropy(make: Callable[..., Outcome]) -> Callable[..., ArtifactRef]:
+    """An entropy artifact of rows, computed under a model."""
+
+    def save(rows: Sequence[dict[str, Any]], model: ArtifactRef, digest: str = "") -> ArtifactRef:
+        def body(build: Build, config: dict[str, Any]) -> None:
+            write_parquet(rows, build.out / ENTROPY_FILE, ENTROPY, sorted_by=("split", "document_id"))
+            build.record(summary={"tokenizer_digest": digest or tokenizer_digest(build.path("model"))})
+
+        key = {"rows": str([(row["document_id"], row["tokens"].tolist(), row["split"]) for row in rows])}
+        return make(Stage("entropy", version=1, kind="entropy"), body, key, model=model).manifest.ref
+
+    return save
