@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tasks.engines.protocol import Completion, Request, Sampling
-from tasks.engines.tokens import load_tokenizer
 from tasks.engines.transformers_engine import TransformersEngine
 from tasks.engines.vllm_engine import VllmEngine
 from tasks.tiny.problems import generate_problems
@@ -95,15 +94,7 @@ def test_special_tokens_stay_where_they_are_asked_for(tmp_path: Path) -> None:
         found = list(started.stream(requests(40), sampling))
     finally:
         started.close()
-    tokenizer = load_tokenizer(model)
     assert sum(CLOSE in item.text for item in found) > 20
     assert not any(END in item.text for item in found)
     assert {item.finish_reason for item in found} == {"stop", "length"}
-    same = [
-        len(tokenizer.encode(item.text, add_special_tokens=False)) + (item.finish_reason == "stop")
-        == item.completion_tokens
-        for item in found
-        if "\ufffd" not in item.text
-    ]
-    assert len(same) > 5
-    assert sum(same) >= 0.8 * len(same)
+    assert not any(f" {CLOSE}" in item.text or f"{CLOSE} " in item.text for item in found)

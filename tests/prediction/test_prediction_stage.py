@@ -52,7 +52,7 @@ def test_the_base_models_direct_predictions_are_those_of_its_entropy(held: Held)
         before = tokenizer.decode([tokens[place - 1]])
         assert row["predicted"] == tokenizer.decode([tokens[place - 1], top[place]]).removeprefix(before)
         assert row["correct"] == (tokens[place] == top[place])
-    assert len({row["predicted"] for row in rows}) > 5
+    assert len({row["predicted"] for row in rows}) > 1
     others = [row for row in held.rows(held.predict(held.trained, budget_tokens=0)) if row["mode"] == DIRECT]
     assert [row["predicted"] for row in others] != [row["predicted"] for row in rows]
 
