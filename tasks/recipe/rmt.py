@@ -28,10 +28,10 @@ class RmtArm(Arm):
 _UNGUIDED = {"schedule.budget.enabled": False, "schedule.curriculum.enabled": False}
 
 STANDARD_ARMS: dict[str, RmtArm] = {
-    "ntr": RmtArm(label="NTR (untrained)", train=False, overrides=_UNGUIDED),
+    "ntr": RmtArm(label="NTR (untrained)", train=False, rl=True, overrides=_UNGUIDED),
     "ntp": RmtArm(label="NTP", overrides={**_UNGUIDED, "rmt.objective": "ntp"}),
-    "rpt": RmtArm(label="RPT", overrides={**_UNGUIDED, "rmt.ntp_weight": 0.0, "rmt.reward.match": "prefix"}),
-    "rmt": RmtArm(label="RMT", against="rpt"),
+    "rpt": RmtArm(label="RPT", rl=True, overrides={**_UNGUIDED, "rmt.ntp_weight": 0.0, "rmt.reward.match": "prefix"}),
+    "rmt": RmtArm(label="RMT", rl=True, against="rpt"),
     "no-budget": RmtArm(label="RMT without budget", against="rmt", overrides={"schedule.budget.enabled": False}),
     "no-curriculum": RmtArm(
         label="RMT without curriculum", against="rmt", overrides={"schedule.curriculum.enabled": False}
