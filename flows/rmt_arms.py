@@ -59,9 +59,7 @@ def run_arm(arm: Arm) -> Measured:
     if config.train:
         rows = str(planned(arm, base, difficulty))
         policy = call(reinforce, schedule=rows, model=str(base), label=config.label, **arm.stage("reinforce"))
-    predicted = call(
-        predict, entropy=str(difficulty), model=str(policy), label=config.label, **arm.stage("predict")
-    )
+    predicted = call(predict, entropy=str(difficulty), model=str(policy), label=config.label, **arm.stage("predict"))
     found = {entry(arm, config, prediction=True): {"prediction": predicted}}
     if config.rl:
         label = f"{config.label}, then RL"

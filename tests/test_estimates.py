@@ -15,9 +15,10 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.estimates import devices as device_table
 from tasks.estimates import memory as memory_model
+from tasks.estimates.cost import amount
 from tasks.estimates.devices import device_named, device_of
 from tasks.estimates.memory import MemoryShort, memory, require_fit
-from tasks.estimates.stages import amount, estimate, planned_cost
+from tasks.estimates.stages import estimate, planned_cost
 from tasks.estimates.table import stage_runs
 from tasks.estimates.workload import count, plain_tokens, workload
 from tasks.models.config import ModelConfig

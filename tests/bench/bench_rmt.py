@@ -148,9 +148,13 @@ def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callab
 
 
 def measure(
-    name: str, document_tokens: int, completion_tokens: int, arms: tuple[str, ...] = ("TRL", "GRPO", "dual")
+    name: str,
+    document_tokens: int,
+    completion_tokens: int,
+    arms: tuple[str, ...] = ("TRL", "GRPO", "dual"),
+    turns: int = 2,
 ) -> None:
-    """Two interleaved turns over one schedule; prints each update and what L_NTP adds to a whole step."""
+    """Interleaved turns over one schedule; prints each update and what L_NTP adds to a whole step."""
     run = schedule_of(document_tokens)
     with tempfile.TemporaryDirectory() as path:
         folder = add_think_tags(save_random_model(Path(path)))
@@ -159,7 +163,7 @@ def measure(
         first = Tape(written)
         first.attach(makers["GRPO"]()).train()
         seconds: dict[str, list[float]] = {arm: [] for arm in arms}
-        for _ in range(2):
+        for _ in range(turns):
             for arm in arms:
                 tape = Tape(written)
                 tape.attach(makers[arm]()).train()
@@ -183,7 +187,7 @@ def main() -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     measure("small world", document_tokens=70, completion_tokens=100)
-    measure("paper's reasoning length", document_tokens=400, completion_tokens=187, arms=("GRPO", "dual"))
+    measure("paper's reasoning length", document_tokens=400, completion_tokens=187, arms=("GRPO", "dual"), turns=1)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def test_messy_rows_are_listed_with_place_field_and_reason(tmp_path: Path) -> No
         {"q": "long", "a": "x" * 100},
         {"a": "no question"},
         good[3],
-        {"q": "", "a": "nothing given"},
+        {"q": "", "a": "nothing given".ljust(99) + "!"},
     ]
     counts, train, evaluation, rejects = load(
         tmp_path,
@@ -116,7 +116,7 @@ def test_messy_rows_are_listed_with_place_field_and_reason(tmp_path: Path) -> No
         "beyond_limit": 0,
     }
     kept = {row["text"]: row["given_chars"] for row in train + evaluation}
-    assert kept == {**{f"{row['q']} -> {row['a']}": 14 for row in good}, "nothing given": 0}
+    assert kept == {**{f"{row['q']} -> {row['a']}": 14 for row in good}, "nothing given".ljust(99) + "!": 0}
     assert [(reject["line"], reject["field"], reject["reason"]) for reject in rejects[1:]] == [
         (11, "a", "is missing"),
         (12, "a", "is empty"),
