@@ -135,3 +135,25 @@ def test_false_positives_are_as_rare_as_promised_and_a_difference_is_found() -> 
     assert rejected[0.0] / runs < 0.085
     assert rejected[0.12] / runs > 0.9
     assert 0.9 < covered / (2 * runs) < 0.98
+
+
+def test_parts_that_cancel_are_no_difference() -> None:
+    """A third up in one tier and a third down in another leave 1e-17, which is not the smallest of all differences."""
+    weights = np.ones((30, 3))
+    a = np.random.default_rng(8).integers(0, 2, (30, 3)) / 3
+    b = a.copy()
+    b[:10] += np.array([0.1, 0.2, -0.3])
+    b[10:14, 0] += 1 / 3
+    assert (b - a).sum(axis=1)[:10].any()
+    assert compare_clustered(a, b, weights, **SETTINGS).exact
+
+
+def test_the_detectable_difference_is_that_of_the_ratios_own_spread() -> None:
+    """2.8 standard errors: those of the bootstrap, where documents differ in length and one model is far better."""
+    random = np.random.default_rng(9)
+    _, weights = drawn_documents(random, 400)
+    a = random.binomial(weights.astype(int), 0.1)
+    b = random.binomial(weights.astype(int), 0.7)
+    draws = clustered_draws(b - a, weights, resamples=4_000, seed=1)
+    found = compare_clustered(a, b, weights, **SETTINGS).minimum_detectable
+    assert found == pytest.approx(2.8016 * draws.std(), rel=0.05)

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 from tasks.prediction.answers import Answers
 from tasks.prediction.positions import Position
@@ -62,6 +64,19 @@ def test_boxed_predictions_keep_their_spaces() -> None:
 def test_a_text_that_is_tokenized_otherwise_is_counted() -> None:
     """Written letter by letter, ` the` is four tokens; read again it is one."""
     assert reasoned("abc</think> the", tokens=9)["correct"]
+
+
+def test_a_space_that_only_shows_behind_another_token_is_kept() -> None:
+    """Llama's tokenizers drop the space of the first token that they decode."""
+    pieces = ["<end>", "<think>", "</think>", "\u2581of", "\u2581the"]
+    backend = Tokenizer(models.WordLevel({piece: index for index, piece in enumerate(pieces)}, unk_token="<end>"))
+    backend.pre_tokenizer = pre_tokenizers.Metaspace()
+    backend.decoder = decoders.Metaspace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<end>")
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<think>", "</think>"]})
+    position = Position("d", 1, "hard", "of", 3, 4, " the", " the", [4])
+    assert tokenizer.decode([4]) == "the"
+    assert Answers(PredictionRenderer(PROMPT, tokenizer)).direct(position, 4)["predicted"] == " the"
 
 
 @pytest.mark.parametrize(("token", "text", "right"), [(THE, " the", True), (END, " end", False)])
