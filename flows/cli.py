@@ -10,7 +10,7 @@ import yaml
 from rich.console import Console
 
 app = typer.Typer(
-    help="Mid-training before RL: self-generated diverse solutions, filtering, SFT, GRPO, evaluation.",
+    help="Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -27,7 +27,10 @@ RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or pat
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generation.samples=8.")
 ]
+RmtRecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe of method rmt: name, or path of a YAML file.")]
 LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]
+DocumentsOption = Annotated[int | None, typer.Option("--limit", help="Training documents at most.", min=1)]
+ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of the recipe; empty: its usual ones.")]
 SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
 ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
 ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
@@ -61,6 +64,22 @@ def run_polya(
 
     parameters = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model, "force": force or []}
     _exit(run_and_show("polya", {**parameters, "overrides": parse_overrides(set_)}, console))
+
+
+@run_app.command("rmt")
+def run_rmt(
+    recipe: RmtRecipeOption = "tiny-cpu-rmt",
+    set_: SetOption = None,
+    limit: DocumentsOption = None,
+    seed: SeedOption = None,
+    base_model: ModelOption = "",
+    arms: ArmsOption = "",
+    force: ForceOption = None,
+) -> None:
+    """Method B: texts, entropy, schedule, reinforcement mid-training, next-token accuracy, RL afterwards, report."""
+    from flows.running import run_and_show
+
+    _exit(run_and_show("rmt", _rmt(recipe, set_, limit, seed, base_model, arms, force), console))
 
 
 @run_app.command("compare")
@@ -98,6 +117,22 @@ def plan_polya(
 
     parameters = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model, "force": force or []}
     _exit(show_plan("polya", {**parameters, "overrides": parse_overrides(set_)}, console))
+
+
+@plan_app.command("rmt")
+def plan_rmt(
+    recipe: RmtRecipeOption = "tiny-cpu-rmt",
+    set_: SetOption = None,
+    limit: DocumentsOption = None,
+    seed: SeedOption = None,
+    base_model: ModelOption = "",
+    arms: ArmsOption = "",
+    force: ForceOption = None,
+) -> None:
+    """What `midtrain run rmt` would do with the same options."""
+    from flows.running import show_plan
+
+    _exit(show_plan("rmt", _rmt(recipe, set_, limit, seed, base_model, arms, force), console))
 
 
 @app.command()
@@ -161,6 +196,17 @@ def lineage(
 
 
 @app.command()
+def schedule(
+    ref: Annotated[str, typer.Argument(help="A schedule, e.g. schedule/3f2a9c.")],
+    rows: Annotated[int, typer.Option(help="Rows to show of each tier.", min=1)] = 3,
+) -> None:
+    """Look at what reinforcement mid-training will ask, before anything is trained."""
+    from flows.running import show_schedule
+
+    _exit(show_schedule(ref, rows, console))
+
+
+@app.command()
 def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "") -> None:
     """Show a report's tables and where its page lies."""
     from flows.running import show_report
@@ -177,6 +223,19 @@ def ui(
     from flows.servers import serve
 
     _exit(serve(prefect_port, mlflow_port, console))
+
+
+def _rmt(
+    recipe: str,
+    set_: list[str] | None,
+    limit: int | None,
+    seed: int | None,
+    base_model: str,
+    arms: str,
+    force: list[str] | None,
+) -> dict[str, Any]:
+    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
+    return {**flat, "arms": _split(arms), "force": force or [], "overrides": parse_overrides(set_)}
 
 
 def _split(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows import polya_arms
+from flows import polya_arms, rmt_arms
 from flows.arms import Arm, merged
 from flows.base import FLOW_OPTIONS, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
@@ -16,7 +16,7 @@ from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.recipe.merging import RecipeError
 
-METHODS: dict[str, ModuleType] = {"polya": polya_arms}
+METHODS: dict[str, ModuleType] = {"polya": polya_arms, "rmt": rmt_arms}
 """By method: a module with STAGES, prepare, run_arm and report_on."""
 
 Seeds = Annotated[list[int], Field(min_length=1, description="Seeds to run every arm at.")]
@@ -56,7 +56,7 @@ def run_comparison(
     if unknown:
         raise RecipeError(f"force={unknown}: not stages; there are: {', '.join(method.STAGES)}, all")
     forced = set(method.STAGES) if "all" in force else set(force)
-    results: dict[Any, ArtifactRef] = {}
+    results: dict[Any, Any] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced)

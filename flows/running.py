@@ -195,6 +195,19 @@ def show_lineage(ref: str, question: str, console: Console) -> int:
     return _explained(run, console)
 
 
+def show_schedule(ref: str, rows: int, console: Console) -> int:
+    """Print a schedule's counts and some of its rows. Returns an exit code."""
+    from tasks.schedule.show import first_rows, show
+
+    def run() -> None:
+        store = Store.open()
+        found = store.ref(ref)
+        for table in show(store.manifest(found).summary, first_rows(store.local(found), rows)):
+            console.print(table)
+
+    return _explained(run, console)
+
+
 def show_report(run: str, console: Console) -> int:
     """Print a report's tables and the place of its page. Returns an exit code."""
 

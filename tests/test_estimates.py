@@ -15,9 +15,10 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.estimates import devices as device_table
 from tasks.estimates import memory as memory_model
+from tasks.estimates.cost import amount
 from tasks.estimates.devices import device_named, device_of
 from tasks.estimates.memory import MemoryShort, memory, require_fit
-from tasks.estimates.stages import amount, estimate, planned_cost
+from tasks.estimates.stages import estimate, planned_cost
 from tasks.estimates.table import stage_runs
 from tasks.estimates.workload import count, plain_tokens, workload
 from tasks.models.config import ModelConfig
@@ -225,7 +226,7 @@ def test_the_advised_share_of_rollouts_fits(overrides: dict[str, float], change:
 def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
     import tasks.filtering.worker as scoring
     import tasks.midtraining.trainer as midtraining
-    import tasks.rl.trainer as rl
+    import tasks.rl.arguments as rl
 
     assert scoring.TOKENS_PER_BATCH["cuda"] == memory_model.SCORING_TOKENS
     assert midtraining._TOKENS_PER_PASS["cuda"] == memory_model.MIDTRAINING_TOKENS

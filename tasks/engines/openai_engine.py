@@ -163,6 +163,9 @@ class OpenAIEngine:
         if sampling.top_k:
             # No field of OpenAI's own API; vLLM, SGLang and llama.cpp take it.
             body["top_k"] = sampling.top_k
+        if sampling.keep_special_tokens:
+            # As above: vLLM and SGLang take it.
+            body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
         if self._endpoint == "chat":
             return {**body, "messages": [{"role": "user", "content": request.prompt}]}
         if self._tokenizer is None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from pydantic import Field
 
@@ -24,6 +24,16 @@ class Sampling(Frozen):
     """Longest completion; one that reaches it without an end is marked `length`."""
     stop: tuple[str, ...] = ()
     """Texts that end a completion and are cut off, besides the model's own end token."""
+    keep_special_tokens: bool = False
+    """Leave special tokens in the text, such as the tags around reasoning; the end token is cut off all the same."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed: a field that came later counts only where it is set, so that stored samples keep their
+        keys."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        if not self.keep_special_tokens:
+            del fields["keep_special_tokens"]
+        return fields
 
     @property
     def greedy(self) -> bool:
@@ -48,7 +58,7 @@ class Completion:
 
     key: str
     text: str
-    """Without special tokens and without the stop text."""
+    """Without the end token and the stop text; without special tokens unless the sampling keeps them."""
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int

@@ -77,7 +77,7 @@ class TransformersEngine:
         )
 
     def _completion(self, request: Request, decoded: Decoded, prompt_tokens: int, sampling: Sampling) -> Completion:
-        text = self._tokenizer.decode(decoded.tokens, skip_special_tokens=True)
+        text = self._text(decoded, sampling)
         text, cut = cut_at_stop(text, sampling.stop)
         return Completion(
             key=request.key,
@@ -86,6 +86,13 @@ class TransformersEngine:
             prompt_tokens=prompt_tokens,
             completion_tokens=len(decoded.tokens),
         )
+
+    def _text(self, decoded: Decoded, sampling: Sampling) -> str:
+        if not sampling.keep_special_tokens:
+            return self._tokenizer.decode(decoded.tokens, skip_special_tokens=True)
+        ended = decoded.tokens[-1] in self._end_ids
+        kept = decoded.tokens[:-1] if ended else decoded.tokens
+        return self._tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def end_token_ids(config: GenerationConfig | None, eos_token_id: int | None) -> list[int]:

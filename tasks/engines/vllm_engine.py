@@ -125,6 +125,8 @@ def _params(sampling: Sampling) -> "SamplingParams":
         top_k=0 if sampling.greedy else sampling.top_k,
         max_tokens=sampling.max_new_tokens,
         stop=list(sampling.stop) or None,
+        skip_special_tokens=not sampling.keep_special_tokens,
+        spaces_between_special_tokens=not sampling.keep_special_tokens,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 

@@ -3,11 +3,14 @@
 import time
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.artifacts.runtime import Runtime
 from tasks.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device
 from tasks.engines.tokens import context_length, load_tokenizer
 from tasks.entropy import histogram
+from tasks.entropy.config import EntropyConfig
 from tasks.entropy.digest import tokenizer_digest
 from tasks.entropy.encoding import Encoded, Encoder, chunks, read_encoded
 from tasks.entropy.job import EntropyJob
@@ -109,7 +112,7 @@ def run(job: EntropyJob, reporter: Reporter) -> dict[str, Any]:
             f"set it to {context} or less (and entropy.overlap_tokens below it)"
         )
     encoder = Encoder(load_tokenizer(job.model, trust_remote_code=job.runtime.trust_remote_code), config)
-    model = _model(job)
+    model = open_model(job.model, config, job.runtime)
     counts = Run(job, reporter, model.get_output_embeddings().weight.shape[0])
     documents = counts.usable(read_encoded(job.texts, encoder))
     table = job.out / ENTROPY_FILE
@@ -119,31 +122,36 @@ def run(job: EntropyJob, reporter: Reporter) -> dict[str, Any]:
     return counts.result(time.perf_counter() - started)
 
 
-def _model(job: EntropyJob) -> "PreTrainedModel":
+def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTrainedModel":
+    """The model of a folder, on its device, in the precision of the settings.
+
+    Raises:
+        Permanent: its logits are more than its output layer's, or it has fewer tokens than `top_k`.
+    """
     with absent(*UNUSED_BY_TRANSFORMERS):
         import torch
         from transformers import AutoModelForCausalLM
 
         from tasks.engines.head import is_plain_head
-    if job.runtime.num_threads:
-        torch.set_num_threads(job.runtime.num_threads)
+    if runtime.num_threads:
+        torch.set_num_threads(runtime.num_threads)
     model = AutoModelForCausalLM.from_pretrained(
-        job.model,
-        dtype=job.config.dtype,
-        trust_remote_code=job.runtime.trust_remote_code,
+        folder,
+        dtype=config.dtype,
+        trust_remote_code=runtime.trust_remote_code,
         use_safetensors=True,
         local_files_only=True,
         attn_implementation="sdpa",
     )
-    model = model.to(resolve_device(job.runtime)).eval()
+    model = model.to(resolve_device(runtime)).eval()
     if not is_plain_head(model):
         raise Permanent(
             f"entropy cannot be computed under {type(model).__name__}, which rescales the logits of its output layer; "
             "give another model as the proxy"
         )
     vocabulary = model.get_output_embeddings().weight.shape[0]
-    if job.config.top_k > vocabulary:
-        raise Permanent(f"entropy.top_k={job.config.top_k} is more than the model's {vocabulary} tokens; lower it")
+    if config.top_k > vocabulary:
+        raise Permanent(f"entropy.top_k={config.top_k} is more than the model's {vocabulary} tokens; lower it")
     return model
 
 

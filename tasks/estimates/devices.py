@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tasks.config import Frozen
 from tasks.models.facts import BYTES, ModelFacts
-from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.base import Recipe
 
 DEVICES = Path(__file__).parent / "devices.yaml"
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
@@ -87,7 +87,7 @@ def device_named(name: str) -> Device:
     raise ValueError(f"device {name!r} is not in the table; there are: {', '.join(devices())}")
 
 
-def device_of(recipe: PolyaRecipe) -> Device:
+def device_of(recipe: Recipe) -> Device:
     """What a recipe would run on: the CPU if it says so, else the GPU at hand, else what it is sized for or a CPU."""
     if recipe.runtime.device == "cpu":
         return devices()["cpu"]

@@ -8,9 +8,13 @@ attention. Activations are counted from the shapes that a layer keeps, which is 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tasks.engines.protocol import Sampling
 from tasks.estimates.devices import GIB, Device
 from tasks.models.facts import ModelFacts, model_facts
+from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
+from tasks.training.grpo import GRPOSettings
 
 CONTEXT = 1.5 * GIB
 """CUDA's own memory and fragmentation (ours)."""
@@ -62,23 +66,37 @@ class MemoryNeed:
         return self.needed <= self.available
 
 
-def memory(recipe: PolyaRecipe, device: Device) -> list[MemoryNeed]:
+def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
     """Peak memory of every phase that loads the model on a GPU; nothing for the CPU, whose models are small."""
     if device.is_cpu:
         return []
     facts = model_facts(recipe.model)
+    rl = _Reinforced("rl", recipe.rl, recipe.rl.max_prompt_tokens)
+    after = [
+        _rollouts(recipe, facts, device, rl),
+        _update(recipe, facts, device, rl),
+        _engine(recipe, facts, device, "evaluation", recipe.evaluation.sampling, recipe.rl.max_prompt_tokens),
+    ]
+    if isinstance(recipe, RmtRecipe):
+        prompt = recipe.schedule.max_prompt_tokens
+        rmt = _Reinforced("rmt", recipe.rmt, prompt)
+        return [
+            _rollouts(recipe, facts, device, rmt),
+            _update(recipe, facts, device, rmt),
+            _engine(recipe, facts, device, "prediction", recipe.prediction.sampling, prompt),
+            *after,
+        ]
+    assert isinstance(recipe, PolyaRecipe)
     scoring = [_scoring(facts, device)] if recipe.filtering.scorer.type != "none" else []
     return [
-        _engine(recipe, facts, device, "generate"),
+        _engine(recipe, facts, device, "generation", recipe.generation.sampling, recipe.rl.max_prompt_tokens),
         *scoring,
-        _training(recipe, facts, device, "midtrain"),
-        _rollouts(recipe, facts, device),
-        _training(recipe, facts, device, "rl update"),
-        _engine(recipe, facts, device, "evaluate"),
+        _midtraining(recipe, facts, device),
+        *after,
     ]
 
 
-def require_fit(recipe: PolyaRecipe, device: Device) -> None:
+def require_fit(recipe: Recipe, device: Device) -> None:
     """Raise MemoryShort naming each phase that does not fit, what it needs, and the setting to lower."""
     short = [need for need in memory(recipe, device) if not need.fits]
     if short:
@@ -105,18 +123,32 @@ def _engine_parts(facts: ModelFacts, batch_tokens: int) -> dict[str, float]:
     }
 
 
-def _engine(recipe: PolyaRecipe, facts: ModelFacts, device: Device, phase: str) -> MemoryNeed:
+@dataclass(frozen=True)
+class _Reinforced:
+    """A stage that is trained by GRPO."""
+
+    section: str
+    config: GRPOSettings
+    max_prompt_tokens: int
+
+    @property
+    def longest(self) -> int:
+        return self.max_prompt_tokens + self.config.max_completion_tokens
+
+
+def _engine(
+    recipe: Recipe, facts: ModelFacts, device: Device, section: str, sampling: Sampling, max_prompt_tokens: int
+) -> MemoryNeed:
     """One engine alone on the device; it must hold at least one sequence of the greatest length."""
     runtime = recipe.runtime
-    sampling = recipe.generation.sampling if phase == "generate" else recipe.evaluation.sampling
-    section = "generation" if phase == "generate" else "evaluation"
-    longest = min(recipe.rl.max_prompt_tokens + sampling.max_new_tokens, facts.max_position_embeddings)
+    longest = min(max_prompt_tokens + sampling.max_new_tokens, facts.max_position_embeddings)
     parts = _engine_parts(facts, VLLM_BATCH_TOKENS) | {"cache": float(longest * facts.cache_bytes)}
     advice = (
         f"lower {section}.sampling.max_new_tokens={sampling.max_new_tokens}, or raise "
         f"runtime.gpu_memory_utilization={runtime.gpu_memory_utilization} or runtime.tensor_parallel_size"
     )
     gpus = runtime.tensor_parallel_size
+    phase = {"generation": "generate", "evaluation": "evaluate", "prediction": "predict"}[section]
     return MemoryNeed(phase, parts, runtime.gpu_memory_utilization * device.memory_bytes * gpus, advice)
 
 
@@ -132,39 +164,53 @@ def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
     return MemoryNeed("filter", parts, device.memory_bytes - CONTEXT, advice)
 
 
-def _rollouts(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
+def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
     """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
-    share = recipe.runtime.rollout_gpu_memory_utilization
+    share, phase = recipe.runtime.rollout_gpu_memory_utilization, f"{stage.section} rollouts"
     trainer = {"trainer weights": 4.0 * facts.parameters, "AdamW": 8.0 * facts.parameters}
-    longest = recipe.rl.max_prompt_tokens + recipe.rl.max_completion_tokens
-    least = sum(_engine_parts(facts, 4096).values()) + longest * facts.cache_bytes
+    least = sum(_engine_parts(facts, 4096).values()) + stage.longest * facts.cache_bytes
     taken = share * device.memory_bytes
     setting = f"runtime.rollout_gpu_memory_utilization={share}"
     if least > taken:
         # An engine that cannot hold one rollout fails, however much memory lies beside its share.
-        advice = f"raise {setting} to {least / device.memory_bytes + 0.005:.2f}, or lower rl.max_completion_tokens"
-        return MemoryNeed("rl rollouts", {**trainer, "vLLM": least}, sum(trainer.values()) + taken, advice)
+        lower = f"{stage.section}.max_completion_tokens"
+        advice = f"raise {setting} to {least / device.memory_bytes + 0.005:.2f}, or lower {lower}"
+        return MemoryNeed(phase, {**trainer, "vLLM": least}, sum(trainer.values()) + taken, advice)
     available = device.memory_bytes - CONTEXT
     room = available - sum(trainer.values())
     advice = f"lower {setting} to {room / device.memory_bytes - 0.005:.2f}" if room > least else LARGER
-    return MemoryNeed("rl rollouts", {**trainer, "vLLM": taken}, available, advice)
+    return MemoryNeed(phase, {**trainer, "vLLM": taken}, available, advice)
 
 
-def _training(recipe: PolyaRecipe, facts: ModelFacts, device: Device, phase: str) -> MemoryNeed:
-    """Forward and backward pass of a trainer at the configured greatest lengths."""
-    if phase == "midtrain":
-        config = recipe.midtraining
-        length = max(config.max_length, config.pack_length)
-        default = max(1, MIDTRAINING_TOKENS // length)
-        lower = f"midtraining.max_length={config.max_length}"
-    else:
-        config = recipe.rl
-        length = config.max_prompt_tokens + config.max_completion_tokens
-        default = RL_ROWS
-        lower = f"rl.max_completion_tokens={config.max_completion_tokens}"
-    available = device.memory_bytes - CONTEXT - (GRAPHS if phase == "rl update" else 0)
+def _midtraining(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
+    config = recipe.midtraining
+    length = max(config.max_length, config.pack_length)
+    rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
+    lower = f"midtraining.max_length={config.max_length}"
+    available = device.memory_bytes - CONTEXT
+    return _training("midtrain", recipe, facts, config.dtype == "bfloat16", length, rows, available, lower)
+
+
+def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
+    config = stage.config
+    rows = recipe.runtime.micro_batch_size or RL_ROWS
+    lower = f"{stage.section}.max_completion_tokens={config.max_completion_tokens}"
+    available = device.memory_bytes - CONTEXT - GRAPHS
     mixed = config.dtype == "bfloat16"
-    rows = recipe.runtime.micro_batch_size or default
+    return _training(f"{stage.section} update", recipe, facts, mixed, stage.longest, rows, available, lower)
+
+
+def _training(
+    phase: str,
+    recipe: Recipe,
+    facts: ModelFacts,
+    mixed: bool,
+    length: int,
+    rows: int,
+    available: float,
+    lower: str,
+) -> MemoryNeed:
+    """Forward and backward pass of a trainer on `rows` of `length` tokens."""
     fixed = sum(_passes(facts, mixed, 0, length).values())
     each = sum(_passes(facts, mixed, 1, length).values()) - fixed
     largest = max(0, int((available - fixed) / each))
@@ -174,8 +220,7 @@ def _training(recipe: PolyaRecipe, facts: ModelFacts, device: Device, phase: str
         advice = f"lower {lower}: not one row of that length fits"
     else:
         advice = f"{LARGER}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB"
-    parts = _passes(facts, mixed, rows, length)
-    return MemoryNeed(phase, parts, available, advice, rows, largest)
+    return MemoryNeed(phase, _passes(facts, mixed, rows, length), available, advice, rows, largest)
 
 
 def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int) -> dict[str, float]:

@@ -4,14 +4,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tasks.artifacts.fingerprint import canonical_json
+from tasks.estimates.cost import StageEstimate, amount
 from tasks.estimates.devices import GIB, Device
 from tasks.estimates.memory import MemoryNeed, memory
-from tasks.estimates.stages import StageEstimate, amount, estimate
+from tasks.estimates.stages import estimate
+from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
 
 SOLUTIONS = ("questions", "generation", "filtering", "dataset")
+SCHEDULE = ("texts", "entropy", "schedule")
 PROMPTS = ("rl_questions", "rl_prompts")
-ORDER = ("questions", "generate", "filter", "materialize", "midtrain", "prompts", "rl", "evaluate")
+ORDER = (
+    "questions", "generate", "filter", "materialize", "midtrain", "texts", "entropy", "schedule", "rmt", "predict",
+    "prompts", "rl", "evaluate",
+)  # fmt: skip
+"""Of the stages of all methods."""
 
 
 @dataclass(frozen=True)
@@ -23,20 +31,22 @@ class StageRun:
     cost: StageEstimate
 
 
-def stage_runs(recipe: PolyaRecipe, device: Device) -> list[StageRun]:
+def stage_runs(recipe: Recipe, device: Device) -> list[StageRun]:
     """Every stage run that the recipe's arms come to at one seed, each once."""
     found: dict[tuple[str, str], StageRun] = {}
     for name in recipe.arms:
         arm = recipe.arm(name)
         costs = estimate(arm, device)
-        for stage, sections in _passed(arm, name):
+        passed = _passed_rmt(arm, name) if isinstance(arm, RmtRecipe) else _passed(arm, name)
+        for stage, sections in passed:
             key = canonical_json([stage, *(getattr(arm, section).model_dump(mode="json") for section in sections)])
             found.setdefault((stage, key), StageRun(stage, key, costs[stage]))
     return list(found.values())
 
 
-def _passed(arm: PolyaRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Stages of an arm in order, each with the sections of the recipe that its artifact hangs on."""
+def _passed(arm: Recipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Stages of an arm of method A in order, each with the sections of the recipe that its artifact hangs on."""
+    assert isinstance(arm, PolyaRecipe)
     policy: tuple[str, ...] = ()
     yield "evaluate", ("evaluation",)
     if arm.arms[name].midtrain:
@@ -52,7 +62,24 @@ def _passed(arm: PolyaRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]
         yield "evaluate", (*policy, *PROMPTS, "rl", "evaluation")
 
 
-def cost_table(recipe: PolyaRecipe, device: Device) -> str:
+def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The same of method B."""
+    policy: tuple[str, ...] = ()
+    yield "texts", SCHEDULE[:1]
+    yield "entropy", SCHEDULE[:2]
+    if arm.arms[name].train:
+        yield "schedule", SCHEDULE
+        policy = (*SCHEDULE, "rmt")
+        yield "rmt", policy
+    yield "predict", (*SCHEDULE[:2], *policy, "prediction")
+    if arm.arms[name].rl:
+        yield "questions", PROMPTS[:1]
+        yield "prompts", PROMPTS
+        yield "rl", (*policy, *PROMPTS, "rl")
+        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluation")
+
+
+def cost_table(recipe: Recipe, device: Device) -> str:
     """Markdown: one line a stage, summed over its runs, and the whole."""
     runs = stage_runs(recipe, device)
     lines = [
@@ -67,7 +94,7 @@ def cost_table(recipe: PolyaRecipe, device: Device) -> str:
     return "\n".join(lines)
 
 
-def memory_table(recipe: PolyaRecipe, device: Device) -> str:
+def memory_table(recipe: Recipe, device: Device) -> str:
     """Markdown: peak memory of each phase against what it may take; empty for the CPU."""
     needs = memory(recipe, device)
     if not needs:

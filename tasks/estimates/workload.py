@@ -7,10 +7,11 @@ import math
 from dataclasses import dataclass
 
 from tasks.generation.heuristics import Heuristic, load_heuristics
-from tasks.models.config import EMBEDDED
+from tasks.models.resolve import SHIPPED
 from tasks.prompts.text import heuristic_text, plain_text
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.presets import SetSize, load_preset
+from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 
 CHARS_PER_TOKEN = 3.6
@@ -74,32 +75,48 @@ def workload(recipe: PolyaRecipe) -> Workload:
     Raises:
         ValueError: how many questions a set holds is not known.
     """
-    seeds, asked = recipe.questions, recipe.rl_questions
-    questions, prompts = count(seeds, "questions"), count(asked, "rl_questions")
-    prompts = min(prompts, recipe.rl_prompts.max_questions or prompts)
+    seeds = recipe.questions
+    questions = count(seeds, "questions")
     heuristics = load_heuristics(recipe.generation.heuristics)
-    fixed = [_tokens(recipe, len(heuristic_text(recipe.prompt, item, ""))) for item in heuristics]
+    fixed = [tokens(recipe, len(heuristic_text(recipe.prompt, item, ""))) for item in heuristics]
     solution = min(_size(seeds).solution_tokens, recipe.generation.sampling.max_new_tokens)
     question = _question_tokens(recipe, seeds)
     named = sum(fixed) / len(fixed) + question
     samples = questions * len(heuristics) * recipe.generation.samples_per_heuristic
     plain = plain_tokens(recipe, seeds)
     rows = _rows(recipe, questions, heuristics)
-    steps = recipe.rl.steps or math.ceil(prompts * recipe.rl.epochs / recipe.rl.prompts_per_step)
-    rollout = min(_size(asked).solution_tokens, recipe.rl.max_completion_tokens)
     scorer = recipe.filtering.scorer.type != "none"
     return Workload(
         questions=questions,
-        prompts=prompts,
+        prompts=rl_prompts(recipe),
         generated=Texts(samples, named, solution),
         read=sum(fixed) + questions * len(heuristics) * question,
         scored=Texts(samples if scorer else 0, question, solution),
         rows=rows,
         trained=Texts(rows * recipe.midtraining.epochs, plain, solution),
-        steps=steps,
-        rollouts=Texts(steps * recipe.rl.prompts_per_step * recipe.rl.group_size, plain_tokens(recipe, asked), rollout),
-        evaluated=_evaluated(recipe),
+        steps=rl_steps(recipe),
+        rollouts=rl_rollouts(recipe),
+        evaluated=evaluated(recipe),
     )
+
+
+def rl_prompts(recipe: Recipe) -> int:
+    """Questions of RL."""
+    prompts = count(recipe.rl_questions, "rl_questions")
+    return min(prompts, recipe.rl_prompts.max_questions or prompts)
+
+
+def rl_steps(recipe: Recipe) -> int:
+    """Rollout batches of RL."""
+    rl = recipe.rl
+    return rl.steps or math.ceil(rl_prompts(recipe) * rl.epochs / rl.prompts_per_step)
+
+
+def rl_rollouts(recipe: Recipe) -> Texts:
+    """Completions of RL."""
+    rl, asked = recipe.rl, recipe.rl_questions
+    length = min(_size(asked).solution_tokens, rl.max_completion_tokens)
+    return Texts(rl_steps(recipe) * rl.prompts_per_step * rl.group_size, plain_tokens(recipe, asked), length)
 
 
 def count(config: QuestionsConfig, section: str) -> int:
@@ -115,9 +132,9 @@ def count(config: QuestionsConfig, section: str) -> int:
     return min(held or config.limit or 0, config.limit or held)
 
 
-def plain_tokens(recipe: PolyaRecipe, questions: QuestionsConfig) -> float:
+def plain_tokens(recipe: Recipe, questions: QuestionsConfig) -> float:
     """Mean tokens of a plain prompt over a question set."""
-    return _tokens(recipe, len(plain_text(recipe.prompt, ""))) + _question_tokens(recipe, questions)
+    return tokens(recipe, len(plain_text(recipe.prompt, ""))) + _question_tokens(recipe, questions)
 
 
 def _rows(recipe: PolyaRecipe, questions: int, heuristics: tuple[Heuristic, ...]) -> int:
@@ -129,11 +146,11 @@ def _rows(recipe: PolyaRecipe, questions: int, heuristics: tuple[Heuristic, ...]
     return min(rows, dataset.max_rows or rows)
 
 
-def _evaluated(recipe: PolyaRecipe) -> Texts:
+def evaluated(recipe: Recipe) -> Texts:
     """Completions of all benchmarks for one model."""
     evaluation = recipe.evaluation
     sets = [evaluation.questions(name) for name in evaluation.benchmarks]
-    draws = [count(item, "evaluation") * (evaluation.samples + evaluation.greedy) for item in sets]
+    draws = [count(item, "evaluation") * evaluation.draws for item in sets]
     total = sum(draws)
     lengths = [min(_size(item).solution_tokens, evaluation.sampling.max_new_tokens) for item in sets]
     return Texts(
@@ -149,15 +166,15 @@ def _size(config: QuestionsConfig) -> SetSize:
     return (load_preset(config.preset).size if config.preset else None) or UNKNOWN_SET
 
 
-def _tokens(recipe: PolyaRecipe, chars: float) -> float:
+def tokens(recipe: Recipe, chars: float) -> float:
     """Tokens of fixed text of a prompt, with what its style adds."""
     added = 0 if recipe.prompt.style == "plain" else CHAT_TOKENS
     return chars / _ratio(recipe) + added
 
 
-def _question_tokens(recipe: PolyaRecipe, config: QuestionsConfig) -> float:
+def _question_tokens(recipe: Recipe, config: QuestionsConfig) -> float:
     return _size(config).question_chars / _ratio(recipe)
 
 
-def _ratio(recipe: PolyaRecipe) -> float:
-    return EMBEDDED_CHARS_PER_TOKEN if recipe.model.source == EMBEDDED else CHARS_PER_TOKEN
+def _ratio(recipe: Recipe) -> float:
+    return EMBEDDED_CHARS_PER_TOKEN if recipe.model.source in SHIPPED else CHARS_PER_TOKEN

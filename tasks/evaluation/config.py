@@ -81,6 +81,11 @@ class EvaluationConfig(Frozen):
             benchmark(name)
         return value
 
+    @property
+    def draws(self) -> int:
+        """Completions of each question."""
+        return self.samples + self.greedy
+
     def ks(self) -> tuple[int, ...]:
         """The k of pass@k: powers of two up to `samples`."""
         return tuple(1 << power for power in range(self.samples.bit_length()) if 1 << power <= self.samples)

@@ -8,8 +8,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from tasks.models.config import EMBEDDED, ModelConfig
-from tasks.models.resolve import EMBEDDED_PATH
+from tasks.models.config import ModelConfig
+from tasks.models.resolve import SHIPPED
 
 KNOWN = Path(__file__).parent / "known.yaml"
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -113,7 +113,7 @@ def model_facts(config: ModelConfig) -> ModelFacts:
 
 def _local_config(config: ModelConfig) -> Path | None:
     """The model's config.json where it is on this machine, in a folder or in the hub's cache."""
-    folder = EMBEDDED_PATH if config.source == EMBEDDED else Path(config.source).expanduser()
+    folder = SHIPPED.get(config.source) or Path(config.source).expanduser()
     if (folder / "config.json").is_file():
         return folder / "config.json"
     if config.source.count("/") != 1 or "://" in config.source or config.source.startswith("model/"):

@@ -11,10 +11,12 @@ from tasks.artifacts.fingerprint import digest_file, digest_text
 from tasks.artifacts.manifest import FileEntry
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import content_digest
-from tasks.models.config import EMBEDDED, ModelConfig
+from tasks.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
 from tasks.worker import Permanent
 
 EMBEDDED_PATH = Path(__file__).resolve().parents[1] / "tiny" / "model"
+SHIPPED = {EMBEDDED: EMBEDDED_PATH, EMBEDDED_THINK: EMBEDDED_PATH.with_name("think_model")}
+"""Models that come with this package."""
 PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges.txt")
 """Files that make a model: safetensors only, so a checkpoint cannot run code by being read."""
 
@@ -50,8 +52,8 @@ def resolve(config: ModelConfig, settings: Settings) -> ResolvedModel:
 
 
 def _locate(config: ModelConfig, settings: Settings) -> tuple[Path, str]:
-    if config.source == EMBEDDED:
-        return EMBEDDED_PATH, EMBEDDED
+    if config.source in SHIPPED:
+        return SHIPPED[config.source], config.source
     local = Path(config.source).expanduser()
     if local.is_dir():
         return local.resolve(), config.source

@@ -10,9 +10,10 @@ from pydantic import JsonValue
 from tasks.recipe.base import Recipe
 from tasks.recipe.merging import R, RecipeError, build, check_keys, closest
 from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "deployments" / "recipes"
-METHODS: dict[str, type[Recipe]] = {"polya": PolyaRecipe}
+METHODS: dict[str, type[Recipe]] = {"polya": PolyaRecipe, "rmt": RmtRecipe}
 
 
 def names(method: str = "") -> list[str]:

@@ -10,17 +10,22 @@ Checkpoint = Literal["base", "midtrained", "rl"]
 CHECKPOINTS = get_args(Checkpoint)
 
 
-class ReportEntry(Frozen):
-    """One evaluated checkpoint. Entries with the same label are seeds of one line of the tables."""
+class Entry(Frozen):
+    """One checkpoint of a report. Entries with the same label are seeds of one line of the tables."""
 
     label: str
     """What tables call it, e.g. `RL from mid-trained`."""
     arm: str = ""
     """Arm of the recipe; empty for the base model, which all arms share."""
-    checkpoint: Checkpoint
-    """How far along the arm it is."""
     seed: int = Field(0, ge=0)
     """Seed of generation and training that led to it."""
+
+
+class ReportEntry(Entry):
+    """One evaluated checkpoint."""
+
+    checkpoint: Checkpoint
+    """How far along the arm it is."""
     role: str
     """Role of its evaluation among the report's parents."""
 

@@ -11,21 +11,22 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.report.ledger import balances
 from tasks.report.material import Material
 from tasks.report.plots import Look, Plot
-from tasks.report.summary import ReportSummary, p_text, percent, points
+from tasks.report.provenance import Provenance
+from tasks.report.summary import ComparisonRow, ReportSummary, p_text, percent, points
 
 
 def render_page(material: Material, summary: ReportSummary, plots: Sequence[Plot]) -> str:
     """The whole report as one HTML page that needs nothing else."""
     look = Look(material.config.labels)
     return (
-        _environment(autoescape=True)
+        environment(autoescape=True)
         .get_template("page.html.jinja")
         .render(
             summary=summary,
             plots={plot.name: plot for plot in plots},
             colour=look.colour,
-            tree=_tree(material),
-            reach=_reach(summary),
+            tree=tree(material.provenance),
+            reach=reach(summary.comparisons),
             links={stage.ref: stage.link for stage in summary.stages},
         )
     )
@@ -33,24 +34,25 @@ def render_page(material: Material, summary: ReportSummary, plots: Sequence[Plot
 
 def render_markdown(summary: ReportSummary) -> str:
     """The main tables as markdown."""
-    return _environment(autoescape=False).get_template("summary.md.jinja").render(summary=summary)
+    return environment(autoescape=False).get_template("summary.md.jinja").render(summary=summary)
 
 
-def _environment(autoescape: bool) -> Environment:
-    environment = Environment(
+def environment(autoescape: bool) -> Environment:
+    """The templates of all reports and the filters that they use."""
+    found = Environment(
         loader=PackageLoader("tasks.report"),
         autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "points": points, "p": p_text, "balances": balances, "words": _words}
-    return environment
+    found.filters |= {"percent": percent, "points": points, "p": p_text, "balances": balances, "words": _words}
+    return found
 
 
-def _reach(summary: ReportSummary) -> float:
+def reach(rows: Sequence[ComparisonRow]) -> float:
     """Half the width of the axis of differences: a multiple of 5 points that holds every interval."""
-    widest = max((max(abs(row.low), abs(row.high)) for row in summary.comparisons), default=0.0)
+    widest = max((max(abs(row.low), abs(row.high)) for row in rows), default=0.0)
     return max(1, math.ceil(widest * 20)) / 20
 
 
@@ -64,8 +66,8 @@ def _facts(node: Node) -> dict[str, str]:
     return {name: text for name, text in facts.items() if name not in ("ledger", "commit")}
 
 
-def _tree(material: Material) -> list[Mapping[str, Any]]:
-    """Lineage of each evaluated model as nested plain values; what was shown before is not unfolded again."""
+def tree(provenance: Provenance) -> list[Mapping[str, Any]]:
+    """Lineage of each measured model as nested plain values; what was shown before is not unfolded again."""
     shown: set[ArtifactRef] = set()
 
     def unfold(role: str, node: Node) -> Mapping[str, Any]:
@@ -83,6 +85,6 @@ def _tree(material: Material) -> list[Mapping[str, Any]]:
         }
 
     return [
-        unfold(f"{entry.label}, seed {entry.seed}" if entry.arm else entry.label, material.roots[entry.role])
-        for entry in material.config.entries
+        unfold(f"{entry.label}, seed {entry.seed}" if entry.arm else entry.label, provenance.roots[role])
+        for role, entry in provenance.entry_of.items()
     ]

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.material import Curve
+from tasks.report.provenance import Curve
 from tasks.report.summary import HeuristicRow, ModelRow, ReportSummary
 
 PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
@@ -80,7 +80,7 @@ def draw(summary: ReportSummary, curves: Sequence[Curve]) -> list[Plot]:
     rl = [curve for curve in curves if curve.series("reward")[0]]
     sft = [curve for curve in curves if curve.series("loss")[0] and curve not in rl]
     with mpl.rc_context(STYLE):
-        plots = [_passes(summary, look)]
+        plots = [passes(summary, look)]
         if rl:
             plots.append(_training("reward", "Reward in RL", rl, look))
         if sft:
@@ -92,7 +92,8 @@ def draw(summary: ReportSummary, curves: Sequence[Curve]) -> list[Plot]:
     return plots
 
 
-def _passes(summary: ReportSummary, look: Look) -> Plot:
+def passes(summary: ReportSummary, look: Look) -> Plot:
+    """pass@k over k, a panel for each benchmark."""
     names = summary.benchmarks
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
@@ -110,7 +111,7 @@ def _passes(summary: ReportSummary, look: Look) -> Plot:
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
     caption = f"Bands are {summary.confidence:.0%} intervals over questions. The k axis is logarithmic."
-    return _plot("pass-at-k", "pass@k", caption, figure)
+    return finish("pass-at-k", "pass@k", caption, figure)
 
 
 def _pass_curve(axis: Axes, row: ModelRow, look: Look) -> None:
@@ -133,22 +134,27 @@ def _training(metric: str, title: str, curves: Sequence[Curve], look: Look) -> P
     named: set[str] = set()
     smoothed = False
     for curve in curves:
-        steps, values = curve.series(metric)
-        colour = look.colour(curve.label)
         label = None if curve.label in named else curve.label
         named.add(curve.label)
-        if len(values) < 2 * SMOOTHING:
-            axis.plot(steps, values, color=colour, linewidth=1.6, label=label)
-            continue
-        smoothed = True
-        axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
-        axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
+        smoothed |= draw_curve(axis, curve, metric, look, label=label)
     axis.set(title=title, xlabel="step")
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_ylim(bottom=0)
     axis.legend(loc="best")
     caption = "One line per run" + (f"; thick: moving average over {SMOOTHING} steps." if smoothed else ".")
-    return _plot(f"training-{metric}", title, caption, figure)
+    return finish(f"training-{metric}", title, caption, figure)
+
+
+def draw_curve(axis: Axes, curve: Curve, metric: str, look: Look, *, label: str | None, scale: float = 1.0) -> bool:
+    """A training curve; a long one with its moving average, which is returned as True. None leaves the legend alone."""
+    steps, values = curve.series(metric)
+    values, colour = [scale * value for value in values], look.colour(curve.label)
+    if len(values) < 2 * SMOOTHING:
+        axis.plot(steps, values, color=colour, linewidth=1.6, label=label)
+        return False
+    axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
+    axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
+    return True
 
 
 def moving_average(values: Sequence[float], width: int) -> list[float]:
@@ -175,7 +181,7 @@ def _heuristics(rows: Sequence[HeuristicRow]) -> Plot:
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
     axis.legend(loc="lower right")
-    return _plot(
+    return finish(
         "heuristics", "Solutions by heuristic", "At most one solution per question and heuristic is kept.", figure
     )
 
@@ -209,10 +215,11 @@ def _styles(styles: dict[str, dict[str, dict[str, float]]]) -> Plot:
     axes[-1].set_xlabel("percent of the sampled completions")
     handles, found = axes[0].get_legend_handles_labels()
     figure.legend(handles, found, loc="outside lower center", ncols=min(8, len(found)))
-    return _plot("styles", "Styles of the answers", "Judged by how a completion begins.", figure)
+    return finish("styles", "Styles of the answers", "Judged by how a completion begins.", figure)
 
 
-def _plot(name: str, title: str, caption: str, figure: Figure) -> Plot:
+def finish(name: str, title: str, caption: str, figure: Figure) -> Plot:
+    """A figure in both forms, the same bytes for the same content."""
     svg, png = io.StringIO(), io.BytesIO()
     figure.savefig(svg, format="svg", metadata={"Date": None})
     figure.savefig(png, format="png", dpi=160, metadata={"Software": None})

@@ -61,8 +61,7 @@ class ComparisonRow(BaseModel):
     @property
     def sentence(self) -> str:
         """The comparison in plain words."""
-        interval = f"{self.confidence:.0%} interval {points(self.low)} to {points(self.high)}, {p_text(self.p_value)}"
-        interval = interval.replace("p ", "p\N{NO-BREAK SPACE}").replace("= ", "=\N{NO-BREAK SPACE}")
+        interval = interval_words(self)
         what = f"{self.metric} on {self.benchmark}"
         if self.verdict == "unclear":
             limit = (
@@ -157,6 +156,12 @@ class ReportSummary(BaseModel):
         """The comparisons to read first: pass@1 on each benchmark, pair by pair."""
         found = [row for row in self.comparisons if row.metric == "pass@1"]
         return sorted(found, key=lambda row: self.pairs.index((row.baseline, row.candidate)))
+
+
+def interval_words(row: ComparisonRow) -> str:
+    """Interval and p-value of a comparison, for a sentence."""
+    text = f"{row.confidence:.0%} interval {points(row.low)} to {points(row.high)}, {p_text(row.p_value)}"
+    return text.replace("p ", "p\N{NO-BREAK SPACE}").replace("= ", "=\N{NO-BREAK SPACE}")
 
 
 def points(share: float) -> str:

@@ -2,17 +2,19 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
-from tasks.artifacts.manifest import Manifest
 from tasks.report.collect import Evaluated, benchmarks
 from tasks.report.material import Material
 from tasks.report.statistics import GREEDY, compare, headline_metrics, ks, score
-from tasks.report.summary import ComparisonRow, HeuristicRow, Metric, ModelRow, ReportSummary, StageRow
+from tasks.report.summary import ComparisonRow, HeuristicRow, Metric, ModelRow, ReportSummary
 
 FEW_QUESTIONS = 50
 MUCH_TRUNCATED = 0.05
 MUCH_UNPARSED = 0.2
+ONE_SEED = (
+    "One training seed: the intervals cover the choice of questions and not the luck of training. "
+    "Compare several seeds to see both."
+)
 
 
 def summarise(material: Material, store_link: str) -> ReportSummary:
@@ -24,7 +26,7 @@ def summarise(material: Material, store_link: str) -> ReportSummary:
     return ReportSummary(
         title=config.title,
         recipe=config.recipe,
-        base_model=_base_model(material),
+        base_model=material.provenance.base_model,
         notes=list(config.notes),
         warnings=[*_warnings(material, models, shared)],
         confidence=config.confidence,
@@ -33,11 +35,11 @@ def summarise(material: Material, store_link: str) -> ReportSummary:
             row for pair in config.comparisons for name in shared for row in _comparisons(material, pair, name)
         ],
         heuristics=_heuristics(material),
-        stages=[_stage(material, manifest, store_link) for manifest in material.manifests],
+        stages=material.provenance.stages(store_link),
         styles={name: styles for name in shared if (styles := _styles(material, name))},
-        finished=max(manifest.created_at for manifest in material.manifests),
-        commits=_commits(material),
-        versions=_versions(material),
+        finished=max(manifest.created_at for manifest in material.provenance.manifests),
+        commits=material.provenance.commits,
+        versions=material.provenance.versions,
     )
 
 
@@ -95,10 +97,10 @@ def _comparisons(material: Material, pair: tuple[str, str], benchmark: str) -> I
 def _heuristics(material: Material) -> list[HeuristicRow]:
     """Counts of each heuristic, summed over the seeds of the arms that share it."""
     totals: dict[tuple[str, str], dict[str, float]] = {}
-    for manifest in material.manifests:
+    for manifest in material.provenance.manifests:
         if manifest.kind != "filtered":
             continue
-        arms = ", ".join(sorted({entry.arm for entry in material.entries_of[manifest.ref] if entry.arm}))
+        arms = ", ".join(sorted({entry.arm for entry in material.provenance.entries_of[manifest.ref] if entry.arm}))
         for name, counts in manifest.summary.get("heuristics", {}).items():
             total = totals.setdefault(
                 (arms, name), dict.fromkeys(("samples", "correct", "kept", "adherence", "scored"), 0)
@@ -123,33 +125,6 @@ def _heuristic(arms: str, name: str, total: Mapping[str, float]) -> HeuristicRow
     )
 
 
-def _stage(material: Material, manifest: Manifest, store_link: str) -> StageRow:
-    config = manifest.payload.get("config")
-    source = manifest.summary.get("source", manifest.summary.get("label", ""))
-    return StageRow(
-        stage=manifest.stage,
-        what=material.benchmark_of(manifest.ref) or str(source),
-        used_by=material.used_by(manifest.ref),
-        ref=str(manifest.ref),
-        link="" if manifest.external else f"{store_link}/{manifest.ref.path}/{manifest.data}",
-        rows=manifest.rows,
-        ledger=manifest.ledger,
-        seconds=manifest.seconds,
-        created_at=manifest.created_at,
-        git_commit=manifest.git_commit,
-        mlflow_run_id=manifest.mlflow_run_id,
-        settings=flatten(config) if isinstance(config, dict) else {},
-    )
-
-
-def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= flatten(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
-    return flat
-
-
 def _styles(material: Material, benchmark: str) -> dict[str, dict[str, float]]:
     """Mean share of each style over the seeds of a label; empty where completions have no styles."""
     found: dict[str, dict[str, float]] = {}
@@ -161,30 +136,10 @@ def _styles(material: Material, benchmark: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def _versions(material: Material) -> dict[str, list[str]]:
-    found: dict[str, set[str]] = {}
-    for manifest in material.manifests:
-        for package, version in manifest.versions.items():
-            found.setdefault(package, set()).add(version)
-    return {package: sorted(versions) for package, versions in sorted(found.items())}
-
-
-def _commits(material: Material) -> list[str]:
-    return sorted({manifest.git_commit for manifest in material.manifests if manifest.git_commit})
-
-
-def _base_model(material: Material) -> str:
-    models = [manifest for manifest in material.manifests if manifest.stage == "model"]
-    return ", ".join(dict.fromkeys(str(manifest.summary.get("source", manifest.ref)) for manifest in models))
-
-
 def _warnings(material: Material, models: Sequence[ModelRow], shared: Sequence[str]) -> Iterator[str]:
     config = material.config
     if config.comparisons and len({entry.seed for entry in config.entries if entry.arm}) == 1:
-        yield (
-            "One training seed: the intervals cover the choice of questions and not the luck of training. "
-            "Compare several seeds to see both."
-        )
+        yield ONE_SEED
     every = {name for several in material.by_label.values() for item in several for name in item.benchmarks}
     if left_out := sorted(every - set(shared)):
         yield f"Not every model was measured on {', '.join(left_out)}; left out of the tables."
@@ -196,13 +151,4 @@ def _warnings(material: Material, models: Sequence[ModelRow], shared: Sequence[s
             yield f"{where}: {row.truncated_share:.0%} of the samples were cut at the token limit and count as wrong."
         if (row.unparsed_share or 0) > MUCH_UNPARSED:
             yield f"{where}: no answer could be read from {row.unparsed_share:.0%} of the samples; they count as wrong."
-    commits = _commits(material)
-    if any(commit.endswith("+changes") for commit in commits):
-        yield "Some stages ran from a checkout with uncommitted changes."
-    if len(commits) > 1:
-        yield f"Stages were built at {len(commits)} commits; see the lineage."
-    for package, versions in _versions(material).items():
-        if len(versions) > 1:
-            yield f"Stages were built with different versions of {package}: {', '.join(versions)}."
-    for ref in material.lost:
-        yield f"{ref} is no longer in the store; its part of the lineage cannot be shown."
+    yield from material.provenance.warnings()

@@ -27,11 +27,16 @@ def report(build: Build, config: ReportConfig) -> None:
     """Tables, figures, ledgers and lineage of the evaluations that are this stage's parents, by role."""
     summary = write_report(build.store, config, build.parents, build.out)
     build.record(rows={"models": len(config.labels)}, summary=summary.model_dump(mode="json", exclude=WITHOUT))
+    announce(build.out, config.recipe)
+
+
+def announce(folder: Path, recipe: str) -> None:
+    """Hand a written report to MLflow and to Prefect's UI, where a run of theirs is under way."""
     tracker = current_tracker()
     if tracker is not None:
-        tracker.log_report(str(build.out / PAGE_FILE))
+        tracker.log_report(str(folder / PAGE_FILE))
     if TaskRunContext.get() is not None:
-        _show_in_prefect(build.out, config.recipe)
+        _show_in_prefect(folder, recipe)
 
 
 def _show_in_prefect(folder: Path, recipe: str) -> None:

@@ -1,15 +1,16 @@
 """Writing a report into a folder; knows nothing of Prefect."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.report.config import ReportConfig
 from tasks.report.material import gather
 from tasks.report.page import render_markdown, render_page
-from tasks.report.plots import draw
+from tasks.report.plots import Plot, draw
 from tasks.report.summary import ReportSummary
 from tasks.report.tables import summarise
 
@@ -41,18 +42,18 @@ def write_report(
     """
     material = gather(store, config, parents)
     summary = summarise(material, store_link)
-    curves = material.curves()
+    curves = material.provenance.curves()
     plots = draw(summary, curves)
+    numbers = summary.model_dump(mode="json") | {"curves": [curve.as_json() for curve in curves]}
+    write_files(out, render_page(material, summary, plots), render_markdown(summary), numbers, plots)
+    return summary
+
+
+def write_files(out: Path, page: str, markdown: str, numbers: Mapping[str, Any], plots: Sequence[Plot]) -> None:
+    """The files that every report has."""
     (out / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
     for plot in plots:
         (out / PLOTS_FOLDER / f"{plot.name}.png").write_bytes(plot.png)
-    (out / PAGE_FILE).write_text(render_page(material, summary, plots))
-    (out / MARKDOWN_FILE).write_text(render_markdown(summary))
-    numbers = summary.model_dump(mode="json") | {
-        "curves": [
-            {"label": curve.label, "seed": curve.seed, "stage": curve.stage, "points": [dict(p) for p in curve.points]}
-            for curve in curves
-        ]
-    }
+    (out / PAGE_FILE).write_text(page)
+    (out / MARKDOWN_FILE).write_text(markdown)
     (out / NUMBERS_FILE).write_text(json.dumps(numbers, indent=1))
-    return summary

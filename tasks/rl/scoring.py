@@ -43,14 +43,14 @@ def score_rollouts(
     scores = input_ids.new_zeros((2, input_ids.shape[0], completion_width), dtype=torch.float32)
     for wanted in (True, False):
         rows = (live == wanted).nonzero().flatten()
-        for part in _passes(rows, lengths, tokens_per_pass):
+        for part in length_sorted_passes(rows, lengths, tokens_per_pass):
             with torch.set_grad_enabled(torch.is_grad_enabled() and wanted):
                 scored = _score(model, input_ids[part], prompts[part], lengths[part], prompt_width, completion_width)
             scores = scores.index_copy(1, part, scored.to(scores.dtype))
     return scores[0], scores[1]
 
 
-def _passes(rows: torch.Tensor, lengths: torch.Tensor, tokens_per_pass: int) -> Iterator[torch.Tensor]:
+def length_sorted_passes(rows: torch.Tensor, lengths: torch.Tensor, tokens_per_pass: int) -> Iterator[torch.Tensor]:
     """Rows, longest first, in parts of at most `tokens_per_pass` tokens, padding included."""
     ordered = rows[lengths[rows].argsort(descending=True, stable=True)]
     start = 0

@@ -5,7 +5,7 @@ from tasks.artifacts.task import stage_task
 from tasks.dataset.schema import RL_FILE
 from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob
-from tasks.training.job import place_of
+from tasks.training.job import rollout_place_of
 
 RL = Stage("rl", version=1, kind="model")
 
@@ -15,10 +15,8 @@ def train(build: Build, config: RLConfig) -> None:
     """Train the parent `model` with GRPO on the questions of the parent `prompts`; resumes after a crash."""
     runtime = build.runtime
     job = RLJob(
-        **place_of(build, data=build.path("prompts") / RL_FILE),
+        **rollout_place_of(build, data=build.path("prompts") / RL_FILE),
         config=config,
-        engine=runtime.engine,
-        vllm_memory_share=runtime.rollout_gpu_memory_utilization,
         num_verifiers=runtime.num_verifiers,
         verifier_memory_mb=runtime.verifier_memory_mb,
     )

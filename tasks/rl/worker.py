@@ -1,6 +1,5 @@
 """The RL program: reads prompts, trains with GRPO, writes a model and a ledger."""
 
-import importlib.util
 import time
 from functools import partial
 from typing import Any
@@ -8,19 +7,19 @@ from typing import Any
 from tasks.rl.job import RLJob
 from tasks.training import curve
 from tasks.training.checkpoints import last_whole
-from tasks.training.process import absent, offline
+from tasks.training.process import absent, offline, wants_vllm
 from tasks.verification.pool import VerifierPool
 from tasks.worker import Permanent, Reporter, worker_main
 
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    with absent(*(("mlflow",) if _wants_vllm(job) else ("mlflow", "vllm"))):
+    with absent(*(("mlflow",) if wants_vllm(job) else ("mlflow", "vllm"))):
         from tasks.rl.trainer import METRICS, make_trainer
     from tasks.engines.tokens import encode_prompts
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
-    from tasks.training.models import check_context, load, save
+    from tasks.training.models import check_context, end_ids, load, save
 
     config = job.config
     with VerifierPool(job.num_verifiers, memory_mb=job.verifier_memory_mb, config=config.verification) as pool:
@@ -32,7 +31,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         check_context(
             model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
-        reward = CorrectnessReward(pool, _end_ids(model, tokenizer))
+        reward = CorrectnessReward(pool, end_ids(model, tokenizer))
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
         checkpoint = last_whole(job.checkpoints)
         started = time.perf_counter()
@@ -50,26 +49,6 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         "curve": curve.thinned(history),
         "seconds": round(seconds, 3),
     }
-
-
-def _wants_vllm(job: RLJob) -> bool:
-    import torch
-
-    if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
-        return False
-    if importlib.util.find_spec("vllm") is None:
-        raise Permanent(
-            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
-            "runtime.engine=transformers (much slower)"
-        )
-    return True
-
-
-def _end_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Tokens that end a rollout: those of the generation config and the tokenizer's own."""
-    ends = model.generation_config.eos_token_id
-    ends = ends if isinstance(ends, list) else [ends]
-    return [token for token in {*ends, tokenizer.eos_token_id} if token is not None]
 
 
 def _rollout_ledger(job: RLJob, history: list[dict[str, float]], asked: list[str]) -> dict[str, int]:

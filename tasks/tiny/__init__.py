@@ -8,3 +8,4 @@ that a tiny model computes badly, while each named method breaks the problem int
 from pathlib import Path
 
 MODEL_DIR = Path(__file__).parent / "model"
+THINK_MODEL_DIR = Path(__file__).parent / "think_model"

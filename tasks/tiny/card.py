@@ -1,4 +1,4 @@
-"""The model card of the base model, written from its measurements."""
+"""The model card of a base model, written from its measurements."""
 
 import json
 import os
@@ -7,7 +7,9 @@ from typing import Any
 
 from tasks.tiny.base import TRAINING_NAME, BaseConfig
 from tasks.tiny.measure import MEASURED_NAME, best_named, named_table, plain_table
+from tasks.tiny.measure_thinking import THINKING
 from tasks.tiny.styles import METHODS, OPENING_WORDS, named_prompt, plain_prompt
+from tasks.tiny.think_card import think_card
 
 CARD = """---
 license: apache-2.0
@@ -95,10 +97,8 @@ def section(split: str, result: dict[str, Any]) -> str:
     )
 
 
-def write_card(folder: Path) -> None:
-    """Write `README.md` from the folder's `training.json` and `measured.json`, whole or not at all."""
-    made = json.loads((folder / TRAINING_NAME).read_text())
-    measured = json.loads((folder / MEASURED_NAME).read_text())
+def base_card(made: dict[str, Any], measured: dict[str, Any]) -> str:
+    """The text of the first base's card from the contents of `training.json` and `measured.json`."""
     config = BaseConfig.model_validate(made["config"])
     question = "3 boxes hold 47 pens each. How many pens?"
     text = CARD.format(
@@ -117,7 +117,13 @@ def write_card(folder: Path) -> None:
         habit=config.corpus.habit_share,
         learning_rate=config.training.learning_rate,
     )
-    text += "".join(section(split, result) for split, result in measured.items())
+    return text + "".join(section(split, result) for split, result in measured.items())
+
+
+def write_card(folder: Path) -> None:
+    """Write `README.md` from the folder's `training.json` and `measured.json`, whole or not at all."""
+    made = json.loads((folder / TRAINING_NAME).read_text())
+    measured = json.loads((folder / MEASURED_NAME).read_text())
     partial = folder / "README.md.partial"
-    partial.write_text(text)
+    partial.write_text((think_card if THINKING in measured else base_card)(made, measured))
     os.replace(partial, folder / "README.md")

@@ -144,7 +144,11 @@ def main() -> None:
         print("best method", best_named(named, "greedy"), "greedy,", best_named(named, "sampled"), "sampled")
     if options.card:
         from tasks.tiny.card import write_card
+        from tasks.tiny.measure_thinking import CARD_DOCUMENTS, CARD_PER_TIER, THINKING, measure_thinking, thinks
 
+        model, tokenizer = load(options.model)
+        if thinks(tokenizer):
+            measured[THINKING] = measure_thinking(model, tokenizer, "evaluation", CARD_DOCUMENTS, CARD_PER_TIER)
         (options.model / MEASURED_NAME).write_text(json.dumps(measured, indent=1) + "\n")
         write_card(options.model)
 

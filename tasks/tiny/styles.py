@@ -67,7 +67,7 @@ def style_histogram(completions: Iterable[str]) -> dict[str, int]:
 
 def completion(problem: Problem, style: str) -> str:
     """The solution text that follows the prompt, final answer line included, end-of-text token excluded."""
-    body = TRACES[problem.family][style](problem.numbers)
+    body = (TRACES | OOD_TRACES)[problem.family][style](problem.numbers)
     return f" {OPENING_WORDS[style]} {body}\n#### {problem.answer}"
 
 
@@ -136,6 +136,11 @@ def _start_decomposition(n: Numbers) -> str:
 def _start_backward(n: Numbers) -> str:
     x, b, c = n
     return f"{x - b + c}. undo +{c}: {x - b + c}-{c}={x - b}. undo -{b}: {x - b}+{b}={x}."
+
+
+def _swap_backward(n: Numbers) -> str:
+    x, c, b = n
+    return f"{x + c - b}. undo -{b}: {x + c - b}+{b}={x + c}. undo +{c}: {x + c}-{c}={x}."
 
 
 def _think_backward(n: Numbers) -> str:
@@ -230,5 +235,19 @@ TRACES: dict[str, dict[str, Trace]] = {
         "analogy": lambda n: f"{n[0] + n[1]}-{n[1]}={n[0]}. {n[0]}+{n[0] + n[1]}={2 * n[0] + n[1]}.",
         "auxiliary": _diff_auxiliary,
         "guess": lambda n: _low_guess(n[0] + n[1]),
+    },
+}
+
+# The same for the families that no training text has.
+OOD_TRACES: dict[str, dict[str, Trace]] = {
+    "loose": TRACES["near"],
+    "wide": TRACES["think"],
+    "swap": {
+        "step": lambda n: f"x+{n[1]}-{n[2]}={n[0] + n[1] - n[2]}. x={n[0]}.",
+        "decomposition": lambda n: _start_decomposition((n[0], n[2], n[1])),
+        "backward": _swap_backward,
+        "analogy": lambda n: f"{n[0] + n[1] - n[2]}+{n[2]}-{n[1]}={n[0]}.",
+        "auxiliary": lambda n: f"x be first. x={n[0] + n[1] - n[2]}+{n[2]}-{n[1]}={n[0]}.",
+        "guess": lambda n: _low_guess(n[0]),
     },
 }

@@ -34,6 +34,15 @@ class Place(Frozen):
     """Run model code that ships with a checkpoint."""
 
 
+class RolloutPlace(Place):
+    """What a trainer that writes rollouts needs besides."""
+
+    engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
+    """What writes rollouts; `auto` is vLLM on a GPU and transformers on a CPU."""
+    vllm_memory_share: float = Field(0.3, gt=0, le=1)
+    """Share of GPU memory that vLLM takes beside the trainer."""
+
+
 def place_of(build: "Build", data: Path) -> dict[str, Any]:
     """The fields of `Place` for a stage that trains its parent `model` on the file `data`."""
     runtime = build.runtime
@@ -47,4 +56,14 @@ def place_of(build: "Build", data: Path) -> dict[str, Any]:
         "save_every_steps": runtime.save_every_steps,
         "num_threads": runtime.num_threads,
         "trust_remote_code": runtime.trust_remote_code,
+    }
+
+
+def rollout_place_of(build: "Build", data: Path) -> dict[str, Any]:
+    """The fields of `RolloutPlace`, for a stage as in `place_of`."""
+    runtime = build.runtime
+    return {
+        **place_of(build, data),
+        "engine": runtime.engine,
+        "vllm_memory_share": runtime.rollout_gpu_memory_utilization,
     }

@@ -4,13 +4,14 @@ TRL 1.16 projects every position there (prompts and padding too), into a buffer 
 vocabulary; on accelerators it already skips them. The replacement calls the same kernel and returns the same output.
 """
 
+import functools
 import types
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
-from trl.trainer.utils import FusedCausalLMOutput
+from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head
 
 _MAX_COLUMNS = 32768
 _UNSUPPORTED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
@@ -39,6 +40,25 @@ def use_compact_head(model: PreTrainedModel, temperature: float, outputs: tuple[
 
     model.forward = types.MethodType(forward, model)
     return True
+
+
+def add_text_head(model: PreTrainedModel) -> None:
+    """Let `model(..., labels=labels, text_head=True)` score labels at temperature 1, beside the head of a TRL trainer.
+
+    That head divides the logits by the temperature of rollouts; plain text is learned as it stands. The output is
+    TRL's, with `log_probs` alone. Call it after the trainer's head is in place.
+    """
+    original = model.forward
+    add_fused_lm_head(model, temperature=1.0, outputs=("log_probs",))
+    use_compact_head(model, temperature=1.0, outputs=("log_probs",))
+    scoring = model.forward
+
+    # `generate` reads the signature.
+    @functools.wraps(type(model).forward)
+    def forward(self: PreTrainedModel, *args: Any, text_head: bool = False, **kwargs: Any) -> Any:
+        return scoring(*args, fused_lm_head=True, **kwargs) if text_head else original(*args, **kwargs)
+
+    model.forward = types.MethodType(forward, model)
 
 
 def _score(

@@ -36,6 +36,13 @@ def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     return model, tokenizer
 
 
+def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Tokens that end a rollout: those of the generation config and the tokenizer's own."""
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
+    return [token for token in {*ends, tokenizer.eos_token_id} if token is not None]
+
+
 def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
     """Refuse texts of `needed` tokens that the model's positions do not reach; `what` names them.
 

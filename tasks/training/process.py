@@ -1,9 +1,13 @@
 """Makes a process ready for TRL: what it must not import, and must not send."""
 
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+
+from tasks.training.job import RolloutPlace
+from tasks.worker import Permanent
 
 _ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
@@ -33,3 +37,21 @@ def absent(*names: str) -> Iterator[None]:
         for name in hidden:
             if name in sys.modules and sys.modules[name] is None:
                 del sys.modules[name]
+
+
+def wants_vllm(place: RolloutPlace) -> bool:
+    """Whether rollouts are vLLM's: on a GPU, unless another engine is named.
+
+    Raises:
+        Permanent: they are, and it is not installed.
+    """
+    import torch
+
+    if place.device == "cpu" or not torch.cuda.is_available() or place.engine not in ("auto", "vllm"):
+        return False
+    if importlib.util.find_spec("vllm") is None:
+        raise Permanent(
+            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
+            "runtime.engine=transformers (much slower)"
+        )
+    return True

@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-ORDER = ("parquet", "sft", "generation", "pipeline", "world")
+ORDER = ("parquet", "entropy", "sft", "rmt", "generation", "pipeline", "world")
 
 
 def main() -> None:

@@ -120,6 +120,14 @@ def test_completions_are_those_of_the_model(server: Server) -> None:
     assert {body["model"] for body in server.bodies} == {"talking"}
 
 
+def test_special_tokens_are_asked_for_by_name(server: Server) -> None:
+    list(client(server).stream(requests(1), GREEDY))
+    list(client(server).stream(requests(1), GREEDY.model_copy(update={"keep_special_tokens": True})))
+    plain, keeping = server.bodies
+    assert "skip_special_tokens" not in plain
+    assert keeping == plain | {"skip_special_tokens": False, "spaces_between_special_tokens": False}
+
+
 def test_transient_errors_are_retried_and_disturb_nobody(server: Server) -> None:
     server.faults = {requests(9)[2].prompt: [429, 429], requests(9)[5].prompt: [500, 503], requests(9)[7].prompt: [0]}
     found = list(client(server, concurrency=3).stream(requests(9), GREEDY))

@@ -13,7 +13,8 @@ from tasks.engines.tokens import encode_prompts, load_tokenizer
 from tasks.engines.transformers_engine import TransformersEngine
 from tasks.tiny.problems import generate_problems
 from tasks.tiny.styles import METHODS
-from tests.talking_model import BEGIN, save_talking_model
+from tests.talking_model import BEGIN, END, PAD, save_talking_model
+from tests.thinking_model import CLOSE, OPEN, save_thinking_model
 
 GREEDY = Sampling(temperature=0, max_new_tokens=48)
 
@@ -87,6 +88,18 @@ def test_a_stop_text_ends_the_completion_and_is_cut_off(tiny_model: Path) -> Non
         if found:
             assert item.finish_reason == "stop"
             assert item.completion_tokens <= free[key].completion_tokens
+
+
+def test_special_tokens_stay_where_they_are_asked_for(tmp_path: Path) -> None:
+    model = save_thinking_model(tmp_path)
+    sampling = Sampling(top_p=1.0, max_new_tokens=24)
+    kept = completions(model, sampling.model_copy(update={"keep_special_tokens": True}))
+    dropped = completions(model, sampling)
+    assert sum(CLOSE in item.text for item in kept.values()) > 20
+    assert not any(END in item.text for item in kept.values())
+    assert {item.finish_reason for item in kept.values()} == {"stop", "length"}
+    for key, item in kept.items():
+        assert item.text.replace(CLOSE, "").replace(OPEN, "").replace(PAD, "").replace(BEGIN, "") == dropped[key].text
 
 
 def test_batch_size_does_not_change_greedy_text(tiny_model: Path) -> None:

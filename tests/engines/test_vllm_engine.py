@@ -10,6 +10,8 @@ from tasks.engines.protocol import Completion, Request, Sampling
 from tasks.engines.transformers_engine import TransformersEngine
 from tasks.engines.vllm_engine import VllmEngine
 from tasks.tiny.problems import generate_problems
+from tests.talking_model import END
+from tests.thinking_model import CLOSE, save_thinking_model
 
 pytest.importorskip("vllm", reason="vLLM is not installed; install the extra 'cpu' or 'gpu'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -81,3 +83,18 @@ def test_a_stream_that_is_left_ends_its_requests(engine: VllmEngine) -> None:
     next(stream)
     stream.close()
     assert len(complete(engine, requests(20), GREEDY)) == 20
+
+
+def test_special_tokens_stay_where_they_are_asked_for(tmp_path: Path) -> None:
+    """As in the transformers engine: the tag is in the text, the end token is not, nothing is put around them."""
+    model = save_thinking_model(tmp_path)
+    started = VllmEngine(model, device="cpu", dtype="float32", seed=7)
+    sampling = Sampling(top_p=1.0, max_new_tokens=24, keep_special_tokens=True)
+    try:
+        found = list(started.stream(requests(40), sampling))
+    finally:
+        started.close()
+    assert sum(CLOSE in item.text for item in found) > 20
+    assert not any(END in item.text for item in found)
+    assert {item.finish_reason for item in found} == {"stop", "length"}
+    assert not any(f" {CLOSE}" in item.text or f"{CLOSE} " in item.text for item in found)

@@ -63,5 +63,5 @@ def test_tokens_of_another_model_are_refused(random_model: Path) -> None:
 def test_a_broken_model_is_refused(random_model: Path) -> None:
     model = load(random_model)
     model.get_output_embeddings().weight.data[7] = float("nan")
-    with pytest.raises(Permanent, match="not finite in torch.float32"):
+    with pytest.raises(Permanent, match=r"not finite in torch\.float32"):
         score_documents(model, encoded([5], VOCABULARY), EntropyConfig(), 100)

@@ -13,6 +13,8 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load, names
 from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
+from tasks.rmt.budget import budget
 
 BIN = Path(sys.executable).parent
 
@@ -79,8 +81,35 @@ def test_every_recipe_and_each_of_its_arms_loads(name: str) -> None:
     assert recipe.description
     for arm in recipe.arms:
         recipe.arm(arm)
-    assert recipe.generation.prompt == recipe.prompt == recipe.evaluation.prompt == recipe.dataset.prompt
-    assert recipe.filtering.verification == recipe.verification == recipe.rl.verification
+    assert recipe.prompt == recipe.evaluation.prompt == recipe.rl_prompts.prompt
+    assert recipe.verification == recipe.evaluation.verification == recipe.rl.verification
+
+
+@pytest.mark.parametrize("name", names("polya"))
+def test_method_a_shows_questions_and_checks_answers_in_one_way(name: str) -> None:
+    recipe = load(PolyaRecipe, name)
+    assert recipe.generation.prompt == recipe.prompt == recipe.dataset.prompt
+    assert recipe.filtering.verification == recipe.verification
+
+
+@pytest.mark.parametrize("name", names("rmt"))
+def test_method_b_asks_for_predictions_in_one_way(name: str) -> None:
+    recipe = load(RmtRecipe, name)
+    stages = (recipe, recipe.schedule, recipe.rmt, recipe.prediction)
+    assert len({stage.prediction_prompt.model_dump_json() for stage in stages}) == 1
+
+
+@pytest.mark.parametrize("name", names("rmt"))
+def test_a_measurement_asks_for_the_budget_that_training_ended_with(name: str) -> None:
+    recipe = load(RmtRecipe, name)
+    end = budget(1, 1, recipe.schedule.budget)
+    assert recipe.prediction_at_end().budget_tokens == end
+    assert recipe.arm("rpt").prediction_at_end().budget_tokens == 0
+
+
+def test_a_recipe_of_another_method_is_refused_with_the_command_for_it() -> None:
+    with pytest.raises(RecipeError, match="midtrain run rmt"):
+        load(PolyaRecipe, "tiny-cpu-rmt")
 
 
 def test_arm_overrides_are_stronger_than_the_recipe_and_the_seed_reaches_every_stage() -> None:

@@ -49,6 +49,7 @@ def test_more_samples_ask_for_the_difference_alone() -> None:
         {"sampling": Sampling(temperature=0.9)},
         {"sampling": Sampling(max_new_tokens=1023)},
         {"sampling": Sampling(stop=("\n",))},
+        {"sampling": Sampling(keep_special_tokens=True)},
         {"model": "b" * 64},
         {"seed": 1},
     ],

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts.settings import Settings
-from tasks.models.config import ModelConfig
-from tasks.models.resolve import EMBEDDED_PATH, resolve
+from tasks.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
+from tasks.models.resolve import EMBEDDED_PATH, SHIPPED, resolve
+from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
 from tasks.worker import Permanent
 
 
@@ -24,6 +25,14 @@ def test_a_copied_model_is_the_same_and_a_changed_one_is_not(settings: Settings,
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     assert resolve(ModelConfig(source=str(copy)), settings).digest != embedded.digest
+
+
+def test_both_models_of_the_small_world_come_with_the_package(settings: Settings) -> None:
+    first, thinking = (resolve(ModelConfig(source=source), settings) for source in SHIPPED)
+    assert (first.path, thinking.path) == (MODEL_DIR, THINK_MODEL_DIR)
+    assert (first.name, thinking.name) == (EMBEDDED, EMBEDDED_THINK)
+    assert first.digest != thinking.digest
+    assert first.parameters == thinking.parameters
 
 
 def test_weights_are_counted_from_their_headers(settings: Settings) -> None:

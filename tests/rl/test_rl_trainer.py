@@ -19,8 +19,9 @@ with absent("mlflow", "vllm"):
     from trl import GRPOTrainer
     from trl.trainer.utils import add_fused_lm_head
 
+    from tasks.rl.arguments import rows_per_pass
     from tasks.rl.scoring import score_rollouts
-    from tasks.rl.trainer import GroupTrainer, rows_per_pass
+    from tasks.rl.trainer import GroupTrainer
 
 
 class Crash(Reporter):

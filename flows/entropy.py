@@ -1,0 +1,28 @@
+"""Measure the next-token entropy at every position of the texts."""
+
+from prefect import flow
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.texts import texts as texts_flow
+from tasks.artifacts.ref import ArtifactRef
+from tasks.entropy.task import compute_entropy
+from tasks.models.task import import_model
+from tasks.recipe.loading import load
+from tasks.recipe.rmt import RmtRecipe
+
+
+@flow(name="entropy", flow_run_name="entropy-{recipe}", **FLOW_OPTIONS)
+def entropy(
+    recipe: Recipe = "tiny-cpu-rmt",
+    texts: Artifact = "",
+    model: Artifact = "",
+    force: Force = False,
+    overrides: Overrides | None = None,
+) -> ArtifactRef:
+    """Entropy in nats under `model` (empty: the recipe's proxy, or its base model)."""
+    settings = load(RmtRecipe, recipe, overrides)
+    with pipeline("entropy", {"recipe": recipe}):
+        measured_by = settings.entropy_model or settings.model
+        judge = reference(model) if model else import_model(measured_by, settings.runtime)
+        documents = reference(texts) if texts else call(texts_flow, recipe=recipe, overrides=overrides)
+        return compute_entropy(settings.entropy, settings.runtime, texts=documents, model=judge, force=force)

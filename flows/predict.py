@@ -1,0 +1,32 @@
+"""Measure how well a model predicts next tokens of held-out documents."""
+
+from prefect import flow
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
+from flows.entropy import entropy as entropy_flow
+from tasks.artifacts.ref import ArtifactRef
+from tasks.models.task import import_model
+from tasks.prediction.task import predict as measure
+from tasks.recipe.loading import load
+from tasks.recipe.rmt import RmtRecipe
+
+
+@flow(name="predict", flow_run_name="predict: {label}", **FLOW_OPTIONS)
+def predict(
+    recipe: Recipe = "tiny-cpu-rmt",
+    entropy: Artifact = "",
+    model: Artifact = "",
+    label: Label = "model",
+    force: Force = False,
+    overrides: Overrides | None = None,
+) -> ArtifactRef:
+    """Next-token accuracy by tier, with and without reasoning; `model` empty measures the recipe's base model.
+
+    Prompts ask for the budget that the recipe's schedule ends with, or name none where it has none.
+    """
+    settings = load(RmtRecipe, recipe, overrides)
+    with pipeline("predict", {"recipe": recipe}):
+        policy = reference(model) if model else import_model(settings.model, settings.runtime)
+        measured = reference(entropy) if entropy else call(entropy_flow, recipe=recipe, overrides=overrides)
+        config = settings.prediction_at_end()
+        return measure(config, settings.runtime, entropy=measured, model=policy, force=force, label=label)

@@ -1,0 +1,39 @@
+"""Method B as one pipeline: reinforcement mid-training against its baselines (arXiv 2509.24375)."""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field, JsonValue
+
+from flows.base import FLOW_OPTIONS, Overrides, Recipe
+from flows.compare import Arms, run_comparison
+from flows.polya import BaseModelName, ForceStages, Seed
+from tasks.artifacts.ref import ArtifactRef
+from tasks.recipe.loading import load
+from tasks.recipe.rmt import RmtRecipe
+
+Limit = Annotated[int | None, Field(ge=1, description="Training documents at most; empty keeps the recipe's.")]
+
+
+@flow(name="rmt", flow_run_name="rmt-{recipe}", **FLOW_OPTIONS)
+def rmt(
+    recipe: Recipe = "tiny-cpu-rmt",
+    base_model: BaseModelName = "",
+    seed: Seed = None,
+    limit: Limit = None,
+    arms: Arms = [],  # noqa: B006 - Prefect shows the default in its form
+    force: ForceStages = [],  # noqa: B006
+    overrides: Overrides = {},  # noqa: B006
+) -> ArtifactRef:
+    """Texts, entropy, schedule, RL on next tokens with the joint loss, next-token accuracy, RL afterwards, report.
+
+    Runs the recipe's usual arms at one seed, or those that `arms` names, and returns the report that compares them.
+    """
+    flat: dict[str, JsonValue] = dict(overrides)
+    if base_model:
+        flat["model.source"] = base_model
+    if limit is not None:
+        flat["texts.limit"] = limit
+    chosen = arms or list(load(RmtRecipe, recipe, flat).run_arms)
+    seeds = None if seed is None else [seed]
+    return run_comparison(recipe, flat, seeds=seeds, arms=chosen, force=force, kind=RmtRecipe)

@@ -1,0 +1,30 @@
+"""Write the whole course of reinforcement mid-training ahead."""
+
+from prefect import flow
+
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
+from flows.entropy import entropy as entropy_flow
+from tasks.artifacts.ref import ArtifactRef
+from tasks.models.task import import_model
+from tasks.recipe.loading import load
+from tasks.recipe.rmt import RmtRecipe
+from tasks.schedule.task import write_schedule
+
+
+@flow(name="schedule", flow_run_name="schedule: {label}", **FLOW_OPTIONS)
+def schedule(
+    recipe: Recipe = "tiny-cpu-rmt",
+    entropy: Artifact = "",
+    model: Artifact = "",
+    label: Label = "model",
+    force: Force = False,
+    overrides: Overrides | None = None,
+) -> ArtifactRef:
+    """Step, document, position, tier, budget, prompt and true continuation of everything that will be asked."""
+    settings = load(RmtRecipe, recipe, overrides)
+    with pipeline("schedule", {"recipe": recipe}):
+        policy = reference(model) if model else import_model(settings.model, settings.runtime)
+        measured = reference(entropy) if entropy else call(entropy_flow, recipe=recipe, overrides=overrides)
+        return write_schedule(
+            settings.schedule, settings.runtime, entropy=measured, model=policy, force=force, label=label
+        )

@@ -1,0 +1,142 @@
+"""What one run of a stage costs on a device: tokens, operations, hours, disk.
+
+Operations are 2 a weight and token that is read or written and 6 a weight and token that is trained; attention's own
+are left out, which is under a tenth of them at the lengths of mathematical solutions. Hours come from `devices.yaml`.
+"""
+
+from dataclasses import dataclass
+
+from tasks.estimates.devices import Device
+from tasks.estimates.memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_tokens
+from tasks.estimates.workload import Texts
+from tasks.models.facts import ModelFacts, model_facts
+from tasks.recipe.base import Recipe
+from tasks.training.grpo import GRPOSettings
+
+STORED_PER_TOKEN = 1.6
+"""Bytes of text in compressed Parquet (ours)."""
+HASHED_PER_S = 5e8
+"""Bytes of a model's files that are hashed when it is first met; its download is not counted (ours)."""
+ROLLOUT_TAIL = 1.5
+"""How much longer a rollout batch lasts than its mean length asks, because it waits for its longest (ours)."""
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """Expected cost of one run of a stage."""
+
+    device: str
+    """What the hours are hours of."""
+    hours: float
+    tokens: float = 0
+    """Written by the model, or trained on."""
+    what: str = ""
+    """What the tokens are."""
+    flops: float = 0
+    disk_bytes: float = 0
+    """Of the artifact."""
+    scratch_bytes: float = 0
+    """On top while the stage runs."""
+
+    @property
+    def text(self) -> str:
+        """One line for people."""
+        spent = f"{amount(self.tokens)} tokens {self.what}" if self.tokens else ""
+        return ", ".join(filter(None, (f"estimate: {duration(self.hours, self.device)}", spent)))
+
+
+def amount(value: float) -> str:
+    """A count in three digits: 850, 12 k, 3.4 M."""
+    for size, unit in ((1e18, " E"), (1e15, " P"), (1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"
+
+
+def duration(hours: float, device: str) -> str:
+    """Device-hours, in minutes where that reads better."""
+    if hours < 1 / 60:
+        return "under a minute"
+    return f"{hours * 60:.0f} {device}-min" if hours < 1 else f"{hours:.1f} {device}-hours"
+
+
+class Costs:
+    """Costs of the kinds of work that stages of all methods are made of."""
+
+    def __init__(self, recipe: Recipe, device: Device) -> None:
+        self.settings, self.device = recipe, device
+        self.facts: ModelFacts = model_facts(recipe.model)
+        self.vllm = recipe.runtime.engine == "vllm" or (recipe.runtime.engine == "auto" and not device.is_cpu)
+
+    def imported(self) -> StageEstimate:
+        """Hashing the base model."""
+        return StageEstimate(self.device.label, self.facts.stored_bytes / HASHED_PER_S / 3600)
+
+    def table(self, disk_bytes: float) -> StageEstimate:
+        """Writing a table."""
+        return StageEstimate(self.device.label, disk_bytes / 20e6 / 3600, disk_bytes=disk_bytes)
+
+    def read(self, tokens: float, what: str) -> StageEstimate:
+        """A forward pass over texts."""
+        seconds = self.device.forward_s(self.facts, tokens)
+        flops = 2 * self.facts.active * tokens
+        return self.made(seconds, tokens=tokens, what=what, flops=flops, disk_bytes=tokens * STORED_PER_TOKEN)
+
+    def sampled(self, texts: Texts, draws: int) -> StageEstimate:
+        """Completions for a measurement; the `draws` completions of a prompt share its cache."""
+        read = texts.count * texts.prompt / draws
+        return self.made(
+            self.device.forward_s(self.facts, read) + self.decoding_s(texts),
+            tokens=texts.tokens,
+            what="generated",
+            flops=2 * self.facts.active * (texts.tokens + read),
+            disk_bytes=texts.tokens * STORED_PER_TOKEN,
+        )
+
+    def reinforced(self, texts: Texts, config: GRPOSettings, batch: float, joint_tokens: float = 0) -> StageEstimate:
+        """Rollouts, one pass for their probabilities where vLLM wrote them, and the updates.
+
+        Args:
+            batch: rollouts that are asked for at once.
+            joint_tokens: trained on besides the rollouts.
+        """
+        tokens = texts.all_tokens
+        updates = (tokens + joint_tokens) * config.num_iterations
+        reread = tokens if self.vllm else 0
+        seconds = (
+            ROLLOUT_TAIL * self.decoding_s(texts, batch=batch)
+            + self.device.forward_s(self.facts, reread)
+            + self.device.training_s(self.facts, updates)
+        )
+        return self.made(
+            seconds,
+            tokens=texts.tokens,
+            what="rolled out",
+            flops=self.facts.active * (2 * texts.tokens + 2 * reread + 6 * updates),
+            disk_bytes=self.facts.stored_bytes,
+            scratch_bytes=self.checkpoints(),
+        )
+
+    def decoding_s(self, texts: Texts, batch: float | None = None) -> float:
+        """Seconds to write completions; `batch` is how many are asked for at once, in RL."""
+        if not texts.count:
+            return 0.0
+        context = texts.prompt + texts.completion / 2
+        runtime = self.settings.runtime
+        at_once = float(VLLM_SEQUENCES) if self.vllm else runtime.batch_size
+        if self.vllm and not self.device.is_cpu:
+            share, read = runtime.gpu_memory_utilization, VLLM_BATCH_TOKENS
+            if batch is not None:
+                share, read = runtime.rollout_gpu_memory_utilization, VLLM_BATCH_TOKENS // 2
+            held = cache_tokens(self.facts, self.device, share, read)
+            at_once = min(at_once, max(1.0, held / context))
+        return self.device.decoding_s(self.facts, texts.tokens, context, min(at_once, batch or texts.count))
+
+    def checkpoints(self) -> float:
+        """Float32 weights and both AdamW moments; a new one is whole before the old one goes."""
+        return 2 * 12.0 * self.facts.parameters
+
+    def made(self, seconds: float, **values: float | str) -> StageEstimate:
+        """With the start of a worker."""
+        hours = (seconds + self.device.start_s) / 3600
+        return StageEstimate(self.device.label, hours, **values)

@@ -1,0 +1,77 @@
+"""The recipe of method B, with its baselines and ablations as arms that differ in configuration alone."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from tasks.entropy.config import EntropyConfig
+from tasks.models.config import ModelConfig
+from tasks.prediction.config import PredictionConfig
+from tasks.recipe.base import Arm, Recipe
+from tasks.recipe.merging import closest
+from tasks.rmt.budget import budget
+from tasks.rmt.config import RMTConfig
+from tasks.rmt.method import PredictionPrompt
+from tasks.schedule.config import ScheduleConfig
+from tasks.texts.config import TextsConfig
+
+
+class RmtArm(Arm):
+    """One way from the base model to one whose next-token predictions are measured."""
+
+    rl: bool = False
+    """Train with GRPO on questions at the end, and measure pass@k."""
+    train: bool = True
+    """Mid-train; without it the base model is measured as it is."""
+
+
+_UNGUIDED = {"schedule.budget.enabled": False, "schedule.curriculum.enabled": False}
+
+STANDARD_ARMS: dict[str, RmtArm] = {
+    "ntr": RmtArm(label="NTR (untrained)", train=False, rl=True, overrides=_UNGUIDED),
+    "ntp": RmtArm(label="NTP", overrides={**_UNGUIDED, "rmt.objective": "ntp"}),
+    "rpt": RmtArm(label="RPT", rl=True, overrides={**_UNGUIDED, "rmt.ntp_weight": 0.0, "rmt.reward.match": "prefix"}),
+    "rmt": RmtArm(label="RMT", rl=True, against="rpt"),
+    "no-budget": RmtArm(label="RMT without budget", against="rmt", overrides={"schedule.budget.enabled": False}),
+    "no-curriculum": RmtArm(
+        label="RMT without curriculum", against="rmt", overrides={"schedule.curriculum.enabled": False}
+    ),
+    "no-ntp": RmtArm(label="RMT without NTP", against="rmt", overrides={"rmt.ntp_weight": 0.0}),
+    "mixed-sft": RmtArm(label="Mixed SFT", against="rmt", overrides={"rmt.objective": "sft"}),
+}
+"""Baselines and ablations of arXiv 2509.24375, and the control that fine-tunes on what RMT is rewarded for."""
+
+
+class RmtRecipe(Recipe):
+    """Everything that method B (arXiv 2509.24375) does, from the texts to the report."""
+
+    SHARED: ClassVar[tuple[str, ...]] = ("prediction_prompt", *Recipe.SHARED)
+    SEEDED: ClassVar[tuple[str, ...]] = ("schedule", "rmt", *Recipe.SEEDED)
+
+    method: Literal["rmt"] = "rmt"
+    prediction_prompt: PredictionPrompt = PredictionPrompt()
+    """Shared by the schedule and the measurement."""
+    texts: TextsConfig = TextsConfig()
+    entropy: EntropyConfig = EntropyConfig()
+    entropy_model: ModelConfig | None = None
+    """A small proxy that entropy is measured under, as in RPT; None takes the policy itself. It needs the policy's
+    tokenizer, and `schedule.entropy_model: proxy` says that the difference is meant."""
+    schedule: ScheduleConfig = ScheduleConfig()
+    rmt: RMTConfig = RMTConfig()
+    prediction: PredictionConfig = PredictionConfig()
+    arms: dict[str, RmtArm] = Field(default_factory=lambda: dict(STANDARD_ARMS))
+    run_arms: tuple[str, ...] = ("ntr", "rpt", "rmt")
+    """Arms of `midtrain run rmt`; a comparison runs all."""
+
+    @model_validator(mode="after")
+    def _runs_arms_that_exist(self) -> "RmtRecipe":
+        for name in self.run_arms:
+            if name not in self.arms:
+                raise ValueError(f"run_arms: no arm {name!r}{closest(name, self.arms)}")
+        return self
+
+    def prediction_at_end(self) -> PredictionConfig:
+        """The measurement, asking for the budget that training ended with."""
+        if not self.schedule.budget.enabled:
+            return self.prediction
+        return self.prediction.model_copy(update={"budget_tokens": budget(1, 1, self.schedule.budget)})

@@ -1,0 +1,181 @@
+"""Where everything in a report came from: ancestry, who used what, training curves, and the rows of the ledger."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.artifacts.lineage import Node, ancestry
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.store import Store
+from tasks.report.config import Entry
+from tasks.report.summary import StageRow
+
+ROLE = "questions."
+"""Before the benchmark's name in the role of its questions among an evaluation's parents."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Per-step values of one training run."""
+
+    label: str
+    seed: int
+    stage: str
+    points: tuple[Mapping[str, float], ...]
+    """Each has `step` and the metrics of that step."""
+
+    def series(self, metric: str) -> tuple[list[float], list[float]]:
+        """Steps and values of a metric, where it was reported."""
+        found = [point for point in self.points if metric in point]
+        return [point["step"] for point in found], [point[metric] for point in found]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values for a file of numbers."""
+        return {
+            "label": self.label,
+            "seed": self.seed,
+            "stage": self.stage,
+            "points": [dict(point) for point in self.points],
+        }
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The ancestry of every parent of a report."""
+
+    entry_of: Mapping[str, Entry]
+    """By role, in the order of the report: the line of the report that the parent belongs to."""
+    roots: Mapping[str, Node]
+    """Ancestry by role."""
+    entries_of: Mapping[ArtifactRef, Sequence[Entry]]
+    """Entries that each artifact went into."""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Every line of the report."""
+        return list(dict.fromkeys(self.entry_of.values()))
+
+    @property
+    def manifests(self) -> list[Manifest]:
+        """Every artifact behind the report, each once, in the order in which they were made."""
+        found: dict[ArtifactRef, Manifest] = {}
+        for root in self.roots.values():
+            for node in root.walk():
+                if node.manifest is not None:
+                    found.setdefault(node.ref, node.manifest)
+        return sorted(found.values(), key=lambda manifest: manifest.created_at)
+
+    @property
+    def lost(self) -> list[ArtifactRef]:
+        """Ancestors that the store no longer has whole."""
+        nodes = (node for root in self.roots.values() for node in root.walk())
+        return list(dict.fromkeys(node.ref for node in nodes if node.manifest is None))
+
+    def used_by(self, ref: ArtifactRef) -> str:
+        """The arms and seeds that an artifact went into, for people."""
+        entries = [entry for entry in self.entries_of[ref] if entry.arm]
+        mine, seeds = _names(entry.arm for entry in entries), _names(str(entry.seed) for entry in entries)
+        every = [entry for entry in self.entries if entry.arm]
+        if not entries or (mine == _names(e.arm for e in every) and seeds == _names(str(e.seed) for e in every)):
+            return "all"
+        several_seeds = len({entry.seed for entry in every}) > 1
+        return f"{mine}, seed {seeds}" if several_seeds else mine
+
+    def benchmark_of(self, ref: ArtifactRef) -> str:
+        """The benchmark whose questions an artifact holds; empty for all others."""
+        roles = (role for root in self.roots.values() for role, node in root.parents.items() if node.ref == ref)
+        return next((role.removeprefix(ROLE) for role in roles if role.startswith(ROLE)), "")
+
+    def curves(self) -> list[Curve]:
+        """Training curves of the models that were measured, each model once."""
+        found: dict[ArtifactRef, Curve] = {}
+        for role, entry in self.entry_of.items():
+            model = self.roots[role].parents.get("model")
+            if model is not None and model.manifest is not None and model.manifest.summary.get("curve"):
+                points = tuple(model.manifest.summary["curve"])
+                found.setdefault(model.ref, Curve(entry.label, entry.seed, model.manifest.stage, points))
+        return list(found.values())
+
+    @property
+    def base_model(self) -> str:
+        """Where the models that all others came from were read from."""
+        models = [manifest for manifest in self.manifests if manifest.stage == "model"]
+        return ", ".join(dict.fromkeys(str(manifest.summary.get("source", manifest.ref)) for manifest in models))
+
+    @property
+    def commits(self) -> list[str]:
+        """Commits of the project that built the stages."""
+        return sorted({manifest.git_commit for manifest in self.manifests if manifest.git_commit})
+
+    @property
+    def versions(self) -> dict[str, list[str]]:
+        """Package: versions that stages were built with."""
+        found: dict[str, set[str]] = {}
+        for manifest in self.manifests:
+            for package, version in manifest.versions.items():
+                found.setdefault(package, set()).add(version)
+        return {package: sorted(versions) for package, versions in sorted(found.items())}
+
+    def stages(self, store_link: str) -> list[StageRow]:
+        """Every artifact behind the report as a row; `store_link` is put before the store's paths."""
+        return [self._stage(manifest, store_link) for manifest in self.manifests]
+
+    def warnings(self) -> Iterator[str]:
+        """What a reader has to know about how the stages were built."""
+        if any(commit.endswith("+changes") for commit in self.commits):
+            yield "Some stages ran from a checkout with uncommitted changes."
+        if len(self.commits) > 1:
+            yield f"Stages were built at {len(self.commits)} commits; see the lineage."
+        for package, versions in self.versions.items():
+            if len(versions) > 1:
+                yield f"Stages were built with different versions of {package}: {', '.join(versions)}."
+        for ref in self.lost:
+            yield f"{ref} is no longer in the store; its part of the lineage cannot be shown."
+
+    def _stage(self, manifest: Manifest, store_link: str) -> StageRow:
+        config = manifest.payload.get("config")
+        source = manifest.summary.get("source", manifest.summary.get("label", ""))
+        return StageRow(
+            stage=manifest.stage,
+            what=self.benchmark_of(manifest.ref) or str(source),
+            used_by=self.used_by(manifest.ref),
+            ref=str(manifest.ref),
+            link="" if manifest.external else f"{store_link}/{manifest.ref.path}/{manifest.data}",
+            rows=manifest.rows,
+            ledger=manifest.ledger,
+            seconds=manifest.seconds,
+            created_at=manifest.created_at,
+            git_commit=manifest.git_commit,
+            mlflow_run_id=manifest.mlflow_run_id,
+            settings=flatten(config) if isinstance(config, dict) else {},
+        )
+
+
+def trace(store: Store, entry_of: Mapping[str, Entry], parents: Mapping[str, ArtifactRef]) -> Provenance:
+    """Walk the ancestry of every parent that an entry names.
+
+    Raises:
+        ValueError: an entry's role is not among the parents.
+    """
+    roots: dict[str, Node] = {}
+    entries_of: dict[ArtifactRef, list[Entry]] = {}
+    for role, entry in entry_of.items():
+        if role not in parents:
+            raise ValueError(f"entries: role {role!r} is not among the parents: {', '.join(parents)}")
+        roots[role] = ancestry(store, parents[role])
+        for node in roots[role].walk():
+            entries_of.setdefault(node.ref, []).append(entry)
+    return Provenance(entry_of, roots, entries_of)
+
+
+def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as dotted keys."""
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= flatten(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
+    return flat
+
+
+def _names(values: Iterable[str]) -> str:
+    return ", ".join(sorted(set(values)))

@@ -1,0 +1,95 @@
+"""From the project's settings to TRL's `GRPOConfig`."""
+
+import math
+from typing import Any
+
+from trl import GRPOConfig
+
+from tasks.training.grpo import GRPOSettings
+from tasks.training.job import RolloutPlace
+from tasks.training.models import machine_arguments
+from tasks.worker import Permanent
+
+_ROWS_PER_PASS_GPU = 8
+
+
+def rows_per_pass(wanted: int, rollouts: int) -> int:
+    """The largest number of rollouts up to `wanted` that divides a batch of `rollouts`; 0 takes the whole batch."""
+    limit = min(wanted or rollouts, rollouts)
+    return next(rows for rows in range(limit, 0, -1) if rollouts % rows == 0)
+
+
+def grpo_arguments(
+    place: RolloutPlace,
+    config: GRPOSettings,
+    *,
+    num_batches: int,
+    prompts_per_batch: int,
+    max_prompt_tokens: int,
+    rollouts: bool = True,
+) -> GRPOConfig:
+    """Arguments of a run of `num_batches` rollout batches; `rollouts` is whether any are written.
+
+    Raises:
+        Permanent: the program was started by a distributed launcher, or asks for a device that is not there.
+    """
+    machine = machine_arguments(place)
+    # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
+    machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
+    batch = prompts_per_batch * config.group_size
+    wanted = place.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)
+    rows = rows_per_pass(wanted, batch)
+    on_gpu = rollouts and not machine["use_cpu"] and place.engine in ("auto", "vllm")
+    arguments = GRPOConfig(
+        **machine,
+        **config.trainer_arguments(num_batches * config.num_iterations),
+        **(_vllm(place, config, max_prompt_tokens) if on_gpu else {"use_vllm": False}),
+        per_device_train_batch_size=rows,
+        gradient_accumulation_steps=batch // rows,
+        steps_per_generation=batch // rows,
+        num_generations=config.group_size,
+        num_iterations=config.num_iterations,
+        max_completion_length=config.max_completion_tokens,
+        temperature=config.temperature,
+        top_p=config.top_p,
+        top_k=config.top_k,
+        min_p=None,
+        repetition_penalty=1.0,
+        shuffle_dataset=False,
+        beta=config.beta,
+        epsilon=config.epsilon,
+        epsilon_high=config.epsilon_high,
+        delta=None,
+        loss_type=config.loss_type,
+        scale_rewards=config.scale_rewards,
+        importance_sampling_level=config.importance_sampling_level,
+        mask_truncated_completions=config.mask_truncated_completions,
+        entropy_coef=config.entropy_coef,
+        use_adaptive_entropy=False,
+        top_entropy_quantile=config.top_entropy_quantile,
+        off_policy_mask_threshold=None,
+        use_bias_correction_kl=True,
+        sync_ref_model=False,
+        disable_dropout=True,
+        cast_lm_head_to_fp32=False,
+        log_completions=False,
+    )
+    if arguments.world_size > 1:
+        raise Permanent("RL runs in one process; start it without a distributed launcher")
+    return arguments
+
+
+def _vllm(place: RolloutPlace, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:
+    """Rollouts by vLLM in the trainer's own process, asleep while it trains."""
+    correction = config.sampler_correction
+    return {
+        "use_vllm": True,
+        "vllm_mode": "colocate",
+        "vllm_enable_sleep_mode": True,
+        "vllm_gpu_memory_utilization": place.vllm_memory_share,
+        "vllm_tensor_parallel_size": 1,
+        "vllm_max_model_length": max_prompt_tokens + config.max_completion_tokens,
+        "vllm_importance_sampling_correction": correction != "none",
+        "vllm_importance_sampling_mode": "sequence_mask" if correction == "none" else correction,
+        "vllm_importance_sampling_clip_max": config.sampler_correction_max,
+    }

@@ -1,0 +1,54 @@
+"""The identity of a reinforcement mid-training run."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tasks.rmt.method import PredictionPrompt, RewardConfig
+from tasks.training.grpo import GRPOSettings
+from tasks.training.optimization import Schedule
+
+
+class RMTConfig(GRPOSettings):
+    """L = L_RL + lambda * L_NTP over a schedule that was written ahead (arXiv 2509.24375).
+
+    From the paper: lambda, 8 rollouts a prompt, completions of 2,048 tokens, learning rate 1e-6. Steps, positions per
+    step, order and prompts are the schedule's.
+    """
+
+    objective: Literal["grpo", "sft", "ntp"] = "grpo"
+    """The loss beside L_NTP. `grpo`: L_RL (paper). `sft`: cross-entropy on the rollouts whose prediction is right, the
+    same rollouts and the same compute without advantages: mixed fine-tuning, a strong control (ours). `ntp`: none;
+    plain next-token training with weight 1 on every position of the same texts in the same order (paper's baseline)."""
+    ntp_weight: float = Field(0.1, ge=0)
+    """lambda, weight of next-token prediction on the positions that are never drawn (paper); 0 leaves it out."""
+    ntp_context_tokens: int = Field(2048, ge=3)
+    """Longest piece of a document in one row of L_NTP; the model's context where that is shorter (ours)."""
+    ntp_overlap_tokens: int = Field(512, ge=1)
+    """Tokens that the pieces of a longer document share, so that every position has a past (ours)."""
+    reward: RewardConfig = RewardConfig()
+    """Match and length reward."""
+    prediction_prompt: PredictionPrompt = PredictionPrompt()
+    """Tags and place of the prediction in a completion; the schedule must have been written with the same."""
+    learning_rate: float = Field(1e-6, gt=0)
+    """Peak learning rate (paper)."""
+    schedule: Schedule = "constant_with_warmup"
+    """Shape of the learning rate after warm-up (ours)."""
+    warmup_share: float = Field(0.0, ge=0, lt=1)
+    """Share of all optimiser steps spent on warm-up (ours)."""
+    group_size: int = Field(8, ge=2)
+    """G, rollouts per position (paper)."""
+    max_completion_tokens: int = Field(2048, ge=1)
+    """Longest rollout, reasoning and prediction; one that reaches it without an end has no match (paper)."""
+    max_unclosed_steps: int = Field(20, ge=1)
+    """Consecutive batches in which no rollout closes its reasoning before the run stops: no reward can be above 0
+    without (ours)."""
+
+    @model_validator(mode="after")
+    def _windows_move_on(self) -> "RMTConfig":
+        if self.ntp_overlap_tokens >= self.ntp_context_tokens:
+            raise ValueError(
+                f"ntp_overlap_tokens={self.ntp_overlap_tokens} must be below "
+                f"ntp_context_tokens={self.ntp_context_tokens}; lower ntp_overlap_tokens"
+            )
+        return self

@@ -1,0 +1,72 @@
+"""The reward of a batch of rollouts, and what became of each."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tasks.rmt.budget import length_reward
+from tasks.rmt.ledger import OUTCOMES
+from tasks.rmt.method import TIERS, RewardConfig
+from tasks.rmt.prediction import Prediction, Reader
+from tasks.rmt.reward import is_match, reward
+
+
+class PredictionReward:
+    """Grades rollouts: r = (1 - w) * match + w * r_len, or the match alone without a budget (arXiv 2509.24375)."""
+
+    __name__ = "prediction"
+
+    def __init__(self, config: RewardConfig, reader: Reader) -> None:
+        self._config, self._reader = config, reader
+        self.matched: list[bool] = []
+        """Whether each rollout of the last batch was right."""
+
+    def __call__(
+        self,
+        *,
+        completion_ids: Sequence[Sequence[int]],
+        tier: Sequence[str],
+        budget: Sequence[int],
+        target: Sequence[str],
+        continuation: Sequence[str],
+        boundaries: Sequence[Sequence[int]],
+        log_metric: Callable[[str, float], None],
+        **_: Any,
+    ) -> list[float]:
+        """One reward for each rollout, in order."""
+        found = [self._reader.read(ids) for ids in completion_ids]
+        wanted = zip(found, target, continuation, boundaries, strict=True)
+        self.matched = [is_match(each.text, *row, self._config.match) for each, *row in wanted]
+        for name, values in self._counts(found, tier, budget).items():
+            log_metric(name, sum(values) / len(found))
+        rows = zip(self.matched, found, budget, strict=True)
+        return [reward(match, _length(each), asked, self._config) for match, each, asked in rows]
+
+    def _counts(
+        self, found: Sequence[Prediction], tier: Sequence[str], budget: Sequence[int]
+    ) -> dict[str, list[float]]:
+        """Values per rollout; their means over any number of devices are exact, and rates follow from them."""
+        names = [
+            ("right" if match else "wrong") if each.outcome == "predicted" else each.outcome
+            for match, each in zip(self.matched, found, strict=True)
+        ]
+        counts = {f"outcome/{outcome}": [float(name == outcome) for name in names] for outcome in OUTCOMES}
+        for wanted in TIERS:
+            counts[f"rows/{wanted}"] = [float(name == wanted) for name in tier]
+            both = zip(tier, self.matched, strict=True)
+            counts[f"right/{wanted}"] = [float(name == wanted and match) for name, match in both]
+        lengths = list(map(_length, found))
+        return {
+            **counts,
+            "closed": [float(each.closed) for each in found],
+            "reasoning_per_rollout": [float(length or 0) for length in lengths],
+            "budget_tokens": list(map(float, budget)),
+            "length_reward": [
+                length_reward(length, asked, self._config) if asked and length is not None else 0.0
+                for length, asked in zip(lengths, budget, strict=True)
+            ],
+        }
+
+
+def _length(found: Prediction) -> int | None:
+    """Tokens of closed reasoning; only that has a length to reward."""
+    return found.reasoning_tokens if found.closed else None

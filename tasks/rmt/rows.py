@@ -1,0 +1,151 @@
+"""From a schedule's files to what every step asks (L_RL) and reads (L_NTP)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from tasks.entropy.windows import windows
+from tasks.worker import Permanent
+
+SCHEDULE_FILE = "schedule.parquet"
+TEXTS_FILE = "texts.parquet"
+ASKED = ("prompt", "tier", "budget", "target", "continuation", "boundaries")
+"""Columns of the schedule that rollouts and rewards need."""
+IGNORED = -100
+"""Label of a token that carries no loss."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """One document of the run."""
+
+    tokens: np.ndarray
+    drawn: np.ndarray
+    """Positions that the schedule draws anywhere in the run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """The whole run, as written ahead."""
+
+    steps: int
+    positions_per_step: int
+    asked: dict[str, list[Any]]
+    """Columns `ASKED`, a value per (step, slot), in that order."""
+    documents: list[str]
+    """Document that each of them draws from."""
+    texts: dict[str, Text]
+
+    def documents_of(self, step: int) -> list[str]:
+        """Documents that a step draws from, each once."""
+        start = step * self.positions_per_step
+        return list(dict.fromkeys(self.documents[start : start + self.positions_per_step]))
+
+
+@dataclass(frozen=True)
+class TextRow:
+    """Tokens of one forward pass, and the label of each: itself, or `IGNORED`."""
+
+    tokens: np.ndarray
+    labels: np.ndarray
+
+    @property
+    def counted(self) -> int:
+        """Tokens that carry loss; nothing predicts the first."""
+        return int((self.labels[1:] != IGNORED).sum())
+
+
+def read_run(folder: Path) -> Run:
+    """Read a schedule and check that it is whole.
+
+    Raises:
+        Permanent: a file, a column or a row is missing, or rows contradict the documents.
+    """
+    table = _columns(folder / SCHEDULE_FILE, ("step", "slot", "document_id", "position", "target_token", *ASKED))
+    texts = _columns(folder / TEXTS_FILE, ("document_id", "tokens", "drawn"))
+    if not table["step"]:
+        raise Permanent(f"{folder / SCHEDULE_FILE}: an empty schedule; see the ledger of the stage that wrote it")
+    steps, slots = table["step"][-1] + 1, max(table["slot"]) + 1
+    whole = [(step, slot) for step in range(steps) for slot in range(slots)]
+    if list(zip(table["step"], table["slot"], strict=True)) != whole:
+        raise Permanent(
+            f"{folder / SCHEDULE_FILE}: {len(table['step'])} rows are not {steps} steps of {slots} slots in order; "
+            "write the schedule again"
+        )
+    documents = {
+        name: Text(np.asarray(tokens), np.asarray(drawn, dtype=np.int64))
+        for name, tokens, drawn in zip(texts["document_id"], texts["tokens"], texts["drawn"], strict=True)
+    }
+    _check_targets(folder, table, documents)
+    return Run(steps, slots, {name: table[name] for name in ASKED}, table["document_id"], documents)
+
+
+def _columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
+    if not path.exists():
+        raise Permanent(f"{path} is missing; a schedule has {SCHEDULE_FILE} and {TEXTS_FILE}")
+    missing = [name for name in names if name not in pq.read_schema(path).names]
+    if missing:
+        raise Permanent(f"{path}: no column {', '.join(missing)}; write the schedule again")
+    table = pq.read_table(path, columns=list(names))
+    return {name: table.column(name).to_pylist() for name in names}
+
+
+def _check_targets(folder: Path, table: dict[str, list[Any]], texts: dict[str, Text]) -> None:
+    rows = zip(table["document_id"], table["position"], table["target_token"], strict=True)
+    for row, (name, position, target) in enumerate(rows):
+        text = texts.get(name)
+        if text is None or position >= len(text.tokens) or text.tokens[position] != target:
+            raise Permanent(
+                f"{folder / SCHEDULE_FILE}: row {row} wants token {target} at position {position} of document {name}, "
+                f"which {TEXTS_FILE} does not have there; write the schedule again"
+            )
+
+
+class TextPlan:
+    """The rows of L_NTP: which tokens of which documents carry loss in each step.
+
+    Every position of a step's documents is a target once, the first of a document and those that the schedule draws
+    anywhere in the run excepted, so that no prediction is taught by heart before or after it is asked for.
+    """
+
+    def __init__(self, run: Run, *, context_tokens: int, overlap_tokens: int, keep_drawn: bool) -> None:
+        """No row has more than `context_tokens`; `keep_drawn` counts drawn positions too: plain next-token training."""
+        self._run, self._keep_drawn = run, keep_drawn
+        self._context_tokens, self._overlap_tokens = context_tokens, overlap_tokens
+
+    def rows(self, step: int) -> list[TextRow]:
+        """The rows of one step that have at least one counted token."""
+        found = [row for name in self._run.documents_of(step) for row in self._rows(self._run.texts[name])]
+        return [row for row in found if row.counted]
+
+    def tokens(self, step: int) -> int:
+        """Counted tokens of one step, over all devices and micro-batches."""
+        return sum(row.counted for row in self.rows(step))
+
+    def _rows(self, text: Text) -> Iterator[TextRow]:
+        labels = text.tokens.copy()
+        if not self._keep_drawn:
+            labels[text.drawn] = IGNORED
+        # A row holds its last target too, which no position reads.
+        for window in windows(len(labels), self._context_tokens - 1, self._overlap_tokens):
+            part = labels[window.start : window.end].copy()
+            part[: window.first - window.start] = IGNORED
+            yield TextRow(text.tokens[window.start : window.end], part)
+
+
+def deal(sizes: Sequence[int], cells: int) -> list[list[int]]:
+    """Indices of rows for each of `cells` forward passes, of nearly equal size in sum: longest first, to the emptiest.
+
+    Cells are the micro-batches of all devices; a cell may stay empty.
+    """
+    dealt: list[list[int]] = [[] for _ in range(cells)]
+    filled = [0] * cells
+    for row in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index)):
+        cell = min(range(cells), key=filled.__getitem__)
+        dealt[cell].append(row)
+        filled[cell] += sizes[row]
+    return dealt

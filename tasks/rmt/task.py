@@ -1,0 +1,29 @@
+"""The reinforcement mid-training stage as a Prefect task."""
+
+from tasks.artifacts.stage import Build, Stage
+from tasks.artifacts.task import stage_task
+from tasks.rmt.checks import check_prompt
+from tasks.rmt.config import RMTConfig
+from tasks.rmt.job import RMTJob
+from tasks.training.job import rollout_place_of
+
+RMT = Stage("rmt", version=1, kind="model")
+
+
+@stage_task(RMT)
+def train(build: Build, config: RMTConfig) -> None:
+    """Train the parent `model` with the dual loss along the parent `schedule`; resumes after a crash."""
+    schedule = build.parent("schedule")
+    check_prompt(schedule.payload["config"].get("prediction_prompt", {}), config.prediction_prompt)
+    job = RMTJob(
+        **rollout_place_of(build, data=build.path("schedule")),
+        config=config,
+        tokenizer_digest=schedule.summary.get("tokenizer_digest", ""),
+    )
+    result = build.worker("tasks.rmt.worker", job)
+    ledger = result["ledger"]
+    build.record(
+        rows={"positions": ledger["drawn_positions"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
+        ledger=ledger,
+        summary={name: result[name] for name in ("curve", "solved", "seconds", "resumed_from_step")},
+    )

@@ -1,0 +1,228 @@
+"""TRL's `GRPOTrainer`, by way of `GroupTrainer`, with the dual loss; the schedule decides order and prompts."""
+
+from typing import Any, ClassVar
+
+import torch
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+
+from tasks.rl.arguments import grpo_arguments
+from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
+from tasks.rmt.config import RMTConfig
+from tasks.rmt.dual_loss import matched_loss, next_token_loss
+from tasks.rmt.grading import PredictionReward
+from tasks.rmt.job import RMTJob
+from tasks.rmt.ledger import OUTCOMES
+from tasks.rmt.method import TIERS
+from tasks.rmt.rows import Run, TextPlan, TextRow, deal
+from tasks.training.lm_head import add_text_head, use_compact_head
+from tasks.worker import Permanent, Reporter
+
+METRICS = {
+    **GRPO_METRICS,
+    "loss_rl": "loss_rl",
+    "loss_ntp": "loss_ntp",
+    "rl_tokens": "rl_tokens",
+    "ntp_tokens": "ntp_tokens",
+    "rl_token_share": "rl_token_share",
+    "match": "match",
+    **{f"match/{tier}": f"match_{tier}" for tier in TIERS},
+    "length_reward": "length_reward",
+    "reasoning_tokens": "reasoning_tokens",
+    "unclosed": "unclosed_share",
+    "budget_tokens": "budget_tokens",
+    **{f"outcome/{name}": f"outcome_{name}" for name in OUTCOMES},
+}
+"""The trainer's names of what is reported, and ours. Tokens are those that carry loss, over the whole step;
+`reasoning_tokens` is the mean over rollouts that close their reasoning."""
+_TEXT_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
+
+
+class DualTrainer(GroupTrainer):
+    """L = L_RL + lambda * L_NTP in one optimiser step (arXiv 2509.24375).
+
+    The rows of L_NTP are dealt out over the micro-batches of all devices; both terms of a micro-batch share one
+    backward pass. A step is a function of its number, so that a restart reads on where the checkpoint ends.
+    """
+
+    metrics: ClassVar[dict[str, str]] = METRICS
+    section: ClassVar[str] = "rmt"
+    shown: ClassVar[tuple[str, ...]] = ("loss", "match", "reasoning_tokens")
+    dead_advice: ClassVar[str] = (
+        "Draw positions that the model predicts sometimes (lower the thresholds of the tiers), use a larger "
+        "rmt.group_size, or check rmt.max_completion_tokens and the form of the prediction in prediction_prompt"
+    )
+
+    def __init__(self, *args: Any, plan: TextPlan, config: RMTConfig, grader: PredictionReward, **kwargs: Any) -> None:
+        super().__init__(*args, reward_funcs=grader, max_dead_steps=config.max_dead_steps, **kwargs)
+        self._plan, self._config, self._grader = plan, config, grader
+        self.text_weight = 1.0 if config.objective == "ntp" else config.ntp_weight
+        if config.objective == "sft":
+            self.dead_cause = "no prediction was right"
+        self._terms = torch.zeros(2, device=self.accelerator.device)
+        self._text_tokens = 0
+        self._rl_tokens: torch.Tensor | None = None
+        self._dealt: tuple[int, list[list[TextRow]], int] = (-1, [], 0)
+
+    def text_tokens(self, step: int) -> int:
+        """Tokens that the plan has under L_NTP in one step of the schedule."""
+        return self._plan.tokens(step) if self.text_weight else 0
+
+    def _prepare_inputs(self, generation_batch: Any) -> dict[str, Any]:
+        return {} if self._config.objective == "ntp" else super()._prepare_inputs(generation_batch)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        output = super()._generate_and_score_completions(inputs)
+        if self._config.objective == "sft":
+            mask = output["completion_mask"]
+            output["matched"] = torch.tensor(self._grader.matched, device=mask.device)
+            tokens = (mask * output["matched"][:, None]).sum()
+            # The count of the whole step, which `_compute_loss` divides by.
+            output["num_items_in_batch"] = self.accelerator.gather(tokens).sum()
+        return output
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        objective = self._config.objective
+        losses = []
+        if objective != "ntp":
+            losses.append(super()._compute_loss(model, inputs) if objective == "grpo" else self._matched(model, inputs))
+            self._rl_tokens = inputs["num_items_in_batch"]
+            self._terms[0] += losses[0].detach()
+        if self.text_weight:
+            text = self._text_loss(model)
+            self._terms[1] += text.detach()
+            losses.append(self.text_weight * text)
+        return torch.stack(losses).sum()
+
+    def _matched(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+        mask = inputs["completion_mask"]
+        self._live = None if self._needs_all else inputs["matched"]
+        log_probs, entropy, _ = self._get_per_token_logps_and_entropies(
+            model, ids, torch.cat([inputs["prompt_mask"], mask], dim=1), mask.shape[1], compute_entropy=True
+        )
+        self._live = None
+        total, count = self.accelerator.reduce(torch.stack([(entropy.detach() * mask).sum(), mask.sum()])).tolist()
+        self._metrics["train"]["entropy"].append(total / max(count, 1))
+        tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
+        return matched_loss(log_probs, mask, inputs["matched"], tokens)
+
+    def _text_loss(self, model: Any) -> torch.Tensor:
+        """This micro-batch's part of L_NTP; gradients are averaged over devices, so each counts its share of tokens."""
+        step = self.state.global_step // self.num_iterations
+        if self._dealt[0] != step:
+            rows = self._plan.rows(step)
+            cells = self.accelerator.num_processes * self.args.gradient_accumulation_steps
+            dealt = deal([len(row.tokens) for row in rows], cells)
+            self._dealt = (step, [[rows[row] for row in cell] for cell in dealt], sum(row.counted for row in rows))
+        _, cells_of_step, tokens = self._dealt
+        micro_batch = self._step % self.args.gradient_accumulation_steps
+        cell = self.accelerator.process_index * self.args.gradient_accumulation_steps + micro_batch
+        device = self.accelerator.device
+        self._text_tokens += sum(row.counted for row in cells_of_step[cell])
+        with self.accelerator.autocast():
+            loss = next_token_loss(
+                model,
+                cells_of_step[cell],
+                device,
+                step_tokens=max(tokens, 1),
+                filler=self.processing_class.pad_token_id,
+                tokens_per_pass=_TEXT_TOKENS_PER_PASS[device.type],
+            )
+        return loss * self.accelerator.num_processes
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add both terms, their tokens and what follows from the grades, then report and judge the step."""
+        if "loss" in logs:
+            self._add_terms()
+            self._add_grades()
+        super().log(logs, start_time)
+        if "loss" in logs:
+            self._check_closed()
+
+    def _add_terms(self) -> None:
+        values = self._metrics["train"]
+        rl, text = self.accelerator.gather(self._terms).view(-1, 2).mean(0).tolist()
+        counted = torch.tensor([self._text_tokens], device=self.accelerator.device)
+        text_tokens = int(self.accelerator.gather(counted).sum())
+        self._terms, self._text_tokens = torch.zeros_like(self._terms), 0
+        rl_tokens = 0 if self._rl_tokens is None else int(self._rl_tokens)
+        if self._config.objective != "ntp":
+            values["loss_rl"].append(rl)
+        if self.text_weight:
+            values["loss_ntp"].append(text)
+        values["rl_tokens"].append(rl_tokens)
+        values["ntp_tokens"].append(text_tokens)
+        values["rl_token_share"].append(rl_tokens / max(rl_tokens + text_tokens, 1))
+
+    def _add_grades(self) -> None:
+        """Rates from what the grader counted per rollout; sums over devices first, then one division."""
+        values = self._metrics["train"]
+        if not values.get("outcome/right"):
+            return
+        values["match"] = list(values["outcome/right"])
+        for tier in TIERS:
+            if values.get(f"rows/{tier}", [0.0])[0] > 0:
+                values[f"match/{tier}"].append(values[f"right/{tier}"][0] / values[f"rows/{tier}"][0])
+        closed = values["closed"][0]
+        values["unclosed"].append(1 - closed)
+        if closed > 0:
+            values["reasoning_tokens"].append(values["reasoning_per_rollout"][0] / closed)
+
+    def _is_dead(self, entry: dict[str, float]) -> bool:
+        return entry["match"] == 0 if self._config.objective == "sft" else super()._is_dead(entry)
+
+    def _check_closed(self) -> None:
+        limit = self._config.max_unclosed_steps
+        last = [entry for entry in self.state.log_history if "unclosed" in entry][-limit:]
+        if len(last) == limit and min(entry["unclosed"] for entry in last) == 1:
+            prompt = self._config.prediction_prompt
+            raise Permanent(
+                f"{self._where()}: in {limit} batches (rmt.max_unclosed_steps) no rollout closed its reasoning with "
+                f"{prompt.close_tag!r}, so no prediction was read and no reward was above 0; "
+                f"{last[-1]['outcome/truncated']:.0%} of the last were cut at rmt.max_completion_tokens="
+                f"{self._config.max_completion_tokens}. Raise that, or start from a model that writes the tags"
+            )
+
+
+def make_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    run: Run,
+    grader: PredictionReward,
+    job: RMTJob,
+    reporter: Reporter,
+    *,
+    longest_prompt: int,
+    context_tokens: int | None,
+) -> DualTrainer:
+    """A trainer that follows the schedule; `train()` starts or resumes it."""
+    config = job.config
+    window = min(config.ntp_context_tokens, context_tokens or config.ntp_context_tokens)
+    plan = TextPlan(
+        run,
+        context_tokens=window,
+        overlap_tokens=min(config.ntp_overlap_tokens, window - 2),
+        keep_drawn=config.objective == "ntp",
+    )
+    trainer = DualTrainer(
+        model=model,
+        args=grpo_arguments(
+            job,
+            config,
+            num_batches=run.steps,
+            prompts_per_batch=run.positions_per_step,
+            max_prompt_tokens=longest_prompt,
+            rollouts=config.objective != "ntp",
+        ),
+        train_dataset=Dataset.from_dict(run.asked),
+        processing_class=tokenizer,
+        reporter=reporter,
+        plan=plan,
+        config=config,
+        grader=grader,
+    )
+    trainer.remove_callback(PrinterCallback)
+    use_compact_head(trainer.model, temperature=config.temperature, outputs=("log_probs", "entropy"))
+    add_text_head(trainer.model)
+    return trainer

@@ -1,0 +1,88 @@
+"""The reinforcement mid-training program: trains along a schedule with the dual loss, writes a model and a ledger."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tasks.entropy.digest import tokenizer_digest
+from tasks.rmt.checks import check_tokenizer, longest_prompt
+from tasks.rmt.config import RMTConfig
+from tasks.rmt.grading import PredictionReward
+from tasks.rmt.job import RMTJob
+from tasks.rmt.ledger import count
+from tasks.rmt.prompts import PredictionRenderer
+from tasks.rmt.rows import Run, read_run
+from tasks.training import curve
+from tasks.training.checkpoints import last_whole
+from tasks.training.process import absent, offline, wants_vllm
+from tasks.worker import Reporter, worker_main
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
+    """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics.
+
+    Raises:
+        Permanent: before any training: a tokenizer without think tags or other than the schedule's, an empty or broken
+            schedule, prompts and completions beyond the model's context.
+    """
+    config = job.config
+    rollouts = config.objective != "ntp"
+    with absent(*(("mlflow",) if rollouts and wants_vllm(job) else ("mlflow", "vllm"))):
+        from tasks.rmt.trainer import METRICS, make_trainer
+    from tasks.engines.tokens import context_length
+    from tasks.training.models import load, save
+
+    model, tokenizer = load(job)
+    grader = make_grader(model, tokenizer, config)
+    plan = read_run(job.data)
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    check_tokenizer(tokenizer_digest(job.model), job.tokenizer_digest, plan, vocabulary)
+    longest = _longest(model, tokenizer, plan, config) if rollouts else 0
+    context = context_length(job.model)
+    trainer = make_trainer(
+        model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
+    )
+    checkpoint = last_whole(job.checkpoints)
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    seconds = time.perf_counter() - started
+    history = curve.points(trainer.state.log_history, METRICS)
+    curve.write(history, job.out)
+    save(trainer.model, tokenizer, job)
+    return {
+        "ledger": count(plan, history, config.group_size, config.num_iterations, trainer.text_tokens),
+        "steps": trainer.state.global_step,
+        "solved": trainer.solved,
+        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
+        "curve": curve.thinned(history),
+        "seconds": round(seconds, 3),
+    }
+
+
+def _longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", run: Run, config: RMTConfig) -> int:
+    """Tokens of the longest prompt, which fits the model's context with its completion."""
+    from tasks.training.models import check_context
+
+    longest = longest_prompt(tokenizer, run.asked["prompt"])
+    what = f"the longest prompt with rmt.max_completion_tokens={config.max_completion_tokens}"
+    check_context(model, longest + config.max_completion_tokens, what)
+    return longest
+
+
+def make_grader(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", config: RMTConfig) -> PredictionReward:
+    """The reward of what `model` writes.
+
+    Raises:
+        Permanent: the tokenizer has no think tags.
+    """
+    from tasks.training.models import end_ids
+
+    renderer = PredictionRenderer(config.prediction_prompt, tokenizer)
+    return PredictionReward(config.reward, renderer.reader(end_ids(model, tokenizer)))
+
+
+if __name__ == "__main__":
+    offline()
+    worker_main(RMTJob, run)

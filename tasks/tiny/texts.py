@@ -1,0 +1,54 @@
+"""Documents of the small world for training on texts: worked problems, the question given."""
+
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from tasks.tiny.predictions import worked_problem
+from tasks.tiny.problems import MAX_FRUITLESS_DRAWS, draw_numbers, families_of, word
+from tasks.tiny.styles import completion
+
+TextSplit = Literal["train", "evaluation", "test", "ood"]
+# Split of the documents -> split of the problems. `test` is for the last measurement alone.
+PROBLEM_SPLITS: dict[TextSplit, str] = {"train": "seed", "evaluation": "dev", "test": "test", "ood": "ood"}
+STEP_SHARE = 0.6
+"""Share of documents in the `step` style (ours): its one-jump results are the hard places of the texts."""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text whose first `given_chars` characters, the question and `A:`, are never to be predicted."""
+
+    text: str
+    given_chars: int
+    meta: dict[str, str]
+    """`family` of the problem and `style` of its solution."""
+
+
+def documents(split: TextSplit, count: int, seed: int) -> list[Document]:
+    """`count` distinct documents, the families in turn; a longer list starts with the shorter one.
+
+    Problems of different splits never overlap, and the families of `ood` are in no training text; within a split
+    a problem may come again in other words or another style. Raises ValueError for an unknown split, or when a
+    family has too few documents.
+    """
+    if split not in PROBLEM_SPLITS:
+        raise ValueError(f"split {split!r} is not one of {', '.join(PROBLEM_SPLITS)}")
+    rng = random.Random(f"documents/{split}/{seed}")
+    families, out = families_of(PROBLEM_SPLITS[split]), dict[str, Document]()
+    for index in range(count):
+        family = families[index % len(families)]
+        for _ in range(MAX_FRUITLESS_DRAWS):
+            document = _document(family, PROBLEM_SPLITS[split], rng)
+            if document.text not in out:
+                break
+        else:
+            raise ValueError(f"count={count}: split {split!r} has too few texts of family {family!r}; ask for {index}")
+        out[document.text] = document
+    return list(out.values())
+
+
+def _document(family: str, problem_split: str, rng: random.Random) -> Document:
+    problem = word(family, draw_numbers(family, problem_split, rng), rng)
+    prompt, style = worked_problem(problem, STEP_SHARE, rng)
+    return Document(prompt + completion(problem, style), len(prompt), {"family": family, "style": style})

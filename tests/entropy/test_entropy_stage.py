@@ -1,0 +1,51 @@
+"""Texts and entropy as stages: what is published, what is recorded, and what makes them new."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.store import Store
+from tasks.entropy.config import EntropyConfig
+from tasks.entropy.digest import tokenizer_digest
+from tasks.entropy.read import read_documents
+from tasks.entropy.task import compute_entropy
+from tasks.models.config import ModelConfig
+from tasks.models.resolve import EMBEDDED_PATH
+from tasks.models.task import import_model
+from tasks.texts.config import TextsConfig
+from tasks.texts.task import load_texts
+from tests.entropy.corpus import texts
+
+pytestmark = pytest.mark.slow
+RUNTIME = Runtime(device="cpu", num_threads=1)
+
+
+def test_a_corpus_becomes_a_table_of_entropies_with_its_picture(tmp_path: Path, bare_home: Store) -> None:
+    rows = [{"question": f"How many is {n}?", "answer": text} for n, text in enumerate(texts(30))]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = TextsConfig(
+        source=str(tmp_path / "a.jsonl"), text_field="answer", given_field="question", evaluation_documents=5
+    )
+    parents = {"texts": load_texts(corpus, RUNTIME), "model": import_model(ModelConfig(), RUNTIME)}
+    config = EntropyConfig(context_tokens=64, overlap_tokens=16)
+    ref = compute_entropy(config, RUNTIME, **parents)
+    assert ref == compute_entropy(config, RUNTIME, **parents)
+    assert ref != compute_entropy(config.model_copy(update={"top_k": 16}), RUNTIME, **parents)
+    manifest = bare_home.manifest(ref)
+    assert manifest.kind == "entropy"
+    assert manifest.ledger == {"read": 30, "train_documents": 25, "evaluation_documents": 5, "rejected": 0}
+    summary = manifest.summary
+    assert summary["tokenizer_digest"] == tokenizer_digest(EMBEDDED_PATH)
+    assert (summary["context_tokens"], summary["overlap_tokens"], summary["top_k"]) == (64, 16, 0)
+    assert summary["positions_per_s"] > 0
+    folder = bare_home.local(ref)
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == [
+        "entropy.parquet",
+        "plots/entropy.png",
+        "rejects.parquet",
+    ]
+    documents = list(read_documents(folder, "train"))
+    assert len(documents) == 25
+    assert all(document.given_tokens > 3 for document in documents)

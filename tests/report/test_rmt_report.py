@@ -1,0 +1,279 @@
+"""The report of reinforcement mid-training: its numbers, its claims, its page and its tables."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.stage import ensure
+from tasks.prediction.tally import read_tally
+from tasks.report.provenance import Curve
+from tasks.report.rmt.config import RMTEntry, RMTReportConfig
+from tasks.report.rmt.paper import ACCURACY
+from tasks.report.rmt.plots import over_seeds
+from tasks.report.rmt.summary import RMTSummary
+from tasks.report.rmt.task import RMT_REPORT, rmt_report
+from tasks.report.rmt.terminal import summary_tables
+from tasks.report.rmt.write import write_report
+from tasks.report.terminal import tables
+from tests.report.rmt_world import ARMS, BASE, Made, RMTWorld, build_rmt_world
+from tests.report.test_report import Page, Silent, settings_of, shown
+
+FIGURES = ("accuracy", "reasoning-length", "match-rate", "losses", "token-share", "pass-at-k")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> RMTWorld:
+    """Two seeds of four arms, evaluated after GRPO."""
+    arms = ("ntp", "rpt", "rmt", "no-ntp")
+    return build_rmt_world(tmp_path_factory.mktemp("rmt"), arms=arms, seeds=(0, 1), documents=60, per_tier=120)
+
+
+@pytest.fixture(scope="module")
+def written(world: RMTWorld, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RMTSummary]:
+    out = tmp_path_factory.mktemp("report")
+    return out, write_report(world.world.store, world.config(), world.world.parents, out)
+
+
+def small(folder: Path, **options: Any) -> RMTWorld:
+    sizes = {"documents": 30, "per_tier": 40, "samples": 2, "afterwards": False}
+    return build_rmt_world(folder, **({"arms": ("rpt", "rmt")} | sizes | options))
+
+
+def test_writes_every_file(written: tuple[Path, RMTSummary]) -> None:
+    out, _ = written
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert names == {"report.html", "summary.md", "summary.json", *(f"plots/{name}.png" for name in FIGURES)}
+
+
+def test_accuracies_are_those_of_the_predictions(world: RMTWorld, written: tuple[Path, RMTSummary]) -> None:
+    store, parents = world.world.store, world.world.parents
+    for row in written[1].rows:
+        roles = [entry.prediction for entry in world.entries if entry.label == row.label and entry.prediction]
+        scores = [store.manifest(parents[role]).summary["accuracy"] for role in roles]
+        for mode, found in (("reasoning", row.reasoning), ("direct", row.direct)):
+            for part, metric in found.items():
+                assert metric.mean == pytest.approx(np.mean([score[mode]["exact"][part]["mean"] for score in scores]))
+        assert row.reasoning["mean"].mean == pytest.approx(
+            np.mean([row.reasoning[tier].mean for tier in ("easy", "medium", "hard")])
+        )
+    assert [row.label for row in written[1].rows] == [BASE.label, "NTP", "RPT", "RMT", "RMT without NTP"]
+
+
+def test_seeds_are_one_line_with_their_spread(written: tuple[Path, RMTSummary]) -> None:
+    rows = {row.label: row for row in written[1].rows}
+    assert rows[BASE.label].reasoning["mean"].spread is None
+    mean = rows["RMT"].reasoning["mean"]
+    assert sorted(mean.by_seed) == [0, 1]
+    assert mean.spread == pytest.approx(np.std(list(mean.by_seed.values()), ddof=1))
+    assert mean.mean == pytest.approx(np.mean(list(mean.by_seed.values())))
+
+
+def test_claims_say_what_came_out(written: tuple[Path, RMTSummary]) -> None:
+    claims = {claim.text: claim for claim in written[1].claims}
+    better = claims["RMT scores above RPT on the mean of the tiers"]
+    assert better.status == "holds"
+    assert better.sentence.startswith("Holds here: RMT scores above RPT on the mean of the tiers (paper: 46.9 against")
+    # The made-up world contradicts the paper here, and that is said as plainly.
+    worse = claims["RPT scores above RMT without next-token prediction on the mean of the tiers"]
+    assert worse.status == "does not hold"
+    assert worse.sentence.startswith("Does not hold here: RPT scores above")
+    assert claims["RMT reasons in fewer tokens than RPT"].status == "holds"
+    assert claims["GRPO after RMT solves more problems than GRPO alone (pass@1 on tiny-test)"].status == "holds"
+    assert any("without budget" in text for text in written[1].not_run)
+    statuses = [claim.status for claim in written[1].claims]
+    assert f"{statuses.count('holds')} hold here, {statuses.count('does not hold')} do not" in written[1].headline
+
+
+def test_equal_models_are_unclear_and_not_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ARMS, "rpt", Made("RPT", ARMS["rmt"].reasoning, 60, "rpt"))
+    world = small(tmp_path)
+    summary = write_report(world.world.store, world.config(), world.world.parents, tmp_path / "out")
+    claim = summary.claims[0]
+    assert claim.status == "unclear"
+    assert re.search(
+        r"Unclear here: .* Differences below about \d+\.\d points would often go unseen\.$", claim.sentence
+    )
+
+
+def test_comparisons_are_those_asked_for(written: tuple[Path, RMTSummary]) -> None:
+    summary = written[1]
+    assert summary.pairs == [
+        (BASE.label, "RMT"),
+        ("RPT", "RMT"),
+        ("RMT without NTP", "RMT"),
+        (f"{BASE.label} without reasoning", "RMT"),
+    ]
+    rows = {row.label: row for row in summary.rows}
+    direct = next(row for row in summary.comparisons if row.baseline.endswith("without reasoning"))
+    assert direct.difference == pytest.approx(rows["RMT"].reasoning["easy"].mean - rows[BASE.label].direct["easy"].mean)
+    assert summary.afterwards is not None
+    assert {(row.baseline, row.candidate) for row in summary.afterwards.comparisons} == {
+        (BASE.label, "RMT"),
+        ("RPT", "RMT"),
+    }
+
+
+def test_the_page_needs_nothing_but_itself_and_links_into_the_store(world: RMTWorld) -> None:
+    inner = world.world
+    outcome = ensure(
+        RMT_REPORT,
+        rmt_report.body,
+        world.config(),
+        Runtime(),
+        inner.parents,
+        settings=settings_of(inner),
+        watcher=Silent(),
+    )
+    folder = inner.store.local(outcome.manifest.ref)
+    text = (folder / "report.html").read_text()
+    page = Page(text)
+    assert page.open == []
+    assert all("data:image/png;base64," in source for source in page.sources)
+    assert len(page.sources) == 1 + 4
+    assert not re.search(r"url\((?!#)", text)
+    assert len(page.links) > 20
+    for link in page.links:
+        assert (folder / link).is_dir(), link
+    assert outcome.manifest.kind == "report"
+    assert shown(tables(outcome.manifest)) == shown(summary_tables(RMTSummary.model_validate(outcome.manifest.summary)))
+    assert len(json.dumps(outcome.manifest.summary)) < 80_000
+
+
+def test_the_page_says_what_it_must(written: tuple[Path, RMTSummary]) -> None:
+    text = (written[0] / "report.html").read_text()
+    for fact in (
+        "The small world was built so that reasoning has something to find.",
+        "arXiv 2509.24375, Table 1",
+        "872",
+        "76.9",
+        "After GRPO on questions",
+        "seeds ±",
+        "Entropy of the texts",
+        "Untrained (NTR) without reasoning",
+        "objective",
+        "compare directions, not sizes",
+    ):
+        assert fact in text, fact
+
+
+def test_words_of_others_cannot_break_the_page(tmp_path: Path) -> None:
+    world = small(tmp_path)
+    config = world.config(title="<script>alert(1)</script>", notes=("a < b",))
+    write_report(world.world.store, config, world.world.parents, tmp_path / "out")
+    assert "<script>" not in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_the_same_predictions_give_the_same_bytes(world: RMTWorld, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_report(world.world.store, world.config(), world.world.parents, tmp_path / name)
+    for path in (tmp_path / "one").rglob("*"):
+        if path.is_file():
+            assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path
+
+
+def test_markdown_and_numbers(written: tuple[Path, RMTSummary]) -> None:
+    out, summary = written
+    text = (out / "summary.md").read_text()
+    assert "| paper: RMT (Qwen3-14B) | 76.9 | 55.8 | 44.6 | 59.1 | 186-188 |" in text.splitlines()
+    assert text.count(f"| {BASE.label} | **") == 3
+    assert "\n\n\n\n" not in text
+    numbers = json.loads((out / "summary.json").read_text())
+    curves = numbers.pop("curves")
+    assert RMTSummary.model_validate(numbers) == summary
+    assert {curve["stage"] for curve in curves} == {"rmt", "rl"}
+
+
+def test_terminal_tables(written: tuple[Path, RMTSummary]) -> None:
+    text = shown(summary_tables(written[1]))
+    for fact in (
+        "over 60 documents, mean of 2 seeds",
+        "Without reasoning: the likeliest next token",
+        "The paper's (arXiv 2509.24375)",
+        "RMT - RPT, at the same positions",
+        "What the paper orders, here",
+        "4,000 read = 3,600 train documents",
+    ):
+        assert fact in text, fact
+
+
+def test_a_prediction_alone_has_a_table(world: RMTWorld) -> None:
+    text = shown(tables(world.world.made["prediction-base"]))
+    assert f"Next-token accuracy of {world.world.made['base'].ref} at 360 positions of" in text
+    assert re.search(r"with reasoning +\d+\.\d \[", text)
+
+
+def test_other_positions_cannot_be_compared(tmp_path: Path) -> None:
+    one, two = small(tmp_path / "one"), small(tmp_path / "two", per_tier=41)
+    entries = (one.entries[0], two.entries[1])
+    parents = {one.entries[0].prediction: one.world.parents[one.entries[0].prediction]}
+    # Both in one store, as two runs with other settings leave it.
+    role = two.entries[1].prediction
+    source = two.world.store.local(two.world.parents[role])
+    target = one.world.folder / "other"
+    target.mkdir()
+    for path in source.iterdir():
+        (target / path.name).write_bytes(path.read_bytes())
+    manifest = one.world.publish("other", "prediction", "predict", {"other": 1}, parents={"model": "base"})
+    config = RMTReportConfig(entries=entries, resamples=200)
+    with pytest.raises(ValueError, match=r"\(120 positions\) and prediction-rpt-0 \(123\) predicted other positions"):
+        write_report(one.world.store, config, parents | {role: manifest.ref}, tmp_path / "out")
+
+
+def test_few_documents_and_lost_completions_are_said(tmp_path: Path) -> None:
+    world = small(tmp_path)
+    summary = write_report(world.world.store, world.config(), world.world.parents, tmp_path / "out")
+    said = "One training seed: the intervals cover the choice of documents"
+    assert any(warning.startswith(said) for warning in summary.warnings)
+    tally = read_tally(world.world.store.local(world.world.parents["prediction-base"]))
+    assert f"{len(tally.documents)} documents: the intervals are rough." in summary.warnings
+    assert any("of the completions were cut; they count as wrong." in warning for warning in summary.warnings)
+
+
+ENTRY = RMTEntry(label="A", checkpoint="base", prediction="a")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"entries": ()}, "at least one prediction"),
+        ({"entries": (ENTRY, ENTRY)}, "more than once"),
+        ({"entries": (ENTRY, ENTRY.model_copy(update={"prediction": "b"}))}, "'A' has seed 0 twice"),
+        (
+            {"entries": (ENTRY, ENTRY.model_copy(update={"prediction": "b", "checkpoint": "mid-trained", "seed": 1}))},
+            "give them labels of their own",
+        ),
+        ({"entries": (ENTRY,), "comparisons": (("A", "B"),)}, "not both labels of one table; there are: A"),
+        ({"entries": (ENTRY,), "against_direct": (("B", "A"),)}, "against_direct"),
+    ],
+)
+def test_a_report_of_nothing_or_of_strangers_is_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RMTReportConfig(**values)
+
+
+def test_an_entry_without_a_measurement_is_refused() -> None:
+    with pytest.raises(ValueError, match="neither a prediction nor an evaluation"):
+        RMTEntry(label="A", checkpoint="base")
+
+
+def test_a_role_without_a_prediction_is_named(world: RMTWorld, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'prediction-base' is not among the parents"):
+        write_report(world.world.store, world.config(), {}, tmp_path)
+
+
+def test_curves_of_seeds_are_averaged_where_all_have_a_step() -> None:
+    one = Curve("A", 0, "rmt", ({"step": 0.0, "match": 0.2}, {"step": 1.0, "match": 0.4}))
+    two = Curve("A", 1, "rmt", ({"step": 0.0, "match": 0.4, "loss_ntp": 1.0},))
+    (mean,) = over_seeds([one, two])
+    assert mean.points == ({"step": 0.0, "match": pytest.approx(0.3)},)
+
+
+def test_the_papers_means_are_those_of_its_tiers() -> None:
+    for row in ACCURACY:
+        if row.easy is not None:
+            assert (row.easy + row.medium + row.hard) / 3 == pytest.approx(row.mean, abs=0.011)

@@ -1,0 +1,106 @@
+"""The program itself, killed and started again; the stage and what it refuses."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from transformers import AutoModelForCausalLM
+
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.stage import Build, Stage, ensure
+from tasks.artifacts.store import Store
+from tasks.entropy.digest import tokenizer_digest
+from tasks.launch import WorkerFailed, run_worker
+from tasks.rmt.config import RMTConfig
+from tasks.rmt.task import train
+from tasks.rmt.worker import run
+from tasks.worker import Permanent, Reporter
+from tests.killing import kill_when
+from tests.random_model import save_random_model
+from tests.rmt.conftest import MakeJob
+from tests.rmt.guessing import PROMPT, write_schedule
+
+pytestmark = pytest.mark.slow
+MODULE = "tasks.rmt.worker"
+
+
+def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
+    make_job: MakeJob, tmp_path: Path
+) -> None:
+    settings = {"steps": 40, "learning_rate": 1e-4}
+    straight = run(make_job("a", **settings), Reporter(tmp_path / "a"))
+    job, work = make_job("b", save_every_steps=5, **settings), tmp_path / "b" / "w"
+    killer = kill_when(work, lines=13)
+    with pytest.raises(WorkerFailed, match="exit code -9"):
+        run_worker(MODULE, job, work, timeout_s=200)
+    killer.join()
+    resumed = run_worker(MODULE, job, work, timeout_s=200)
+    assert resumed["resumed_from_step"] >= 10
+    assert resumed["ledger"] == straight["ledger"]
+    assert resumed["curve"] == straight["curve"]
+    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
+    assert weights[0] == weights[1]
+
+
+def test_a_tokenizer_without_think_tags_is_refused_before_the_start(make_job: MakeJob, tmp_path: Path) -> None:
+    plain = save_random_model(tmp_path / "plain")
+    job = make_job("tags").model_copy(update={"model": plain})
+    with pytest.raises(Permanent, match=r"'<think>' .*open_tag.* is not one token"):
+        run(job, Reporter(tmp_path / "tags"))
+
+
+class Watcher:
+    """Keeps the manifest lines of a build."""
+
+    def started(self, build: Build) -> str | None:
+        return None
+
+    def progress(self, line: dict[str, Any]) -> None: ...
+
+    def metrics(self, line: dict[str, Any]) -> None: ...
+
+    def finished(self, manifest: Manifest | None) -> None: ...
+
+
+def published(settings: Settings, kind: str, source: Path, config: dict[str, Any], summary: dict[str, Any]) -> Any:
+    """A folder of files as an artifact."""
+
+    def copy(build: Build, _: dict[str, Any]) -> None:
+        shutil.copytree(source, build.out, dirs_exist_ok=True)
+        build.record(summary=summary)
+
+    stage = Stage(f"given-{kind}", version=1, kind=kind)
+    return ensure(stage, copy, config, Runtime(), {}, watcher=Watcher(), settings=settings).manifest.ref
+
+
+def test_the_stage_publishes_a_model_with_its_ledger(guesser: Path, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    folder = write_schedule(tmp_path / "schedule", guesser, steps=2, slots=2)
+    config = RMTConfig(group_size=2, max_completion_tokens=16, prediction_prompt=PROMPT)
+
+    def build(digest: str, prompt: dict[str, Any]) -> Manifest:
+        parents: dict[str, ArtifactRef] = {
+            "model": published(settings, "model", guesser, {}, {}),
+            "schedule": published(
+                settings, "schedule", folder, {"prediction_prompt": prompt, "n": digest}, {"tokenizer_digest": digest}
+            ),
+        }
+        runtime = Runtime(device="cpu", num_threads=1)
+        found = ensure(train.stage, train.body, config, runtime, parents, watcher=Watcher(), settings=settings)
+        return found.manifest
+
+    with pytest.raises(Permanent, match="written with the tokenizer 0000"):
+        build("0" * 64, PROMPT.model_dump())
+    with pytest.raises(Permanent, match="open_tag: '<a>' there, '<think>' here"):
+        build(tokenizer_digest(guesser), PROMPT.model_dump() | {"open_tag": "<a>"})
+    manifest = build(tokenizer_digest(guesser), PROMPT.model_dump())
+    outcomes = [manifest.ledger[name] for name in ("right", "wrong", "no_prediction", "truncated")]
+    assert sum(outcomes) == manifest.ledger["rollouts"] == manifest.rows["rollouts"] == 8
+    assert [point["step"] for point in manifest.summary["curve"]] == [1, 2]
+    model = Store.open(settings).local(manifest.ref)
+    AutoModelForCausalLM.from_pretrained(model)
+    assert not [path for path in model.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")]
