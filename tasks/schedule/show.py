@@ -14,6 +14,7 @@ from tasks.schedule.schema import SCHEDULE_FILE
 
 PER_TIER = 2
 _SHOWN_CHARS = 48
+_WIDTH = 78
 _COLUMNS = ("step", "slot", "document_id", "position", "tier", "entropy", "budget", "prompt", "target", "continuation")
 
 Row = Mapping[str, Any]
@@ -88,7 +89,11 @@ def _quoted(text: str) -> Text:
 
 
 def _table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Table:
-    table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE, pad_edge=False, padding=(0, 1))
+    # As wide as its title, which would else be broken to the width of the numbers.
+    width = min(len(title), _WIDTH)
+    table = Table(
+        title=title, title_justify="left", caption_justify="left", box=SIMPLE, min_width=width, pad_edge=False
+    )
     for name in names:
         table.add_column(name)
     for name in numbers:

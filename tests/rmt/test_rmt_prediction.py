@@ -36,6 +36,7 @@ def read(text: str, config: PredictionPrompt) -> Prediction:
         ("a b", Prediction(3, False, None, "truncated")),
         ("a</think>9", Prediction(1, True, None, "truncated")),
         ("", Prediction(0, False, None, "truncated")),
+        (f"ab<think>c</think>9{END}", Prediction(4, True, "9", "predicted")),
         (f"a</think>9</think>8{END}", Prediction(1, True, "9</think>8", "predicted")),
     ],
 )

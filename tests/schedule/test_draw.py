@@ -21,6 +21,7 @@ def test_nothing_is_drawn_twice_and_a_seed_decides_all(enabled: bool) -> None:
     assert (one.index == same.index).all()
     assert (one.drawn == same.drawn).all()
     assert (one.index != other.index).mean() > 0.9
+    assert (one.drawn != other.drawn).mean() > 0.3
 
 
 def test_shares_follow_the_mixture() -> None:
@@ -40,6 +41,13 @@ def test_positions_of_a_tier_are_drawn_uniformly() -> None:
     assert counts.sum() == len(easy) > 5_000
     assert counts.min() > 0.85 * counts.mean()
     assert counts.max() < 1.15 * counts.mean()
+
+
+def test_tiers_are_shuffled_independently() -> None:
+    draws = draw(PLENTY, 100, 300, CURRICULUM, seed=0)
+    orders = [draws.index[PLENTY[draws.index] == tier] % 40_000 for tier in range(3)]
+    assert abs(np.corrcoef(orders[0][:5_000], orders[1][:5_000])[0, 1]) < 0.1
+    assert abs(np.corrcoef(orders[1][:5_000], orders[2][:5_000])[0, 1]) < 0.1
 
 
 def test_without_a_curriculum_each_tier_has_its_share_of_the_texts() -> None:

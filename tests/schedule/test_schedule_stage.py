@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -165,6 +166,20 @@ def test_prompts_fit_and_longer_ones_are_counted(build: Callable[..., tuple[Mani
     manifest, folder = build(max_prompt_tokens=48)
     assert manifest.summary["unusable"]["prompt_too_long"] > 0
     assert max(len(tokenizer.encode(row["prompt"])) for row in rows_of(folder)) <= 48
+
+
+def test_a_text_that_has_more_tokens_in_a_prompt_is_told(
+    make: Maker, model: Callable[..., ArtifactRef], entropy: Callable[..., ArtifactRef]
+) -> None:
+    """A token that spans words: the tokenizer reads it, and never writes it."""
+    words = (" of the end",)
+    long = thinking_tokenizer(words=words).convert_tokens_to_ids("ĠofĠtheĠend")
+    (row,) = entropy_rows([" " * 40], context_tokens=99)
+    row = {**row, "tokens": np.full(len(row["tokens"]), long), "entropy": row["entropy"] + 1}
+    policy = model("long", words=words)
+    config = CONFIG.model_copy(update={"steps": 6, "max_prompt_tokens": 56})
+    with pytest.raises(Permanent, match=r"document 0000, position \d+: .*raise schedule\.max_prompt_tokens=56 to \d+"):
+        make(write_schedule.stage, write_schedule.body, config, entropy=entropy([row], policy), model=policy)
 
 
 def test_steps_come_from_epochs_over_the_documents(build: Callable[..., tuple[Manifest, Path]]) -> None:
