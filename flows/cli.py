@@ -187,7 +187,7 @@ def questions(
 @app.command()
 def lineage(
     ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")] = "",
-    question: Annotated[str, typer.Option("--question", help="Which models saw this question id?")] = "",
+    question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",
 ) -> None:
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
     from flows.running import show_lineage

@@ -13,9 +13,18 @@ from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import ArtifactMissing, Store
 
-TRAINED_ON = {"train.parquet": "mid-training", "rl.parquet": "RL"}
-"""Files of a dataset that a model is trained on, and by what; both have a `question_id` column."""
-QUESTIONS_FILE = "questions.parquet"
+TRAINED_ON = {
+    ("dataset", "train.parquet"): ("mid-training", "question_id"),
+    ("dataset", "rl.parquet"): ("RL", "question_id"),
+    ("schedule", "texts.parquet"): ("reinforcement mid-training", "document_id"),
+}
+"""What models are trained on, by kind of artifact and file: by what, and the column with the id of a row's source."""
+SOURCES = {
+    ("questions", "questions.parquet"): ("id", "question"),
+    ("texts", "train.parquet"): ("document_id", "text"),
+    ("texts", "evaluation.parquet"): ("document_id", "text"),
+}
+"""Where questions and documents stand, by kind of artifact and file: the columns of the id and of the text."""
 VERDICTS = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
 """Counts of a ledger that say how answers were judged."""
 
@@ -75,35 +84,34 @@ def descendants(store: Store, ref: ArtifactRef) -> list[Manifest]:
 
 @dataclass(frozen=True)
 class Sighting:
-    """A model that was trained on a question."""
+    """A model that was trained on a question or a document."""
 
     model: Manifest
     dataset: ArtifactRef
     how: str
-    """`mid-training` or `RL`."""
+    """`mid-training`, `RL` or `reinforcement mid-training`."""
     rows: int
-    """Training rows with that question."""
+    """Training rows that came from it."""
     direct: bool
     """Trained on the dataset itself, not on top of a model that was."""
 
 
 def models_that_saw(store: Store, question_id: str) -> list[Sighting]:
-    """Every model with a dataset among its ancestors that contains the question; reads only the id column."""
+    """Every model with training rows from a question (or a document) among its ancestors; reads only the id column."""
     counted: dict[tuple[ArtifactRef, str], int] = {}
     sightings = []
     for model in store.all("model"):
         for node in ancestry(store, model.ref).walk():
-            if node.ref.kind != "dataset" or node.manifest is None:
-                continue
-            for entry in node.manifest.files:
-                if entry.path not in TRAINED_ON:
+            for entry in node.manifest.files if node.manifest is not None else ():
+                if (node.ref.kind, entry.path) not in TRAINED_ON:
                     continue
+                how, column = TRAINED_ON[node.ref.kind, entry.path]
                 key = (node.ref, entry.path)
                 if key not in counted:
-                    counted[key] = _rows_with(store, node.manifest, entry.path, "question_id", question_id)
+                    counted[key] = _rows_with(store, node.manifest, entry.path, column, question_id)
                 if counted[key]:
                     direct = node.ref in model.parents.values()
-                    sightings.append(Sighting(model, node.ref, TRAINED_ON[entry.path], counted[key], direct))
+                    sightings.append(Sighting(model, node.ref, how, counted[key], direct))
     return sightings
 
 
@@ -155,8 +163,9 @@ def heuristics(manifest: Manifest) -> dict[str, str]:
 def render_sightings(store: Store, question_id: str) -> RenderableType:
     """The question, and the models that were trained on it, for a terminal."""
     question = find_question(store, question_id)
-    head = Text.assemble(("question ", "dim"), (question_id, "bold cyan"))
-    head.append(f"\n{question}" if question else "\nin no question set of this store", "" if question else "red")
+    head = Text.assemble(("source ", "dim"), (question_id, "bold cyan"))
+    unknown = "\nin no question set and no corpus of this store"
+    head.append(f"\n{question}" if question else unknown, "" if question else "red")
     sightings = models_that_saw(store, question_id)
     if not sightings:
         return Group(head, Text("No model of this store was trained on it."))
@@ -168,15 +177,17 @@ def render_sightings(store: Store, question_id: str) -> RenderableType:
 
 
 def find_question(store: Store, question_id: str) -> str | None:
-    """Text of a question from any question set of the store."""
-    for manifest in store.all("questions"):
-        if not any(entry.path == QUESTIONS_FILE for entry in manifest.files):
-            continue
-        if _rows_with(store, manifest, QUESTIONS_FILE, "id", question_id):
-            path = f"{manifest.ref.path}/{manifest.data}/{QUESTIONS_FILE}"
-            with store.files.fs.open(store.files.full(path), "rb") as file:
-                found = pq.read_table(file, columns=["question"], filters=[("id", "==", question_id)])
-            return found["question"][0].as_py()
+    """Text of a question from any question set of the store, or of a document from any corpus."""
+    for (kind, name), (id_column, text_column) in SOURCES.items():
+        for manifest in store.all(kind):
+            if not any(entry.path == name for entry in manifest.files):
+                continue
+            if _rows_with(store, manifest, name, id_column, question_id):
+                path = f"{manifest.ref.path}/{manifest.data}/{name}"
+                with store.files.fs.open(store.files.full(path), "rb") as file:
+                    wanted = [(id_column, "==", question_id)]
+                    found = pq.read_table(file, columns=[text_column], filters=wanted)
+                return found[text_column][0].as_py()
     return None
 
 

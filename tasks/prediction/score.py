@@ -33,6 +33,13 @@ def score(tally: Tally, config: PredictionConfig) -> dict[str, Any]:
     }
 
 
+def headline(summary: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Exact accuracy by mode and tier as plain numbers: what MLflow shows of a checkpoint."""
+    tables = {mode: rules["exact"] for mode, rules in summary["accuracy"].items()}
+    tables["reasoning_tokens"] = summary["reasoning_tokens"]
+    return {name: {part: values["mean"] for part, values in table.items()} for name, table in tables.items()}
+
+
 def ledger(tally: Tally) -> dict[str, int]:
     """Completions with reasoning, and what became of them."""
     totals = {outcome: sum(counts[outcome] for counts in tally.outcomes.values()) for outcome in OUTCOMES}

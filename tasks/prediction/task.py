@@ -16,7 +16,7 @@ from tasks.prediction.examples import examples
 from tasks.prediction.job import DirectJob
 from tasks.prediction.positions import Drawn, draw_positions
 from tasks.prediction.schema import DRAWN, PREDICTIONS, PREDICTIONS_FILE, SCORES_FILE
-from tasks.prediction.score import ledger, score
+from tasks.prediction.score import headline, ledger, score
 from tasks.prediction.tally import read_tally
 from tasks.rmt.prompts import PredictionRenderer
 from tasks.worker import Permanent, write_json
@@ -47,6 +47,7 @@ def predict(build: Build, config: PredictionConfig) -> None:
         ledger=ledger(tally),
         summary={
             **summary,
+            "scores": headline(summary),
             "written_otherwise": answers.written_otherwise,
             "documents_read": drawn.documents_read,
             "offered": drawn.offered,

@@ -1,6 +1,7 @@
 """One Prefect server for all flow tests, and one small pipeline that several of them look at."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,13 @@ def in_small_home(prefect_server: None, small_home: Path, monkeypatch: pytest.Mo
 def in_new_home(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in an empty home."""
     yield from _in_home(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def at_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Work in a home of the test's choice, from the call on."""
+    with ExitStack() as stack:
+        yield lambda home: stack.enter_context(contextmanager(_in_home)(home, monkeypatch)) and None
 
 
 def _in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

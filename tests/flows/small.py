@@ -23,6 +23,26 @@ SMALL: dict[str, Any] = {
 """Overrides that make the tiny pipeline as small as it can be and still pass every stage."""
 
 
+SMALL_RMT: dict[str, Any] = {
+    "texts.tiny.count": 60,
+    "texts.evaluation_documents": 20,
+    "schedule.steps": 3,
+    "schedule.positions_per_step": 4,
+    "rmt.group_size": 4,
+    "prediction.positions_per_tier": 8,
+    "prediction.samples": 2,
+    "prediction.resamples": 200,
+    "rl_questions.tiny.count": 16,
+    "rl.steps": 2,
+    "rl.group_size": 4,
+    "rl.prompts_per_step": 4,
+    "evaluation.limit": 8,
+    "evaluation.samples": 2,
+    "evaluation.resamples": 200,
+}
+"""The same for reinforcement mid-training."""
+
+
 @dataclass
 class Run:
     """A finished pipeline."""

@@ -1,0 +1,109 @@
+"""Reinforcement mid-training as a pipeline, small: what it makes, reuses and refuses, and what can follow it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.polya import polya
+from flows.rmt import rmt
+from tasks.artifacts.lineage import ancestry, models_that_saw, render_sightings
+from tasks.artifacts.plan import planning
+from tasks.artifacts.store import Store
+from tasks.parquet import read_rows
+from tasks.recipe.merging import RecipeError
+from tests.flows.small import SMALL, SMALL_RMT, Run, run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rmt_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rmt")
+
+
+@pytest.fixture
+def done(prefect_server: None, rmt_home: Path, monkeypatch: pytest.MonkeyPatch, at_home: Any) -> Run:
+    """The small pipeline; built by the first test that asks for it, served from the store to the others."""
+    at_home(rmt_home)
+    return run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
+
+
+def manifests(done: Run, stage: str) -> list[Any]:
+    found = {manifest.fingerprint: manifest for name, manifest, _ in done.stages if name == stage}
+    return list(found.values())
+
+
+def test_baselines_and_method_run_side_by_side_and_only_once(done: Run) -> None:
+    assert done.ref.kind == "report"
+    assert len(manifests(done, "texts")) == len(manifests(done, "entropy")) == 1
+    assert len(manifests(done, "schedule")) == len(manifests(done, "rmt")) == 2
+    assert len(manifests(done, "predict")) == 3
+    again = run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
+    assert again.built == []
+    assert again.ref == done.ref
+
+
+def test_the_report_sets_the_papers_tables_beside_ours(done: Run) -> None:
+    page = (Store.open().local(done.ref) / "report.html").read_text()
+    for text in ("2509.24375", "NTR (untrained)", "RPT", "62.5", "hard"):
+        assert text in page
+
+
+def test_plan_says_hit_for_all_and_what_a_budget_would_change(done: Run) -> None:
+    with planning(Store.open()) as same:
+        rmt.fn(recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
+    assert {row.verdict for row in same.rows} == {"hit"}
+    with planning(Store.open()) as changed:
+        rmt.fn(recipe="tiny-cpu-rmt", overrides={**SMALL_RMT, "schedule.budget.gamma": 0.5}, arms=["rmt"])
+    verdicts = {row.stage: row for row in changed.rows}
+    assert verdicts["entropy"].verdict == "hit"
+    assert "config.budget.gamma" in verdicts["schedule"].why
+
+
+def test_a_schedule_is_followed_position_by_position(done: Run) -> None:
+    store = Store.open()
+    trained = next(m for m in manifests(done, "rmt") if m.payload["config"]["ntp_weight"])
+    schedule = store.local(trained.parents["schedule"])
+    rows = list(read_rows(schedule / "schedule.parquet"))
+    curve = trained.summary["curve"]
+    assert [point["budget_tokens"] for point in curve] == sorted({row["budget"] for row in rows}, reverse=True)
+    assert trained.ledger["rollouts"] == len(rows) * trained.payload["config"]["group_size"]
+
+
+def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) -> None:
+    store = Store.open()
+    trained = next(m for m in manifests(done, "rmt") if m.payload["config"]["ntp_weight"])
+    arms = {"polya": {"label": "RL from mid-trained", "rl": False}}
+    overrides = {**SMALL, "evaluation.limit": 4, "arms": arms}
+    run(polya, recipe="tiny-cpu", base_model=str(trained.ref), overrides=overrides)
+    after = next(m for m in store.all("model") if m.stage == "midtrain")
+    kinds = {node.ref.kind for node in ancestry(store, after.ref).walk()}
+    assert kinds >= {"texts", "entropy", "schedule", "model", "questions", "samples", "filtered", "dataset"}
+    document = next(iter(read_rows(store.local(trained.parents["schedule"]) / "texts.parquet", ["document_id"])))
+    sightings = {(s.model.stage, s.direct) for s in models_that_saw(store, document["document_id"])}
+    assert {("rmt", True), ("midtrain", False)} <= sightings
+    assert render_sightings(store, document["document_id"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ({"model.source": "embedded"}, "<think>"),
+        ({"schedule.steps": 10_000}, "lower schedule.steps"),
+        ({"entropy_model": {"source": "embedded"}}, "proxy"),
+        ({"entropy.context_tokens": 1_000_000}, "context"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_any_training(
+    in_new_home: Path, override: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(Exception, match=message):
+        run(rmt, recipe="tiny-cpu-rmt", overrides={**SMALL_RMT, **override})
+    assert "rmt" not in {manifest.stage for manifest in Store.open().all()}
+
+
+@pytest.mark.parametrize("key", ["rmt.ntp_weight", "schedule.budget.gamma", "rmt.reward.length_weight"])
+def test_settings_out_of_range_are_named(key: str) -> None:
+    with pytest.raises(RecipeError, match=key.replace(".", r"\.")):
+        rmt.fn(recipe="tiny-cpu-rmt", overrides={key: -1})
