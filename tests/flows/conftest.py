@@ -1,7 +1,6 @@
 """One Prefect server for all flow tests, and one small pipeline that several of them look at."""
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,17 +30,22 @@ def in_small_home(prefect_server: None, small_home: Path, monkeypatch: pytest.Mo
     yield from _in_home(small_home, monkeypatch)
 
 
+@pytest.fixture(scope="session")
+def rmt_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`MIDTRAIN_HOME` of the one small run of reinforcement mid-training."""
+    return tmp_path_factory.mktemp("rmt")
+
+
+@pytest.fixture
+def in_rmt_home(prefect_server: None, rmt_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Work in that home."""
+    yield from _in_home(rmt_home, monkeypatch)
+
+
 @pytest.fixture
 def in_new_home(prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Work in an empty home."""
     yield from _in_home(tmp_path, monkeypatch)
-
-
-@pytest.fixture
-def at_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
-    """Work in a home of the test's choice, from the call on."""
-    with ExitStack() as stack:
-        yield lambda home: stack.enter_context(contextmanager(_in_home)(home, monkeypatch)) and None
 
 
 def _in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:

@@ -17,15 +17,9 @@ from tests.flows.small import SMALL, SMALL_RMT, Run, run
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def rmt_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("rmt")
-
-
 @pytest.fixture
-def done(prefect_server: None, rmt_home: Path, monkeypatch: pytest.MonkeyPatch, at_home: Any) -> Run:
+def done(in_rmt_home: Path) -> Run:
     """The small pipeline; built by the first test that asks for it, served from the store to the others."""
-    at_home(rmt_home)
     return run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
 
 
