@@ -25,7 +25,6 @@ FROM ${PYTHON_IMAGE} AS python
 
 FROM ${CUDA_IMAGE} AS gpu
 ENV PATH=/opt/venv/bin:${PATH} \
-    DEBIAN_FRONTEND=noninteractive \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     GIT_PYTHON_REFRESH=quiet \
@@ -41,7 +40,7 @@ ENV PATH=/opt/venv/bin:${PATH} \
 # machine that runs it, and torch.compile and vLLM need Triton. Versions are those of the pinned release of Ubuntu.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends \
+    && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         ca-certificates gcc libc6-dev \
         libbz2-1.0 libexpat1 libffi8 liblzma5 libncursesw6 libreadline8t64 libsqlite3-0 libssl3t64 libuuid1 zlib1g \
     && rm -rf /var/lib/apt/lists/* \

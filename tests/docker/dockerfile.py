@@ -53,7 +53,7 @@ def stages(path: Path) -> dict[str, Stage]:
         if step.name == "FROM":
             base, _, name = step.text.partition(" AS ")
             base = re.sub(r"\$\{(\w+)\}", lambda match: arguments[match[1]], base)
-            stage = found[name or base] = Stage(name or base, base)
+            stage = found[name or path.stem] = Stage(name or path.stem, base)
         elif stage is None:
             key, _, value = step.text.partition("=")
             arguments[key] = value

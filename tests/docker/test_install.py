@@ -66,7 +66,10 @@ def constraints() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("stage", "programs"),
     [
-        ("build-servers", [["prefect", "--version"], ["mlflow", "--version"], ["python", "-c", "import psycopg2, boto3"]]),
+        (
+            "build-servers",
+            [["prefect", "--version"], ["mlflow", "--version"], ["python", "-c", "import psycopg2, boto3"]],
+        ),
         ("build-control", [["prefect", "--version"], ["midtrain", "--help"], ["python", "-c", "import torch, trl"]]),
     ],
 )
