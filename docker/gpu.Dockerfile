@@ -19,6 +19,7 @@ RUN python -m venv --without-pip /opt/venv
 RUN pip install torch vllm
 COPY pyproject.toml README.md ./
 RUN mkdir -p flows tasks deployments/recipes \
+    && touch flows/__init__.py tasks/__init__.py \
     && pip install --editable ".[gpu]"
 
 FROM ${PYTHON_IMAGE} AS python
