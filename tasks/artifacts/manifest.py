@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import os
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,10 +77,13 @@ def package_versions() -> dict[str, str]:
 
 @functools.cache
 def git_commit() -> str | None:
-    """Commit of the project's checkout, with `+changes` when the tree differs from it; None outside a checkout."""
+    """Commit of the project's checkout, with `+changes` when the tree differs from it.
+
+    Outside a checkout the one that `MIDTRAIN_COMMIT` names, as images do for the tree they were built from; else None.
+    """
     root = Path(__file__).resolve().parents[2]
     if not (root / ".git").exists():
-        return None
+        return os.environ.get("MIDTRAIN_COMMIT") or None
 
     def git(*args: str) -> str:
         return subprocess.run(["git", "-C", str(root), *args], capture_output=True, text=True).stdout.strip()
