@@ -2,6 +2,8 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 EXTRA ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 RECIPE ?= tiny-cpu
+# CUDA's builds of torch and vLLM have dependencies of their own.
+CONSTRAINTS := --constraint constraints.txt $(if $(filter gpu,$(EXTRA)),--constraint docker/constraints-gpu.txt)
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -36,7 +38,7 @@ clean:
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRA),dev]"
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) --editable ".[$(EXTRA),dev]"
 	if [ "$(EXTRA)" = cpu ]; then $(BIN)/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec; fi
 	touch $(READY)
