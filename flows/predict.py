@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
 from flows.entropy import entropy as entropy_flow
+from flows.texts import texts as texts_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
 from tasks.prediction.task import predict as measure
@@ -27,6 +28,10 @@ def predict(
     settings = load(RmtRecipe, recipe, overrides)
     with pipeline("predict", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        measured = reference(entropy) if entropy else call(entropy_flow, recipe=recipe, overrides=overrides)
+        if entropy:
+            measured = reference(entropy)
+        else:
+            documents = call(texts_flow, recipe=recipe, which="evaluation_texts", overrides=overrides)
+            measured = call(entropy_flow, recipe=recipe, texts=str(documents), overrides=overrides)
         config = settings.prediction_at_end()
         return measure(config, settings.runtime, entropy=measured, model=policy, force=force, label=label)

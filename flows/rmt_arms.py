@@ -32,20 +32,25 @@ def prepare(arm: Arm) -> None:
     settings = load(RmtRecipe, arm.recipe, arm.overrides)
     announce(settings)
     base = import_model(settings.model, settings.runtime)
-    difficulty = tiers(arm)
+    held_out(arm, settings)
     if settings.arms[arm.name].train:
-        planned(arm, base, difficulty)
+        planned(arm, base)
 
 
-def tiers(arm: Arm) -> ArtifactRef:
+def tiers(arm: Arm, which: str) -> ArtifactRef:
     """Entropy at every position of the texts; the same for all arms that do not change the texts."""
-    documents = call(texts, **arm.stage("texts"))
+    documents = call(texts, which=which, **arm.stage("texts"))
     return call(entropy, texts=str(documents), **arm.stage("entropy"))
 
 
-def planned(arm: Arm, base: ArtifactRef, difficulty: ArtifactRef) -> ArtifactRef:
+def held_out(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
+    """Entropy of the documents that are predicted: those of the training corpus, or of a second domain."""
+    return tiers(arm, "evaluation_texts" if settings.evaluation_texts else "texts")
+
+
+def planned(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The arm's schedule."""
-    sources = {"entropy": str(difficulty), "model": str(base), "label": arm.config.label}
+    sources = {"entropy": str(tiers(arm, "texts")), "model": str(base), "label": arm.config.label}
     return call(schedule, **sources, **arm.stage("schedule"))
 
 
@@ -55,11 +60,12 @@ def run_arm(arm: Arm) -> Measured:
     announce(settings)
     config = settings.arms[arm.name]
     policy = base = import_model(settings.model, settings.runtime)
-    difficulty = tiers(arm)
     if config.train:
-        rows = str(planned(arm, base, difficulty))
+        rows = str(planned(arm, base))
         policy = call(reinforce, schedule=rows, model=str(base), label=config.label, **arm.stage("reinforce"))
-    predicted = call(predict, entropy=str(difficulty), model=str(policy), label=config.label, **arm.stage("predict"))
+    predicted = call(
+        predict, entropy=str(held_out(arm, settings)), model=str(policy), label=config.label, **arm.stage("predict")
+    )
     found = {entry(arm, config, prediction=True): {"prediction": predicted}}
     if config.rl:
         label = f"{config.label}, then RL"

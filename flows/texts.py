@@ -1,6 +1,9 @@
 """Load a corpus and split it by document."""
 
+from typing import Annotated, Literal
+
 from prefect import flow
+from pydantic import Field
 
 from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
@@ -8,10 +11,18 @@ from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
 from tasks.texts.task import load_texts
 
+Which = Annotated[
+    Literal["texts", "evaluation_texts"],
+    Field(description="`evaluation_texts`: those of the recipe's second domain, or `texts` where it has none."),
+]
 
-@flow(name="texts", flow_run_name="texts-{recipe}", **FLOW_OPTIONS)
-def texts(recipe: Recipe = "tiny-cpu-rmt", force: Force = False, overrides: Overrides | None = None) -> ArtifactRef:
+
+@flow(name="texts", flow_run_name="{which}-{recipe}", **FLOW_OPTIONS)
+def texts(
+    recipe: Recipe = "tiny-cpu-rmt", which: Which = "texts", force: Force = False, overrides: Overrides | None = None
+) -> ArtifactRef:
     """Read texts, give every document a stable id, hold some out, list what is rejected."""
     settings = load(RmtRecipe, recipe, overrides)
+    config = settings.evaluation_texts if which == "evaluation_texts" else None
     with pipeline("texts", {"recipe": recipe}):
-        return load_texts(settings.texts, settings.runtime, force=force)
+        return load_texts(config or settings.texts, settings.runtime, force=force)

@@ -52,6 +52,9 @@ class RmtRecipe(Recipe):
     prediction_prompt: PredictionPrompt = PredictionPrompt()
     """Shared by the schedule and the measurement."""
     texts: TextsConfig = TextsConfig()
+    evaluation_texts: TextsConfig | None = None
+    """A second domain: a corpus whose held-out documents are predicted in place of those of `texts`. Training does not
+    change with it, so that a checkpoint is measured on both for the price of one."""
     entropy: EntropyConfig = EntropyConfig()
     entropy_model: ModelConfig | None = None
     """A small proxy that entropy is measured under, as in RPT; None takes the policy itself. It needs the policy's
