@@ -52,8 +52,8 @@ def _tiers(summary: Mapping[str, Any]) -> Table:
     )
     budgets = summary["budgets"]
     asked = ", ".join(f"{tokens} at {percent} %" for percent, tokens in budgets.items())
-    table = _table(title, ("tier",), ("from nats", "can be drawn", "drawn"))
-    table.caption = f"Tokens of reasoning asked for: {asked}" if budgets else "No budget is asked for"
+    caption = f"Tokens of reasoning asked for: {asked}" if budgets else "No budget is asked for"
+    table = _table(title, ("tier",), ("from nats", "can be drawn", "drawn"), caption)
     for tier, counts in summary["tiers"].items():
         table.add_row(tier, f"{summary['thresholds'][tier]:g}", f"{counts['drawable']:,}", f"{counts['drawn']:,}")
     return table
@@ -88,11 +88,17 @@ def _quoted(text: str) -> Text:
     return Text(repr(text))
 
 
-def _table(title: str, names: Iterable[str], numbers: Iterable[str]) -> Table:
-    # As wide as its title, which would else be broken to the width of the numbers.
-    width = min(len(title), _WIDTH)
+def _table(title: str, names: Iterable[str], numbers: Iterable[str], caption: str = "") -> Table:
+    # As wide as its title and caption, which would else be broken to the width of the numbers.
+    width = min(max(len(title), len(caption)), _WIDTH)
     table = Table(
-        title=title, title_justify="left", caption_justify="left", box=SIMPLE, min_width=width, pad_edge=False
+        title=title,
+        title_justify="left",
+        caption=caption or None,
+        caption_justify="left",
+        box=SIMPLE,
+        min_width=width,
+        pad_edge=False,
     )
     for name in names:
         table.add_column(name)
