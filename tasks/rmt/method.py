@@ -36,7 +36,7 @@ class TierConfig(Frozen):
 
 
 class BudgetConfig(Frozen):
-    """The dynamic token budget B_t = max(B_min, floor(B_0 * gamma^(t/T))) of step t out of T."""
+    """The dynamic token budget B_t = max(B_min, B_0 * gamma^(t/T)) of step t out of T, in whole tokens."""
 
     enabled: bool = True
     """Ask for B_t tokens of reasoning and reward their number; without it prompts name no budget (the ablation)."""

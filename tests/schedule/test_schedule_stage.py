@@ -120,7 +120,7 @@ def test_the_ledger_adds_up_and_the_summary_counts_the_rows(build: Callable[...,
     assert [balance.total[0] for balance in balances(ledger)] == ["positions", "drawable"]
     for tier, count in Counter(row["tier"] for row in rows).items():
         assert summary["tiers"][tier]["drawn"] == count == sum(block[tier] for block in summary["blocks"])
-    assert summary["budgets"] == {"0": 800, "30": 493, "70": 259, "100": 160}
+    assert summary["budgets"] == {"0": 800, "30": 494, "70": 259, "100": 160}
     assert [example["step"] for example in summary["examples"]] == [0, 10, 19]
     assert [example["prompt"] for example in summary["examples"][::2]] == [rows[0]["prompt"], rows[-1]["prompt"]]
     assert summary["opens_reasoning"] is True
@@ -261,5 +261,5 @@ def test_a_schedule_can_be_looked_at(build: Callable[..., tuple[Manifest, Path]]
         console.print(table)
     text = console.export_text()
     assert "20 steps of 4 positions" in text
-    assert ("493 at 30 %" in text) is enabled
+    assert ("494 at 30 %" in text) is enabled
     assert repr(rows[0]["target"]) in text
