@@ -45,7 +45,7 @@ def test_the_budget_falls_as_in_the_paper(percent: int, unrounded: float, tokens
 
 def test_the_budget_ends_at_its_share() -> None:
     assert [budget(steps, steps, PAPER) for steps in (1, 7, 100, 12_345)] == [160] * 4
-    assert budget(99, 100, PAPER) == 162
+    assert budget(99, 100, PAPER) == 163
 
 
 def test_the_budget_never_rises_and_never_falls_below_its_floor() -> None:
