@@ -127,8 +127,8 @@ class Store:
         manifest = Manifest(digest=digest, data=digest[:12], files=entries, **fields)
         path = manifest.ref.path
         if manifest.external is None:
-            self.files.abort_uploads(path)
             self.files.put_folder(folder, f"{path}/{manifest.data}")
+            self.files.abort_uploads(path)
         for name in (f"{manifest.data}.json", MANIFEST):
             self.files.write_text(f"{path}/{name}", manifest.model_dump_json(indent=1))
         return manifest
