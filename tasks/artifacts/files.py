@@ -25,9 +25,10 @@ def open_files(address: str, patience_s: float | None = None) -> tuple[AbstractF
     `patience_s` is how long a request to S3 is tried; None is the installation's setting.
     """
     if address.startswith(("s3://", "s3a://")):
-        from tasks.artifacts.s3 import S3
+        from tasks.artifacts.s3 import S3, connection
 
-        return S3(Settings().s3_patience_s if patience_s is None else patience_s), S3._strip_protocol(address)
+        patience_s = Settings().s3_patience_s if patience_s is None else patience_s
+        return connection(patience_s), S3._strip_protocol(address)
     options = {"use_listings_cache": False, "skip_instance_cache": True} if "://" in address else {}
     fs, root = fsspec.core.url_to_fs(address, **options)
     return fs, root

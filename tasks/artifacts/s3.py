@@ -91,7 +91,7 @@ class S3(S3FileSystem):
     """
 
     cachable = False
-    """Each store has a connection of its own, made after a fork and with the environment of its time."""
+    """fsspec's own cache does not look at the environment; see `connection`."""
     retries = 8
     """Attempts at reading an answer whose connection breaks midway; each begins with a patient request."""
 
@@ -126,8 +126,8 @@ class S3(S3FileSystem):
                 spent = time.monotonic() - began
                 if spent + wait > self.patience_s:
                     raise Unreachable(
-                        f"{where} failed {attempts} times in {spent:.0f} s ({method}: {_named(error)}). Look at the "
-                        "endpoint and the network and run again; MIDTRAIN_S3_PATIENCE_S is how long it is waited for"
+                        f"{where} fails ({method}: {_named(error)}; attempts: {attempts} in {spent:.0f} of "
+                        f"{self.patience_s:g} s, MIDTRAIN_S3_PATIENCE_S). Look at the endpoint and the network, run again"
                     ) from error
                 if attempts == 3:
                     log.warning("%s fails (%s); tried for up to %g s", where, _named(error), self.patience_s)
@@ -168,6 +168,22 @@ class S3(S3FileSystem):
         for upload in found:
             self.abort_mpu(bucket, upload["Key"], upload["UploadId"])
         return len(found)
+
+
+_connections: dict[tuple[int, float, frozenset[tuple[str, str]]], S3] = {}
+
+
+def connection(patience_s: float) -> S3:
+    """The file system for this process and environment.
+
+    Kept, because a client takes a second to make, and because s3fs closes one that nobody holds any more in whichever
+    event loop runs just then.
+    """
+    names = frozenset((name, value) for name, value in os.environ.items() if name.startswith("AWS_"))
+    key = (os.getpid(), patience_s, names)
+    if key not in _connections:
+        _connections.setdefault(key, S3(patience_s))
+    return _connections[key]
 
 
 def is_transient(error: BaseException) -> bool:

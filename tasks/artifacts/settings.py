@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,7 +17,7 @@ class Settings(BaseSettings):
     """Folder of this installation's data; relative to the current directory."""
     store: str = ""
     """Artifact store: a local path or an fsspec address (`s3://bucket/prefix`). Empty: `<home>/store`."""
-    results: str = ""
+    results: str = Field("", pattern=r"^$|^\w+://.+")
     """Prefect's results: an fsspec address (`s3://bucket/prefix`). Empty: where Prefect's own settings say."""
     s3_patience_s: float = 120.0
     """Seconds for which a request to S3 that fails for a passing reason is tried again."""
