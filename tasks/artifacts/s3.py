@@ -127,7 +127,7 @@ class S3(S3FileSystem):
                 if spent + wait > self.patience_s:
                     raise Unreachable(
                         f"{where} fails ({method}: {_named(error)}; attempts: {attempts} in {spent:.0f} of "
-                        f"{self.patience_s:g} s, MIDTRAIN_S3_PATIENCE_S). Look at the endpoint and the network, run again"
+                        f"{self.patience_s:g} s, MIDTRAIN_S3_PATIENCE_S). Look at endpoint and network, run again"
                     ) from error
                 if attempts == 3:
                     log.warning("%s fails (%s); tried for up to %g s", where, _named(error), self.patience_s)
