@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from flows.results import choose_result_storage
 from tasks.artifacts.settings import Settings
 from tasks.launch import end_tree
 from tasks.worker import Permanent
@@ -36,11 +37,14 @@ def prepare(settings: Settings) -> None:
     """
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks")
+    # A heartbeat's warning comes from a thread that Prefect knows no flow of; it is printed all the same.
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     end_left_servers()
     os.environ[COMMAND] = _identity(psutil.Process())
+    choose_result_storage(settings)
     chosen = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"} & set(os.environ)
     if chosen:
         return

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.environment import for_one_person, prepare, start_temporary_server, wait_for_server
+from flows.results import save_result_storage
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.plan import PlannedStage, planning
 from tasks.artifacts.settings import Settings
@@ -52,6 +53,7 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
         journal.set(stages)
         flow = flow_named(name)
         wait_for_server()
+        save_result_storage(settings)
         with for_one_person():
             ref = flow(**parameters)
         show_stages(stages, console)

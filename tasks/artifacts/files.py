@@ -1,9 +1,11 @@
 """Files of the store over fsspec: whole writes only, and no listing cache that could lie."""
 
 import contextlib
+import logging
 import os
 import shutil
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,19 +13,39 @@ import fsspec
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
+from tasks.artifacts.settings import Settings
+from tasks.worker import Permanent
+
+log = logging.getLogger(__name__)
+
+
+def open_files(address: str, patience_s: float | None = None) -> tuple[AbstractFileSystem, str]:
+    """The file system behind a path or address, and the path in it; nothing that it lists is remembered.
+
+    `patience_s` is how long a request to S3 is tried; None is the installation's setting.
+    """
+    if address.startswith(("s3://", "s3a://")):
+        from tasks.artifacts.s3 import S3, connection
+
+        patience_s = Settings().s3_patience_s if patience_s is None else patience_s
+        return connection(patience_s), S3._strip_protocol(address)
+    options = {"use_listings_cache": False, "skip_instance_cache": True} if "://" in address else {}
+    fs, root = fsspec.core.url_to_fs(address, **options)
+    return fs, root
+
 
 @dataclass
 class Files:
     """A root folder, local or remote; every path given to it is relative to that root."""
 
     uri: str
+    patience_s: float | None = None
     fs: AbstractFileSystem = field(init=False)
     root: str = field(init=False)
 
     def __post_init__(self) -> None:
-        options = {} if "://" not in self.uri else {"use_listings_cache": False, "skip_instance_cache": True}
-        self.fs, self.root = fsspec.core.url_to_fs(self.uri, **options)
-        self.root = self.root.rstrip("/")
+        self.fs, root = open_files(self.uri, self.patience_s)
+        self.root = root.rstrip("/")
 
     @property
     def is_local(self) -> bool:
@@ -56,12 +78,13 @@ class Files:
             temporary.unlink(missing_ok=True)
 
     def create_exclusive(self, path: str, text: str) -> bool:
-        """Create a file unless it is there already; True when this call created it."""
+        """Create a file unless it is there already; True when this call created it. No two callers use one text."""
         if not self.is_local:
             try:
                 self.fs.pipe_file(self.full(path), text.encode(), mode="create")
             except FileExistsError:
-                return False
+                # Ours after all, where the answer to a first attempt was lost and a second one was made.
+                return self.read_text_or_none(path) == text
             return True
         target = Path(self.full(path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +116,7 @@ class Files:
         """Bring a local folder in; a local store takes it over by renaming, so weights are not written twice."""
         if not self.is_local:
             for file in sorted(entry for entry in local.rglob("*") if entry.is_file()):
-                self.fs.put_file(str(file), self.full(f"{path}/{file.relative_to(local).as_posix()}"))
+                self.put_file(file, f"{path}/{file.relative_to(local).as_posix()}")
             return
         target = Path(self.full(path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -105,17 +128,38 @@ class Files:
             shutil.rmtree(target, ignore_errors=True)
             raise
 
-    def fetch_folder(self, path: str, names: list[str], target: Path) -> None:
-        """Copy the named files of a remote folder to `target`, which appears only when all of them are there."""
+    def fetch_folder(
+        self, path: str, names: list[str], target: Path, check: Callable[[str, Path], None] | None = None
+    ) -> None:
+        """Copy the named files of a remote folder to `target`, which appears only when all of them are there.
+
+        `check(name, local)` raises where a file is not what it should be.
+        """
         incoming = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
             for name in names:
-                (incoming / name).parent.mkdir(parents=True, exist_ok=True)
-                self.fs.get_file(self.full(f"{path}/{name}"), str(incoming / name))
-            with contextlib.suppress(OSError):
+                local = incoming / name
+                local.parent.mkdir(parents=True, exist_ok=True)
+                self.fs.get_file(self.full(f"{path}/{name}" if path else name), str(local))
+                if check is not None:
+                    check(name, local)
+            try:
                 incoming.replace(target)
+            except OSError:
+                if not target.is_dir():
+                    raise
         finally:
             shutil.rmtree(incoming, ignore_errors=True)
+
+    def abort_uploads(self, path: str) -> None:
+        """Abort what killed writers left unfinished below `path`; call where nobody else may be writing."""
+        if not hasattr(self.fs, "abort_uploads"):
+            return
+        try:
+            if number := self.fs.abort_uploads(self.full(path)):
+                log.info("aborted %d unfinished uploads below %s", number, path)
+        except (Permanent, OSError) as error:
+            log.debug("unfinished uploads below %s were not looked for: %s", path, error)
 
     def sizes(self, path: str) -> dict[str, int]:
         """Relative name and size in bytes of every file below `path`; empty where there is no such folder."""
@@ -135,5 +179,11 @@ class Files:
 
     def remove(self, path: str) -> None:
         """Delete a file or folder; nothing happens where there is none."""
-        with contextlib.suppress(FileNotFoundError):
-            self.fs.rm(self.full(path), recursive=True)
+        if self.is_local:
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.rm(self.full(path), recursive=True)
+            return
+        # One by one: s3fs does not look at the errors that a bulk deletion reports.
+        for name in self.fs.find(self.full(path)):
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.rm_file(name)

@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
@@ -86,9 +86,9 @@ class Lease:
     def _claim(self, dead: Holder) -> str:
         return f"{self.path}.after-{dead.token}"
 
-    def _read(self, path: str) -> Holder | None:
+    def _read(self, path: str, files: Files | None = None) -> Holder | None:
         """Who a lease or claim file names; a damaged one names a holder long dead, an absent one nobody."""
-        text = self.files.read_text_or_none(path)
+        text = (files or self.files).read_text_or_none(path)
         if text is None:
             return None
         try:
@@ -107,7 +107,11 @@ class Lease:
         finally:
             stop.set()
             thread.join()
-            self._give_back()
+            try:
+                self._give_back()
+            except Exception as error:
+                # What was built is published; the silence of its holder will end the lease.
+                log.warning("%s was not given back and ends in %g s: %s", self.path, self.timeout_s, error)
 
     def _give_back(self) -> None:
         if not self._is_mine():
@@ -119,18 +123,22 @@ class Lease:
             self.files.remove(f"{folder}/{claim}")
 
     def _beat(self, stop: threading.Event) -> None:
-        """Renew the record until told to stop, or until another run took the lease over."""
+        """Renew the record until told to stop, or until another run took the lease over.
+
+        Without patience: a beat that arrives late would overwrite a successor's, and the next one is due soon.
+        """
+        files = replace(self.files, patience_s=0.0)
         while not stop.wait(self.timeout_s / 4):
             try:
-                if not self._is_mine():
+                if not self._is_mine(files):
                     log.warning("another run took over %s after a silence of over %g s", self.path, self.timeout_s)
                     return
-                self.files.write_text(self.path, self._record())
+                files.write_text(self.path, self._record())
             except Exception as error:
                 log.warning("heartbeat of %s failed and will be tried again: %s", self.path, error)
 
-    def _is_mine(self) -> bool:
-        holder = self.holder()
+    def _is_mine(self, files: Files | None = None) -> bool:
+        holder = self._read(self.path, files)
         return holder is not None and holder.token == self._token
 
     def _record(self) -> str:

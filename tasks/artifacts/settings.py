@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +17,10 @@ class Settings(BaseSettings):
     """Folder of this installation's data; relative to the current directory."""
     store: str = ""
     """Artifact store: a local path or an fsspec address (`s3://bucket/prefix`). Empty: `<home>/store`."""
+    results: str = Field("", pattern=r"^$|^\w+://.+")
+    """Prefect's results: an fsspec address (`s3://bucket/prefix`). Empty: where Prefect's own settings say."""
+    s3_patience_s: float = 120.0
+    """Seconds for which a request to S3 that fails for a passing reason is tried again."""
     tracking_uri: str = ""
     """MLflow address. Empty: MLFLOW_TRACKING_URI, else SQLite under `<home>`."""
 

@@ -101,7 +101,16 @@ class Store:
         target = self.cache / folder
         if not target.is_dir():
             target.parent.mkdir(parents=True, exist_ok=True)
-            self.files.fetch_folder(folder, [entry.path for entry in manifest.files], target)
+            digests = {entry.path: entry.sha256 for entry in manifest.files}
+
+            def check(name: str, local: Path) -> None:
+                if digest_file(local) != digests[name]:
+                    raise ArtifactMissing(
+                        f"{name} of artifact {ref} in {self.files.uri} is not what its manifest names (SHA-256 "
+                        "differs); run its stage again with force"
+                    )
+
+            self.files.fetch_folder(folder, list(digests), target, check)
         return target
 
     def lease(self, kind: str, fingerprint: str, timeout_s: float) -> Lease:
@@ -119,6 +128,7 @@ class Store:
         path = manifest.ref.path
         if manifest.external is None:
             self.files.put_folder(folder, f"{path}/{manifest.data}")
+            self.files.abort_uploads(path)
         for name in (f"{manifest.data}.json", MANIFEST):
             self.files.write_text(f"{path}/{name}", manifest.model_dump_json(indent=1))
         return manifest

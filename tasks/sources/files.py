@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-import fsspec
-
+from tasks.artifacts.files import open_files
 from tasks.sources.errors import Record, Reject, SourceError, closest
 from tasks.sources.readers import READERS, Reader, read_file
 
@@ -25,7 +24,7 @@ class Files:
         self.source = source
         self._what, self._others, self._endings = what, others, endings
         address = source if "://" in source else str(Path(source).expanduser())
-        self._fs, root = fsspec.core.url_to_fs(address)
+        self._fs, root = open_files(address)
         if any(mark in root for mark in "*?["):
             found = self._fs.glob(root)
         elif self._fs.isdir(root):

@@ -26,6 +26,12 @@ def store(settings: Settings) -> Store:
 
 
 @pytest.fixture
+def remote(s3_bucket: str, tmp_path: Path) -> Settings:
+    """An installation whose store is on S3."""
+    return Settings(home=tmp_path / "home", store=f"s3://{s3_bucket}/{tmp_path.name}")
+
+
+@pytest.fixture
 def publish(tmp_path: Path) -> Publish:
     """`publish(store, kind, config, files={name: text}, parents=..., **manifest_fields)`, through the real store."""
     numbers = itertools.count()

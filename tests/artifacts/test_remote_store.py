@@ -4,9 +4,7 @@ import multiprocessing
 import os
 import time
 from multiprocessing.synchronize import Barrier
-from pathlib import Path
 
-import boto3
 import pytest
 
 from tasks.artifacts.files import Files
@@ -18,18 +16,6 @@ from tasks.artifacts.stage import Build, Stage, ensure
 from tasks.artifacts.store import ArtifactMissing, Store
 from tests.artifacts.conftest import Publish
 from tests.artifacts.test_stage import Seen, ToyConfig, write
-
-BUCKET = "midtrain"
-
-
-@pytest.fixture
-def remote(s3_endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3_endpoint)
-    boto3.client("s3", endpoint_url=s3_endpoint).create_bucket(Bucket=BUCKET)
-    return Settings(home=tmp_path / "home", store=f"s3://{BUCKET}/{tmp_path.name}")
 
 
 @pytest.fixture
