@@ -6,6 +6,7 @@ from typing import Any
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.task import journal
+from tasks.recipe.rmt import STANDARD_ARMS
 
 SMALL: dict[str, Any] = {
     "questions.tiny.count": 16,
@@ -24,6 +25,10 @@ SMALL: dict[str, Any] = {
 
 
 SMALL_RMT: dict[str, Any] = {
+    # RL on questions, which method A's tests cover, follows one arm only.
+    "arms": {
+        name: {**STANDARD_ARMS[name].model_dump(mode="json"), "rl": name == "rmt"} for name in ("ntr", "rpt", "rmt")
+    },
     "texts.tiny.count": 60,
     "texts.evaluation_documents": 20,
     "schedule.steps": 3,
