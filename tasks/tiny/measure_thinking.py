@@ -108,8 +108,12 @@ def outcome_of(position: Position, ids: list[int], tokenizer: "PreTrainedTokeniz
     return Outcome(position, length, True, predicted == position.target)
 
 
-def _percent(rights: Rows[bool]) -> list[float] | None:
+def _percent(rights: Rows[float]) -> list[float] | None:
     return list(mean_and_error([float(right) for right in rights])) if rights else None
+
+
+def _rate(group: Rows[Outcome]) -> float:
+    return sum(outcome.right for outcome in group) / len(group)
 
 
 def _level(length: int) -> str:
@@ -120,9 +124,9 @@ def _summary(groups: Rows[Rows[Outcome]]) -> dict[str, Any]:
     """Of one budget: accuracy by tier and by length of thinking (hard to guess places), and what RL can use."""
     outcomes = [outcome for group in groups for outcome in group]
     hard = [outcome for outcome in outcomes if outcome.position.tier != "easy"]
-    mixed = [0 < sum(outcome.right for outcome in group) < len(group) for group in groups]
+    by_tier = {tier: [group for group in groups if group[0].position.tier == tier] for tier in TIERS}
     return {
-        "tiers": {tier: _percent([o.right for o in outcomes if o.position.tier == tier]) for tier in TIERS},
+        "tiers": {tier: _percent([_rate(group) for group in found]) for tier, found in by_tier.items()},
         "lengths": {
             name: {
                 "share": round(100 * sum(_level(o.length) == name for o in hard) / max(1, len(hard)), 1),
@@ -132,10 +136,7 @@ def _summary(groups: Rows[Rows[Outcome]]) -> dict[str, Any]:
         },
         "mean_length": round(sum(o.length for o in outcomes) / len(outcomes), 1),
         "unclosed": round(100 * sum(not o.closed for o in outcomes) / len(outcomes), 2),
-        "mixed_groups": {
-            tier: _percent([m for m, group in zip(mixed, groups, strict=True) if group[0].position.tier == tier])
-            for tier in TIERS
-        },
+        "mixed_groups": {tier: _percent([0 < _rate(group) < 1 for group in found]) for tier, found in by_tier.items()},
     }
 
 

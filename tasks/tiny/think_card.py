@@ -69,12 +69,12 @@ families of the best named method, greedy.
 Places of {documents} documents of the `evaluation` split (problems of `dev`) by the entropy of this model's own
 prediction: easy from 0.5 nats, medium from 1.0, hard from 1.5. Direct: the most likely token without thinking.
 The other rows: thinking sampled at temperature 1 (at most {max_new_tokens} tokens), {group} samples at each of {drawn}
-places, percent right with the standard error over samples.
+places, percent right with the standard error over places.
 
 {predictions}
 
 What RL has to learn from, at medium and hard places: share of samples by tokens of thinking, and how many of
-them are right.
+them are right (standard error over samples, as if those of a place were independent).
 
 {lengths}
 
