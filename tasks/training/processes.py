@@ -44,11 +44,7 @@ def join(place: Place) -> None:
         Permanent: fewer GPUs than processes, or sharding where accelerate does none.
     """
     on_cpu = place.device == "cpu" or not torch.cuda.is_available()
-    if on_cpu and sharding():
-        raise Permanent(
-            f"accelerate shards a model ({sharding()}) on accelerators only and would train whole copies here; on a "
-            "CPU set runtime.distribution=ddp"
-        )
+    check_sharding(on_cpu)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if not on_cpu and local > torch.cuda.device_count():
         raise Permanent(
@@ -57,6 +53,19 @@ def join(place: Place) -> None:
         )
     if world_size() > 1:
         PartialState(cpu=on_cpu, timeout=_PATIENCE)
+
+
+def check_sharding(on_cpu: bool) -> None:
+    """Refuse to shard a model on a CPU, where accelerate 1.15 would quietly train whole copies of it.
+
+    Raises:
+        Permanent: the launcher was told to.
+    """
+    if on_cpu and sharding():
+        raise Permanent(
+            f"accelerate shards a model ({sharding()}) on accelerators only, and there is none; on a CPU set "
+            "runtime.distribution=ddp"
+        )
 
 
 def agreed(make: Callable[[], T]) -> T:
