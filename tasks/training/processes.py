@@ -108,7 +108,15 @@ def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
     """
     if not sharding():
         return None
-    return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    if sharding() != "fsdp2":
+        return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    # One at a time, and tied weights once: accelerate leaves the second name of a tied weight sharded.
+    weights = {}
+    for name, weight in trainer.model.named_parameters():
+        whole = weight.full_tensor()
+        if is_main_process():
+            weights[name] = whole.detach().cpu()
+    return weights
 
 
 class WholeCheckpoints(Trainer):
