@@ -87,7 +87,7 @@ def test_an_error_of_any_process_is_the_workers(random_model: Path, tmp_path: Pa
     rows = make_rows(4)
     rows[2]["completion"] = ""
     dataset = write_rows(tmp_path / "train.parquet", rows)
-    with pytest.raises(Permanent, match="1 rows have an empty completion, e.g. question_id q2"):
+    with pytest.raises(Permanent, match=r"1 rows have an empty completion, .* q2"):
         run_worker(
             MODULE, job(random_model, dataset, tmp_path / "bad"), tmp_path / "bad" / "w", timeout_s=300, prefix=TWO
         )
