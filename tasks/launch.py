@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,8 @@ from tasks.worker import Permanent
 
 GRACE_S = 20.0
 POLL_S = 0.2
+_MARK = "MIDTRAIN_WORKER"
+"""Environment variable whose value every process of one worker inherits, and no other has."""
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 OnLine = Callable[[dict[str, Any]], None]
@@ -79,7 +82,7 @@ def run_worker(
         timeout_s: seconds before the process tree is ended and `WorkerTimeout` raised.
         on_progress, on_metrics: called with each line the child reports.
         env: added to the child's environment.
-        prefix: put between the interpreter and `-m`, e.g. `("-m", "accelerate.commands.launch")`.
+        prefix: put between the interpreter and `-m`, e.g. what `tasks.training.launching` makes.
 
     Raises:
         Permanent: the child says that a retry cannot help.
@@ -122,6 +125,7 @@ def _process(
         "PYTHONUNBUFFERED": "1",
         "MIDTRAIN_PARENT_PID": str(os.getpid()),
         **(env or {}),
+        _MARK: uuid.uuid4().hex,
     }
     command = [sys.executable, *prefix, "-m", module, str(work_dir)]
     child = subprocess.Popen(
@@ -136,13 +140,13 @@ def _process(
     try:
         yield child
     finally:
-        end_tree(child.pid)
+        end_tree(child.pid, mark=environment[_MARK])
         child.wait()
 
 
-def end_tree(pid: int, grace_s: float = GRACE_S) -> None:
+def end_tree(pid: int, grace_s: float = GRACE_S, *, mark: str = "") -> None:
     """SIGTERM a worker and all it started, wait `grace_s` seconds, then SIGKILL what is left of them."""
-    tree = _tree(pid)
+    tree = _tree(pid, mark)
     for process in tree:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
@@ -152,15 +156,18 @@ def end_tree(pid: int, grace_s: float = GRACE_S) -> None:
             process.kill()
 
 
-def _tree(pid: int) -> list[psutil.Process]:
-    """A worker, its descendants, and the members of its session, which may have lost their parent."""
+def _tree(pid: int, mark: str) -> list[psutil.Process]:
+    """A worker, its descendants, and those of its session or its mark, which may have lost their parent.
+
+    A distributed launcher gives each process a session of its own.
+    """
     tree: set[psutil.Process] = set()
     with contextlib.suppress(psutil.NoSuchProcess):
         root = psutil.Process(pid)
         tree |= {root, *root.children(recursive=True)}
     for process in psutil.process_iter():
-        with contextlib.suppress(OSError, psutil.NoSuchProcess):
-            if os.getsid(process.pid) == pid:
+        with contextlib.suppress(OSError, psutil.Error):
+            if os.getsid(process.pid) == pid or (mark and process.environ().get(_MARK) == mark):
                 tree.add(process)
     return list(tree)
 

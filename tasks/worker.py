@@ -35,12 +35,21 @@ class Permanent(Exception):
     """An error that a retry cannot mend: bad configuration, bad data, a model that does not fit."""
 
 
-class Reporter:
-    """Appends progress and metric lines that the parent reads while the worker runs."""
+def is_main_process() -> bool:
+    """Whether this process speaks for its worker: the first of those that a distributed launcher started, or the only.
 
-    def __init__(self, work_dir: Path) -> None:
+    The others train along and write neither progress nor results.
+    """
+    return os.environ.get("RANK", "0") == "0"
+
+
+class Reporter:
+    """Appends progress and metric lines that the parent reads while the worker runs; one that is `silent` does not."""
+
+    def __init__(self, work_dir: Path, *, silent: bool = False) -> None:
         self._progress_path = work_dir / "progress.jsonl"
         self._metrics_path = work_dir / "metrics.jsonl"
+        self._silent = silent
 
     def progress(self, done: int, total: int, unit: str, **values: float) -> None:
         """`done` of `total` `unit`s; `values` are shown beside the bar (tokens_per_s, reward, ...)."""
@@ -50,8 +59,9 @@ class Reporter:
         """Metric values of one training step; the parent sends them to MLflow in batches."""
         self._append(self._metrics_path, {"step": step, "time": time.time(), "values": values})
 
-    @staticmethod
-    def _append(path: Path, line: dict[str, Any]) -> None:
+    def _append(self, path: Path, line: dict[str, Any]) -> None:
+        if self._silent:
+            return
         with path.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
@@ -98,6 +108,16 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     temporary.replace(path)
 
 
+def write_error(work_dir: Path, error: Exception) -> None:
+    """Write `error.json`, unless another process of this worker has: what fails after the first is a consequence."""
+    permanent = isinstance(error, Permanent | ValueError | TypeError | FileNotFoundError)
+    temporary = work_dir / f"error.tmp-{os.getpid()}"
+    write_json(temporary, {"type": type(error).__name__, "message": str(error), "permanent": permanent})
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, work_dir / "error.json")
+    temporary.unlink()
+
+
 def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, Any]]) -> None:
     """Entry point of every worker: `run(job, reporter)` returns the small JSON that the parent gets back."""
     work_dir = Path(sys.argv[1])
@@ -106,7 +126,7 @@ def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         job = job_type.model_validate_json((work_dir / "job.json").read_bytes())
-        result = run(job, Reporter(work_dir))
+        result = run(job, Reporter(work_dir, silent=not is_main_process()))
     except Exception as error:
         # Neither the log nor error.json may have room; the exit code needs none.
         if is_disk_full(error, work_dir):
@@ -114,11 +134,10 @@ def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, 
                 traceback.print_exc()
             sys.exit(errno.ENOSPC)
         traceback.print_exc()
-        permanent = isinstance(error, Permanent | ValueError | TypeError | FileNotFoundError)
-        detail = {"type": type(error).__name__, "message": str(error), "permanent": permanent}
-        write_json(work_dir / "error.json", detail)
+        write_error(work_dir, error)
         sys.exit(1)
     else:
-        write_json(work_dir / "result.json", result)
+        if is_main_process():
+            write_json(work_dir / "result.json", result)
     finally:
         end_children()

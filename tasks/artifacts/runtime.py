@@ -43,6 +43,17 @@ class Runtime(Frozen):
     """Share of GPU memory that vLLM takes beside the trainer in RL (TRL's colocate mode)."""
     tensor_parallel_size: int = Field(1, ge=1)
     """GPUs that one vLLM engine spans."""
+    num_processes: int = Field(1, ge=1)
+    """Processes of one training, over all machines, each with a GPU of its own (on a CPU: with `num_threads`). Above 1
+    they are started by `accelerate launch`; the global batch stays the same."""
+    distribution: Literal["ddp", "fsdp2", "deepspeed-zero2", "deepspeed-zero3"] = "ddp"
+    """How more than one process share a training: `ddp` has the whole model in each; `fsdp2` and `deepspeed-zero3`
+    shard weights, gradients and optimiser state over them, `deepspeed-zero2` all but the weights."""
+    accelerate_config: str = ""
+    """Path of an own configuration of `accelerate launch` (YAML), in place of the one that `distribution` names: for
+    several machines, CPU offload, other sharding. With it the launcher starts one process too."""
+    rollout_tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs that one vLLM engine spans beside the trainer in RL; a divisor of `num_processes`."""
     micro_batch_size: int = Field(0, ge=0)
     """Sequences per device and forward pass in training; 0 lets the stage choose. The global batch stays the same."""
     save_every_steps: int = Field(50, ge=1)

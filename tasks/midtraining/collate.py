@@ -32,3 +32,9 @@ def lay_out(examples: Sequence[Example], rows: Sequence[Row], filler: int) -> di
             position_ids[line, start:] = torch.arange(width - start)
             start = end
     return {"input_ids": input_ids, "labels": labels, "position_ids": position_ids}
+
+
+def blank(filler: int) -> dict[str, torch.Tensor]:
+    """A pass without any label: one row of two filler tokens."""
+    ids = torch.full((1, 2), filler)
+    return {"input_ids": ids, "labels": torch.full_like(ids, IGNORED), "position_ids": torch.arange(2)[None]}

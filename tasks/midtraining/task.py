@@ -6,6 +6,7 @@ from tasks.dataset.schema import TRAIN_FILE
 from tasks.midtraining.config import MidtrainingConfig
 from tasks.midtraining.job import MidtrainingJob
 from tasks.training.job import place_of
+from tasks.training.launching import launcher
 
 MIDTRAIN = Stage("midtrain", version=1, kind="model")
 
@@ -14,7 +15,7 @@ MIDTRAIN = Stage("midtrain", version=1, kind="model")
 def train(build: Build, config: MidtrainingConfig) -> None:
     """Fine-tune the parent `model` on the rows of the parent `dataset`; resumes after a crash."""
     job = MidtrainingJob(**place_of(build, data=build.path("dataset") / TRAIN_FILE), config=config)
-    result = build.worker("tasks.midtraining.worker", job)
+    result = build.worker("tasks.midtraining.worker", job, prefix=launcher(build.runtime))
     ledger = result["ledger"]
     build.record(
         rows={"examples": ledger["examples"], "steps": result["steps"]},

@@ -1,22 +1,26 @@
 """TRL's `SFTTrainer` with whole optimiser steps as its items: planned ahead, packed, and counted token by token."""
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
+from accelerate import DistributedType
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from tasks.midtraining.batching import Row, Step, forward_passes, group_by_length, pack, plan
-from tasks.midtraining.collate import IGNORED, lay_out
+from tasks.midtraining.collate import IGNORED, blank, lay_out
 from tasks.midtraining.config import MidtrainingConfig
 from tasks.midtraining.encoding import Example
+from tasks.training.dealing import deal
 from tasks.training.job import Place
 from tasks.training.lm_head import use_compact_head
 from tasks.training.models import machine_arguments
+from tasks.training.processes import WholeCheckpoints, reduced, world_size
 from tasks.worker import Permanent, Reporter
 
 METRICS = {
@@ -35,7 +39,11 @@ _PROBE_TOLERANCE = 1e-3
 
 
 class StepCollator:
-    """Turns the number of a step into its forward passes, each a dictionary of tensors."""
+    """Turns the number of a step into the forward passes of one process, each a dictionary of tensors.
+
+    The step's examples are dealt out over the processes, and all of them get equally many passes: one that has fewer
+    examples ends with passes that hold no label.
+    """
 
     def __init__(
         self,
@@ -46,22 +54,34 @@ class StepCollator:
         rows_per_pass: int,
         tokens_per_pass: int,
         filler: int,
+        num_processes: int = 1,
     ) -> None:
         self._examples, self._steps, self._config = examples, steps, config
+        self._num_processes = num_processes
         self._rows, self._tokens, self._filler = rows_per_pass, tokens_per_pass, filler
 
     def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
         [item] = items
         examples = [self._examples[i] for i in self._steps[item["step"]].examples]
         lengths = [len(example) for example in examples]
-        rows = self._lay(lengths)
-        widest = max(sum(lengths[i] for i in row) for row in rows)
-        passes = forward_passes(rows, lengths, self._rows or max(1, self._tokens // widest))
+        shares = [sorted(share) for share in deal(lengths, self._num_processes)]
+        passes = [self._passes([lengths[i] for i in share]) for share in shares]
+        mine = item["process"]
+        own = [examples[i] for i in shares[mine]]
+        missing = max(map(len, passes)) - len(passes[mine])
         return {
-            "passes": [lay_out(examples, part, self._filler) for part in passes],
+            "passes": [lay_out(own, part, self._filler) for part in passes[mine]]
+            + [blank(self._filler) for _ in range(missing)],
             "completion_tokens": sum(len(example.completion) for example in examples),
             "tokens": sum(lengths),
         }
+
+    def _passes(self, lengths: Sequence[int]) -> list[list[Row]]:
+        if not lengths:
+            return []
+        rows = self._lay(lengths)
+        widest = max(sum(lengths[i] for i in row) for row in rows)
+        return forward_passes(rows, lengths, self._rows or max(1, self._tokens // widest))
 
     def _lay(self, lengths: Sequence[int]) -> list[Row]:
         if self._config.batching == "length_grouped":
@@ -69,11 +89,11 @@ class StepCollator:
         return pack(lengths, max(self._config.pack_length, *lengths))
 
 
-class StepTrainer(SFTTrainer):
+class StepTrainer(WholeCheckpoints, SFTTrainer):
     """Runs each planned step in one or more forward passes, and counts the tokens that carried loss.
 
-    Every token of a step has the same weight, however the step was laid out (the sum of token losses over the step's
-    completion tokens).
+    Every token of a step has the same weight, however the step was laid out and shared out (the sum of token losses
+    over the step's completion tokens).
     """
 
     def __init__(self, *args: Any, reporter: Reporter, steps: Sequence[Step], **kwargs: Any) -> None:
@@ -91,21 +111,31 @@ class StepTrainer(SFTTrainer):
         return self._trained_tokens
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
-        """One optimiser step's gradients; returns the mean loss per completion token."""
-        before = self.trained_tokens
-        losses = []
-        for part in inputs["passes"]:
-            counted = int((part["labels"][:, 1:] != IGNORED).sum())
-            self._window["slots"] += part["input_ids"].numel()
-            self._trained_tokens = self.trained_tokens + counted
-            losses.append(super().training_step(model, part, inputs["completion_tokens"]))
+        """One optimiser step's gradients; returns the mean loss per completion token, times this process' share."""
+        passes, losses = inputs["passes"], []
+        for number, part in enumerate(passes, start=1):
+            with self._part_of_step(model, last=number == len(passes)):
+                losses.append(super().training_step(model, part, inputs["completion_tokens"]))
+        counted = sum(int((part["labels"][:, 1:] != IGNORED).sum()) for part in passes)
+        counted, slots = map(int, reduced(self, counted, sum(part["input_ids"].numel() for part in passes)))
+        self._trained_tokens = self.trained_tokens + counted
+        self._window["slots"] += slots
         self._window["tokens"] += inputs["tokens"]
-        if self.trained_tokens - before != inputs["completion_tokens"]:
+        if counted != inputs["completion_tokens"]:
             raise RuntimeError(
-                f"step {self.state.global_step}: loss fell on {self.trained_tokens - before} tokens, but the plan has "
+                f"step {self.state.global_step}: loss fell on {counted} tokens, but the plan has "
                 f"{inputs['completion_tokens']}"
             )
         return torch.stack(losses).sum()
+
+    @contextlib.contextmanager
+    def _part_of_step(self, model: Any, last: bool) -> Iterator[None]:
+        """Around one of several backward passes: gradients meet, and DeepSpeed steps, after the last only."""
+        self.accelerator.gradient_state._set_sync_gradients(last)
+        # Sharded gradients are small as long as every pass reduces them.
+        apart = self.accelerator.distributed_type in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+        with self.accelerator.no_sync(model) if apart and not last else contextlib.nullcontext():
+            yield
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the counters, keep the record that a restart reads them from, and report."""
@@ -159,8 +189,6 @@ def make_trainer(
         max_length=None,
         dataset_kwargs={"skip_prepare_dataset": True},
     )
-    if arguments.world_size > 1:
-        raise Permanent("mid-training runs in one process; start it without a distributed launcher")
     collator = StepCollator(
         examples,
         steps,
@@ -168,12 +196,15 @@ def make_trainer(
         rows_per_pass=place.micro_batch_size,
         tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
         filler=tokenizer.pad_token_id,
+        num_processes=world_size(),
     )
+    # The sampler hands consecutive items to the processes in turn.
+    items = [(step, process) for step in range(len(steps)) for process in range(world_size())]
     trainer = StepTrainer(
         model=model,
         args=arguments,
         data_collator=collator,
-        train_dataset=Dataset.from_dict({"step": list(range(len(steps)))}),
+        train_dataset=Dataset.from_dict({"step": [item[0] for item in items], "process": [item[1] for item in items]}),
         processing_class=tokenizer,
         reporter=reporter,
         steps=steps,

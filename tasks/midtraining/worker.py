@@ -7,7 +7,7 @@ from tasks.midtraining.job import MidtrainingJob
 from tasks.training import curve
 from tasks.training.checkpoints import last_whole
 from tasks.training.process import absent, offline
-from tasks.worker import Permanent, Reporter, worker_main
+from tasks.worker import Permanent, Reporter, is_main_process, worker_main
 
 
 def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
@@ -16,14 +16,16 @@ def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
         from tasks.midtraining.trainer import METRICS, check_packing, make_trainer
     from tasks.midtraining.encoding import read_examples
     from tasks.training.models import check_context, load, save
+    from tasks.training.processes import agreed, checkpoint_folder, join
 
+    join(job)
     model, tokenizer = load(job)
     examples = read_examples(job.data, tokenizer, job.config.max_length)
     check_context(model, max(len(example) for example in examples), "the longest training example")
-    if job.config.batching == "packed":
+    if job.config.batching == "packed" and is_main_process():
         check_packing(model, examples)
     trainer = make_trainer(model, tokenizer, examples, job.config, job, reporter)
-    checkpoint = last_whole(job.checkpoints)
+    checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     completion_tokens = sum(len(example.completion) for example in examples)
@@ -36,9 +38,10 @@ def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
     }
     if ledger["trained_tokens"] != completion_tokens * job.config.epochs:
         raise Permanent(f"the ledger does not add up: {ledger} over {job.config.epochs} epochs")
-    save(trainer.model, tokenizer, job)
+    save(trainer, tokenizer, job)
     history = curve.points(trainer.state.log_history, METRICS)
-    curve.write(history, job.out)
+    if is_main_process():
+        curve.write(history, job.out)
     return {
         "ledger": ledger,
         "steps": trainer.state.global_step,

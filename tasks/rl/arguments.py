@@ -8,6 +8,7 @@ from trl import GRPOConfig
 from tasks.training.grpo import GRPOSettings
 from tasks.training.job import RolloutPlace
 from tasks.training.models import machine_arguments
+from tasks.training.processes import check_share, sharding, world_size
 from tasks.worker import Permanent
 
 _ROWS_PER_PASS_GPU = 8
@@ -26,21 +27,32 @@ def grpo_arguments(
     num_batches: int,
     prompts_per_batch: int,
     max_prompt_tokens: int,
+    batch_setting: str,
     rollouts: bool = True,
 ) -> GRPOConfig:
     """Arguments of a run of `num_batches` rollout batches; `rollouts` is whether any are written.
 
+    Args:
+        batch_setting: the setting that `prompts_per_batch` comes from.
+
     Raises:
-        Permanent: the program was started by a distributed launcher, or asks for a device that is not there.
+        Permanent: a batch that does not fall into whole groups for each process, rollouts that the processes cannot
+            write, or a device that is not there.
     """
+    check_share(prompts_per_batch, batch_setting)
     machine = machine_arguments(place)
     # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
     machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
-    batch = prompts_per_batch * config.group_size
+    batch = prompts_per_batch * config.group_size // world_size()
     wanted = place.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)
     rows = rows_per_pass(wanted, batch)
     on_gpu = rollouts and not machine["use_cpu"] and place.engine in ("auto", "vllm")
-    arguments = GRPOConfig(
+    if rollouts and not on_gpu and sharding():
+        raise Permanent(
+            f"rollouts without vLLM need the whole model in each process, but {sharding()} shards it; set "
+            "runtime.engine=vllm, or runtime.distribution=ddp"
+        )
+    return GRPOConfig(
         **machine,
         **config.trainer_arguments(num_batches * config.num_iterations),
         **(_vllm(place, config, max_prompt_tokens) if on_gpu else {"use_vllm": False}),
@@ -74,20 +86,26 @@ def grpo_arguments(
         cast_lm_head_to_fp32=False,
         log_completions=False,
     )
-    if arguments.world_size > 1:
-        raise Permanent("RL runs in one process; start it without a distributed launcher")
-    return arguments
 
 
 def _vllm(place: RolloutPlace, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:
-    """Rollouts by vLLM in the trainer's own process, asleep while it trains."""
+    """Rollouts by vLLM in the trainer's own processes, asleep while they train.
+
+    Raises:
+        Permanent: the processes do not fall into equal groups of the size that an engine spans.
+    """
     correction = config.sampler_correction
+    if world_size() % place.vllm_tensor_parallel_size:
+        raise Permanent(
+            f"runtime.rollout_tensor_parallel_size={place.vllm_tensor_parallel_size} does not divide "
+            f"runtime.num_processes={world_size()}; each vLLM engine spans that many of the training's processes"
+        )
     return {
         "use_vllm": True,
         "vllm_mode": "colocate",
         "vllm_enable_sleep_mode": True,
         "vllm_gpu_memory_utilization": place.vllm_memory_share,
-        "vllm_tensor_parallel_size": 1,
+        "vllm_tensor_parallel_size": place.vllm_tensor_parallel_size,
         "vllm_max_model_length": max_prompt_tokens + config.max_completion_tokens,
         "vllm_importance_sampling_correction": correction != "none",
         "vllm_importance_sampling_mode": "sequence_mask" if correction == "none" else correction,

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 import torch
 from transformers import PreTrainedModel
 
+from tasks.training.processes import equally_many
+
 
 def score_rollouts(
     model: PreTrainedModel,
@@ -43,10 +45,12 @@ def score_rollouts(
     scores = input_ids.new_zeros((2, input_ids.shape[0], completion_width), dtype=torch.float32)
     for wanted in (True, False):
         rows = (live == wanted).nonzero().flatten()
-        for part in length_sorted_passes(rows, lengths, tokens_per_pass):
+        passes = list(length_sorted_passes(rows, lengths, tokens_per_pass))
+        for part, counts in equally_many(passes, lengths.argmin()[None], input_ids.device):
             with torch.set_grad_enabled(torch.is_grad_enabled() and wanted):
                 scored = _score(model, input_ids[part], prompts[part], lengths[part], prompt_width, completion_width)
-            scores = scores.index_copy(1, part, scored.to(scores.dtype))
+            # A pass that is here for the other processes' sake joins the graph, so that they meet in its backward too.
+            scores = scores.index_copy(1, part, scored.to(scores.dtype)) if counts else scores + 0 * scored.sum()
     return scores[0], scores[1]
 
 

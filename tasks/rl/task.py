@@ -6,6 +6,7 @@ from tasks.dataset.schema import RL_FILE
 from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob
 from tasks.training.job import rollout_place_of
+from tasks.training.launching import launcher
 
 RL = Stage("rl", version=1, kind="model")
 
@@ -20,7 +21,7 @@ def train(build: Build, config: RLConfig) -> None:
         num_verifiers=runtime.num_verifiers,
         verifier_memory_mb=runtime.verifier_memory_mb,
     )
-    result = build.worker("tasks.rl.worker", job)
+    result = build.worker("tasks.rl.worker", job, prefix=launcher(build.runtime))
     ledger = result["ledger"]
     build.record(
         rows={"prompts": ledger["usable"], "rollouts": ledger["rollouts"], "steps": result["steps"]},

@@ -19,6 +19,7 @@ from tasks.rl.reward import OUTCOMES
 from tasks.rl.schedule import plan
 from tasks.rl.scoring import score_rollouts
 from tasks.training.lm_head import use_compact_head
+from tasks.training.processes import WholeCheckpoints
 from tasks.worker import Permanent, Reporter
 
 GRPO_METRICS = {
@@ -41,7 +42,7 @@ METRICS = {**GRPO_METRICS, **{f"verdict/{name}": f"verdict_{name}" for name in O
 _TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384}
 
 
-class GroupTrainer(GRPOTrainer):
+class GroupTrainer(WholeCheckpoints, GRPOTrainer):
     """GRPO whose rollouts leave the batch as they end, and that reports and judges every step."""
 
     metrics: ClassVar[dict[str, str]] = METRICS
@@ -82,7 +83,7 @@ class GroupTrainer(GRPOTrainer):
         model = self.accelerator.unwrap_model(self.model_wrapped)
         model.eval()
         completions: list[list[int]] = [[] for _ in prompt_ids]
-        # TRL repeats each prompt for its group, on one device side by side.
+        # TRL repeats each prompt for its group, side by side; a process has whole groups (`check_share`).
         with self.accelerator.autocast():
             # No generator: torch's own state is the one that checkpoints restore.
             for decoded in decode_batch(
@@ -190,6 +191,7 @@ def make_trainer(
             config,
             num_batches=len(batches),
             prompts_per_batch=config.prompts_per_step,
+            batch_setting="rl.prompts_per_step",
             max_prompt_tokens=config.max_prompt_tokens,
         ),
         train_dataset=Dataset.from_dict(columns),

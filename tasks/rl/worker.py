@@ -9,7 +9,7 @@ from tasks.training import curve
 from tasks.training.checkpoints import last_whole
 from tasks.training.process import absent, offline, wants_vllm
 from tasks.verification.pool import VerifierPool
-from tasks.worker import Permanent, Reporter, worker_main
+from tasks.worker import Permanent, Reporter, is_main_process, worker_main
 
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
@@ -20,26 +20,30 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
     from tasks.training.models import check_context, end_ids, load, save
+    from tasks.training.processes import agreed, checkpoint_folder, join, world_size
 
     config = job.config
-    with VerifierPool(job.num_verifiers, memory_mb=job.verifier_memory_mb, config=config.verification) as pool:
+    join(job)
+    verifiers = max(1, job.num_verifiers // world_size())
+    with VerifierPool(verifiers, memory_mb=job.verifier_memory_mb, config=config.verification) as pool:
         model, tokenizer = load(job)
-        prompts = read_prompts(
-            job.data, partial(encode_prompts, tokenizer), partial(readable_golds, pool), config.max_prompt_tokens
-        )
+        encode, readable = partial(encode_prompts, tokenizer), partial(readable_golds, pool)
+        # A grader may run out of time in one process and not in another.
+        prompts = agreed(lambda: read_prompts(job.data, encode, readable, config.max_prompt_tokens))
         longest = max(len(prompt.ids) for prompt in prompts.usable) + config.max_completion_tokens
         check_context(
             model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
         reward = CorrectnessReward(pool, end_ids(model, tokenizer))
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
-        checkpoint = last_whole(job.checkpoints)
+        checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         seconds = time.perf_counter() - started
     history = curve.points(trainer.state.log_history, METRICS)
-    curve.write(history, job.out)
-    save(trainer.model, tokenizer, job)
+    if is_main_process():
+        curve.write(history, job.out)
+    save(trainer, tokenizer, job)
     return {
         "ledger": {**prompts.ledger(), **_rollout_ledger(job, history, trainer.train_dataset["question_id"])},
         "left_out": prompts.listed(),

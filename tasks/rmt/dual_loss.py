@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from tasks.rl.scoring import length_sorted_passes
 from tasks.rmt.rows import IGNORED, TextRow
+from tasks.training.processes import equally_many
 
 
 def next_token_loss(
@@ -34,10 +35,12 @@ def next_token_loss(
         tokens_per_pass: bound on rows times width of one forward pass.
     """
     lengths = torch.tensor([len(row.tokens) for row in rows])
+    passes = list(length_sorted_passes(torch.arange(len(rows)), lengths, tokens_per_pass))
+    blank = torch.arange(0)
+    total = torch.zeros((), device=device)
     # A loss has a graph even where a micro-batch has no rows.
-    total = 0 * next(model.parameters()).flatten()[0].float()
-    for part in length_sorted_passes(torch.arange(len(rows)), lengths, tokens_per_pass):
-        ids = torch.full((len(part), int(lengths[part].max())), filler)
+    for part, _ in equally_many(passes or [blank], blank, device):
+        ids = torch.full((max(len(part), 1), int(lengths[part].max()) if len(part) else 2), filler)
         labels = torch.full_like(ids, IGNORED)
         for line, row in enumerate(part.tolist()):
             width = len(rows[row].tokens)

@@ -6,6 +6,7 @@ from tasks.rmt.checks import check_prompt
 from tasks.rmt.config import RMTConfig
 from tasks.rmt.job import RMTJob
 from tasks.training.job import rollout_place_of
+from tasks.training.launching import launcher
 
 RMT = Stage("rmt", version=1, kind="model")
 
@@ -20,7 +21,7 @@ def train(build: Build, config: RMTConfig) -> None:
         config=config,
         tokenizer_digest=schedule.summary.get("tokenizer_digest", ""),
     )
-    result = build.worker("tasks.rmt.worker", job)
+    result = build.worker("tasks.rmt.worker", job, prefix=launcher(build.runtime))
     ledger = result["ledger"]
     build.record(
         rows={"positions": ledger["drawn_positions"], "rollouts": ledger["rollouts"], "steps": result["steps"]},

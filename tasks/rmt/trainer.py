@@ -14,7 +14,8 @@ from tasks.rmt.grading import PredictionReward
 from tasks.rmt.job import RMTJob
 from tasks.rmt.ledger import OUTCOMES
 from tasks.rmt.method import TIERS
-from tasks.rmt.rows import Run, TextPlan, TextRow, deal
+from tasks.rmt.rows import Run, TextPlan, TextRow
+from tasks.training.dealing import deal
 from tasks.training.lm_head import add_text_head, use_compact_head
 from tasks.worker import Permanent, Reporter
 
@@ -212,6 +213,7 @@ def make_trainer(
             config,
             num_batches=run.steps,
             prompts_per_batch=run.positions_per_step,
+            batch_setting="schedule.positions_per_step",
             max_prompt_tokens=longest_prompt,
             rollouts=config.objective != "ntp",
         ),

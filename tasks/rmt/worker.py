@@ -14,7 +14,7 @@ from tasks.rmt.rows import Run, read_run
 from tasks.training import curve
 from tasks.training.checkpoints import last_whole
 from tasks.training.process import absent, offline, wants_vllm
-from tasks.worker import Reporter, worker_main
+from tasks.worker import Reporter, is_main_process, worker_main
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -33,7 +33,9 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
         from tasks.rmt.trainer import METRICS, make_trainer
     from tasks.engines.tokens import context_length
     from tasks.training.models import load, save
+    from tasks.training.processes import agreed, checkpoint_folder, join
 
+    join(job)
     model, tokenizer = load(job)
     grader = make_grader(model, tokenizer, config)
     plan = read_run(job.data)
@@ -44,13 +46,14 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     trainer = make_trainer(
         model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
     )
-    checkpoint = last_whole(job.checkpoints)
+    checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     history = curve.points(trainer.state.log_history, METRICS)
-    curve.write(history, job.out)
-    save(trainer.model, tokenizer, job)
+    if is_main_process():
+        curve.write(history, job.out)
+    save(trainer, tokenizer, job)
     return {
         "ledger": count(plan, history, config.group_size, config.num_iterations, trainer.text_tokens),
         "steps": trainer.state.global_step,

@@ -10,7 +10,8 @@ _STATE = "trainer_state.json"
 def last_whole(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end, or None; half-written ones are removed.
 
-    `transformers` writes `trainer_state.json` last, so a checkpoint whose state parses is whole.
+    `transformers` writes `trainer_state.json` last, and `WholeCheckpoints` waits for every process before, so a
+    checkpoint whose state parses is whole.
     """
     whole: dict[int, Path] = {}
     for path in folder.glob("checkpoint-*"):

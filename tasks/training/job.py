@@ -41,6 +41,8 @@ class RolloutPlace(Place):
     """What writes rollouts; `auto` is vLLM on a GPU and transformers on a CPU."""
     vllm_memory_share: float = Field(0.3, gt=0, le=1)
     """Share of GPU memory that vLLM takes beside the trainer."""
+    vllm_tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs that one vLLM engine spans; a divisor of the number of processes."""
 
 
 def place_of(build: "Build", data: Path) -> dict[str, Any]:
@@ -66,4 +68,5 @@ def rollout_place_of(build: "Build", data: Path) -> dict[str, Any]:
         **place_of(build, data),
         "engine": runtime.engine,
         "vllm_memory_share": runtime.rollout_gpu_memory_utilization,
+        "vllm_tensor_parallel_size": runtime.rollout_tensor_parallel_size,
     }

@@ -3,11 +3,19 @@
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+)
 
 from tasks.engines.tokens import load_tokenizer
+from tasks.training import processes
 from tasks.training.job import Place
-from tasks.worker import Permanent
+from tasks.worker import Permanent, is_main_process
 
 
 def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -54,17 +62,27 @@ def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
         raise Permanent(f"{what} takes {needed} tokens, but the model's context is {context}; set a lower limit")
 
 
-def save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, place: Place) -> None:
+def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, place: Place) -> None:
     """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config.
 
-    The generation config is the starting model's own: `transformers` changes the loaded one when it trains.
+    The generation config is the starting model's own: `transformers` changes the loaded one when it trains. Every
+    process of a training calls this, and the main one writes.
     """
+    weights = processes.whole_weights(trainer)
+    if not is_main_process():
+        return
+    model = trainer.model
     common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
     stored = AutoConfig.from_pretrained(place.model, **common).dtype
     model.config.use_cache = True
     if (place.model / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(place.model, local_files_only=True)
-    model.to(stored or torch.float32).save_pretrained(place.out)
+    dtype = stored or torch.float32
+    if weights is None:
+        model.to(dtype).save_pretrained(place.out)
+    else:
+        model.config.dtype = dtype
+        model.save_pretrained(place.out, state_dict={name: weight.to(dtype) for name, weight in weights.items()})
     tokenizer.save_pretrained(place.out)
 
 
@@ -74,7 +92,8 @@ def machine_arguments(place: Place) -> dict[str, Any]:
     if place.device == "cuda" and on_cpu:
         raise Permanent("runtime.device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
     return {
-        "output_dir": str(place.checkpoints),
+        **processes.arguments(),
+        "output_dir": str(processes.checkpoint_folder(place)),
         "use_cpu": on_cpu,
         "gradient_checkpointing": not on_cpu,
         "dataloader_pin_memory": not on_cpu,

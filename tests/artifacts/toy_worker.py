@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tasks.config import Frozen
-from tasks.worker import Permanent, Reporter, worker_main
+from tasks.worker import Permanent, Reporter, is_main_process, worker_main
 
 
 class ToyJob(Frozen):
-    mode: Literal["ok", "permanent", "bad-value", "broken", "killed", "silent", "hang"] = "ok"
+    mode: Literal["ok", "permanent", "bad-value", "broken", "killed", "silent", "hang", "second-fails"] = "ok"
     steps: int = 3
     pids: str = ""
     """File for the process ids of this worker and of a grandchild that ignores SIGTERM; empty starts none."""
@@ -46,7 +46,9 @@ def run(job: ToyJob, reporter: Reporter) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGKILL)
         case "silent":
             os._exit(0)
-        case "hang":
+        case "second-fails" if not is_main_process():
+            raise Permanent("the second process cannot go on")
+        case "hang" | "second-fails":
             time.sleep(600)
     return {"steps": job.steps}
 

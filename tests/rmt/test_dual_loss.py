@@ -153,7 +153,9 @@ def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest
     grpo = GroupTrainer(
         model=model,
         reward_funcs=make_grader(model, tokenizer, job.config),
-        args=grpo_arguments(job, job.config, num_batches=4, prompts_per_batch=4, max_prompt_tokens=100),
+        args=grpo_arguments(
+            job, job.config, num_batches=4, prompts_per_batch=4, max_prompt_tokens=100, batch_setting="slots"
+        ),
         train_dataset=Dataset.from_dict(read_run(job.data).asked),
         processing_class=tokenizer,
         reporter=Reporter(tmp_path / "zero"),

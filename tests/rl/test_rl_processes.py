@@ -1,0 +1,92 @@
+"""GRPO in two processes: the gradients of one at the same rollouts, exact restarts, and settings that do not fit."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tasks.artifacts.runtime import Runtime
+from tasks.launch import WorkerFailed, run_worker
+from tasks.rl.job import RLJob
+from tasks.rl.worker import run
+from tasks.training.launching import launcher
+from tasks.training.process import absent
+from tasks.worker import Permanent, Reporter
+from tests.killing import kill_when
+from tests.rl import given_rollouts
+from tests.rl.conftest import MakeJob
+
+with absent("mlflow", "vllm"):
+    import tasks.rl.trainer as trainer
+    from tasks.rl.arguments import grpo_arguments
+
+pytestmark = pytest.mark.slow
+TWO: dict[str, Any] = {"timeout_s": 500, "prefix": launcher(Runtime(num_processes=2))}
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("settings", [{}, {"loss_type": "grpo", "beta": 0.05, "mask_truncated_completions": True}])
+def test_two_processes_learn_from_given_rollouts_as_one_does(
+    settings: dict[str, Any], make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rollouts.write)
+    run(make_job("one", **settings), Reporter(tmp_path / "one"))
+    job = make_job("two", micro_batch_size=2, **settings)
+    two = run_worker("tests.rl.given_rollouts", job, tmp_path / "two" / "w", **TWO)
+    assert two["ledger"]["rollouts"] == 6 * 16
+    for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
+        assert point.keys() == expected.keys()
+        for name in point:
+            assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (name, point["step"])
+    assert max(abs(point["loss"]) for point in curve(tmp_path / "two")) > 1e-3
+    weights = [load_file(tmp_path / name / "out" / "model.safetensors") for name in ("one", "two")]
+    for key, value in weights[0].items():
+        torch.testing.assert_close(weights[1][key], value, atol=2e-3, rtol=0)
+
+
+def test_two_killed_processes_finish_as_if_nothing_had_happened(make_job: MakeJob, tmp_path: Path) -> None:
+    """Rollouts are sampled, by each process from its own random state."""
+    jobs = {name: make_job(name, save_every_steps=4, steps=12, learning_rate=1e-4) for name in "ab"}
+    straight = run_worker("tasks.rl.worker", jobs["a"], tmp_path / "a" / "w", **TWO)
+    killer = kill_when(tmp_path / "b" / "w", lines=9)
+    with pytest.raises(WorkerFailed, match="exit code"):
+        run_worker("tasks.rl.worker", jobs["b"], tmp_path / "b" / "w", **TWO)
+    killer.join()
+    resumed = run_worker("tasks.rl.worker", jobs["b"], tmp_path / "b" / "w", **TWO)
+    assert resumed["resumed_from_step"] == 8
+    assert resumed["ledger"] == straight["ledger"]
+    assert curve(tmp_path / "b") == curve(tmp_path / "a")
+    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
+    assert weights[0] == weights[1]
+
+
+def arguments(job: RLJob) -> Any:
+    return grpo_arguments(
+        job, job.config, num_batches=1, prompts_per_batch=4, max_prompt_tokens=9, batch_setting="rl.prompts_per_step"
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"WORLD_SIZE": "3"}, r"rl.prompts_per_step=4 cannot be shared by 3 processes.*runtime.num_processes=3"),
+        (
+            {"WORLD_SIZE": "2", "ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2"},
+            r"rollouts without vLLM .* fsdp2 shards it; set runtime.engine=vllm, or runtime.distribution=ddp",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_by_name(
+    environment: dict[str, str], message: str, make_job: MakeJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setitem(os.environ, name, value)
+    with pytest.raises(Permanent, match=message):
+        arguments(make_job("refused"))

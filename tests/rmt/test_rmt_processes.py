@@ -1,0 +1,56 @@
+"""The dual loss in two processes is that of one, at the same rollouts and texts."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tasks.artifacts.runtime import Runtime
+from tasks.launch import run_worker
+from tasks.rmt.worker import run
+from tasks.training.launching import launcher
+from tasks.training.process import absent
+from tasks.worker import Permanent, Reporter
+from tests.rmt import given_rollouts
+from tests.rmt.conftest import MakeJob
+
+with absent("mlflow", "vllm"):
+    import tasks.rmt.trainer as trainer
+
+pytestmark = pytest.mark.slow
+TWO = launcher(Runtime(num_processes=2))
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize("objective", ["grpo", "sft", "ntp"])
+def test_two_processes_train_as_one_does(
+    objective: str, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """8 micro-batches of 2 rollouts for the 3 texts of a step: some have none, and so may both processes at once."""
+    monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rollouts.write)
+    one = run(make_job("one", steps=4, objective=objective), Reporter(tmp_path / "one"))
+    job = make_job("two", steps=4, objective=objective, micro_batch_size=2)
+    two = run_worker("tests.rmt.given_rollouts", job, tmp_path / "two" / "w", timeout_s=500, prefix=TWO)
+    assert two["ledger"] == one["ledger"]
+    for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
+        assert point.keys() == expected.keys()
+        for name in point:
+            assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (name, point["step"])
+    weights = [load_file(tmp_path / name / "out" / "model.safetensors") for name in ("one", "two")]
+    for key, value in weights[0].items():
+        torch.testing.assert_close(weights[1][key], value, atol=2e-3, rtol=0)
+
+
+def test_positions_that_cannot_be_shared_are_refused_by_name(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.training.processes.world_size", lambda: 3)
+    monkeypatch.setattr("tasks.training.processes.join", lambda _: None)
+    monkeypatch.setattr("tasks.training.processes.agreed", lambda make: make())
+    with pytest.raises(Permanent, match=r"schedule.positions_per_step=4 cannot be shared by 3 processes"):
+        run(make_job("three"), Reporter(tmp_path / "three"))
