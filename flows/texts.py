@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
+from flows.base import FLOW_OPTIONS, Force, RmtName, RmtOverrides, pipeline
 from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
@@ -10,7 +10,7 @@ from tasks.texts.task import load_texts
 
 
 @flow(name="texts", flow_run_name="texts-{recipe}", **FLOW_OPTIONS)
-def texts(recipe: Recipe = "tiny-cpu-rmt", force: Force = False, overrides: Overrides | None = None) -> ArtifactRef:
+def texts(recipe: RmtName = "tiny-cpu-rmt", force: Force = False, overrides: RmtOverrides | None = None) -> ArtifactRef:
     """Read texts, give every document a stable id, hold some out, list what is rejected."""
     settings = load(RmtRecipe, recipe, overrides)
     with pipeline("texts", {"recipe": recipe}):

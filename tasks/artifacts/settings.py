@@ -4,6 +4,7 @@ import os
 from functools import cached_property
 from pathlib import Path
 
+from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,8 +17,13 @@ class Settings(BaseSettings):
     """Folder of this installation's data; relative to the current directory."""
     store: str = ""
     """Artifact store: a local path or an fsspec address (`s3://bucket/prefix`). Empty: `<home>/store`."""
+    results: str = Field("", pattern=r"^$|^\w+://.+")
+    """Prefect's results: an fsspec address (`s3://bucket/prefix`). Empty: where Prefect's own settings say."""
     tracking_uri: str = ""
     """MLflow address. Empty: MLFLOW_TRACKING_URI, else SQLite under `<home>`."""
+    training_limit: str = "training-{host}"
+    """Prefect's concurrency limit that runs of a worker hold while they train, `{host}` being the machine's name.
+    Empty: none, where something else hands out the GPUs."""
 
     @property
     def root(self) -> Path:

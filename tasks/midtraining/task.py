@@ -7,7 +7,7 @@ from tasks.midtraining.config import MidtrainingConfig
 from tasks.midtraining.job import MidtrainingJob
 from tasks.training.job import place_of
 
-MIDTRAIN = Stage("midtrain", version=1, kind="model")
+MIDTRAIN = Stage("midtrain", version=1, kind="model", trains=True)
 
 
 @stage_task(MIDTRAIN)

@@ -7,7 +7,7 @@ from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob
 from tasks.training.job import rollout_place_of
 
-RL = Stage("rl", version=1, kind="model")
+RL = Stage("rl", version=1, kind="model", trains=True)
 
 
 @stage_task(RL)

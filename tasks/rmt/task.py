@@ -7,7 +7,7 @@ from tasks.rmt.config import RMTConfig
 from tasks.rmt.job import RMTJob
 from tasks.training.job import rollout_place_of
 
-RMT = Stage("rmt", version=1, kind="model")
+RMT = Stage("rmt", version=1, kind="model", trains=True)
 
 
 @stage_task(RMT)
