@@ -1,13 +1,13 @@
 """What all flows share: one pipeline run around them, stage flows that `plan` can walk, references as text."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated, Any
 
 from prefect import Flow
 from prefect.context import FlowRunContext
-from pydantic import Field, JsonValue
+from pydantic import Field, JsonValue, WithJsonSchema
 
 from tasks.artifacts.fingerprint import canonical_json
 from tasks.artifacts.manifest import Manifest
@@ -16,15 +16,43 @@ from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.artifacts.task import journal
 from tasks.artifacts.tracking import Tracker, current_tracker, tracking
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import METHODS, names
 
 FLOW_OPTIONS: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
 """Results of flows are references, kept as JSON so that a parent on another machine can read them."""
 
-Recipe = Annotated[str, Field(description="Name of a recipe in deployments/recipes, or the path of a YAML file.")]
-Overrides = Annotated[
-    dict[str, JsonValue],
-    Field(description="Dotted settings merged onto the recipe, e.g. {'generation.samples': 8}."),
-]
+
+def recipe_form(method: str = "") -> WithJsonSchema:
+    """A drop-down of recipes, of one method or of all, or the path of a file: what Prefect's form shows and checks."""
+    by_name = {"title": "Name", "type": "string", "enum": names(method)}
+    by_path = {"title": "File", "type": "string", "pattern": r"\.ya?ml$"}
+    about = "Name of a recipe in deployments/recipes, or the path of a YAML file that the worker can read."
+    return WithJsonSchema({"anyOf": [by_name, by_path], "description": about})
+
+
+def overrides_form(*kinds: type[AnyRecipe]) -> WithJsonSchema:
+    """A JSON object whose dotted keys begin with a section of a recipe."""
+    sections = sorted({name for kind in kinds for name in kind.model_fields} - {"method", "name"})
+    about = 'Dotted settings merged onto the recipe, e.g. {"rl.steps": 8, "evaluation.samples": 16}.'
+    keys = {"pattern": rf"^({'|'.join(sections)})(\.[\w-]+)*$"}
+    return WithJsonSchema({"type": "object", "propertyNames": keys, "additionalProperties": True, "description": about})
+
+
+def stages_form(stages: Iterable[str]) -> WithJsonSchema:
+    """A list of stages to choose from."""
+    items = {"type": "string", "enum": [*stages, "all"]}
+    return WithJsonSchema(
+        {"type": "array", "items": items, "description": "Stages to build again; `all` for every one."}
+    )
+
+
+Recipe = Annotated[str, recipe_form()]
+Overrides = Annotated[dict[str, JsonValue], overrides_form(*METHODS.values())]
+PolyaName = Annotated[str, recipe_form("polya")]
+PolyaOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["polya"])]
+RmtName = Annotated[str, recipe_form("rmt")]
+RmtOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["rmt"])]
 Artifact = Annotated[
     str, Field(description="An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
 ]

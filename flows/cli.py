@@ -2,6 +2,7 @@
 
 import json
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +35,14 @@ ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of
 SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
 ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
 ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
+
+
+class PoolType(StrEnum):
+    """Kinds of work pools that there are templates for."""
+
+    process = "process"
+    docker = "docker"
+    kubernetes = "kubernetes"
 
 
 def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
@@ -212,6 +221,37 @@ def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: th
     from flows.running import show_report
 
     _exit(show_report(run, console))
+
+
+@app.command()
+def deploy(
+    pool_type: Annotated[PoolType, typer.Option(help="How workers start runs.")] = PoolType.process,
+    gpu_host: Annotated[
+        list[str] | None, typer.Option(help="Name of a machine that trains one model at a time; empty: this one.")
+    ] = None,
+) -> None:
+    """Make work pools, limits, automations and deployments on a Prefect server; again, and nothing changes."""
+    from flows.running import deploy_all
+
+    _exit(deploy_all(pool_type.value, gpu_host or [], console))
+
+
+@app.command()
+def gate(
+    run: Annotated[str, typer.Argument(help="Name or id of a flow run, or a report such as report/3f2a9c.")],
+    margin: Annotated[float, typer.Option(help="Loss that is put up with: 0.02 is 2 points.", min=0)] = 0.02,
+    metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
+    sure: Annotated[
+        bool, typer.Option(help="Count a loss only where its whole interval is beyond the margin.")
+    ] = False,
+    summary: Annotated[
+        Path | None, typer.Option(help="File to append the table to, e.g. $GITHUB_STEP_SUMMARY.")
+    ] = None,
+) -> None:
+    """Fail if a run shows a regression: what CI calls after a run."""
+    from flows.running import judge
+
+    _exit(judge(run, margin, _split(metrics), sure, summary, console))
 
 
 @app.command()

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, RmtName, RmtOverrides, call, pipeline, reference
 from flows.texts import texts as texts_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.entropy.task import compute_entropy
@@ -13,11 +13,11 @@ from tasks.recipe.rmt import RmtRecipe
 
 @flow(name="entropy", flow_run_name="entropy-{recipe}", **FLOW_OPTIONS)
 def entropy(
-    recipe: Recipe = "tiny-cpu-rmt",
+    recipe: RmtName = "tiny-cpu-rmt",
     texts: Artifact = "",
     model: Artifact = "",
     force: Force = False,
-    overrides: Overrides | None = None,
+    overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
     """Entropy in nats under `model` (empty: the recipe's proxy, or its base model)."""
     settings = load(RmtRecipe, recipe, overrides)

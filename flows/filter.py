@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, PolyaName, PolyaOverrides, call, pipeline, reference
 from flows.generate import generate
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
@@ -14,12 +14,12 @@ from tasks.recipe.polya import PolyaRecipe
 
 @flow(name="filter", flow_run_name="filter-{recipe}", **FLOW_OPTIONS)
 def filter(
-    recipe: Recipe = "tiny-cpu",
+    recipe: PolyaName = "tiny-cpu",
     samples: Artifact = "",
     questions: Artifact = "",
     model: Artifact = "",
     force: Force = False,
-    overrides: Overrides | None = None,
+    overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
     """One verdict per sample; the best correct one per (question, heuristic) is kept."""
     settings = load(PolyaRecipe, recipe, overrides)

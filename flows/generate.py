@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, PolyaName, PolyaOverrides, call, pipeline, reference
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.generation.task import sample_solutions
@@ -13,11 +13,11 @@ from tasks.recipe.polya import PolyaRecipe
 
 @flow(name="generate", flow_run_name="generate-{recipe}", **FLOW_OPTIONS)
 def generate(
-    recipe: Recipe = "tiny-cpu",
+    recipe: PolyaName = "tiny-cpu",
     questions: Artifact = "",
     model: Artifact = "",
     force: Force = False,
-    overrides: Overrides | None = None,
+    overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
     """Several solutions per (question, heuristic); what the sample pool already holds is not generated again."""
     settings = load(PolyaRecipe, recipe, overrides)

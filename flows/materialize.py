@@ -35,7 +35,9 @@ def materialize(
                 if questions
                 else call(questions_flow, recipe=recipe, which="rl_questions", overrides=overrides)
             )
-            sources = {"questions": asked, "model": policy}
+            # Plain prompts are the same for every model, so that a new model finds them made.
+            plain = settings.rl_prompts.prompt.style == "plain"
+            sources = {"questions": asked} if plain else {"questions": asked, "model": policy}
             return materialize_prompts(settings.rl_prompts, settings.runtime, force=force, **sources)
         kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, overrides=overrides)
         return materialize_solutions(settings.dataset, settings.runtime, kept=kept, model=policy, force=force)

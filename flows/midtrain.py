@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, PolyaName, PolyaOverrides, call, pipeline, reference
 from flows.materialize import materialize
 from tasks.artifacts.ref import ArtifactRef
 from tasks.midtraining.task import train
@@ -13,12 +13,12 @@ from tasks.recipe.polya import PolyaRecipe
 
 @flow(name="midtrain", flow_run_name="midtrain: {label}", **FLOW_OPTIONS)
 def midtrain(
-    recipe: Recipe = "tiny-cpu",
+    recipe: PolyaName = "tiny-cpu",
     dataset: Artifact = "",
     model: Artifact = "",
     label: Label = "model",
     force: Force = False,
-    overrides: Overrides | None = None,
+    overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
     """SFT on question -> solution, loss on the solution; resumes from its last checkpoint."""
     settings = load(PolyaRecipe, recipe, overrides)

@@ -5,8 +5,9 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, Overrides, Recipe
+from flows.base import FLOW_OPTIONS, PolyaName, PolyaOverrides, stages_form
 from flows.compare import run_comparison
+from flows.polya_arms import STAGES
 from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.polya import PolyaRecipe
 
@@ -15,17 +16,17 @@ BaseModelName = Annotated[
 ]
 Seed = Annotated[int | None, Field(ge=0, description="Of generation and training; empty keeps the recipe's.")]
 Limit = Annotated[int | None, Field(ge=1, description="Seed questions at most; empty keeps the recipe's.")]
-ForceStages = Annotated[list[str], Field(description="Stages to build again, e.g. ['rl'].")]
+ForceStages = Annotated[list[str], stages_form(STAGES)]
 
 
 @flow(name="polya", flow_run_name="polya-{recipe}", **FLOW_OPTIONS)
 def polya(
-    recipe: Recipe = "tiny-cpu",
+    recipe: PolyaName = "tiny-cpu",
     base_model: BaseModelName = "",
     seed: Seed = None,
     limit: Limit = None,
     force: ForceStages = [],  # noqa: B006 - Prefect shows the default in its form
-    overrides: Overrides = {},  # noqa: B006
+    overrides: PolyaOverrides = {},  # noqa: B006
 ) -> ArtifactRef:
     """Questions, solutions under every heuristic, filtering, Parquet, mid-training, GRPO, evaluation, report.
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, RmtName, RmtOverrides, call, pipeline, reference
 from flows.entropy import entropy as entropy_flow
 from flows.texts import texts as texts_flow
 from tasks.artifacts.ref import ArtifactRef
@@ -14,12 +14,12 @@ from tasks.recipe.rmt import RmtRecipe
 
 @flow(name="predict", flow_run_name="predict: {label}", **FLOW_OPTIONS)
 def predict(
-    recipe: Recipe = "tiny-cpu-rmt",
+    recipe: RmtName = "tiny-cpu-rmt",
     entropy: Artifact = "",
     model: Artifact = "",
     label: Label = "model",
     force: Force = False,
-    overrides: Overrides | None = None,
+    overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
     """Next-token accuracy by tier, with and without reasoning; `model` empty measures the recipe's base model.
 

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, RmtName, RmtOverrides, call, pipeline, reference
 from flows.schedule import schedule as schedule_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
@@ -13,12 +13,12 @@ from tasks.rmt.task import train
 
 @flow(name="reinforce", flow_run_name="reinforce: {label}", **FLOW_OPTIONS)
 def reinforce(
-    recipe: Recipe = "tiny-cpu-rmt",
+    recipe: RmtName = "tiny-cpu-rmt",
     schedule: Artifact = "",
     model: Artifact = "",
     label: Label = "model",
     force: Force = False,
-    overrides: Overrides | None = None,
+    overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
     """RL on next tokens with the joint next-token loss; resumes from its last checkpoint."""
     settings = load(RmtRecipe, recipe, overrides)

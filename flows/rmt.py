@@ -5,25 +5,27 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, Overrides, Recipe
+from flows.base import FLOW_OPTIONS, RmtName, RmtOverrides, stages_form
 from flows.compare import Arms, run_comparison
-from flows.polya import BaseModelName, ForceStages, Seed
+from flows.polya import BaseModelName, Seed
+from flows.rmt_arms import STAGES
 from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
 
 Limit = Annotated[int | None, Field(ge=1, description="Training documents at most; empty keeps the recipe's.")]
+ForceStages = Annotated[list[str], stages_form(STAGES)]
 
 
 @flow(name="rmt", flow_run_name="rmt-{recipe}", **FLOW_OPTIONS)
 def rmt(
-    recipe: Recipe = "tiny-cpu-rmt",
+    recipe: RmtName = "tiny-cpu-rmt",
     base_model: BaseModelName = "",
     seed: Seed = None,
     limit: Limit = None,
     arms: Arms = [],  # noqa: B006 - Prefect shows the default in its form
     force: ForceStages = [],  # noqa: B006
-    overrides: Overrides = {},  # noqa: B006
+    overrides: RmtOverrides = {},  # noqa: B006
 ) -> ArtifactRef:
     """Texts, entropy, schedule, RL on next tokens with the joint loss, next-token accuracy, RL afterwards, report.
 

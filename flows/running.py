@@ -210,6 +210,35 @@ def show_schedule(ref: str, rows: int, console: Console) -> int:
     return _explained(run, console)
 
 
+def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
+    """Put everything on the Prefect server that the environment names. Returns an exit code."""
+    prepare(Settings())
+
+    def run() -> None:
+        from prefect.settings import PREFECT_API_URL
+
+        if not PREFECT_API_URL.value():
+            raise ValueError("no Prefect server; start one with `midtrain ui`, or set PREFECT_API_URL to yours")
+        from flows.deploy import deploy
+
+        deploy(pool_type, gpu_hosts, console)
+
+    return _explained(run, console)
+
+
+def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, console: Console) -> int:
+    """Look for regressions in a run's comparisons. Returns an exit code."""
+    prepare(Settings())
+    codes: list[int] = []
+
+    def look() -> None:
+        from flows.gate import gate
+
+        codes.append(gate(run, margin, metrics, sure, summary, console))
+
+    return _explained(look, console) or codes[0]
+
+
 def show_report(run: str, console: Console) -> int:
     """Print a report's tables and the place of its page. Returns an exit code."""
 

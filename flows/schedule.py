@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Label, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, Force, Label, RmtName, RmtOverrides, call, pipeline, reference
 from flows.entropy import entropy as entropy_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.models.task import import_model
@@ -13,12 +13,12 @@ from tasks.schedule.task import write_schedule
 
 @flow(name="schedule", flow_run_name="schedule: {label}", **FLOW_OPTIONS)
 def schedule(
-    recipe: Recipe = "tiny-cpu-rmt",
+    recipe: RmtName = "tiny-cpu-rmt",
     entropy: Artifact = "",
     model: Artifact = "",
     label: Label = "model",
     force: Force = False,
-    overrides: Overrides | None = None,
+    overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
     """Step, document, position, tier, budget, prompt and true continuation of everything that will be asked."""
     settings = load(RmtRecipe, recipe, overrides)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from prefect import flow
 from pydantic import Field
 
-from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
+from flows.base import FLOW_OPTIONS, Force, RmtName, RmtOverrides, pipeline
 from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
@@ -19,7 +19,10 @@ Which = Annotated[
 
 @flow(name="texts", flow_run_name="{which}-{recipe}", **FLOW_OPTIONS)
 def texts(
-    recipe: Recipe = "tiny-cpu-rmt", which: Which = "texts", force: Force = False, overrides: Overrides | None = None
+    recipe: RmtName = "tiny-cpu-rmt",
+    which: Which = "texts",
+    force: Force = False,
+    overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
     """Read texts, give every document a stable id, hold some out, list what is rejected."""
     settings = load(RmtRecipe, recipe, overrides)

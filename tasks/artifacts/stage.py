@@ -50,6 +50,8 @@ class Stage:
     """Raise it when the code changes what the stage produces from the same inputs."""
     kind: str
     """Folder of the store for what it makes."""
+    trains: bool = False
+    """It takes a GPU host's memory to itself: Prefect starts one such stage at a time on a host."""
 
 
 @dataclass

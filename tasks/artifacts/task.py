@@ -13,6 +13,7 @@ A stage is written as a plain function `body(build, config)` and decorated:
 import logging
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,7 @@ from tasks.artifacts.plan import current_visitor
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.settings import Settings
+from tasks.artifacts.slots import training_slot
 from tasks.artifacts.stage import Body, Build, Stage, ensure
 from tasks.artifacts.store import Store
 from tasks.artifacts.tracking import Tracker, current_tracker
@@ -180,9 +182,14 @@ class StageTask:
         self, config: Any, parents: dict[str, ArtifactRef], runtime: Runtime, force: bool, label: str
     ) -> State[ArtifactRef]:
         watcher = PrefectWatcher(self.stage, current_tracker(), get_run_logger())
-        outcome = ensure(
-            self.stage, self.body, config, runtime, parents, watcher=watcher, force=force, settings=Settings()
-        )
+        settings = Settings()
+        key = fingerprint(self.stage.name, self.stage.version, config, parents)
+        trains = self.stage.trains and (force or Store.open(settings).find(self.stage.kind, key) is None)
+        # The slot before the lease: whoever waited with a lease for a slot would keep others waiting on other hosts.
+        with training_slot(settings) if trains else nullcontext():
+            outcome = ensure(
+                self.stage, self.body, config, runtime, parents, watcher=watcher, force=force, settings=settings
+            )
         return Completed(name="Reused" if outcome.hit else "Built", data=outcome.manifest.ref)
 
 

@@ -167,6 +167,10 @@ class Tracker:
         if self.parent_run_id is not None:
             self.client.log_artifact(self.parent_run_id, path)
 
+    def logged_model(self, ref: ArtifactRef, store: Store) -> str:
+        """Id of the LoggedModel of a model artifact. Raises, unlike the rest: it must be seen."""
+        return self._model_id(ref, store, None)
+
     def _log_params(self, run_id: str, config: Any) -> None:
         from mlflow.entities import Param
 

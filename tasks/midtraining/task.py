@@ -8,7 +8,7 @@ from tasks.midtraining.job import MidtrainingJob
 from tasks.training.job import place_of
 from tasks.training.launching import launcher
 
-MIDTRAIN = Stage("midtrain", version=1, kind="model")
+MIDTRAIN = Stage("midtrain", version=1, kind="model", trains=True)
 
 
 @stage_task(MIDTRAIN)

@@ -8,7 +8,7 @@ from tasks.rl.job import RLJob
 from tasks.training.job import rollout_place_of
 from tasks.training.launching import launcher
 
-RL = Stage("rl", version=1, kind="model")
+RL = Stage("rl", version=1, kind="model", trains=True)
 
 
 @stage_task(RL)

@@ -8,7 +8,7 @@ from tasks.rmt.job import RMTJob
 from tasks.training.job import rollout_place_of
 from tasks.training.launching import launcher
 
-RMT = Stage("rmt", version=1, kind="model")
+RMT = Stage("rmt", version=1, kind="model", trains=True)
 
 
 @stage_task(RMT)

@@ -1,0 +1,111 @@
+"""Look at a source of base models, and have each that was not seen before released once."""
+
+import logging
+from datetime import timedelta
+from typing import Annotated
+
+from prefect import flow
+from prefect.deployments import run_deployment
+from pydantic import Field
+
+from flows.base import FLOW_OPTIONS, Overrides, Recipe
+from flows.release import Metric, Pipeline, release
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+from tasks.models.config import ModelConfig
+from tasks.models.task import import_model
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import load
+from tasks.release.config import RELEASE, ReleaseConfig
+from tasks.release.sources import Candidate, candidates
+
+log = logging.getLogger(__name__)
+
+Source = Annotated[
+    str,
+    Field(
+        description="Folder or s3://... of checkpoints, registry:NAME, hub:AUTHOR or hub:OWNER/COLLECTION; empty: the "
+        "folder models under MIDTRAIN_HOME."
+    ),
+]
+Deployment = Annotated[
+    str,
+    Field(pattern="^$|^[^/]+/[^/]+$", description="Deployment of release, as flow/name; empty: in this run."),
+]
+SettleS = Annotated[
+    int, Field(ge=0, le=86400, description="A folder with a younger file, in seconds, is still being written.")
+]
+Attempts = Annotated[int, Field(ge=1, le=20, description="Runs of a deployment for a model, if they fail.")]
+
+
+@flow(name="watch-base-models", flow_run_name="watch {source}", **FLOW_OPTIONS)
+def watch_base_models(
+    source: Source = "",
+    recipe: Recipe = "tiny-cpu",
+    deployment: Deployment = "",
+    pipeline_deployment: Pipeline = "",
+    metric: Metric = "pass@1",
+    settle_s: SettleS = 60,
+    attempts: Attempts = 3,
+    overrides: Overrides = {},  # noqa: B006 - Prefect shows the default in its form
+) -> list[str]:
+    """Start a release for every model whose weights have none; returns the sources it started.
+
+    What was seen is what the store has releases of, so that there is nothing else to keep, and a model whose release
+    failed is tried again. One model that fails does not keep the others waiting.
+    """
+    settings = Settings()
+    started, failed = [], {}
+    passed_on = {"recipe": recipe, "pipeline_deployment": pipeline_deployment, "metric": metric, "overrides": overrides}
+    for candidate in candidates(source or str(settings.root / "models"), settings, settle_s):
+        try:
+            key = _unseen(candidate, ReleaseConfig(recipe=recipe, overrides=overrides))
+            if key is None:
+                continue
+            parameters = {"model": candidate.source, "revision": candidate.revision, **passed_on}
+            if not deployment:
+                new = release(**parameters) is not None
+            else:
+                new = _dispatch(deployment, key, attempts, parameters)
+            started += [candidate.source] if new else []
+        except Exception as error:
+            log.exception("%s was not released", candidate.source)
+            failed[candidate.source] = error
+    if failed:
+        reasons = "\n".join(f"{name}: {error}" for name, error in failed.items())
+        raise RuntimeError(f"{len(failed)} base models were not released:\n{reasons}")
+    return started
+
+
+def _unseen(candidate: Candidate, config: ReleaseConfig) -> str | None:
+    """Key of the release that a model needs; None where it has one or another run is making it."""
+    settings = load(AnyRecipe, config.recipe, config.overrides)
+    base = import_model(ModelConfig(source=candidate.source, revision=candidate.revision), settings.runtime)
+    store, key = Store.open(), config.key(base)
+    found = store.find(RELEASE, key)
+    holder = store.lease(RELEASE, key, settings.runtime.lease_timeout_s).holder()
+    if found is None and (holder is None or holder.is_dead):
+        return key
+    log.info("%s: %s", candidate.source, f"released before, {found.ref}" if found else f"being released by {holder}")
+    return None
+
+
+def _dispatch(deployment: str, key: str, attempts: int, parameters: dict[str, object]) -> bool:
+    """Start a run of the release for these weights unless there is one that may still succeed; True if it is new.
+
+    The server refuses a second run under the same key, so two watchers at once start one.
+    """
+    for attempt in range(1, attempts + 1):
+        run = run_deployment(
+            deployment,
+            parameters=parameters,
+            idempotency_key=f"{key}-{attempt}",
+            timeout=0,
+            as_subflow=False,
+        )
+        state = run.state
+        if state is None or not state.is_final():
+            log.info("%s: run %s, %s", parameters["model"], run.id, state.name if state else "unknown")
+            return run.created is None or run.total_run_time == timedelta(0)
+        log.warning("%s: run %s ended as %s", parameters["model"], run.id, state.name)
+    raise RuntimeError(f"{attempts} runs of {deployment} ended without a release; see what the last one says")

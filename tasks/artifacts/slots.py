@@ -1,0 +1,57 @@
+"""One training at a time on a GPU host, whichever runs of its workers ask for it."""
+
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect.concurrency.sync import concurrency
+
+from tasks.artifacts.settings import Settings
+from tasks.worker import Permanent
+
+log = logging.getLogger(__name__)
+
+STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
+"""Environment variable that Prefect's workers set for the run that they start."""
+
+
+def limit_name(host: str, settings: Settings | None = None) -> str:
+    """Name of the limit of a GPU host; empty where there is to be none."""
+    return (settings or Settings()).training_limit.replace("{host}", host)
+
+
+@contextmanager
+def training_slot(settings: Settings) -> Iterator[None]:
+    """Hold the host's slot for a training, after waiting for it; a run that no worker started needs none.
+
+    Who is killed with a slot gives it back when Prefect's lease on it runs out, within 5 minutes. A renewal that fails
+    does not end the training.
+
+    Raises:
+        Permanent: the server has no such limit.
+    """
+    name = limit_name(socket.gethostname(), settings)
+    if not name or STARTED_BY_WORKER not in os.environ:
+        yield
+        return
+    _require(name)
+    log.info("waiting for the slot %s", name)
+    with concurrency(name, strict=True, raise_on_lease_renewal_failure=False):
+        yield
+
+
+def _require(name: str) -> None:
+    """A limit that is not there is let through by Prefect, or refused in words that name no way out."""
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import ObjectNotFound
+
+    with get_client(sync_client=True) as client:
+        try:
+            client.read_global_concurrency_limit_by_name(name)
+        except ObjectNotFound:
+            raise Permanent(
+                f"the Prefect server has no concurrency limit {name!r}, which keeps two trainings off one GPU host; "
+                f"make it with `midtrain deploy --gpu-host {socket.gethostname()}`, or set MIDTRAIN_TRAINING_LIMIT"
+            ) from None

@@ -1,0 +1,42 @@
+"""What makes a release: a base model's weights, through a recipe with its overrides."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import JsonValue
+
+from tasks.artifacts.fingerprint import Payload, digest_text, fingerprint, payload
+from tasks.artifacts.ref import ArtifactRef
+from tasks.config import Frozen
+
+RELEASE = "release"
+VERSION = 1
+NAME_CHARS = 8
+
+
+class ReleaseConfig(Frozen):
+    """The pipeline that base models of one line go through; models of one line can be compared."""
+
+    recipe: str
+    """Name or path, as it was asked for."""
+    overrides: dict[str, JsonValue] = {}
+
+    def key(self, base: ArtifactRef) -> str:
+        """Fingerprint of the release of a base model: exactly one is made for each."""
+        return fingerprint(RELEASE, VERSION, self, {"model": base})
+
+    def payload(self, base: ArtifactRef) -> Payload:
+        """What `key` is computed over."""
+        return payload(RELEASE, VERSION, self, {"model": base})
+
+    @property
+    def line(self) -> str:
+        """Name of the line in the registry: `midtrain-tiny-cpu`, with a hash where overrides make it another one."""
+        stem = self.recipe.rpartition("/")[2].removesuffix(".yaml").removesuffix(".yml")
+        suffix = f"-{digest_text(self.model_dump_json())[:NAME_CHARS]}" if self.overrides else ""
+        return f"midtrain-{stem}{suffix}"
+
+
+def is_of(config: ReleaseConfig, found: Mapping[str, Any]) -> bool:
+    """Whether a release's payload is of the same line."""
+    return found.get("config") == config.model_dump(mode="json")

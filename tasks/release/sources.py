@@ -1,0 +1,87 @@
+"""Where base models come out: a folder, S3, MLflow's registry, or an author or collection of the Hugging Face hub.
+
+checkpoints/  s3://bucket/prefix      every folder with a config.json and safetensors
+registry:NAME                         every version of a registered model
+hub:AUTHOR  hub:OWNER/COLLECTION      the newest commit of every model of theirs
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tasks.artifacts.files import Files
+from tasks.artifacts.settings import Settings
+from tasks.config import Frozen
+from tasks.worker import Permanent
+
+
+class Candidate(Frozen):
+    """A base model that a source has; whether it is new, its weights tell."""
+
+    source: str
+    revision: str = ""
+
+
+def candidates(source: str, settings: Settings, settle_s: float) -> list[Candidate]:
+    """Everything that a source has now, oldest or smallest name first.
+
+    Args:
+        settle_s: a folder with a file that is younger counts as one that is still being written, and is passed over.
+
+    Raises:
+        Permanent: there is no such source.
+    """
+    kind, colon, name = source.partition(":")
+    if colon and kind == "hub":
+        return list(_hub(name))
+    if colon and kind == "registry":
+        return list(_registry(name, settings))
+    if "://" not in source and not Path(source).expanduser().is_dir():
+        raise Permanent(f"source={source!r}: no such folder; give a folder, s3://..., registry:NAME or hub:AUTHOR")
+    return list(_folders(source if "://" in source else str(Path(source).expanduser().resolve()), settle_s))
+
+
+def _folders(root: str, settle_s: float) -> Iterator[Candidate]:
+    files = Files(root)
+    found: dict[str, dict[str, Any]] = {}
+    for path, entry in files.fs.find(files.root, detail=True).items():
+        folder, _, name = path.removeprefix(files.root).strip("/").rpartition("/")
+        found.setdefault(folder, {})[name] = entry
+    for folder, entries in sorted(found.items()):
+        has_weights = any(name.endswith(".safetensors") for name in entries)
+        if "config.json" in entries and has_weights and max(map(_changed, entries.values())) <= time.time() - settle_s:
+            yield Candidate(source=f"{root.rstrip('/')}/{folder}".rstrip("/"))
+
+
+def _changed(entry: dict[str, Any]) -> float:
+    """When a file was last written, in seconds; 0 where the file system does not say."""
+    value = entry.get("mtime", entry.get("LastModified", 0.0))
+    return value.timestamp() if isinstance(value, datetime) else float(value)
+
+
+def _registry(name: str, settings: Settings) -> Iterator[Candidate]:
+    from mlflow import MlflowClient
+
+    versions = MlflowClient(tracking_uri=settings.mlflow_uri).search_model_versions(f"name = '{name}'")
+    for version in sorted(versions, key=lambda item: int(item.version)):
+        uri = version.tags.get("uri") or version.source
+        if uri.startswith(("models:", "runs:", "mlflow-artifacts:")):
+            raise Permanent(
+                f"registry:{name} version {version.version}: {uri} is an address that only MLflow can read; give the "
+                "version a tag `uri` with the folder or s3:// address of the weights"
+            )
+        yield Candidate(source=uri.removeprefix("file://"))
+
+
+def _hub(name: str) -> Iterator[Candidate]:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    if "/" in name:
+        ids = [item.item_id for item in api.get_collection(name).items if item.item_type == "model"]
+    else:
+        ids = [model.id for model in api.list_models(author=name)]
+    for model in sorted(ids):
+        yield Candidate(source=model, revision=api.model_info(model).sha or "")
