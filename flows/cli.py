@@ -255,6 +255,21 @@ def gate(
 
 
 @app.command()
+def gc(
+    keep_days: Annotated[float, typer.Option(help="What was made or changed in as many days stays.", min=0)] = 30,
+    keep: Annotated[list[str] | None, typer.Option(metavar="REF", help="Keep it and all it was made from.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="REPORT", help="Let this report, else kept for good, go.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete. Without it, nothing changes.")] = False,
+) -> None:
+    """List what no report, registered model or recent artifact needs, with sizes; delete it with --yes."""
+    from flows.running import collect_garbage
+
+    _exit(collect_garbage(keep_days, keep or [], drop or [], yes, console))
+
+
+@app.command()
 def ui(
     prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,

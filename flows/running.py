@@ -252,6 +252,19 @@ def show_report(run: str, console: Console) -> int:
     return _explained(show, console)
 
 
+def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: bool, console: Console) -> int:
+    """List what nothing in the store needs any more, and delete it with `yes`. Returns an exit code."""
+    from flows.clean import collect
+
+    codes: list[int] = []
+    settings = Settings()
+    prepare(settings)
+    failed = _explained(
+        lambda: codes.append(collect(settings, console, keep_days=keep_days, keep=keep, drop=drop, yes=yes)), console
+    )
+    return failed or codes[0]
+
+
 def export_questions(values: dict[str, Any], out: Path, console: Console) -> int:
     """Read a question set into a Parquet file. Returns an exit code."""
     from tasks.questions.config import QuestionsConfig
