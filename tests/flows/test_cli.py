@@ -104,7 +104,7 @@ def test_a_measurement_asks_for_the_budget_that_training_ended_with(name: str) -
     recipe = load(RmtRecipe, name)
     end = budget(1, 1, recipe.schedule.budget)
     assert recipe.prediction_at_end().budget_tokens == end
-    assert recipe.arm("rpt").prediction_at_end().budget_tokens == 0
+    assert recipe.arm("ntr").prediction_at_end().budget_tokens == 0
 
 
 def test_a_recipe_of_another_method_is_refused_with_the_command_for_it() -> None:
