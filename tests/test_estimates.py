@@ -18,6 +18,7 @@ from tasks.estimates import memory as memory_model
 from tasks.estimates.cost import amount
 from tasks.estimates.devices import device_named, device_of
 from tasks.estimates.memory import MemoryShort, memory, require_fit
+from tasks.estimates.rmt import RmtCosts
 from tasks.estimates.stages import estimate, planned_cost
 from tasks.estimates.table import stage_runs
 from tasks.estimates.workload import count, plain_tokens, workload
@@ -27,6 +28,7 @@ from tasks.models.resolve import EMBEDDED_PATH
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
 
 RECIPE = "qwen3-0.6b-1gpu"
 H100 = device_named("h100-80g")
@@ -298,3 +300,30 @@ def test_the_command_prints_costs_and_refuses_what_does_not_fit(recipe: str, dev
 def test_an_unknown_device_is_named() -> None:
     with pytest.raises(ValueError, match=r"'tpu'.*h100-80g"):
         device_named("tpu")
+
+
+def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:
+    recipe = load(RmtRecipe, "qwen3-14b-rmt")
+    costs = RmtCosts(recipe.arm("rmt"), H100)
+    assert costs.steps == math.ceil(4051 * 10 / 128)
+    rollouts = costs.steps * 128 * 8
+    mean = sum(800 * 0.2 ** (step / costs.steps) for step in range(costs.steps)) / costs.steps
+    assert costs.all()["rmt"].tokens == pytest.approx(rollouts * (mean + 12), rel=0.01)
+    unguided = RmtCosts(recipe.arm("rpt"), H100).all()["rmt"]
+    assert unguided.tokens == pytest.approx(rollouts * (872 + 12), rel=0.01)
+
+
+def test_sharding_spreads_what_a_trainer_holds_over_its_processes() -> None:
+    def update(**runtime: int | str) -> memory_model.MemoryNeed:
+        overrides = {f"runtime.{name}": value for name, value in runtime.items()}
+        recipe = load(RmtRecipe, "qwen3-14b-rmt", overrides)
+        return next(need for need in memory(recipe, H100) if need.phase == "rmt update")
+
+    whole, shared = update(num_processes=8, distribution="ddp"), update(num_processes=8, distribution="fsdp2")
+    halves = update(num_processes=8, distribution="deepspeed-zero2")
+    assert shared.parts["AdamW"] == whole.parts["AdamW"] / 8 == halves.parts["AdamW"]
+    assert shared.parts["weights"] == whole.parts["weights"] / 8 == halves.parts["weights"] / 8
+    assert shared.parts["activations"] == whole.parts["activations"]
+    assert shared.fits
+    assert not whole.fits
+    assert "runtime.distribution=fsdp2" in whole.advice

@@ -8,6 +8,7 @@ attention. Activations are counted from the shapes that a layer keeps, which is 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from tasks.artifacts.runtime import Runtime
 from tasks.engines.protocol import Sampling
 from tasks.estimates.devices import GIB, Device
 from tasks.models.facts import ModelFacts, model_facts
@@ -114,9 +115,10 @@ def cache_tokens(facts: ModelFacts, device: Device, share: float, batch_tokens: 
     return max(0.0, pool / facts.cache_bytes)
 
 
-def _engine_parts(facts: ModelFacts, batch_tokens: int) -> dict[str, float]:
+def _engine_parts(facts: ModelFacts, batch_tokens: int, gpus: int = 1) -> dict[str, float]:
+    """Bytes of a vLLM engine on each of the GPUs that it spans, without its cache."""
     return {
-        "weights": facts.stored_bytes,
+        "weights": facts.stored_bytes / gpus,
         "activations": batch_tokens * (8 * facts.hidden_size + 4 * facts.intermediate_size) * 2.0,
         "logits": 3.0 * VLLM_SEQUENCES * facts.vocab_size * 4,
         "graphs": GRAPHS,
@@ -167,8 +169,10 @@ def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
 def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
     """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
     share, phase = recipe.runtime.rollout_gpu_memory_utilization, f"{stage.section} rollouts"
-    trainer = {"trainer weights": 4.0 * facts.parameters, "AdamW": 8.0 * facts.parameters}
-    least = sum(_engine_parts(facts, 4096).values()) + stage.longest * facts.cache_bytes
+    sharded, gpus = _sharded(recipe.runtime), recipe.runtime.rollout_tensor_parallel_size
+    held = {"weights": 4.0 * facts.parameters, "AdamW": 8.0 * facts.parameters}
+    trainer = {f"trainer's {name}": size / sharded.get(name, 1) for name, size in held.items()}
+    least = sum(_engine_parts(facts, 4096, gpus).values()) + stage.longest * facts.cache_bytes / gpus
     taken = share * device.memory_bytes
     setting = f"runtime.rollout_gpu_memory_utilization={share}"
     if least > taken:
@@ -211,20 +215,33 @@ def _training(
     lower: str,
 ) -> MemoryNeed:
     """Forward and backward pass of a trainer on `rows` of `length` tokens."""
-    fixed = sum(_passes(facts, mixed, 0, length).values())
-    each = sum(_passes(facts, mixed, 1, length).values()) - fixed
+    runtime = recipe.runtime
+    fixed = sum(_passes(facts, mixed, 0, length, runtime).values())
+    each = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
     largest = max(0, int((available - fixed) / each))
     if largest:
         advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
     elif fixed < available:
         advice = f"lower {lower}: not one row of that length fits"
     else:
-        advice = f"{LARGER}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB"
-    return MemoryNeed(phase, _passes(facts, mixed, rows, length), available, advice, rows, largest)
+        shard = "raise runtime.num_processes with runtime.distribution=fsdp2"
+        advice = f"{LARGER}, or {shard}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
+    return MemoryNeed(phase, _passes(facts, mixed, rows, length, runtime), available, advice, rows, largest)
 
 
-def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int) -> dict[str, float]:
-    """Bytes of training on `rows` of `length` tokens."""
+def _sharded(runtime: Runtime) -> dict[str, int]:
+    """Over how many processes a part of the trainer's state is spread; parts that are not named are whole in each."""
+    parts = {
+        "ddp": (),
+        "deepspeed-zero2": ("gradients", "AdamW"),
+        "fsdp2": ("weights", "gradients", "AdamW", "bfloat16 copies"),
+        "deepspeed-zero3": ("weights", "gradients", "AdamW", "bfloat16 copies"),
+    }
+    return dict.fromkeys(parts[runtime.distribution], runtime.num_processes)
+
+
+def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int, runtime: Runtime) -> dict[str, float]:
+    """Bytes on each device of training on `rows` of `length` tokens."""
     tokens, size = rows * length, facts.parameters
     width = 2 if mixed else 4
     queries = facts.num_attention_heads * facts.head_dim
@@ -233,7 +250,7 @@ def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int) -> dict[str,
     layer = 16 * facts.hidden_size + width * (4 * queries + 4 * keys + 5 * facts.intermediate_size)
     checkpoints = tokens * facts.hidden_size * 4 * facts.num_hidden_layers
     tile = HEAD_TILE[0] * min(HEAD_TILE[1], facts.vocab_size) * width
-    return {
+    parts = {
         "weights": 4.0 * size,
         "gradients": 4.0 * size,
         "AdamW": 8.0 * size,
@@ -242,3 +259,5 @@ def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int) -> dict[str,
         "attention mask": float(rows * length**2 * width),
         "logits": float(tile + 4 * facts.embedding + 2 * tokens * facts.hidden_size * 4),
     }
+    sharded = _sharded(runtime)
+    return {name: size / sharded.get(name, 1) for name, size in parts.items()}
