@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tasks.artifacts.fingerprint import digest_text
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.ref import ArtifactRef
 from tasks.release.config import ReleaseConfig, is_of
@@ -15,7 +16,7 @@ SAMPLES = 4
 
 
 def ref(name: str, kind: str = "model") -> ArtifactRef:
-    return ArtifactRef(kind=kind, fingerprint=name * 8, digest=name * 8)
+    return ArtifactRef(kind=kind, fingerprint=digest_text(name), digest=digest_text(name))
 
 
 def model(label: str, correct: np.ndarray, questions: str = "q") -> Evaluated:
