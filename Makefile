@@ -23,8 +23,7 @@ ui: $(READY)
 	$(BIN)/midtrain ui $(ARGS)
 
 deploy: $(READY)
-	$(BIN)/prefect work-pool create midtrain --type process --overwrite
-	MIDTRAIN_PROJECT="$(CURDIR)" $(BIN)/prefect --no-prompt deploy --all --prefect-file deployments/prefect.yaml
+	MIDTRAIN_PROJECT="$(CURDIR)" $(BIN)/midtrain deploy $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check --fix .

@@ -34,7 +34,6 @@ def _ends_dead_runs() -> AutomationCore:
             after={HEARTBEAT},
             expect={HEARTBEAT, *ends},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-            match_related=[],
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
@@ -59,7 +58,6 @@ def _releases(deployment: "UUID") -> AutomationCore:
         trigger=EventTrigger(
             expect={EVENT},
             match=ResourceSpecification({}),
-            match_related=[],
             posture=Posture.Reactive,
             threshold=1,
             within=timedelta(0),

@@ -241,12 +241,8 @@ def gate(
     run: Annotated[str, typer.Argument(help="Name or id of a flow run, or a report such as report/3f2a9c.")],
     margin: Annotated[float, typer.Option(help="Loss that is put up with: 0.02 is 2 points.", min=0)] = 0.02,
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
-    sure: Annotated[
-        bool, typer.Option(help="Count a loss only where its whole interval is beyond the margin.")
-    ] = False,
-    summary: Annotated[
-        Path | None, typer.Option(help="File to append the table to, e.g. $GITHUB_STEP_SUMMARY.")
-    ] = None,
+    sure: Annotated[bool, typer.Option(help="Count only losses whose whole interval is beyond it.")] = False,
+    summary: Annotated[Path | None, typer.Option(help="File to append to: $GITHUB_STEP_SUMMARY.")] = None,
 ) -> None:
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.running import judge

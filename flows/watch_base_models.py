@@ -1,7 +1,6 @@
 """Look at a source of base models, and have each that was not seen before released once."""
 
 import logging
-from datetime import timedelta
 from typing import Annotated
 
 from prefect import flow
@@ -91,7 +90,7 @@ def _unseen(candidate: Candidate, config: ReleaseConfig) -> str | None:
 
 
 def _dispatch(deployment: str, key: str, attempts: int, parameters: dict[str, object]) -> bool:
-    """Start a run of the release for these weights unless there is one that may still succeed; True if it is new.
+    """Start a run of the release for these weights unless there is one; True until it begins.
 
     The server refuses a second run under the same key, so two watchers at once start one.
     """
@@ -106,6 +105,6 @@ def _dispatch(deployment: str, key: str, attempts: int, parameters: dict[str, ob
         state = run.state
         if state is None or not state.is_final():
             log.info("%s: run %s, %s", parameters["model"], run.id, state.name if state else "unknown")
-            return run.created is None or run.total_run_time == timedelta(0)
+            return state is None or state.is_scheduled()
         log.warning("%s: run %s ended as %s", parameters["model"], run.id, state.name)
     raise RuntimeError(f"{attempts} runs of {deployment} ended without a release; see what the last one says")

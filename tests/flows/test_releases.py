@@ -1,0 +1,90 @@
+"""New base models: each released once, compared with the earlier ones, registered; the best one leads."""
+
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from safetensors.torch import load_file, save_file
+
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+from tasks.models.resolve import EMBEDDED_PATH
+from tests.flows.small import SMALL, run
+
+pytestmark = pytest.mark.slow
+
+OVERRIDES = {**SMALL, "runtime.num_threads": 1}
+
+
+def put_model(folder: Path, *, factor: float = 1.0) -> None:
+    """A base model as somebody would release it: the embedded one, its last norm scaled."""
+    shutil.copytree(EMBEDDED_PATH, folder)
+    if factor != 1.0:
+        weights = load_file(folder / "model.safetensors")
+        weights["model.norm.weight"] = weights["model.norm.weight"] * factor
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def watch(models: Path) -> tuple[list[str], list[tuple[str, bool]]]:
+    """One tick: names of the models it released, and the stages passed, with whether they came from the store."""
+    from flows.watch_base_models import watch_base_models
+
+    done = run(watch_base_models, source=str(models), recipe="tiny-cpu", settle_s=0, overrides=OVERRIDES)
+    return [Path(source).name for source in done.ref], [(name, hit) for name, _, hit in done.stages]
+
+
+def test_each_new_base_model_is_released_once_and_compared(in_new_home: Path) -> None:
+    models = in_new_home / "arrivals"
+    put_model(models / "first")
+    started, _ = watch(models)
+    assert started == ["first"]
+
+    put_model(models / "second", factor=1.02)
+    shutil.copytree(models / "first", models / "first-under-another-name")
+    started, stages = watch(models)
+    assert started == ["second"]
+    built = [name for name, hit in stages if not hit]
+    assert {"questions", "prompts"} <= {name for name, hit in stages if hit}
+    assert not {"questions", "prompts"} & set(built)
+    assert {"generate", "midtrain", "rl"} <= set(built)
+
+    started, stages = watch(models)
+    assert started == []
+    assert all(hit for _, hit in stages)
+
+    store = Store.open()
+    first, second = store.all("release")
+    rows = store.manifest(second.parents["comparison"]).summary["comparisons"]
+    assert {(row["baseline"], row["candidate"]) for row in rows} == {(first.summary["label"], second.summary["label"])}
+    check_registry(first.summary["label"], second.summary)
+
+
+def check_registry(leader: str, newest: dict) -> None:
+    """Both are registered; the newest is the candidate, and leads only if it was decided so, with the reason beside."""
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    (model,) = client.search_registered_models()
+    candidate = client.get_model_version_by_alias(model.name, "candidate")
+    champion = client.get_model_version_by_alias(model.name, "champion")
+    assert len(client.search_model_versions(f"name = '{model.name}'")) == 2
+    assert candidate.tags["midtrain.label"] == newest["label"]
+    assert candidate.tags["midtrain.reason"] == candidate.description == newest["reason"]
+    assert champion.tags["midtrain.label"] == (newest["label"] if newest["promote"] else leader)
+
+
+def test_two_watchers_at_once_start_one_run(in_new_home: Path) -> None:
+    models = in_new_home / "arrivals"
+    put_model(models / "first")
+    from flows.watch_base_models import watch_base_models
+
+    results: list[list[str]] = []
+    given = {"source": str(models), "recipe": "tiny-cpu", "settle_s": 0, "overrides": OVERRIDES}
+    ticks = [threading.Thread(target=lambda: results.append(watch_base_models(**given))) for _ in range(2)]
+    for tick in ticks:
+        tick.start()
+    for tick in ticks:
+        tick.join()
+    assert sorted(map(len, results)) == [0, 1]
+    assert len(Store.open().all("report")) == 2
+    assert len(Store.open().all("release")) == 1
