@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,15 +50,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Postgres]:
-    """A new cluster in `folder`, as Debian ships it but for its place and port; gone after the block.
+def running() -> Iterator[Postgres]:
+    """A new cluster, as Debian ships it but for its place and port; gone after the block.
 
     Raises:
         NotHere: PostgreSQL is not installed and may not be.
     """
     _install()
+    # Not in pytest's own folder, which PostgreSQL's user may not enter.
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
     data, log = folder / "data", folder / "postgres.log"
-    folder.mkdir(parents=True)
     if os.geteuid() == 0:
         shutil.chown(folder, "postgres")
     _postgres([str(_bin() / "initdb"), "-D", str(data), "--auth", "trust", "-U", "postgres"])
@@ -70,6 +72,7 @@ def running(folder: Path) -> Iterator[Postgres]:
     finally:
         _postgres([*command, "-m", "immediate", "stop"])
         psutil.wait_procs([leader], timeout=20)
+        shutil.rmtree(folder)
 
 
 def _bin() -> Path:

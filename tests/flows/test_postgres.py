@@ -54,8 +54,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
     ports = {"prefect": free_port(), "mlflow": free_port()}
     children: list[subprocess.Popen[bytes]] = []
     try:
-        # PostgreSQL's own user must be able to enter the folder.
-        with running(Path("/tmp") / f"postgres-{os.getpid()}" if os.geteuid() == 0 else tmp_path / "pg") as postgres:
+        with running() as postgres:
             for name in ports:
                 postgres.create(name)
             places = ["--backend-store-uri", postgres.address("psycopg2", "mlflow"), "--workers", "2"]
@@ -124,6 +123,7 @@ def _pipeline(servers: Servers, home: Path, seed: int) -> Command:
     environment = {
         "PREFECT_API_URL": f"{servers.prefect}/api",
         "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "MIDTRAIN_TRACKING_URI": servers.mlflow,
     }
     return start(home, "polya", {**LEAN, "generation.seed": seed}, **environment)
