@@ -91,11 +91,12 @@ def _start(command: list[str], log: Path, home: Path, database: str) -> subproce
         return subprocess.Popen([program, *command[1:]], env={**inherited, **settings}, stdout=file, stderr=file)
 
 
+@pytest.mark.timeout(1500)
 def test_two_pipelines_at_once_with_200_shards_lose_no_task_run(servers: Servers, tmp_path: Path) -> None:
     home = tmp_path / "home"
     commands = [_pipeline(servers, home, seed) for seed in (1, 2)]
     try:
-        assert [command.wait(540) for command in commands] == [0, 0], "\n".join(
+        assert [command.wait(1200) for command in commands] == [0, 0], "\n".join(
             item.output[-3000:] for item in commands
         )
     finally:
