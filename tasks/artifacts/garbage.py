@@ -149,7 +149,7 @@ def _artifacts(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[
         visit(ref)
     for ref in reversed(order):
         manifest = going[ref]
-        why = f"made by {manifest.stage} on {manifest.created_at[:10]}; nothing that stays was made from it"
+        why = f"made by {manifest.stage}; nothing that stays came from it"
         yield Item("artifact", ref.path, extents[ref.path, manifest.data], why, ref)
 
 
@@ -163,7 +163,7 @@ def _samples(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[It
             pools[folder] += extent
     for folder, extent in pools.items():
         if folder.rpartition("/")[2] not in named:
-            yield Item("samples", folder, extent, "nothing that stays was made from this model and sampling")
+            yield Item("samples", folder, extent, "nothing that stays came from their model and sampling")
 
 
 def _left_over(snapshot: Snapshot) -> Iterator[Item]:
