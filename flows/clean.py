@@ -1,5 +1,6 @@
 """`midtrain gc`: what nothing needs any more, with sizes, and its deletion when asked for."""
 
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -57,6 +58,7 @@ def registered_artifacts(settings: Settings) -> set[str]:
     uri = settings.mlflow_uri
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         return set()
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     from tasks.artifacts.tracking import Tracker
 
     found: set[str] = set()

@@ -258,7 +258,6 @@ def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: boo
 
     codes: list[int] = []
     settings = Settings()
-    prepare(settings)
     failed = _explained(
         lambda: codes.append(collect(settings, console, keep_days=keep_days, keep=keep, drop=drop, yes=yes)), console
     )

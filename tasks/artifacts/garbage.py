@@ -149,7 +149,7 @@ def _artifacts(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[
         visit(ref)
     for ref in reversed(order):
         manifest = going[ref]
-        why = f"{manifest.stage}, made {manifest.created_at[:10]}; no report or kept artifact comes from it"
+        why = f"made by {manifest.stage}; nothing that stays came from it"
         yield Item("artifact", ref.path, extents[ref.path, manifest.data], why, ref)
 
 
@@ -163,7 +163,7 @@ def _samples(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[It
             pools[folder] += extent
     for folder, extent in pools.items():
         if folder.rpartition("/")[2] not in named:
-            yield Item("samples", folder, extent, "no kept artifact was made from samples of this model and sampling")
+            yield Item("samples", folder, extent, "nothing that stays came from their model and sampling")
 
 
 def _left_over(snapshot: Snapshot) -> Iterator[Item]:
@@ -199,7 +199,7 @@ def _local(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[Item
     names = {f"{ref.path}/{snapshot.contents[ref].data}" for ref in kept}
     for path, extent in snapshot.copies.items():
         if path not in names and path.rpartition("/")[0] not in snapshot.held:
-            yield Item("local copy", path, extent, "of an artifact that the store has not or need not have")
+            yield Item("local copy", path, extent, "of an artifact that goes or has gone")
 
 
 def _split(path: str) -> tuple[str, str, str]:

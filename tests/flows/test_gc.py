@@ -1,0 +1,105 @@
+"""`midtrain gc` on a finished pipeline: what its report needs stays, and what goes is built again when wanted."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from rich.console import Console
+
+from flows.clean import collect
+from flows.polya import polya
+from flows.questions import questions
+from flows.running import collect_garbage
+from tasks.artifacts.lineage import ancestry
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import ArtifactMissing, Store
+from tests.flows.small import SMALL, Run, run
+
+pytestmark = pytest.mark.slow
+
+Collect = Callable[..., str]
+OTHER = {**SMALL, "questions.tiny.count": 5}
+
+
+@pytest.fixture
+def home(finished: Run, small_home: Path, in_new_home: Path) -> Path:
+    """A copy of the small pipeline's home: other tests look at the original."""
+    shutil.copytree(small_home, in_new_home, dirs_exist_ok=True)
+    return in_new_home
+
+
+@pytest.fixture
+def gc(home: Path) -> Collect:
+    """`gc(yes=..., keep=[...], drop=[...])`: what the command prints, where nothing is young."""
+
+    def call(*, yes: bool = False, keep: list[str] | None = None, drop: list[str] | None = None) -> str:
+        console = Console(width=250, record=True, file=(home.parent / "gc.txt").open("w"))
+        assert collect(Settings(), console, keep_days=0, keep=keep or [], drop=drop or [], yes=yes) == 0
+        return console.export_text()
+
+    return call
+
+
+def files(home: Path) -> set[Path]:
+    return {path for path in (home / "store").rglob("*") if path.is_file()}
+
+
+def test_only_what_the_report_does_not_need_goes_and_a_rerun_makes_it_again(
+    home: Path, finished: Run, gc: Collect
+) -> None:
+    store = Store.open()
+    loose = run(questions, recipe="tiny-cpu", overrides=OTHER)
+    assert loose.built == ["questions"]
+    before = files(home)
+    listed = gc()
+    assert listed.count("artifact ") == 1
+    assert str(loose.ref) in listed
+    assert "Nothing was deleted" in listed
+    assert files(home) == before
+    assert "Deleted 1 of 1" in gc(yes=True)
+    assert {path for path in before if str(loose.ref) in str(path)} == before - files(home)
+    with pytest.raises(ArtifactMissing):
+        store.manifest(loose.ref)
+    assert (store.local(finished.ref) / "report.html").read_text().startswith("<!doctype html>")
+    assert all(node.manifest is not None for node in ancestry(store, finished.ref).walk())
+    assert run(polya, recipe="tiny-cpu", overrides=SMALL).built == []
+    again = run(questions, recipe="tiny-cpu", overrides=OTHER)
+    assert (again.built, again.ref) == (["questions"], loose.ref)
+
+
+def test_a_dropped_report_goes_and_what_is_named_or_registered_stays(home: Path, finished: Run, gc: Collect) -> None:
+    store = Store.open()
+    report = store.manifest(finished.ref)
+    evaluations = [str(ref) for ref in report.parents.values() if ref.kind == "evaluation"]
+    everything = gc(drop=[str(finished.ref)])
+    model = next(manifest for manifest in store.all("model") if manifest.stage == "rl")
+    assert str(model.ref) in everything
+    client = MlflowClient(Settings().mlflow_uri)
+    experiment = client.get_experiment_by_name("midtrain")
+    assert experiment is not None
+    (logged,) = client.search_logged_models([experiment.experiment_id], f"tags.digest = '{model.digest}'")
+    client.create_registered_model("line")
+    client.create_model_version("line", source=f"models:/{logged.model_id}", model_id=logged.model_id)
+    registered = gc(drop=[str(finished.ref)])
+    for node in ancestry(store, model.ref).walk():
+        assert str(node.ref) not in registered
+    assert evaluations[0] in registered
+    text = gc(drop=[str(finished.ref)], keep=evaluations, yes=True)
+    assert "Deleted 1 of 1" in text
+    with pytest.raises(ArtifactMissing):
+        store.manifest(finished.ref)
+    again = run(polya, recipe="tiny-cpu", overrides=SMALL)
+    assert (again.built, again.ref.fingerprint) == (["report"], finished.ref.fingerprint)
+
+
+def test_an_mlflow_that_does_not_answer_stops_it(
+    home: Path, finished: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MIDTRAIN_TRACKING_URI", "http://127.0.0.1:9")
+    before = files(home)
+    console = Console(width=200, record=True, file=(tmp_path / "out.txt").open("w"))
+    assert collect_garbage(0, [], [str(finished.ref)], True, console) == 1
+    assert "what is registered there must stay" in console.export_text()
+    assert files(home) == before
