@@ -16,6 +16,7 @@ WATCHED = "watch-base-models/watch"
 EVENT = "model.base.released"
 SILENT_S = 540.0
 """Three heartbeats of a run at Prefect's default of 180 s; fewer would end runs that only paused for breath."""
+OVERRIDES = "{% if event.payload.overrides %}{{ event.payload.overrides | tojson }}{% else %}{}{% endif %}"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
@@ -49,7 +50,7 @@ def _releases(deployment: "UUID") -> AutomationCore:
         "model": "{{ event.payload.model or event.resource['model.name'] }}",
         "revision": "{{ event.payload.revision }}",
         "recipe": "{{ event.payload.recipe or 'tiny-cpu' }}",
-        "overrides": _typed("{{ (event.payload.overrides or {}) | tojson }}"),
+        "overrides": _typed(OVERRIDES),
     }
     return AutomationCore(
         name=f"midtrain: {EVENT}",

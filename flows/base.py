@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from prefect import Flow
 from prefect.context import FlowRunContext
-from pydantic import Field, JsonValue, WithJsonSchema
+from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
+from pydantic_core import CoreSchema
 
 from tasks.artifacts.fingerprint import canonical_json
 from tasks.artifacts.manifest import Manifest
@@ -21,6 +23,16 @@ from tasks.recipe.loading import METHODS, names
 
 FLOW_OPTIONS: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
 """Results of flows are references, kept as JSON so that a parent on another machine can read them."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What Prefect's form says about a parameter; a description in pydantic's `Field` is lost on the way there."""
+
+    text: str
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core_schema), "description": self.text}
 
 
 def recipe_form(method: str = "") -> WithJsonSchema:
@@ -54,10 +66,10 @@ PolyaOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["polya"]
 RmtName = Annotated[str, recipe_form("rmt")]
 RmtOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["rmt"])]
 Artifact = Annotated[
-    str, Field(description="An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
+    str, About("An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
 ]
-Label = Annotated[str, Field(description="What people call the model that this makes or measures; names the run.")]
-Force = Annotated[bool, Field(description="Build this stage again even if its artifact is in the store.")]
+Label = Annotated[str, About("What people call the model that this makes or measures; names the run.")]
+Force = Annotated[bool, About("Build this stage again even if its artifact is in the store.")]
 
 
 _called: ContextVar[dict[str, ArtifactRef] | None] = ContextVar("called", default=None)

@@ -12,7 +12,7 @@ from pydantic import Field, JsonValue
 
 from flows import polya_arms, rmt_arms
 from flows.arms import Arm, merged
-from flows.base import FLOW_OPTIONS, Overrides, Recipe, pipeline, stages_form
+from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline, stages_form
 from tasks.artifacts.plan import current_visitor
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
@@ -29,8 +29,8 @@ COMPARISONS = "comparisons"
 METHODS: dict[str, ModuleType] = {"polya": polya_arms, "rmt": rmt_arms}
 """By method: a module with STAGES, prepare, run_arm and report_on."""
 
-Seeds = Annotated[list[int], Field(min_length=1, description="Seeds to run every arm at.")]
-Arms = Annotated[list[str], Field(description="Arms of the recipe; empty: all of them.")]
+Seeds = Annotated[list[int], Field(min_length=1), About("Seeds to run every arm at.")]
+Arms = Annotated[list[str], About("Arms of the recipe; empty: all of them.")]
 ForceStages = Annotated[list[str], stages_form(dict.fromkeys((*polya_arms.STAGES, *rmt_arms.STAGES)))]
 
 

@@ -5,17 +5,15 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, PolyaName, PolyaOverrides, stages_form
+from flows.base import FLOW_OPTIONS, About, PolyaName, PolyaOverrides, stages_form
 from flows.compare import run_comparison
 from flows.polya_arms import STAGES
 from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.polya import PolyaRecipe
 
-BaseModelName = Annotated[
-    str, Field(description="Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")
-]
-Seed = Annotated[int | None, Field(ge=0, description="Of generation and training; empty keeps the recipe's.")]
-Limit = Annotated[int | None, Field(ge=1, description="Seed questions at most; empty keeps the recipe's.")]
+BaseModelName = Annotated[str, About("Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")]
+Seed = Annotated[int | None, Field(ge=0), About("Of generation and training; empty keeps the recipe's.")]
+Limit = Annotated[int | None, Field(ge=1), About("Seed questions at most; empty keeps the recipe's.")]
 ForceStages = Annotated[list[str], stages_form(STAGES)]
 
 

@@ -3,16 +3,15 @@
 from typing import Annotated
 
 from prefect import flow
-from pydantic import Field
 
-from flows.base import FLOW_OPTIONS, Force, Overrides, Recipe, pipeline
+from flows.base import FLOW_OPTIONS, About, Force, Overrides, Recipe, pipeline
 from tasks.artifacts.ref import ArtifactRef
 from tasks.questions.task import load_questions
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.recipe.merging import RecipeError
 
-Which = Annotated[str, Field(description="`questions`, `rl_questions`, or the name of a benchmark.")]
+Which = Annotated[str, About("`questions`, `rl_questions`, or the name of a benchmark.")]
 
 
 @flow(name="questions", flow_run_name="questions-{which}", **FLOW_OPTIONS)

@@ -15,7 +15,7 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, Overrides, Recipe, pipeline
+from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline
 from flows.compare import show_comparisons
 from flows.evaluate import evaluate
 from flows.polya import polya
@@ -40,15 +40,17 @@ METHODS = {"polya": polya, "rmt": rmt}
 POLL_S = 1.0
 DIGEST_CHARS = 8
 
-Model = Annotated[str, Field(min_length=1, description="The base model: folder, org/name of a hub, or s3://...")]
-Revision = Annotated[str, Field(description="Hub only: the commit that was released; empty: the newest.")]
+Model = Annotated[str, Field(min_length=1), About("The base model: folder, org/name of a hub, or s3://...")]
+Revision = Annotated[str, About("Hub only: the commit that was released; empty: the newest.")]
 Pipeline = Annotated[
     str,
-    Field(pattern="^$|^[^/]+/[^/]+$", description="Deployment that runs the recipe, as flow/name; empty: in this run."),
+    Field(pattern="^$|^[^/]+/[^/]+$"),
+    About("Deployment that runs the recipe, as flow/name; empty: in this run."),
 ]
 Metric = Annotated[
     str,
-    Field(pattern=r"^(greedy|pass@\d+)$", description="What decides which model leads: greedy, or pass@k."),
+    Field(pattern=r"^(greedy|pass@\d+)$"),
+    About("What decides which model leads: greedy, or pass@k."),
 ]
 
 

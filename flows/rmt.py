@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, RmtName, RmtOverrides, stages_form
+from flows.base import FLOW_OPTIONS, About, RmtName, RmtOverrides, stages_form
 from flows.compare import Arms, run_comparison
 from flows.polya import BaseModelName, Seed
 from flows.rmt_arms import STAGES
@@ -13,7 +13,7 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
 
-Limit = Annotated[int | None, Field(ge=1, description="Training documents at most; empty keeps the recipe's.")]
+Limit = Annotated[int | None, Field(ge=1), About("Training documents at most; empty keeps the recipe's.")]
 ForceStages = Annotated[list[str], stages_form(STAGES)]
 
 

@@ -7,7 +7,7 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field
 
-from flows.base import FLOW_OPTIONS, Overrides, Recipe
+from flows.base import FLOW_OPTIONS, About, Overrides, Recipe
 from flows.release import Metric, Pipeline, release
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
@@ -22,19 +22,20 @@ log = logging.getLogger(__name__)
 
 Source = Annotated[
     str,
-    Field(
-        description="Folder or s3://... of checkpoints, registry:NAME, hub:AUTHOR or hub:OWNER/COLLECTION; empty: the "
+    About(
+        "Folder or s3://... of checkpoints, registry:NAME, hub:AUTHOR or hub:OWNER/COLLECTION; empty: the "
         "folder models under MIDTRAIN_HOME."
     ),
 ]
 Deployment = Annotated[
     str,
-    Field(pattern="^$|^[^/]+/[^/]+$", description="Deployment of release, as flow/name; empty: in this run."),
+    Field(pattern="^$|^[^/]+/[^/]+$"),
+    About("Deployment of release, as flow/name; empty: in this run."),
 ]
 SettleS = Annotated[
-    int, Field(ge=0, le=86400, description="A folder with a younger file, in seconds, is still being written.")
+    int, Field(ge=0, le=86400), About("A folder with a younger file, in seconds, is still being written.")
 ]
-Attempts = Annotated[int, Field(ge=1, le=20, description="Runs of a deployment for a model, if they fail.")]
+Attempts = Annotated[int, Field(ge=1, le=20), About("Runs of a deployment for a model, if they fail.")]
 
 
 @flow(name="watch-base-models", flow_run_name="watch {source}", **FLOW_OPTIONS)

@@ -6,8 +6,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect.concurrency.sync import concurrency
-
 from tasks.artifacts.settings import Settings
 from tasks.worker import Permanent
 
@@ -37,6 +35,8 @@ def training_slot(settings: Settings) -> Iterator[None]:
         yield
         return
     _require(name)
+    from prefect.concurrency.sync import concurrency
+
     log.info("waiting for the slot %s", name)
     with concurrency(name, strict=True, raise_on_lease_renewal_failure=False):
         yield

@@ -107,7 +107,6 @@ def test_deploying_again_changes_nothing(server: dict[str, str]) -> None:
         {"force": ["generat"]},
         {"overrides": {"rll.steps": 3}},
         {"overrides": [1]},
-        {"steps": 3},
     ],
     ids=json.dumps,
 )
