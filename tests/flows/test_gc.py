@@ -71,7 +71,11 @@ def test_only_what_the_report_does_not_need_goes_and_a_rerun_makes_it_again(
     assert (again.built, again.ref) == (["questions"], loose.ref)
 
 
-def test_a_dropped_report_goes_and_what_is_named_or_registered_stays(home: Path, finished: Run, gc: Collect) -> None:
+def test_a_dropped_report_goes_and_what_is_named_or_registered_stays(
+    home: Path, finished: Run, gc: Collect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The registry looks a model up at MLflow's global address, whatever address its client has.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", Settings().mlflow_uri)
     store = Store.open()
     parents = [str(ref) for ref in store.manifest(finished.ref).parents.values()]
     reports = [str(manifest.ref) for manifest in store.all("report")]
