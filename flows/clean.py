@@ -1,6 +1,7 @@
 """`midtrain gc`: what nothing needs any more, with sizes, and its deletion when asked for."""
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -69,8 +70,9 @@ def registered_artifacts(settings: Settings) -> set[str]:
             page = client.search_model_versions(page_token=token)
             for version in page:
                 found |= set(version.tags.values())
-                if version.model_id:
-                    found |= set(client.get_logged_model(version.model_id).tags.values())
+                logged = re.fullmatch(r"models:/(m-[^/@]+)", version.source or "")
+                if logged:
+                    found |= set(client.get_logged_model(logged[1]).tags.values())
             token = page.token
             if not token:
                 return found

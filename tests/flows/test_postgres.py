@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 SHARDS = 100
 LEAN = {
     **SMALL,
-    "questions.tiny.count": 4,
+    "questions.tiny.count": 3,
     "evaluation.samples": 1,
     "runtime.num_shards": SHARDS,
     "runtime.num_threads": 1,
