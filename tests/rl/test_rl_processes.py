@@ -27,6 +27,9 @@ with absent("mlflow", "vllm"):
 pytestmark = pytest.mark.slow
 TWO: dict[str, Any] = {"timeout_s": 500, "prefix": launcher(Runtime(num_processes=2))}
 
+PER_PASS = {"entropy", "kl", "clip_share"}
+"""Metrics that TRL averages over micro-batches, whatever the number of their tokens."""
+
 
 def curve(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
@@ -43,7 +46,7 @@ def test_two_processes_learn_from_given_rollouts_as_one_does(
     assert two["ledger"]["rollouts"] == 6 * 16
     for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
         assert point.keys() == expected.keys()
-        for name in point:
+        for name in point.keys() - PER_PASS:
             assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (name, point["step"])
     assert max(abs(point["loss"]) for point in curve(tmp_path / "two")) > 1e-3
     weights = [load_file(tmp_path / name / "out" / "model.safetensors") for name in ("one", "two")]
@@ -53,14 +56,14 @@ def test_two_processes_learn_from_given_rollouts_as_one_does(
 
 def test_two_killed_processes_finish_as_if_nothing_had_happened(make_job: MakeJob, tmp_path: Path) -> None:
     """Rollouts are sampled, by each process from its own random state."""
-    jobs = {name: make_job(name, save_every_steps=4, steps=12, learning_rate=1e-4) for name in "ab"}
+    jobs = {name: make_job(name, save_every_steps=2, steps=6, learning_rate=1e-4) for name in "ab"}
     straight = run_worker("tasks.rl.worker", jobs["a"], tmp_path / "a" / "w", **TWO)
-    killer = kill_when(tmp_path / "b" / "w", lines=9)
+    killer = kill_when(tmp_path / "b" / "w", lines=5)
     with pytest.raises(WorkerFailed, match="exit code"):
         run_worker("tasks.rl.worker", jobs["b"], tmp_path / "b" / "w", **TWO)
     killer.join()
     resumed = run_worker("tasks.rl.worker", jobs["b"], tmp_path / "b" / "w", **TWO)
-    assert resumed["resumed_from_step"] == 8
+    assert resumed["resumed_from_step"] == 4
     assert resumed["ledger"] == straight["ledger"]
     assert curve(tmp_path / "b") == curve(tmp_path / "a")
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
