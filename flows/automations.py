@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
@@ -16,7 +16,6 @@ WATCHED = "watch-base-models/watch"
 EVENT = "model.base.released"
 SILENT_S = 540.0
 """Three heartbeats of a run at Prefect's default of 180 s; fewer would end runs that only paused for breath."""
-OVERRIDES = "{% if event.payload.overrides %}{{ event.payload.overrides | tojson }}{% else %}{}{% endif %}"
 HEARTBEAT = "prefect.flow-run.heartbeat"
 
 
@@ -50,12 +49,11 @@ def _releases(deployment: "UUID") -> AutomationCore:
         "model": "{{ event.payload.model or event.resource['model.name'] }}",
         "revision": "{{ event.payload.revision }}",
         "recipe": "{{ event.payload.recipe or 'tiny-cpu' }}",
-        "overrides": _typed(OVERRIDES),
     }
     return AutomationCore(
         name=f"midtrain: {EVENT}",
         description="Starts a run for a base model: its name as resource label model.name or in the payload as model; "
-        "revision, recipe and overrides in the payload.",
+        "revision and recipe in the payload.",
         trigger=EventTrigger(
             expect={EVENT},
             match=ResourceSpecification({}),
@@ -65,8 +63,3 @@ def _releases(deployment: "UUID") -> AutomationCore:
         ),
         actions=[RunDeployment(source="selected", deployment_id=deployment, parameters=parameters)],
     )
-
-
-def _typed(template: str) -> dict[str, Any]:
-    """A parameter that a template writes as JSON, so that it is not taken for text."""
-    return {"__prefect_kind": "json", "value": {"__prefect_kind": "jinja", "template": template}}

@@ -136,7 +136,7 @@ def test_a_recipe_may_be_a_file_and_its_form_has_a_list_of_names(server: dict[st
 
 def test_an_event_starts_a_release(server: dict[str, str]) -> None:
     resource = {"prefect.resource.id": "model.registry.one", "model.name": "/no/such/model"}
-    payload = {"overrides": {"rl.steps": 3}, "recipe": "tiny-cpu"}
+    payload = {"recipe": "tiny-cpu-controls"}
     arguments = ["--resource", json.dumps(resource), "--payload", json.dumps(payload)]
     _prefect(server, "event", "emit", "model.base.released", *arguments)
     release = _ask(server, "deployments/name/release/base-model")
@@ -144,7 +144,7 @@ def test_an_event_starts_a_release(server: dict[str, str]) -> None:
     wait_until(lambda: _ask(server, "flow_runs/filter", wanted), 60)
     (run,) = _ask(server, "flow_runs/filter", wanted)
     assert run["parameters"]["model"] == "/no/such/model"
-    assert run["parameters"]["overrides"] == {"rl.steps": 3}
+    assert run["parameters"]["recipe"] == "tiny-cpu-controls"
     _ask(server, f"flow_runs/{run['id']}", method="DELETE")
 
 
