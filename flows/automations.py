@@ -47,7 +47,8 @@ def _releases(deployment: "UUID") -> AutomationCore:
     """An announced base model goes through the pipeline; settings that the event leaves out are the deployment's."""
     parameters = {
         "model": "{{ event.payload.model or event.resource['model.name'] }}",
-        "revision": "{{ event.payload.revision }}",
+        # An undefined value cannot be sent on.
+        "revision": "{{ event.payload.revision or '' }}",
         "recipe": "{{ event.payload.recipe or 'tiny-cpu' }}",
     }
     return AutomationCore(

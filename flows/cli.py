@@ -238,7 +238,7 @@ def deploy(
 
 @app.command()
 def gate(
-    run: Annotated[str, typer.Argument(help="Name or id of a flow run, or a report such as report/3f2a9c.")],
+    run: Annotated[str, typer.Argument(help="Tag or id of a flow run, or a report such as report/3f2a9c.")],
     margin: Annotated[float, typer.Option(help="Loss that is put up with: 0.02 is 2 points.", min=0)] = 0.02,
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
     sure: Annotated[bool, typer.Option(help="Count only losses whose whole interval is beyond it.")] = False,

@@ -91,18 +91,18 @@ def _of_run(name: str) -> list[ComparisonRow]:
         ArtifactFilterKey,
         FlowRunFilter,
         FlowRunFilterId,
-        FlowRunFilterName,
+        FlowRunFilterTags,
     )
 
     with get_client(sync_client=True) as client:
         chosen = (
             FlowRunFilter(id=FlowRunFilterId(any_=[uuid.UUID(name)]))
             if _is_id(name)
-            else FlowRunFilter(name=FlowRunFilterName(any_=[name]))
+            else FlowRunFilter(tags=FlowRunFilterTags(all_=[name]))
         )
         runs = client.read_flow_runs(flow_run_filter=chosen)
         if len(runs) != 1:
-            raise ValueError(f"{len(runs)} flow runs are named {name!r}; give the id of one")
+            raise ValueError(f"{len(runs)} flow runs have the tag {name!r}; give the id of one")
         wanted = ArtifactFilter(
             flow_run_id=ArtifactFilterFlowRunId(any_=[runs[0].id]), key=ArtifactFilterKey(any_=[KEY])
         )

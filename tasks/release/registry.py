@@ -29,6 +29,7 @@ def register(
     tracker: Tracker, store: Store, name: str, *, trained: ArtifactRef, evaluation: ArtifactRef, label: str
 ) -> "ModelVersion":
     """The version of a trained model, made once, now the line's `candidate`."""
+    import mlflow
     from mlflow.exceptions import MlflowException
 
     client = tracker.client
@@ -49,6 +50,8 @@ def register(
             EVALUATION: str(evaluation),
             LABEL: label,
         }
+        # MLflow looks the model of a version up at its own address, not at the client's.
+        mlflow.set_tracking_uri(tracker.settings.mlflow_uri)
         version = client.create_model_version(name, source=f"models:/{model_id}", model_id=model_id, tags=tags)
     client.set_registered_model_alias(name, CANDIDATE, version.version)
     return version

@@ -178,7 +178,7 @@ def _ask(server: dict[str, str], path: str, body: Any = None, method: str = "") 
 
 
 def test_a_deployment_runs_to_completed(server: dict[str, str], folder: Path) -> None:
-    arguments = [f"--param=overrides={json.dumps(SMALL)}", "--watch", "--flow-run-name", "ci-1-1"]
+    arguments = [f"--param=overrides={json.dumps(SMALL)}", "--watch", "--tag", "ci-1-1"]
     output = _prefect(server, "deployment", "run", "polya/tiny-cpu", *arguments)
     assert "Completed" in output
     assert list((folder / "home" / "store" / "report").iterdir())
