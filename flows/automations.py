@@ -46,10 +46,10 @@ def _ends_dead_runs() -> AutomationCore:
 def _releases(deployment: "UUID") -> AutomationCore:
     """An announced base model goes through the pipeline; settings that the event leaves out are the deployment's."""
     parameters = {
-        "model": "{{ event.payload.model or event.resource['model.name'] }}",
-        # An undefined value cannot be sent on.
-        "revision": "{{ event.payload.revision or '' }}",
-        "recipe": "{{ event.payload.recipe or 'tiny-cpu' }}",
+        # Prefect puts `| tojson` behind the expression, which without parentheses would take its last part alone.
+        "model": "{{ (event.payload.model or event.resource['model.name']) }}",
+        "revision": "{{ (event.payload.revision or '') }}",
+        "recipe": "{{ (event.payload.recipe or 'tiny-cpu') }}",
     }
     return AutomationCore(
         name=f"midtrain: {EVENT}",
