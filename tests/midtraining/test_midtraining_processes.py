@@ -58,7 +58,7 @@ def test_two_processes_train_as_one_does(random_model: Path, tmp_path: Path) -> 
         MODULE,
         job(random_model, dataset, tmp_path / "two", micro_batch_size=1),
         tmp_path / "two" / "w",
-        timeout_s=500,
+        timeout_s=900,
         prefix=TWO,
     )
     assert two["ledger"] == one["ledger"]

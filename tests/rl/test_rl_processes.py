@@ -25,7 +25,7 @@ with absent("mlflow", "vllm"):
     from tasks.rl.arguments import grpo_arguments
 
 pytestmark = pytest.mark.slow
-TWO: dict[str, Any] = {"timeout_s": 500, "prefix": launcher(Runtime(num_processes=2))}
+TWO: dict[str, Any] = {"timeout_s": 900, "prefix": launcher(Runtime(num_processes=2))}
 
 PER_PASS = {"entropy", "kl", "clip_share"}
 """Metrics that TRL averages over micro-batches, whatever the number of their tokens."""

@@ -35,7 +35,7 @@ def test_two_processes_train_as_one_does(
     monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rollouts.write)
     one = run(make_job("one", steps=4, objective=objective), Reporter(tmp_path / "one"))
     job = make_job("two", steps=4, objective=objective, micro_batch_size=2)
-    two = run_worker("tests.rmt.given_rollouts", job, tmp_path / "two" / "w", timeout_s=500, prefix=TWO)
+    two = run_worker("tests.rmt.given_rollouts", job, tmp_path / "two" / "w", timeout_s=900, prefix=TWO)
     assert two["ledger"] == one["ledger"]
     for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
         assert point.keys() == expected.keys()

@@ -18,7 +18,7 @@ from tests.midtraining.rows import make_rows, write_rows
 from tests.midtraining.test_midtraining_processes import check_same, job, points
 from tests.random_model import save_random_model
 
-SHARDED: dict[str, Any] = {"timeout_s": 500, "prefix": launcher(Runtime(num_processes=2, distribution="fsdp2"))}
+SHARDED: dict[str, Any] = {"timeout_s": 900, "prefix": launcher(Runtime(num_processes=2, distribution="fsdp2"))}
 
 
 @pytest.mark.slow
@@ -52,5 +52,5 @@ def test_two_gpus_train_as_one_process_does(distribution: str, tmp_path: Path) -
     run(job(model, dataset, tmp_path / "one", device="cpu"), Reporter(tmp_path / "one"))
     prefix = launcher(Runtime(num_processes=2, distribution=distribution))
     place = job(model, dataset, tmp_path / "two", micro_batch_size=1)
-    run_worker("tasks.midtraining.worker", place, tmp_path / "two" / "w", timeout_s=500, prefix=prefix)
+    run_worker("tasks.midtraining.worker", place, tmp_path / "two" / "w", timeout_s=900, prefix=prefix)
     check_same(tmp_path / "two", tmp_path / "one")
