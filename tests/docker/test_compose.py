@@ -191,7 +191,6 @@ def help_of(program: str, *arguments: str) -> str:
     return subprocess.run(words, capture_output=True, text=True, check=True, env=wide).stdout
 
 
-@pytest.mark.xfail(strict=True, reason="`midtrain deploy` is not there yet; remove this mark with it")
 def test_the_command_that_deploys_exists() -> None:
     from typer.main import get_command
 

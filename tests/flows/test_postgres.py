@@ -127,7 +127,7 @@ def _pipeline(servers: Servers, home: Path, seed: int) -> Command:
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "MIDTRAIN_TRACKING_URI": servers.mlflow,
     }
-    return start(home, "polya", {**LEAN, "generation.seed": seed}, **environment)
+    return start(home, "polya", {**LEAN, "seed": seed}, **environment)
 
 
 def _check_mlflow(servers: Servers) -> None:
