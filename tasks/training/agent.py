@@ -18,8 +18,8 @@ def main() -> None:
     try:
         accelerate_launch()
     except ChildFailedError as error:
-        _, first = error.get_first_failure()
-        print(error, file=sys.stderr)
+        rank, first = error.get_first_failure()
+        print(f"process {rank} ended first, with exit code {first.exitcode}", file=sys.stderr)
         sys.exit(first.exitcode if first.exitcode > 0 else _SIGNALLED - first.exitcode)
 
 
