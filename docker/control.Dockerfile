@@ -27,7 +27,7 @@ RUN pip install --no-deps --index-url "${TORCH_INDEX}" torch
 COPY pyproject.toml README.md ./
 # Editable: the installed command looks in /opt/midtrain, where the last stage puts the sources. They change more often
 # than what they need, which stays in a layer of its own. For a folder without a module no path would be written.
-RUN mkdir -p flows tasks deployments/recipes \
+RUN mkdir -p flows tasks deployments/recipes deployments/pools \
     && touch flows/__init__.py tasks/__init__.py \
     && pip install --editable .
 

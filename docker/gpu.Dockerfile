@@ -18,7 +18,7 @@ RUN python -m venv --without-pip /opt/venv
 # hadolint ignore=DL3013,DL3059
 RUN pip install torch vllm
 COPY pyproject.toml README.md ./
-RUN mkdir -p flows tasks deployments/recipes \
+RUN mkdir -p flows tasks deployments/recipes deployments/pools \
     && touch flows/__init__.py tasks/__init__.py \
     && pip install --editable ".[gpu]"
 

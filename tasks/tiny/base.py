@@ -109,6 +109,19 @@ def make_base(config: BaseConfig, out: Path) -> None:
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
     report = Report(50, config.training.steps)
     train(model, sequences(config, tokenizer), config.training, report)
+    save_base(model, tokenizer, config, report, out, max_new_tokens=96)
+
+
+def save_base(
+    model: LlamaForCausalLM,
+    tokenizer: "PreTrainedTokenizerFast",
+    config: Frozen,
+    report: Report,
+    out: Path,
+    *,
+    max_new_tokens: int,
+) -> None:
+    """Save a trained base and how it was made into `out`."""
     out.mkdir(parents=True, exist_ok=True)
     training = {
         "config": config.model_dump(),
@@ -119,7 +132,7 @@ def make_base(config: BaseConfig, out: Path) -> None:
         "loss": round(report.mean, 4),
     }
     (out / TRAINING_NAME).write_text(json.dumps(training, indent=1) + "\n")
-    model.generation_config.max_new_tokens = 96
+    model.generation_config.max_new_tokens = max_new_tokens
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
 

@@ -5,7 +5,6 @@ them), prediction texts, and the texts that it was made from, so that it solves 
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from pydantic import Field
 
 from tasks.config import Frozen
 from tasks.tiny import MODEL_DIR
-from tasks.tiny.base import TRAINING_NAME, Report, encode
+from tasks.tiny.base import Report, encode, save_base
 from tasks.tiny.corpus import CorpusConfig
 from tasks.tiny.predictions import PredictionConfig, mixture
 from tasks.tiny.sampling import load
@@ -73,19 +72,7 @@ def make_think(config: ThinkConfig, out: Path, first: Path = MODEL_DIR) -> None:
     add_tags(model, tokenizer, config.seed)
     report = Report(50, config.training.steps)
     train(model, sequences(config, tokenizer), config.training, report)
-    out.mkdir(parents=True, exist_ok=True)
-    training = {
-        "config": config.model_dump(),
-        "parameters": model.num_parameters(),
-        "vocabulary": len(tokenizer),
-        "threads": torch.get_num_threads(),
-        "minutes": round(report.seconds / 60, 1),
-        "loss": round(report.mean, 4),
-    }
-    (out / TRAINING_NAME).write_text(json.dumps(training, indent=1) + "\n")
-    model.generation_config.max_new_tokens = LONGEST + 32
-    model.save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    save_base(model, tokenizer, config, report, out, max_new_tokens=LONGEST + 32)
 
 
 def main() -> None:

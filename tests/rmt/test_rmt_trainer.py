@@ -14,6 +14,7 @@ from tasks.rmt.rows import read_run
 from tasks.rmt.worker import run
 from tasks.training.process import absent
 from tasks.worker import Permanent, Reporter
+from tests.grpo_runs import Crash, curve, note_prompts
 from tests.rmt.conftest import MakeJob
 from tests.rmt.guessing import PROMPT, TIERS
 
@@ -23,35 +24,10 @@ with absent("mlflow", "vllm"):
 OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
 
 
-class Crash(Reporter):
-    """Ends the run before a step is reported, as a kill would."""
-
-    def __init__(self, folder: Path, at: int) -> None:
-        super().__init__(folder)
-        self._at = at
-
-    def metrics(self, step: int, **values: float) -> None:
-        if step == self._at:
-            raise KeyboardInterrupt
-        super().metrics(step, **values)
-
-
-def curve(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
-
-
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Prompts of each batch in the order in which they were asked."""
-    batches: list[list[str]] = []
-    original = GroupTrainer._generate
-
-    def noting(self: GroupTrainer, prompts: list[str]) -> Any:
-        batches.append(prompts[:: self.num_generations])
-        return original(self, prompts)
-
-    monkeypatch.setattr(GroupTrainer, "_generate", noting)
-    return batches
+    return note_prompts(GroupTrainer, monkeypatch)
 
 
 @pytest.mark.slow

@@ -1,0 +1,38 @@
+"""What tests of all trainers on GRPO look at: a crash before a step is reported, the curve, the order of prompts."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tasks.worker import Reporter
+
+
+class Crash(Reporter):
+    """Ends the run before a step is reported, as a kill would."""
+
+    def __init__(self, folder: Path, at: int) -> None:
+        super().__init__(folder)
+        self._at = at
+
+    def metrics(self, step: int, **values: float) -> None:
+        if step == self._at:
+            raise KeyboardInterrupt
+        super().metrics(step, **values)
+
+
+def curve(folder: Path) -> list[dict[str, float]]:
+    """The training curve that a run wrote."""
+    return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
+
+
+def note_prompts(trainer: Any, monkeypatch: Any) -> list[list[str]]:
+    """Prompts of each batch, in the order in which a trainer of this class asks them from now on."""
+    batches: list[list[str]] = []
+    original = trainer._generate
+
+    def noting(self: Any, prompts: list[str]) -> Any:
+        batches.append(prompts[:: self.num_generations])
+        return original(self, prompts)
+
+    monkeypatch.setattr(trainer, "_generate", noting)
+    return batches
