@@ -1,0 +1,138 @@
+"""A Prefect server of its own with process workers, as people run them, whose parts a test may end or kill."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+
+from tasks.launch import end_tree
+from tests.conftest import ROOT, wait_for
+from tests.flows.postgres import free_port
+
+BIN = Path(sys.executable).parent
+POOLS = ("cpu", "gpu")
+
+
+@dataclass
+class Deployed(AbstractContextManager["Deployed"]):
+    """Server and workers in a folder, where `home` is the home that runs work in."""
+
+    folder: Path
+    settings: dict[str, str] = field(default_factory=dict)
+    """Added to the environment of the server, the workers and every command."""
+    port: int = field(default_factory=free_port)
+    _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        """`MIDTRAIN_HOME` of all runs."""
+        return self.folder / "home"
+
+    @property
+    def api(self) -> str:
+        """Address of the server's API."""
+        return f"http://127.0.0.1:{self.port}/api"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of commands that talk to this server."""
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MIDTRAIN_"))
+        }
+        return inherited | {
+            "PREFECT_HOME": str(self.folder / "prefect"),
+            "PREFECT_API_URL": self.api,
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "MIDTRAIN_HOME": str(self.home),
+            "MIDTRAIN_PROJECT": str(ROOT),
+            **self.settings,
+        }
+
+    def __enter__(self) -> "Deployed":
+        self.start_server()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for name in reversed(list(self._processes)):
+            self.end(name)
+
+    def start_server(self) -> None:
+        """Start the server, again if it was ended: on the same port, with the same data."""
+        self._start("server", "server", "start", "--port", str(self.port))
+        wait_for(f"{self.api}/health")
+
+    def start_worker(self, pool: str) -> None:
+        """Start the worker of a pool."""
+        self._start(f"worker-{pool}", "worker", "start", "--pool", pool, "--type", "process")
+
+    def _start(self, name: str, *arguments: str) -> None:
+        with (self.folder / f"{name}.log").open("a") as log:
+            self._processes[name] = subprocess.Popen(
+                [str(BIN / "prefect"), *arguments], env=self.environment, cwd=ROOT, stdout=log, stderr=log
+            )
+
+    def end(self, name: str) -> None:
+        """End `server` or `worker-POOL` with all it started."""
+        process = self._processes.pop(name)
+        end_tree(process.pid)
+        process.wait()
+
+    def kill(self, name: str) -> None:
+        """Kill it with all it started, as if its machine lost power: none of them gets to say a word."""
+        process = self._processes.pop(name)
+        for each in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        process.wait()
+
+    def midtrain(self, *arguments: str, **environment: str) -> str:
+        """Run a `midtrain` command; returns what it printed."""
+        return self._command([sys.executable, "-m", "flows.cli", *arguments], environment)
+
+    def prefect(self, *arguments: str) -> str:
+        """Run a `prefect` command; returns what it printed."""
+        return self._command([str(BIN / "prefect"), *arguments], {})
+
+    def _command(self, command: list[str], environment: dict[str, str]) -> str:
+        done = subprocess.run(
+            command, env=self.environment | environment, cwd=ROOT, capture_output=True, text=True, timeout=540
+        )
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        return done.stdout
+
+    def ask(self, path: str, body: Any = None, method: str = "") -> Any:
+        """Ask the server's API."""
+        request = urllib.request.Request(
+            f"{self.api}/{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method=method or ("GET" if body is None else "POST"),
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def start_run(self, deployment: str, **parameters: Any) -> str:
+        """Ask for a run of a deployment, given as flow/name; returns the run's id."""
+        found = self.ask(f"deployments/name/{deployment}")
+        return self.ask(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"]
+
+    def state_of(self, run_id: str) -> str:
+        """Type of a flow run's state: RUNNING, COMPLETED, ..."""
+        return self.ask(f"flow_runs/{run_id}")["state"]["type"]
+
+    def runs_of(self, deployment: str) -> list[dict[str, Any]]:
+        """All runs of a deployment, oldest first."""
+        found = self.ask(f"deployments/name/{deployment}")
+        wanted = {"deployments": {"id": {"any_": [found["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        return self.ask("flow_runs/filter", wanted)
