@@ -11,13 +11,14 @@ from prefect.context import FlowRunContext
 from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from flows.dispatch import dispatch, is_dispatched
 from tasks.artifacts.fingerprint import canonical_json
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.plan import UNKNOWN, current_visitor
 from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.artifacts.task import journal
-from tasks.artifacts.tracking import Tracker, current_tracker, tracking
+from tasks.artifacts.tracking import PARENT_TAG, Tracker, current_tracker, tracking
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS, names
 
@@ -76,7 +77,7 @@ _called: ContextVar[dict[str, ArtifactRef] | None] = ContextVar("called", defaul
 
 
 def call(stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
-    """Run a stage flow as a subflow, once in a pipeline run for the same parameters.
+    """Run a stage flow, as a subflow or as a run of its own, once in a pipeline run for the same parameters.
 
     Where a visitor takes the stage calls, the flow's code is walked without Prefect.
     """
@@ -87,7 +88,7 @@ def call(stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
     if called is None:
         return stage_flow(**parameters)
     if key not in called:
-        called[key] = stage_flow(**parameters)
+        called[key] = dispatch(stage_flow, parameters) if is_dispatched(parameters) else stage_flow(**parameters)
     return called[key]
 
 
@@ -111,7 +112,7 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Man
         return
     notes = [] if notes is None else notes
     token, called = journal.set(notes), _called.set({})
-    tracker = Tracker(name, tags={**tags, **_flow_run_tags()})
+    tracker = Tracker(name, tags={**tags, **_flow_run_tags()}, parent_run_id=_outer_run())
     failed = True
     try:
         with tracking(tracker):
@@ -128,3 +129,10 @@ def _flow_run_tags() -> dict[str, str]:
     if context is None or context.flow_run is None:
         return {}
     return {"prefect.flow_run_id": str(context.flow_run.id), "prefect.flow_run_name": context.flow_run.name}
+
+
+def _outer_run() -> str | None:
+    """The MLflow run of the pipeline that this run is a stage of, where that is another Prefect run."""
+    context = FlowRunContext.get()
+    tags = context.flow_run.tags if context is not None and context.flow_run is not None else []
+    return next((tag.removeprefix(PARENT_TAG) for tag in tags if tag.startswith(PARENT_TAG)), None)

@@ -13,6 +13,7 @@ from pydantic import Field, JsonValue
 from flows import polya_arms, rmt_arms
 from flows.arms import Arm, merged
 from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline, stages_form
+from flows.dispatch import each
 from tasks.artifacts.plan import current_visitor
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
@@ -75,10 +76,9 @@ def run_comparison(
             for name, config in _chosen(settings, arms).items()
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.
-        for arm in todo:
-            method.prepare(arm)
-        for arm in todo:
-            results |= method.run_arm(arm)
+        each(method.prepare, todo, settings)
+        for found in each(method.run_arm, todo, settings):
+            results |= found
         made = method.report_on(settings, results, force="report" in forced)
         show_comparisons(made)
         return made

@@ -46,6 +46,8 @@ class PlannedStage:
     seconds: float | None
     """What the artifact cost, or what the newest one of its stage did; None where the stage never ran here."""
     ref: ArtifactRef
+    fingerprint: str = field(default="", compare=False)
+    """Its key; where a parent does not exist yet, another than it will have."""
     context: Any = field(default=None, compare=False)
     """What `announce` said last: the settings of the arm that the stage belongs to."""
 
@@ -68,26 +70,26 @@ class Plan:
         force: bool,
     ) -> ArtifactRef:
         """Record one stage call; returns its artifact, or a reference that marks it as not there yet."""
+        key = fingerprint(stage.name, stage.version, config, parents)
         waiting = [role for role, parent in parents.items() if parent.digest == UNKNOWN]
         if waiting:
             why = f"waits for {', '.join(waiting)}"
-            return self._missing(stage, "waits", why)
-        key = fingerprint(stage.name, stage.version, config, parents)
+            return self._missing(stage, key, "waits", why)
         found = self.store.find(stage.kind, key)
         if found is not None and not force:
             why = f"made {found.created_at}"
-            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, self.context))
+            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, key, self.context))
             return found.ref
         if force:
-            return self._missing(stage, "forced", "asked for with force")
+            return self._missing(stage, key, "forced", "asked for with force")
         changes = self.store.explain_miss(stage.kind, stage_payload(stage, config, parents))
-        return self._missing(stage, "miss", describe_changes(changes))
+        return self._missing(stage, key, "miss", describe_changes(changes))
 
-    def _missing(self, stage: Stage, verdict: str, why: str) -> ArtifactRef:
+    def _missing(self, stage: Stage, key: str, verdict: str, why: str) -> ArtifactRef:
         peers = [manifest for manifest in self.store.all(stage.kind) if manifest.stage == stage.name]
         ref = ArtifactRef(kind=stage.kind, fingerprint=UNKNOWN, digest=UNKNOWN)
         seconds = peers[-1].seconds if peers else None
-        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context))
+        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, key, self.context))
         return ref
 
 

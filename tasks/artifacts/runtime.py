@@ -13,6 +13,9 @@ class Runtime(Frozen):
     `fingerprint` refuses this model by type. All defaults are ours.
     """
 
+    dispatch: Literal["inline", "deployments"] = "inline"
+    """Where a pipeline's stages run: `inline` in its own process, or each as a run of its own deployment, on the pool
+    for machines with or without GPUs; then arms run at the same time."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where torch sees it."""
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"

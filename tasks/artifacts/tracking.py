@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+PARENT_TAG = "mlflow-run:"
+"""Before the parent run's id in the tag of a Prefect run that works for another run's pipeline."""
 DIGEST_CHARS = 32
 """MLflow takes at most 36 characters for a dataset digest."""
 
@@ -64,7 +67,12 @@ class Tracker:
     settings: Settings = field(default_factory=Settings)
     experiment: str = "midtrain"
     parent_run_id: str | None = None
+    """The parent run; one that is given belongs to another process, which also closes it."""
     broken: bool = False
+
+    def __post_init__(self) -> None:
+        self._owns_parent = self.parent_run_id is None
+        self._lock = threading.Lock()
 
     @functools.cached_property
     def client(self) -> "MlflowClient":
@@ -95,7 +103,7 @@ class Tracker:
             self.experiment_id,
             run_name=f"{build.stage.name} {build.fingerprint[:8]}",
             tags={
-                "mlflow.parentRunId": self.start_pipeline(),
+                "mlflow.parentRunId": self._parent_run(),
                 "midtrain.stage": build.stage.name,
                 "midtrain.fingerprint": build.fingerprint,
             },
@@ -105,13 +113,18 @@ class Tracker:
         self._link_inputs(run_id, build.store, build.parents)
         return run_id
 
+    @_guarded
     def start_pipeline(self) -> str:
-        """The parent run, made when the first stage is built."""
-        if self.parent_run_id is None:
-            tags = {**self.tags, "midtrain.git_commit": git_commit() or "unknown"}
-            run = self.client.create_run(self.experiment_id, run_name=self.name, tags=tags)
-            self.parent_run_id = run.info.run_id
-        return self.parent_run_id
+        """Id of the parent run, made when it is first asked for."""
+        return self._parent_run()
+
+    def _parent_run(self) -> str:
+        with self._lock:
+            if self.parent_run_id is None:
+                tags = {**self.tags, "midtrain.git_commit": git_commit() or "unknown"}
+                run = self.client.create_run(self.experiment_id, run_name=self.name, tags=tags)
+                self.parent_run_id = run.info.run_id
+            return self.parent_run_id
 
     @_guarded
     def log_metrics(self, run_id: str, lines: list[dict[str, Any]]) -> None:
@@ -153,7 +166,7 @@ class Tracker:
     @_guarded
     def finish_pipeline(self, stages: list[tuple[str, Manifest, bool]], failed: bool) -> None:
         """Link what was reused and close the parent run; a pipeline that built nothing has none."""
-        if self.parent_run_id is None:
+        if self.parent_run_id is None or not self._owns_parent:
             return
         for name, manifest, hit in stages:
             if hit:

@@ -1,0 +1,222 @@
+"""Stages as runs of their own deployments, each on the pool that suits it, with the cache and lineage of inline ones.
+
+The store is what the runs share: whether a stage is due, and what came of it, is read there, so that Prefect's results
+need no storage in common. A run is asked for under a key of what it is to make: whoever asks again while it is under
+way, after a restart or from another pipeline, waits for the same run.
+"""
+
+import contextvars
+import itertools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, TypeVar
+from uuid import UUID
+
+import httpx
+from prefect import Flow
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Cancelling, StateType
+
+from tasks.artifacts.fingerprint import digest_text
+from tasks.artifacts.plan import PlannedStage, planning
+from tasks.artifacts.ref import SHORT, ArtifactRef
+from tasks.artifacts.slots import STARTED_BY_WORKER
+from tasks.artifacts.store import Store
+from tasks.artifacts.task import journal
+from tasks.artifacts.tracking import PARENT_TAG, current_tracker
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+R = TypeVar("R")
+DEPLOYMENT = "stage"
+"""Name that every stage's deployment has."""
+POLL_S = 1.0
+LATE_S = 60.0
+"""A run that no worker has begun after this time is worth a warning."""
+RESTART_GRACE_S = 60.0
+"""Time that a crashed run has to be restarted by the server before it counts as failed."""
+
+_one_at_a_time = threading.Lock()
+_stop: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("stop", default=None)
+
+
+class Stopped(BaseException):
+    """This thread's pipeline was told to end, by a signal that reached another thread of it."""
+
+
+def is_dispatched(parameters: dict[str, Any]) -> bool:
+    """Whether the settings of a stage call ask for a run of its own."""
+    return _settings(parameters).runtime.dispatch == "deployments"
+
+
+def dispatch(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any]) -> ArtifactRef:
+    """A stage's artifact: from the store, or by a run of the stage's deployment.
+
+    Raises:
+        ValueError: the server has no such deployment.
+        RuntimeError: the run ended without the artifact.
+    """
+    ref, before = _walk(stage_flow, parameters)
+    if ref is None:
+        ref = _run(stage_flow, parameters, before)
+    _note(_walk(stage_flow, {**parameters, "force": False})[1], before)
+    return ref
+
+
+def each(run: Callable[[T], R], items: Sequence[T], settings: Recipe) -> list[R]:
+    """What `run` returns for every item, in order; at the same time where stages have runs of their own.
+
+    If one fails, what the others have begun is finished before its error is raised.
+    """
+    if settings.runtime.dispatch == "inline" or len(items) < 2:
+        return [run(item) for item in items]
+    stop = threading.Event()
+    token = _stop.set(stop)
+    try:
+        # Signals reach the main thread alone, which leaves the inner block first.
+        with ThreadPoolExecutor(len(items)) as pool, _told_to_end(stop.set):
+            futures = [pool.submit(contextvars.copy_context().run, run, item) for item in items]
+            return [future.result() for future in futures]
+    finally:
+        _stop.reset(token)
+
+
+@contextmanager
+def _told_to_end(then: Callable[[], Any]) -> Iterator[None]:
+    """Call `then` when the block ends by a signal: Ctrl-C, SIGTERM, or another thread's."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException:
+        then()
+        raise
+
+
+def _settings(parameters: dict[str, Any]) -> Recipe:
+    return load(Recipe, parameters["recipe"], parameters.get("overrides"))
+
+
+def _walk(
+    stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any]
+) -> tuple[ArtifactRef | None, list[PlannedStage]]:
+    """The stage's artifact if the store has it, and the stage calls on the way to it."""
+    with planning(Store.open()) as plan:
+        ref = stage_flow.fn(**parameters)
+    return (ref if plan.rows[-1].verdict == "hit" else None), plan.rows
+
+
+def _note(rows: list[PlannedStage], before: list[PlannedStage]) -> None:
+    """Put the stages that a run passed into the pipeline's journal."""
+    notes, store = journal.get(), Store.open()
+    served = {row.fingerprint for row in before if row.verdict == "hit"}
+    if notes is not None:
+        notes += [(row.stage, store.manifest(row.ref), row.fingerprint in served) for row in rows]
+
+
+def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: list[PlannedStage]) -> ArtifactRef:
+    """Ask for a run until one makes the artifact; one that had ended before this call is not an answer."""
+    name, key = f"{stage_flow.name}/{DEPLOYMENT}", _key(rows, bool(parameters.get("force")))
+    overrides = {**(parameters.get("overrides") or {}), "runtime.dispatch": "inline"}
+    for attempt in itertools.count(1):
+        run = _start(name, {**parameters, "overrides": overrides}, f"{key}-{attempt}")
+        had_ended = run.state is not None and run.state.is_final()
+        run = _wait(run, name)
+        ref, _ = _walk(stage_flow, {**parameters, "force": False})
+        if run.state is not None and run.state.is_completed() and ref is not None:
+            return ref
+        if not had_ended:
+            raise RuntimeError(_why(name, run))
+    raise AssertionError("unreachable")
+
+
+def _key(rows: list[PlannedStage], force: bool) -> str:
+    """What the run is to make; a forced one is of this pipeline run alone."""
+    forced = [os.environ.get(STARTED_BY_WORKER, str(os.getpid()))] if force else []
+    return digest_text(" ".join([*(row.fingerprint for row in rows), *forced]))[:SHORT]
+
+
+def _why(name: str, run: FlowRun) -> str:
+    assert run.state is not None
+    if run.state.is_completed():
+        return (
+            f"{name}: run {run.name} ({run.id}) completed, but what it made is not in the store "
+            f"{Store.open().files.uri}; give this run and the workers the same MIDTRAIN_STORE"
+        )
+    return f"{name}: run {run.name} ({run.id}) ended as {run.state.name}: {run.state.message or 'no message'}"
+
+
+def _start(name: str, parameters: dict[str, Any], key: str) -> FlowRun:
+    """The run of that key: a new one, or the one that somebody asked for before."""
+    tracker = current_tracker()
+    outer = tracker.start_pipeline() if tracker else None
+    try:
+        # Prefect numbers the task runs that stand for such runs, and two threads would get the same number.
+        with _one_at_a_time:
+            run = run_deployment(
+                name,
+                parameters=parameters,
+                idempotency_key=key,
+                timeout=0,
+                tags=[f"{PARENT_TAG}{outer}"] if outer else [],
+            )
+    except ObjectNotFound as error:
+        raise ValueError(
+            f"runtime.dispatch=deployments: the Prefect server has no deployment {name}; put it there with "
+            "`midtrain deploy`, and start workers for the pools cpu and gpu"
+        ) from error
+    log.info("%s: run %s (%s)", name, run.name, run.id)
+    return run
+
+
+def _wait(run: FlowRun, name: str) -> FlowRun:
+    """Follow a run to its end; where this pipeline is cancelled meanwhile, the run is too.
+
+    A server that is away for a while is asked again.
+    """
+    began, warned, crashed_at, stop = time.monotonic(), False, 0.0, _stop.get()
+    with _told_to_end(lambda: _cancel_with_pipeline(run.id)):
+        while True:
+            with suppress(httpx.TransportError), get_client(sync_client=True) as client:
+                run = client.read_flow_run(run.id)
+            state, now = run.state, time.monotonic()
+            if state is not None and state.is_final():
+                crashed_at = crashed_at or now
+                if not state.is_crashed() or now - crashed_at > RESTART_GRACE_S:
+                    return run
+            else:
+                crashed_at = 0.0
+                if now - began > LATE_S and not warned and state is not None and state.is_scheduled():
+                    warned = True
+                    log.warning("%s: no worker of pool %s has begun run %s yet", name, run.work_pool_name, run.name)
+            if stop is not None and stop.is_set():
+                raise Stopped
+            time.sleep(POLL_S)
+
+
+def _cancel_with_pipeline(run_id: UUID) -> None:
+    """Cancel a run if this pipeline was cancelled, in Prefect or by Ctrl-C on the command line.
+
+    A pipeline that is ended otherwise, because its machine or its worker goes down, leaves the run alone: it finds it
+    again when it is started again.
+    """
+    own = os.environ.get(STARTED_BY_WORKER)
+    with suppress(httpx.HTTPError), get_client(sync_client=True) as client:
+        if own is None or _is_cancelled(client, UUID(own)):
+            client.set_flow_run_state(run_id, Cancelling(message="The pipeline that asked for it was cancelled."))
+
+
+def _is_cancelled(client: SyncPrefectClient, run_id: UUID) -> bool:
+    state = client.read_flow_run(run_id).state
+    return state is not None and state.type in (StateType.CANCELLING, StateType.CANCELLED)

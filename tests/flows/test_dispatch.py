@@ -1,0 +1,127 @@
+"""Stages as runs of their own deployments: same artifacts, same lineage, one fate with their pipeline."""
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.slots import STARTED_BY_WORKER
+from tasks.artifacts.store import Store
+from tests.flows.commands import STEP_BY_STEP, TRAINER, processes, steps_logged, wait_until
+from tests.flows.deployed import POOLS, Deployed
+from tests.flows.small import SMALL
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+SPREAD = {**SMALL, "runtime.dispatch": "deployments", "runtime.num_threads": 1}
+LONG = {**SPREAD, **STEP_BY_STEP, "rl.steps": 200, "arms": {"grpo": {"label": "RL", "midtrain": False}}}
+"""RL from the base model alone, for longer than any test lasts."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A server with a worker on each pool, all deployed."""
+    with Deployed(tmp_path_factory.mktemp("dispatched")) as started:
+        started.midtrain("deploy")
+        for pool in POOLS:
+            started.start_worker(pool)
+        yield started
+
+
+def store(server: Deployed) -> Store:
+    return Store.open(Settings(home=server.home))
+
+
+def stage_runs(server: Deployed) -> dict[str, list[dict[str, Any]]]:
+    """Runs of the stages' deployments, by flow."""
+    names = ("questions", "generate", "filter", "materialize", "midtrain", "rl", "evaluate")
+    return {name: server.runs_of(f"{name}/stage") for name in names}
+
+
+def finish(server: Deployed, run_id: str) -> str:
+    wait_until(lambda: server.state_of(run_id) in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"), 600)
+    return server.state_of(run_id)
+
+
+def test_spread_stages_make_what_inline_ones_find(server: Deployed) -> None:
+    spread = server.start_run("polya/spread", overrides=SPREAD)
+    assert finish(server, spread) == "COMPLETED"
+    runs = stage_runs(server)
+    assert all(runs.values())
+    assert {run["work_pool_name"] for run in runs["filter"] + runs["questions"]} == {"cpu"}
+    assert {run["work_pool_name"] for run in runs["generate"] + runs["rl"] + runs["evaluate"]} == {"gpu"}
+    assert {run["state"]["type"] for found in runs.values() for run in found} == {"COMPLETED"}
+    artifacts = {str(manifest.ref) for manifest in store(server).all()}
+
+    inline = server.start_run("polya/tiny-cpu", overrides={**SPREAD, "runtime.dispatch": "inline"})
+    again = server.start_run("polya/spread", overrides=SPREAD)
+    assert [finish(server, inline), finish(server, again)] == ["COMPLETED"] * 2
+    assert {str(manifest.ref) for manifest in store(server).all()} == artifacts
+    assert {name: len(found) for name, found in stage_runs(server).items()} == {
+        name: len(found) for name, found in runs.items()
+    }
+
+
+def test_every_stage_is_a_child_of_the_pipeline_in_mlflow(server: Deployed) -> None:
+    """Needs the run of the test before."""
+    client = MlflowClient(tracking_uri=Settings(home=server.home).mlflow_uri)
+    (experiment,) = [found for found in client.search_experiments() if found.name == "midtrain"]
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.info.run_name == "tiny-cpu"
+    assert parent.info.status == "FINISHED"
+    children = [run for run in runs if run is not parent]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    made = {manifest.mlflow_run_id for manifest in store(server).all() if manifest.mlflow_run_id}
+    assert made == {run.info.run_id for run in children}
+
+
+def train_for_long(server: Deployed, steps: int) -> str:
+    """Start a pipeline whose RL goes on; returns its id once the trainer has made that many steps."""
+    run_id = server.start_run("polya/spread", overrides=LONG)
+    wait_until(lambda: steps_logged(server.home, "rl") >= steps, 240)
+    return run_id
+
+
+def pipeline_process(server: Deployed, run_id: str) -> psutil.Process:
+    """The process that a worker started for a run."""
+    (found,) = [
+        process
+        for process in processes(server.home, "prefect")
+        if process.environ().get(STARTED_BY_WORKER) == run_id and "MIDTRAIN_WORKER" not in process.environ()
+    ]
+    return found
+
+
+def test_a_pipeline_that_was_killed_finds_its_run_again_and_a_cancelled_one_takes_it_along(server: Deployed) -> None:
+    before = len(server.runs_of("rl/stage"))
+    first = train_for_long(server, 1)
+    os.kill(pipeline_process(server, first).pid, signal.SIGKILL)
+    wait_until(lambda: server.state_of(first) == "CRASHED", 60)
+    (trainer,) = processes(server.home, TRAINER)
+    second = server.start_run("polya/spread", overrides=LONG)
+    wait_until(lambda: server.state_of(second) == "RUNNING", 60)
+    reached = steps_logged(server.home, "rl")
+    wait_until(lambda: steps_logged(server.home, "rl") > reached + 5, 120)
+    rl_runs = server.runs_of("rl/stage")
+    assert len(rl_runs) == before + 1
+    assert trainer.is_running()
+
+    child = rl_runs[-1]["id"]
+    server.prefect("flow-run", "cancel", second)
+    wait_until(lambda: server.state_of(second) == "CANCELLED", 60)
+    wait_until(lambda: server.state_of(child) == "CANCELLED", 60)
+    wait_until(lambda: not processes(server.home, TRAINER), 60)
+
+
+def test_a_server_without_the_deployments_is_named(server: Deployed) -> None:
+    found = server.ask("deployments/name/questions/stage")
+    server.ask(f"deployments/{found['id']}", method="DELETE")
+    run_id = server.start_run("polya/spread", overrides={**SPREAD, "questions.tiny.count": 12})
+    assert finish(server, run_id) == "FAILED"
+    assert "midtrain deploy" in server.ask(f"flow_runs/{run_id}")["state"]["message"]
