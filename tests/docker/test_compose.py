@@ -243,10 +243,13 @@ def prefect_names() -> frozenset[str]:
 
 @cache
 def mlflow_names() -> frozenset[str]:
-    import mlflow.cli
-    import mlflow.environment_variables as variables
-
-    return frozenset(dir(variables)) | {option.envvar for option in mlflow.cli.server.params if option.envvar}
+    """Asked in a process of its own: MLflow's server brings Flask along, whose proxies break the start of vLLM."""
+    code = """
+import mlflow.cli, mlflow.environment_variables as variables
+print(*dir(variables), *(option.envvar for option in mlflow.cli.server.params if option.envvar))
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return frozenset(printed.split())
 
 
 def read_by_sources(name: str) -> bool:
