@@ -1,14 +1,28 @@
 """The `midtrain` command. Heavy imports wait inside the commands, so that help answers at once."""
 
-import json
 import sys
-from enum import StrEnum
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 from rich.console import Console
+
+from flows.options import (
+    ArmsOption,
+    DocumentsOption,
+    ForceOption,
+    LimitOption,
+    ModelOption,
+    PoolType,
+    RecipeOption,
+    RmtRecipeOption,
+    SeedOption,
+    SetOption,
+    parse_overrides,
+    split,
+)
 
 app = typer.Typer(
     help="Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text.",
@@ -24,59 +38,44 @@ console = Console()
 if not console.is_terminal:
     console = Console(width=120)
 
-RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generation.samples=8.")
-]
-RmtRecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe of method rmt: name, or path of a YAML file.")]
-LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]
-DocumentsOption = Annotated[int | None, typer.Option("--limit", help="Training documents at most.", min=1)]
-ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of the recipe; empty: its usual ones.")]
-SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
-ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
-ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
+
+def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Make `midtrain run NAME` and `midtrain plan NAME` of what turns options into the parameters of the flow NAME."""
+    name = read.__name__
+
+    @run_app.command(name)
+    @wraps(read)
+    def run(**options: Any) -> None:
+        from flows.running import run_and_show
+
+        _exit(run_and_show(name, read(**options), console))
+
+    @plan_app.command(name)
+    @wraps(read)
+    def plan(**options: Any) -> None:
+        from flows.running import show_plan
+
+        _exit(show_plan(name, read(**options), console))
+
+    return read
 
 
-class PoolType(StrEnum):
-    """Kinds of work pools that there are templates for."""
-
-    process = "process"
-    docker = "docker"
-    kubernetes = "kubernetes"
-
-
-def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
-    """`key=value` pairs; values are read as JSON or else YAML, so numbers, lists and `null` work."""
-    overrides = {}
-    for pair in pairs or []:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"--set {pair!r} is not KEY=VALUE")
-        try:
-            overrides[key.strip()] = json.loads(value)
-        except ValueError:
-            overrides[key.strip()] = yaml.safe_load(value)
-    return overrides
-
-
-@run_app.command("polya")
-def run_polya(
+@pipeline
+def polya(
     recipe: RecipeOption = "tiny-cpu",
     set_: SetOption = None,
     limit: LimitOption = None,
     seed: SeedOption = None,
     base_model: ModelOption = "",
     force: ForceOption = None,
-) -> None:
+) -> dict[str, Any]:
     """Method A: questions, generation, filtering, dataset, mid-training, RL, evaluation, report."""
-    from flows.running import run_and_show
-
-    parameters = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model, "force": force or []}
-    _exit(run_and_show("polya", {**parameters, "overrides": parse_overrides(set_)}, console))
+    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
+    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
 
 
-@run_app.command("rmt")
-def run_rmt(
+@pipeline
+def rmt(
     recipe: RmtRecipeOption = "tiny-cpu-rmt",
     set_: SetOption = None,
     limit: DocumentsOption = None,
@@ -84,11 +83,10 @@ def run_rmt(
     base_model: ModelOption = "",
     arms: ArmsOption = "",
     force: ForceOption = None,
-) -> None:
+) -> dict[str, Any]:
     """Method B: texts, entropy, schedule, reinforcement mid-training, next-token accuracy, RL afterwards, report."""
-    from flows.running import run_and_show
-
-    _exit(run_and_show("rmt", _rmt(recipe, set_, limit, seed, base_model, arms, force), console))
+    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
+    return {**flat, "arms": split(arms), "force": force or [], "overrides": parse_overrides(set_)}
 
 
 @run_app.command("compare")
@@ -104,44 +102,12 @@ def run_compare(
 
     parameters = {
         "recipe": recipe,
-        "seeds": [int(seed) for seed in _split(seeds)],
-        "arms": _split(arms),
+        "seeds": [int(seed) for seed in split(seeds)],
+        "arms": split(arms),
         "force": force or [],
         "overrides": parse_overrides(set_),
     }
     _exit(run_and_show("compare", parameters, console))
-
-
-@plan_app.command("polya")
-def plan_polya(
-    recipe: RecipeOption = "tiny-cpu",
-    set_: SetOption = None,
-    limit: LimitOption = None,
-    seed: SeedOption = None,
-    base_model: ModelOption = "",
-    force: ForceOption = None,
-) -> None:
-    """What `midtrain run polya` would do with the same options."""
-    from flows.running import show_plan
-
-    parameters = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model, "force": force or []}
-    _exit(show_plan("polya", {**parameters, "overrides": parse_overrides(set_)}, console))
-
-
-@plan_app.command("rmt")
-def plan_rmt(
-    recipe: RmtRecipeOption = "tiny-cpu-rmt",
-    set_: SetOption = None,
-    limit: DocumentsOption = None,
-    seed: SeedOption = None,
-    base_model: ModelOption = "",
-    arms: ArmsOption = "",
-    force: ForceOption = None,
-) -> None:
-    """What `midtrain run rmt` would do with the same options."""
-    from flows.running import show_plan
-
-    _exit(show_plan("rmt", _rmt(recipe, set_, limit, seed, base_model, arms, force), console))
 
 
 @app.command()
@@ -151,7 +117,7 @@ def estimate(
     set_: SetOption = None,
 ) -> None:
     """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
-    from flows.running import show_estimate
+    from flows.showing import show_estimate
 
     _exit(show_estimate(recipe, device, parse_overrides(set_), console))
 
@@ -169,7 +135,7 @@ def evaluate(
     from flows.running import run_and_show
 
     overrides = {"model.source": model}
-    wanted = [name.partition("=") for name in _split(benchmarks)]
+    wanted = [name.partition("=") for name in split(benchmarks)]
     if wanted:
         overrides["evaluation.benchmarks"] = [name for name, _, _ in wanted]
         overrides["evaluation.sources"] = {name: path for name, _, path in wanted if path}
@@ -199,7 +165,7 @@ def lineage(
     question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",
 ) -> None:
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
-    from flows.running import show_lineage
+    from flows.showing import show_lineage
 
     _exit(show_lineage(ref, question, console))
 
@@ -210,7 +176,7 @@ def schedule(
     rows: Annotated[int, typer.Option(help="Rows to show of each tier.", min=1)] = 3,
 ) -> None:
     """Look at what reinforcement mid-training will ask, before anything is trained."""
-    from flows.running import show_schedule
+    from flows.showing import show_schedule
 
     _exit(show_schedule(ref, rows, console))
 
@@ -218,7 +184,7 @@ def schedule(
 @app.command()
 def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "") -> None:
     """Show a report's tables and where its page lies."""
-    from flows.running import show_report
+    from flows.showing import show_report
 
     _exit(show_report(run, console))
 
@@ -247,7 +213,7 @@ def gate(
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.running import judge
 
-    _exit(judge(run, margin, _split(metrics), sure, summary, console))
+    _exit(judge(run, margin, split(metrics), sure, summary, console))
 
 
 @app.command()
@@ -274,23 +240,6 @@ def ui(
     from flows.servers import serve
 
     _exit(serve(prefect_port, mlflow_port, console))
-
-
-def _rmt(
-    recipe: str,
-    set_: list[str] | None,
-    limit: int | None,
-    seed: int | None,
-    base_model: str,
-    arms: str,
-    force: list[str] | None,
-) -> dict[str, Any]:
-    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
-    return {**flat, "arms": _split(arms), "force": force or [], "overrides": parse_overrides(set_)}
-
-
-def _split(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _exit(code: int) -> None:

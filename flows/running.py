@@ -1,11 +1,11 @@
-"""What the commands do: run a flow and show its result, plan one, show lineage."""
+"""What the commands do that run, plan, deploy or delete."""
 
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,23 +13,21 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 from rich.console import Console
-from rich.table import Table
 
 from flows.environment import for_one_person, prepare, start_temporary_server, wait_for_server
 from flows.results import save_result_storage
+from flows.showing import FAILED, explained, plan_table, show_result, show_stages
 from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.plan import PlannedStage, planning
+from tasks.artifacts.plan import planning
 from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import ArtifactMissing, Store
+from tasks.artifacts.store import Store
 from tasks.launch import end_tree
-from tasks.worker import Permanent
 
 if TYPE_CHECKING:
     from prefect import Flow
 
     from tasks.artifacts.ref import ArtifactRef
 
-FAILED = 1
 LEAVE_AFTER_S = 10.0
 """Time that an interrupted run has to end its worker and to say so to Prefect."""
 
@@ -62,7 +60,7 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
     with interruptions(console) as received:
         try:
             start_temporary_server(settings)
-            return _explained(run, console, lambda: show_stages(stages, console))
+            return explained(run, console, lambda: show_stages(stages, console))
         except BaseException:
             leave(console, received)
 
@@ -113,101 +111,7 @@ def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
             logger.setLevel(level)
         console.print(plan_table(plan.rows))
 
-    return _explained(run, console)
-
-
-def plan_table(rows: list[PlannedStage]) -> Table:
-    """Stages of a plan in the order in which they would run, each once."""
-    from tasks.estimates.stages import planned_cost
-
-    table = Table(title="Plan (nothing was run)")
-    for column in ("stage", "verdict", "why", "expected cost", "artifact"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("stage", "artifact"))
-    # Two arms may wait for the same thing and still cost differently.
-    for row, cost in dict.fromkeys((row, planned_cost(row)) for row in rows):
-        table.add_row(row.stage, row.verdict, row.why, cost, str(row.ref) if row.verdict == "hit" else "-")
-    return table
-
-
-def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: Console) -> int:
-    """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
-    from tasks.estimates.devices import device_named, device_of
-    from tasks.estimates.memory import require_fit
-    from tasks.estimates.table import cost_table, memory_table
-    from tasks.recipe.base import Recipe
-    from tasks.recipe.loading import load
-
-    def run() -> None:
-        settings = load(Recipe, recipe, overrides)
-        wanted = device or settings.sized_for
-        on = device_named(wanted) if wanted else device_of(settings)
-        for table in (cost_table(settings, on), memory_table(settings, on)):
-            console.print(table, soft_wrap=True, highlight=False, markup=False)
-            console.print()
-        require_fit(settings, on)
-
-    return _explained(run, console)
-
-
-def show_stages(stages: list[tuple[str, Manifest, bool]], console: Console) -> None:
-    """What the run built and what it served from the store."""
-    table = Table(title="Stages")
-    for column in ("stage", "from", "seconds", "artifact"):
-        table.add_column(column, justify="right" if column == "seconds" else "left")
-    seen: set[str] = set()
-    for name, manifest, hit in stages:
-        if manifest.fingerprint in seen:
-            continue
-        seen.add(manifest.fingerprint)
-        seconds = "-" if hit else f"{manifest.seconds:.1f}"
-        table.add_row(name, "store" if hit else "built now", seconds, str(manifest.ref))
-    console.print(table)
-
-
-def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
-    """The tables of a report or an evaluation, and where everything lies."""
-    from tasks.report.terminal import tables
-
-    manifest = store.manifest(ref)
-    for table in tables(manifest):
-        console.print(table)
-    settings = Settings()
-    if manifest.kind == "report":
-        console.print(f"Report:    {_from_here(store.local(ref) / 'report.html')}", soft_wrap=True)
-    console.print(f"MLflow:    {_from_here(settings.mlflow_uri)}   (make ui serves it)", soft_wrap=True)
-    console.print(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})", soft_wrap=True)
-
-
-def _from_here(place: str | Path) -> str:
-    """A place as seen from the current folder, which is shorter and can be pasted."""
-    return str(place).replace(f"{Path.cwd()}/", "")
-
-
-def show_lineage(ref: str, question: str, console: Console) -> int:
-    """Print an artifact's ancestry, or the models that saw a question. Returns an exit code."""
-    from tasks.artifacts import lineage
-
-    def run() -> None:
-        store = Store.open()
-        if question:
-            console.print(lineage.render_sightings(store, question))
-        if ref:
-            console.print(lineage.render_ancestry(store, store.ref(ref)))
-
-    return _explained(run, console)
-
-
-def show_schedule(ref: str, rows: int, console: Console) -> int:
-    """Print a schedule's counts and some of its rows. Returns an exit code."""
-    from tasks.schedule.show import first_rows, show
-
-    def run() -> None:
-        store = Store.open()
-        found = store.ref(ref)
-        for table in show(store.manifest(found).summary, first_rows(store.local(found), rows)):
-            console.print(table)
-
-    return _explained(run, console)
+    return explained(run, console)
 
 
 def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
@@ -223,7 +127,7 @@ def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
 
         deploy(pool_type, gpu_hosts, console)
 
-    return _explained(run, console)
+    return explained(run, console)
 
 
 def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, console: Console) -> int:
@@ -236,20 +140,7 @@ def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path
 
         codes.append(gate(run, margin, metrics, sure, summary, console))
 
-    return _explained(look, console) or codes[0]
-
-
-def show_report(run: str, console: Console) -> int:
-    """Print a report's tables and the place of its page. Returns an exit code."""
-
-    def show() -> None:
-        store = Store.open()
-        reports = store.all("report")
-        if not run and not reports:
-            raise ArtifactMissing(f"no report in the store {store.files.uri}; make one with `midtrain run polya`")
-        show_result(store, store.ref(run) if run else reports[-1].ref, console)
-
-    return _explained(show, console)
+    return explained(look, console) or codes[0]
 
 
 def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: bool, console: Console) -> int:
@@ -258,7 +149,7 @@ def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: boo
 
     codes: list[int] = []
     settings = Settings()
-    failed = _explained(
+    failed = explained(
         lambda: codes.append(collect(settings, console, keep_days=keep_days, keep=keep, drop=drop, yes=yes)), console
     )
     return failed or codes[0]
@@ -274,18 +165,7 @@ def export_questions(values: dict[str, Any], out: Path, console: Console) -> int
         counts = load(resolve(QuestionsConfig(**values)), out)
         console.print(counts)
 
-    return _explained(run, console)
-
-
-def _explained(run: Callable[[], None], console: Console, after: Callable[[], None] = lambda: None) -> int:
-    """Run, and turn errors that the user can mend into one message instead of a traceback."""
-    try:
-        run()
-    except (Permanent, ArtifactMissing, ValueError) as error:
-        after()
-        console.print(f"[bold red]Stopped:[/] {error}", soft_wrap=True, highlight=False)
-        return FAILED
-    return 0
+    return explained(run, console)
 
 
 def leave(console: Console, received: list[int]) -> NoReturn:

@@ -1,6 +1,10 @@
-"""What tests of all trainers on GRPO look at: a crash before a step is reported, the curve, the order of prompts."""
+"""What tests of all trainers on GRPO share: a crash before a step is reported, the curve, the order of prompts, and
+rollouts that a rule writes.
+"""
 
 import json
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,3 +40,21 @@ def note_prompts(trainer: Any, monkeypatch: Any) -> list[list[str]]:
 
     monkeypatch.setattr(trainer, "_generate", noting)
     return batches
+
+
+def written_by(rule: Callable[[random.Random], str]) -> Callable[..., Any]:
+    """A `_generate_single_turn` whose texts come from `rule`, the same in any number of processes.
+
+    One in five has no end.
+    """
+
+    def write(trainer: Any, prompt_ids: list[list[int]], _images: Any, _fields: Any, group: int, **_: Any) -> Any:
+        tokenizer, rows = trainer.processing_class, []
+        for row, ids in enumerate(prompt_ids):
+            rng = random.Random(f"{ids}/{row % group}/{trainer.state.global_step}")
+            text = rule(rng)
+            end = [] if rng.random() < 0.2 else [tokenizer.eos_token_id]
+            rows.append(tokenizer(text, add_special_tokens=False)["input_ids"] + end)
+        return rows, None
+
+    return write

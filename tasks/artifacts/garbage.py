@@ -53,6 +53,8 @@ class Snapshot:
     """Stages in progress or left, by the names of their local folders."""
     copies: Mapping[str, Extent] = field(default_factory=dict)
     """Local copies of a remote store's contents, by kind/fingerprint/digest."""
+    stopped: Mapping[str, Extent] = field(default_factory=dict)
+    """Local copies that were never finished and that nobody writes any more, by their temporary names."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +202,8 @@ def _local(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[Item
     for path, extent in snapshot.copies.items():
         if path not in names and path.rpartition("/")[0] not in snapshot.held:
             yield Item("local copy", path, extent, "of an artifact that goes or has gone")
+    for path, extent in snapshot.stopped.items():
+        yield Item("local copy", path, extent, "never finished: its process was stopped")
 
 
 def _split(path: str) -> tuple[str, str, str]:

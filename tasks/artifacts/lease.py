@@ -18,6 +18,10 @@ from tasks.artifacts.fingerprint import digest_text
 
 log = logging.getLogger(__name__)
 
+BEATS = 12
+"""Heartbeats within the timeout. An outage of the store may last as long as the rest of it: the last beat before it and
+the first one after it are up to a twelfth away."""
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -128,7 +132,7 @@ class Lease:
         Without patience: a beat that arrives late would overwrite a successor's, and the next one is due soon.
         """
         files = replace(self.files, patience_s=0.0)
-        while not stop.wait(self.timeout_s / 4):
+        while not stop.wait(self.timeout_s / BEATS):
             try:
                 if not self._is_mine(files):
                     log.warning("another run took over %s after a silence of over %g s", self.path, self.timeout_s)

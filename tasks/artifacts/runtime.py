@@ -63,7 +63,8 @@ class Runtime(Frozen):
     """Training steps between checkpoints that a killed trainer resumes from."""
     timeout_s: float = Field(6 * 3600.0, gt=0)
     """Longest time for one worker process, seconds."""
-    lease_timeout_s: float = Field(60.0, gt=1)
-    """Seconds without a heartbeat after which another run may take a stage over."""
+    lease_timeout_s: float = Field(180.0, gt=1)
+    """Seconds without a heartbeat after which another run may take a stage over. Longer than `MIDTRAIN_S3_PATIENCE_S`:
+    a holder that waits for S3 to come back, and whose heartbeats fail meanwhile, keeps its lease."""
     trust_remote_code: bool = False
     """Run model code that ships with a checkpoint. Off unless asked for."""

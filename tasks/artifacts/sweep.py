@@ -6,6 +6,7 @@ import contextlib
 import logging
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from tasks.artifacts.garbage import LEASE, Extent, Item, Plan, Snapshot
 from tasks.artifacts.lease import Lease
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import MANIFEST, Store
 
@@ -25,7 +27,11 @@ log = logging.getLogger(__name__)
 
 RECORD = re.compile(r"[^/]+/[0-9a-f]{16}/(manifest|[0-9a-f]{12})\.json")
 COPY = re.compile(r"[^/]+/[0-9a-f]{16}/[0-9a-f]{12}")
-LEASE_TIMEOUT_S = 60.0
+INCOMING = re.compile(r"\.[0-9a-f]{12,16}\.[0-9a-f]{32}")
+"""Name of a folder while its files are being fetched."""
+INCOMING_SILENT_S = 3600.0
+"""A fetch that goes on writes all the time: one that wrote nothing for as long belongs to no process any more."""
+LEASE_TIMEOUT_S = Runtime().lease_timeout_s
 BUSY = "a stage is being built, and what it reads is known only when it is done; run again then"
 
 
@@ -47,7 +53,7 @@ def look(store: Store, settings: Settings) -> Snapshot:
             contents[manifest.ref] = manifest
     work = {path.name: _extent(path) for path in _folders(settings.work)}
     copies = {} if store.files.is_local else _copies(store.cache)
-    return Snapshot(files, contents, held, work, copies)
+    return Snapshot(files, contents, held, work, copies, _stopped(store.cache))
 
 
 def list_files(files: Files) -> dict[str, Extent]:
@@ -133,6 +139,13 @@ def _copies(cache: Path) -> dict[str, Extent]:
     folders = [path for path in cache.glob("*/*/*") if path.is_dir()]
     names = {path.relative_to(cache).as_posix(): path for path in folders}
     return {name: _extent(path) for name, path in names.items() if COPY.fullmatch(name)}
+
+
+def _stopped(cache: Path) -> dict[str, Extent]:
+    """Fetches that a killed process left behind, of artifacts (kind/fingerprint) and of base models."""
+    folders = [path for depth in ("*", "*/*") for path in cache.glob(f"{depth}/.*") if INCOMING.fullmatch(path.name)]
+    found = {path.relative_to(cache).as_posix(): _extent(path) for path in folders}
+    return {name: extent for name, extent in found.items() if extent.changed < time.time() - INCOMING_SILENT_S}
 
 
 def _folders(root: Path) -> list[Path]:

@@ -2,19 +2,22 @@
 
 checkpoints/  s3://bucket/prefix      every folder with a config.json and safetensors
 registry:NAME                         every version of a registered model
-hub:AUTHOR  hub:OWNER/COLLECTION      the newest commit of every model of theirs
+hub:AUTHOR  hub:OWNER/COLLECTION      the newest commit of every model of theirs that has the same files
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts.files import Files
 from tasks.artifacts.settings import Settings
 from tasks.config import Frozen
 from tasks.worker import Permanent
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
 
 
 class Candidate(Frozen):
@@ -50,8 +53,7 @@ def _folders(root: str, settle_s: float) -> Iterator[Candidate]:
         folder, _, name = path.removeprefix(files.root).strip("/").rpartition("/")
         found.setdefault(folder, {})[name] = entry
     for folder, entries in sorted(found.items()):
-        has_weights = any(name.endswith(".safetensors") for name in entries)
-        if "config.json" in entries and has_weights and max(map(_changed, entries.values())) <= time.time() - settle_s:
+        if _has_weights(entries) and max(map(_changed, entries.values())) <= time.time() - settle_s:
             yield Candidate(source=f"{root.rstrip('/')}/{folder}".rstrip("/"))
 
 
@@ -76,12 +78,39 @@ def _registry(name: str, settings: Settings) -> Iterator[Candidate]:
 
 
 def _hub(name: str) -> Iterator[Candidate]:
-    from huggingface_hub import HfApi
+    """Models by commit; one that the hub does not describe is passed on, so that its import says why."""
+    from huggingface_hub import HfApi, ModelInfo
+    from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi()
-    if "/" in name:
-        ids = [item.item_id for item in api.get_collection(name).items if item.item_type == "model"]
+    found: dict[str, ModelInfo | None] = {}
+    if "/" not in name:
+        found = {model.id: model for model in api.list_models(author=name, full=True)}
     else:
-        ids = [model.id for model in api.list_models(author=name)]
-    for model in sorted(ids):
-        yield Candidate(source=model, revision=api.model_info(model).sha or "")
+        for model in _collected(api, name):
+            try:
+                found[model] = api.model_info(model)
+            except HfHubHTTPError:
+                found[model] = None
+    for model, info in sorted(found.items()):
+        if info is None or _has_weights(sibling.rfilename for sibling in info.siblings or ()):
+            yield Candidate(source=model, revision=(info and info.sha) or "")
+
+
+def _collected(api: "HfApi", name: str) -> list[str]:
+    """Ids of the models of a collection."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        items = api.get_collection(name).items
+    except HfHubHTTPError as error:
+        if error.response.status_code != 404:
+            raise
+        raise Permanent(f"source='hub:{name}': the hub has no such collection; give the end of its address") from error
+    return [item.item_id for item in items if item.item_type == "model"]
+
+
+def _has_weights(names: Iterable[str]) -> bool:
+    """Whether files make a model that can be imported."""
+    found = set(names)
+    return "config.json" in found and any(name.endswith(".safetensors") for name in found)

@@ -60,32 +60,46 @@ def grpo_arguments(
         gradient_accumulation_steps=batch // rows,
         steps_per_generation=batch // rows,
         num_generations=config.group_size,
-        num_iterations=config.num_iterations,
-        max_completion_length=config.max_completion_tokens,
-        temperature=config.temperature,
-        top_p=config.top_p,
-        top_k=config.top_k,
-        min_p=None,
-        repetition_penalty=1.0,
         shuffle_dataset=False,
-        beta=config.beta,
-        epsilon=config.epsilon,
-        epsilon_high=config.epsilon_high,
-        delta=None,
-        loss_type=config.loss_type,
-        scale_rewards=config.scale_rewards,
-        importance_sampling_level=config.importance_sampling_level,
-        mask_truncated_completions=config.mask_truncated_completions,
-        entropy_coef=config.entropy_coef,
-        use_adaptive_entropy=False,
-        top_entropy_quantile=config.top_entropy_quantile,
-        off_policy_mask_threshold=None,
-        use_bias_correction_kl=True,
-        sync_ref_model=False,
-        disable_dropout=True,
-        cast_lm_head_to_fp32=False,
-        log_completions=False,
+        **_sampling(config),
+        **_loss(config),
     )
+
+
+def _sampling(config: GRPOSettings) -> dict[str, Any]:
+    """How rollouts are drawn, by whichever engine."""
+    return {
+        "max_completion_length": config.max_completion_tokens,
+        "temperature": config.temperature,
+        "top_p": config.top_p,
+        "top_k": config.top_k,
+        "min_p": None,
+        "repetition_penalty": 1.0,
+        "log_completions": False,
+    }
+
+
+def _loss(config: GRPOSettings) -> dict[str, Any]:
+    """What is optimised; options of TRL that no setting of ours names are fixed here."""
+    return {
+        "num_iterations": config.num_iterations,
+        "beta": config.beta,
+        "epsilon": config.epsilon,
+        "epsilon_high": config.epsilon_high,
+        "delta": None,
+        "loss_type": config.loss_type,
+        "scale_rewards": config.scale_rewards,
+        "importance_sampling_level": config.importance_sampling_level,
+        "mask_truncated_completions": config.mask_truncated_completions,
+        "entropy_coef": config.entropy_coef,
+        "use_adaptive_entropy": False,
+        "top_entropy_quantile": config.top_entropy_quantile,
+        "off_policy_mask_threshold": None,
+        "use_bias_correction_kl": True,
+        "sync_ref_model": False,
+        "disable_dropout": True,
+        "cast_lm_head_to_fp32": False,
+    }
 
 
 def _vllm(place: RolloutPlace, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 import json
 import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +23,7 @@ from tasks.artifacts.sweep import BUSY, delete, look
 from tasks.engines.protocol import Sampling
 from tasks.generation.plan import pool_name
 from tests.artifacts.conftest import Publish
+from tests.conftest import ROOT
 
 LATER = time.time() + 86_400
 LONG_AGO = "2020-01-01T00:00:00+00:00"
@@ -286,3 +290,37 @@ def test_local_copies_of_a_remote_store_go_with_their_artifacts(
     (store.cache / "hashes.json").write_text("{}")
     list(delete(store, settings, planned()))
     assert (kept.is_dir(), gone.exists(), (store.cache / "hashes.json").exists()) == (True, False, True)
+
+
+# Killed with the first of two files on this machine.
+FETCH = """
+import os, signal, sys
+from pathlib import Path
+from tasks.artifacts.files import Files
+stop = lambda name, local: os.kill(os.getpid(), signal.SIGKILL)
+Files(sys.argv[1]).fetch_folder("", ["one", "two"], Path(sys.argv[2]), stop)
+"""
+
+
+@pytest.mark.parametrize("folder", [f"model/{'e' * 16}/{'1' * 12}", f"models/{'2' * 16}"], ids=["artifact", "base"])
+def test_a_fetch_that_was_killed_goes_and_one_that_goes_on_stays(tmp_path: Path, folder: str) -> None:
+    settings = Settings(home=tmp_path / "home")
+    store, source = Store.open(settings), Files(str(tmp_path / "remote"))
+    for name in ("one", "two"):
+        source.write_text(name, "x" * 100)
+    target = store.cache / folder
+    target.parent.mkdir(parents=True)
+    killed = subprocess.run([sys.executable, "-c", FETCH, source.uri, str(target)], cwd=ROOT)
+    assert killed.returncode == -signal.SIGKILL
+    (left,) = target.parent.iterdir()
+    assert plan(look(store, settings), {}, time.time()).items == (), "it may be going on"
+    two_hours_ago = time.time() - 7200
+    for path in (left / "one", left):
+        os.utime(path, (two_hours_ago, two_hours_ago))
+    assert plan(look(store, settings), {}, time.time() - 86_400).items == (), "what is young stays"
+    found = plan(look(store, settings), {}, time.time())
+    assert [(item.what, store.cache / item.path, item.extent.size) for item in found.items] == [
+        ("local copy", left, 100)
+    ]
+    list(delete(store, settings, found))
+    assert not left.exists()

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from tasks.artifacts.files import Files
-from tasks.artifacts.lease import Lease
+from tasks.artifacts.lease import BEATS, Lease
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
 
 PATH = "samples/abc/lease.json"
 
@@ -119,6 +121,11 @@ def test_the_heartbeat_keeps_a_long_holder_alive(files: Files) -> None:
         for _ in range(15):
             time.sleep(0.1)
             assert not second.try_acquire()
+
+
+def test_a_holder_outlasts_a_store_that_is_away_for_as_long_as_requests_are_tried() -> None:
+    timeout_s = Runtime().lease_timeout_s
+    assert timeout_s - 2 * timeout_s / BEATS > Settings().s3_patience_s
 
 
 def test_a_holder_that_was_succeeded_does_not_fight_back(files: Files) -> None:

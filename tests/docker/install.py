@@ -6,6 +6,7 @@ takes some minutes; what it installs lies in FOLDER/opt/venv afterwards.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,13 +15,14 @@ from pathlib import Path
 
 from tests.docker.dockerfile import ROOT, copied, lineage
 
-DEFAULT_INDEX = "https://pypi.org/simple"
-"""In place of PyTorch's own index, so that one index is enough."""
+OWN_INDEX = re.compile(r'--index-url "\$\{\w+\}" ')
+"""Left out of commands, so that what pip is set up with is enough."""
 
 
 def run_stage(path: Path, name: str, folder: Path, edit: Callable[[str], str] = str) -> None:
     """Do what a build of this stage would, with `/opt` in `folder` and this Python as the image's.
 
+    Packages come from the index that pip is set up with.
     `edit` may change the command of a RUN step.
     """
 
@@ -37,15 +39,15 @@ def run_stage(path: Path, name: str, folder: Path, edit: Callable[[str], str] = 
             if step.name == "WORKDIR":
                 here = Path(moved(step.text))
                 here.mkdir(parents=True, exist_ok=True)
-            elif step.name == "ARG":
-                environment[step.text.partition("=")[0]] = DEFAULT_INDEX
             elif step.name == "COPY":
                 _, sources, destination = copied(step.text)
                 (here / destination).mkdir(parents=True, exist_ok=True)
                 for source in sources:
                     shutil.copy(ROOT / source, here / destination)
             elif step.name == "RUN":
-                subprocess.run(["/bin/sh", "-c", moved(edit(step.text))], cwd=here, env=environment, check=True)
+                command = OWN_INDEX.sub("", moved(edit(step.text)))
+                assert "--index-url" not in command, command
+                subprocess.run(["/bin/sh", "-c", command], cwd=here, env=environment, check=True)
 
 
 def tools(folder: Path) -> Path:

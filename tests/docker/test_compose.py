@@ -156,6 +156,11 @@ def test_the_gpu_worker_reserves_devices_and_shared_memory() -> None:
     assert option(worker["command"], "--limit") == "1"
 
 
+def test_the_limit_on_trainings_has_the_name_of_the_gpu_worker() -> None:
+    """A run in the worker counts against the limit of its host; one that is not there would hold nothing back."""
+    assert option(SERVICES["deploy"]["command"], "--gpu-host") == SERVICES["worker-gpu"]["hostname"]
+
+
 @pytest.mark.parametrize(("name", "pool"), [("worker-cpu", "cpu"), ("worker-gpu", "gpu")])
 def test_workers_serve_the_pool_that_their_image_names(name: str, pool: str) -> None:
     path, stage = image_of(SERVICES[name])
@@ -196,9 +201,10 @@ def test_the_command_that_deploys_exists() -> None:
 
     from flows.cli import app
 
-    program, name = COMMANDS["deploy"]
+    program, name, *words = COMMANDS["deploy"]
     assert f'{program} = "flows.cli:app"' in (ROOT / "pyproject.toml").read_text()
-    assert name in get_command(app).commands
+    known = {option for parameter in get_command(app).commands[name].params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -243,10 +249,13 @@ def prefect_names() -> frozenset[str]:
 
 @cache
 def mlflow_names() -> frozenset[str]:
-    import mlflow.cli
-    import mlflow.environment_variables as variables
-
-    return frozenset(dir(variables)) | {option.envvar for option in mlflow.cli.server.params if option.envvar}
+    """Asked in a process of its own: MLflow's server brings Flask along, whose proxies break the start of vLLM."""
+    code = """
+import mlflow.cli, mlflow.environment_variables as variables
+print(*dir(variables), *(option.envvar for option in mlflow.cli.server.params if option.envvar))
+"""
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    return frozenset(printed.split())
 
 
 def read_by_sources(name: str) -> bool:

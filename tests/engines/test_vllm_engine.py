@@ -1,5 +1,6 @@
 """The real vLLM engine on a CPU; starting it takes half a minute, so one engine serves the whole module."""
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,9 +29,23 @@ def requests(count: int) -> list[Request]:
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[VllmEngine]:
+    broken = packages_that_cannot_be_looked_at()
+    assert not broken, f"vLLM looks into every imported module; import these in another process: {broken}"
     started = VllmEngine(tiny_model, device="cpu", dtype="float32", seed=7)
     yield started
     started.close()
+
+
+def packages_that_cannot_be_looked_at() -> list[str]:
+    """Imported packages with a name whose fields raise, such as Flask's proxies outside of a request."""
+    broken = set()
+    for module in list(sys.modules.values()):
+        for value in list(getattr(module, "__dict__", {}).values()):
+            try:
+                _ = hasattr(value, "__dict__") and vars(value)
+            except Exception:
+                broken.add(module.__name__.partition(".")[0])
+    return sorted(broken)
 
 
 def complete(engine: VllmEngine, asked: list[Request], sampling: Sampling) -> dict[str, Completion]:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from prefect.settings import PREFECT_API_URL
 from safetensors.torch import load_file, save_file
 
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
 from tasks.models.resolve import EMBEDDED_PATH
 from tests.flows.small import SMALL, run
+from tests.sources.hub_server import COMMIT, Hub, Repository, ask, serve
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +90,34 @@ def test_two_watchers_at_once_start_one_run(in_new_home: Path) -> None:
     assert sorted(map(len, results)) == [0, 1]
     assert len(Store.open().all("report")) == 2
     assert len(Store.open().all("release")) == 1
+
+
+TICK = """
+import json, sys
+from flows.watch_base_models import watch_base_models
+try:
+    print(json.dumps(watch_base_models(**json.loads(sys.argv[1]))))
+except RuntimeError as error:
+    print(json.dumps(str(error)))
+"""
+
+
+def test_models_of_a_hub_author_are_released_and_one_that_is_refused_is_named(
+    in_new_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
+    weights = {path.name: path.read_bytes() for path in EMBEDDED_PATH.iterdir() if path.name != "measured.json"}
+    gated = Repository("lab/a-gated-one", weights, "models", refuses=(403, "GatedRepo"))
+    hub = Hub([gated, Repository("lab/base", weights, "models")])
+    given = {"source": "hub:lab", "recipe": "tiny-cpu", "overrides": OVERRIDES}
+    with serve(hub) as endpoint:
+        message = ask(endpoint, in_new_home, TICK, **given)
+        assert message.startswith("1 base models were not released:\nlab/a-gated-one: ")
+        assert "GatedRepoError" in message
+        (made,) = Store.open().all("release")
+        assert made.summary["label"].startswith(f"base@{COMMIT[:12]} ")
+        hub.repositories.remove(gated)
+        hub.asked.clear()
+        assert ask(endpoint, in_new_home, TICK, **given) == []
+        assert not [path for path in hub.asked if "/resolve/" in path]
+    assert [item.ref for item in Store.open().all("release")] == [made.ref]

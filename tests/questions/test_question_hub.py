@@ -1,18 +1,13 @@
 """Hub datasets through the hub's own clients, against a server on this machine."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.sources.hub_server import COMMIT, serve
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.sources.hub_server import COMMIT, Hub, Repository, ask, serve
 
 CARD = b"""---
 configs:
@@ -23,7 +18,6 @@ configs:
 ---
 """
 
-# The clients read their endpoint once, when they are imported: hence a process of its own.
 READ = """
 import json, sys
 from tasks.questions.config import QuestionsConfig
@@ -43,15 +37,8 @@ ROWS = [{"question": f"Question {index}?", "answer": f"So.\n#### {index}"} for i
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     data = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
-    with serve("openai/gsm8k", {"README.md": CARD, "data/train.jsonl": data}) as address:
+    with serve(Hub([Repository("openai/gsm8k", {"README.md": CARD, "data/train.jsonl": data})])) as address:
         yield address
-
-
-def read(endpoint: str, home: Path, **config: Any) -> dict[str, Any]:
-    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
-    command = [sys.executable, "-c", READ, json.dumps(config)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
@@ -66,7 +53,7 @@ def read(endpoint: str, home: Path, **config: Any) -> dict[str, Any]:
 def test_a_hub_dataset_is_streamed_at_the_commit_of_its_revision(
     endpoint: str, tmp_path: Path, config: dict[str, Any]
 ) -> None:
-    assert read(endpoint, tmp_path, **config) == {"digest": f"hub:{COMMIT}:main:train", "rows": ROWS}
+    assert ask(endpoint, tmp_path, READ, **config) == {"digest": f"hub:{COMMIT}:main:train", "rows": ROWS}
 
 
 @pytest.mark.slow
@@ -82,4 +69,4 @@ def test_a_hub_dataset_is_streamed_at_the_commit_of_its_revision(
 def test_what_the_hub_does_not_have_is_named(
     endpoint: str, tmp_path: Path, config: dict[str, Any], message: str
 ) -> None:
-    assert message in read(endpoint, tmp_path, **{"source": "openai/gsm8k", "preset": "gsm8k", **config})["error"]
+    assert message in ask(endpoint, tmp_path, READ, **{"source": "openai/gsm8k", "preset": "gsm8k", **config})["error"]

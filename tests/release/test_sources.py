@@ -11,6 +11,7 @@ from tasks.artifacts.settings import Settings
 from tasks.models.resolve import EMBEDDED_PATH
 from tasks.release.sources import candidates
 from tasks.worker import Permanent
+from tests.sources.hub_server import Hub, Repository, ask, serve
 
 
 @pytest.fixture
@@ -53,3 +54,63 @@ def test_versions_of_a_registered_model_are_candidates(tmp_path: Path, settings:
     client.create_model_version("base", source=f"{tmp_path}/elsewhere", tags={"uri": "s3://models/two"})
     found = [item.source for item in candidates("registry:base", settings, settle_s=0)]
     assert found == [f"{tmp_path}/one", "s3://models/two"]
+
+
+LOOK = """
+import json, sys
+from tasks.artifacts.settings import Settings
+from tasks.release.sources import candidates
+try:
+    found = candidates(json.loads(sys.argv[1])["source"], Settings(), settle_s=0)
+    print(json.dumps([[item.source, item.revision] for item in found]))
+except Exception as error:
+    print(json.dumps(f"{type(error).__name__}: {error}"))
+"""
+WHOLE = {"config.json": b"{}", "model-00001-of-00001.safetensors": b"", "tokenizer.json": b"{}"}
+ONE, TWO = "1" * 40, "2" * 40
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(
+        [
+            Repository("lab/base", WHOLE, "models", ONE),
+            Repository("lab/gated", WHOLE, "models", ONE, refuses=(403, "GatedRepo")),
+            Repository("lab/quantised", {"weights.gguf": b""}, "models", ONE),
+            Repository("lab/corpus", WHOLE, "datasets", ONE),
+            Repository("lab/private", WHOLE, "models", ONE, refuses=(401, "RepoNotFound")),
+            Repository("labs/base", WHOLE, "models", TWO),
+        ],
+        {
+            "lab/best-0123": [
+                ("model", "lab/private"),
+                ("dataset", "lab/corpus"),
+                ("model", "labs/base"),
+                ("model", "lab/quantised"),
+                ("model", "lab/base"),
+                ("space", "lab/base"),
+            ]
+        },
+    )
+
+
+@pytest.mark.slow
+def test_models_of_an_author_are_candidates_by_commit(hub: Hub, tmp_path: Path) -> None:
+    with serve(hub) as endpoint:
+        assert ask(endpoint, tmp_path, LOOK, source="hub:lab") == [["lab/base", ONE], ["lab/gated", ONE]]
+        hub.repositories[0].commit = TWO
+        assert ask(endpoint, tmp_path, LOOK, source="hub:lab") == [["lab/base", TWO], ["lab/gated", ONE]]
+
+
+@pytest.mark.slow
+def test_models_of_a_collection_are_candidates_and_one_that_fails_is_left_to_its_import(
+    hub: Hub, tmp_path: Path
+) -> None:
+    with serve(hub) as endpoint:
+        found = ask(endpoint, tmp_path, LOOK, source="hub:lab/best-0123")
+        assert found == [["lab/base", ONE], ["lab/private", ""], ["labs/base", TWO]]
+        hub.repositories[0].refuses = (500, "")
+        found = ask(endpoint, tmp_path, LOOK, source="hub:lab/best-0123")
+        assert found == [["lab/base", ""], ["lab/private", ""], ["labs/base", TWO]]
+        message = ask(endpoint, tmp_path, LOOK, source="hub:lab/best")
+        assert "Permanent: source='hub:lab/best': the hub has no such collection" in message

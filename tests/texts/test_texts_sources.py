@@ -2,10 +2,7 @@
 
 import gzip
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +15,8 @@ from tasks.artifacts.fingerprint import fingerprint
 from tasks.sources.errors import Record, SourceError
 from tasks.texts.config import TextsConfig
 from tasks.texts.sources import read_source, resolve
-from tests.sources.hub_server import COMMIT, serve
+from tests.sources.hub_server import COMMIT, Hub, Repository, ask, serve
 
-ROOT = Path(__file__).resolve().parents[2]
 ROWS = [{"text": f"document {index}"} for index in range(20)]
 LINES = [json.dumps(row) + "\n" for row in ROWS]
 TEXT = "".join(LINES)
@@ -120,7 +116,6 @@ def test_a_folder_of_an_object_store_is_read_over_http(bucket: str, tmp_path: Pa
         resolve(TextsConfig(source="s3://corpora/wed"))
 
 
-# The hub's clients read their endpoint once, when they are imported: hence a process of its own.
 READ = """
 import json, sys
 from tasks.sources.errors import SourceError
@@ -149,25 +144,18 @@ configs:
 @pytest.fixture(scope="module")
 def hub() -> Iterator[str]:
     files = {"README.md": CARD, "data/train.jsonl": TEXT.encode(), "data/test.jsonl": "".join(LINES[:2]).encode()}
-    with serve("org/corpus", files) as address:
+    with serve(Hub([Repository("org/corpus", files)])) as address:
         yield address
-
-
-def read(endpoint: str, home: Path, **config: Any) -> dict[str, Any]:
-    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
-    command = [sys.executable, "-c", READ, json.dumps(config)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.mark.slow
 def test_a_hub_dataset_is_read_at_a_commit_split_by_split(hub: str, tmp_path: Path) -> None:
     train = f"hub:{COMMIT}::train"
-    assert read(hub, tmp_path, source="org/corpus", revision="v1") == {"digests": [train, ""], "rows": [ROWS]}
+    assert ask(hub, tmp_path, READ, source="org/corpus", revision="v1") == {"digests": [train, ""], "rows": [ROWS]}
     both = {"digests": [train, f"hub:{COMMIT}::test"], "rows": [ROWS, ROWS[:2]]}
-    assert read(hub, tmp_path, source="org/corpus", evaluation_split="test") == both
-    assert read(hub, tmp_path, source="org/corpus", evaluation_source="org/corpus") == both
-    message = read(hub, tmp_path, source="org/corpus", evaluation_split="tset")["error"]
+    assert ask(hub, tmp_path, READ, source="org/corpus", evaluation_split="test") == both
+    assert ask(hub, tmp_path, READ, source="org/corpus", evaluation_source="org/corpus") == both
+    message = ask(hub, tmp_path, READ, source="org/corpus", evaluation_split="tset")["error"]
     assert "has no subset '' with split 'tset'" in message
 
 

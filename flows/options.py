@@ -1,0 +1,47 @@
+"""Options that commands share, and how their values are read."""
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generation.samples=8.")
+]
+RmtRecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe of method rmt: name, or path of a YAML file.")]
+LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]
+DocumentsOption = Annotated[int | None, typer.Option("--limit", help="Training documents at most.", min=1)]
+ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of the recipe; empty: its usual ones.")]
+SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
+ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
+ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
+
+
+class PoolType(StrEnum):
+    """Kinds of work pools that there are templates for."""
+
+    process = "process"
+    docker = "docker"
+    kubernetes = "kubernetes"
+
+
+def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
+    """`key=value` pairs; values are read as JSON or else YAML, so numbers, lists and `null` work."""
+    overrides = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set {pair!r} is not KEY=VALUE")
+        try:
+            overrides[key.strip()] = json.loads(value)
+        except ValueError:
+            overrides[key.strip()] = yaml.safe_load(value)
+    return overrides
+
+
+def split(text: str) -> list[str]:
+    """Parts of a comma-separated option."""
+    return [part.strip() for part in text.split(",") if part.strip()]
