@@ -117,7 +117,7 @@ def estimate(
     set_: SetOption = None,
 ) -> None:
     """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
-    from flows.showing import show_estimate
+    from flows.printing import show_estimate
 
     _exit(show_estimate(recipe, device, parse_overrides(set_), console))
 
@@ -165,7 +165,7 @@ def lineage(
     question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",
 ) -> None:
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
-    from flows.showing import show_lineage
+    from flows.printing import show_lineage
 
     _exit(show_lineage(ref, question, console))
 
@@ -176,7 +176,7 @@ def schedule(
     rows: Annotated[int, typer.Option(help="Rows to show of each tier.", min=1)] = 3,
 ) -> None:
     """Look at what reinforcement mid-training will ask, before anything is trained."""
-    from flows.showing import show_schedule
+    from flows.printing import show_schedule
 
     _exit(show_schedule(ref, rows, console))
 
@@ -184,7 +184,7 @@ def schedule(
 @app.command()
 def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "") -> None:
     """Show a report's tables and where its page lies."""
-    from flows.showing import show_report
+    from flows.printing import show_report
 
     _exit(show_report(run, console))
 

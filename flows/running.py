@@ -15,8 +15,8 @@ import psutil
 from rich.console import Console
 
 from flows.environment import for_one_person, prepare, start_temporary_server, wait_for_server
+from flows.printing import FAILED, explained, plan_table, show_result, show_stages
 from flows.results import save_result_storage
-from flows.showing import FAILED, explained, plan_table, show_result, show_stages
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.plan import planning
 from tasks.artifacts.settings import Settings

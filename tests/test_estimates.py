@@ -269,7 +269,7 @@ def test_a_plan_says_what_it_took_and_what_is_expected(tmp_path: Path, monkeypat
 
 def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from flows.polya import polya
-    from flows.showing import plan_table
+    from flows.printing import plan_table
 
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
     monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
