@@ -55,18 +55,6 @@ def test_servers_that_start_at_once_on_a_new_database_all_answer(tmp_path: Path)
     assert gone(home)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB: too small for a model."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"mounting a small file system is not permitted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 @pytest.mark.parametrize("place", ["store", "work"])
 def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
     small_disk: Path, tmp_path: Path, place: str
