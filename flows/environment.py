@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -12,7 +13,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -58,31 +61,46 @@ def prepare(settings: Settings) -> None:
         os.environ["PREFECT_API_URL"] = url
 
 
-def start_temporary_server(settings: Settings) -> None:
+@dataclass
+class StartingServer:
+    """A temporary server that may not answer yet."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    turn: IO[str]
+    """Held open until the server answers: two that make the tables of one new database at once end each other."""
+
+
+def start_temporary_server(settings: Settings) -> StartingServer | None:
     """A Prefect server for this command, where `prepare` found none to use and the user chose none.
 
     Prefect would start the same one at the first flow. Started here it comes up while the flows are being imported,
-    and this process need not import the server itself. It ends after Prefect has sent its last reports.
+    and this process need not import the server itself. It ends after Prefect has sent its last reports. While another
+    command's server is starting on the same database, this waits.
     """
     home = settings.root / "prefect"
     if "PREFECT_API_URL" in os.environ or os.environ.get("PREFECT_HOME") != str(home):
-        return
+        return None
+    turn = (home / "starting.lock").open("w")
+    fcntl.flock(turn, fcntl.LOCK_EX)
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = str(probe.getsockname()[1])
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     options = ["--host", HOST, "--port", port, "--log-level", "error", "--timeout-keep-alive", "5"]
     flags = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
-    with (home / "temporary-server.log").open("w") as output:
+    # Appended to: several commands may have a server each.
+    with (home / "temporary-server.log").open("a") as output:
         # A session of its own: the Ctrl-C that ends this command must not end its server before the last report.
         server = subprocess.Popen(
             [*command, *options], env={**os.environ, **flags}, stdout=output, stderr=output, start_new_session=True
         )
     atexit.register(end_tree, server.pid)
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+    return StartingServer(server, home / "temporary-server.log", turn)
 
 
-def wait_for_server() -> None:
+def wait_for_server(starting: StartingServer | None) -> None:
     """Return when the server of `PREFECT_API_URL` answers; an address that the user chose is left to Prefect.
 
     Raises:
@@ -93,11 +111,15 @@ def wait_for_server() -> None:
     while address.startswith(f"http://{HOST}:"):
         try:
             with urllib.request.urlopen(f"{address}/health", timeout=5):
-                return
+                break
         except OSError:
+            if starting is not None and starting.process.poll() is not None:
+                raise ValueError(f"the Prefect server at {address} ended at once; its log: {starting.log}") from None
             if time.monotonic() > deadline:
                 raise ValueError(f"no Prefect server at {address} within {START_TIMEOUT_S:.0f} s") from None
             time.sleep(0.1)
+    if starting is not None:
+        starting.turn.close()
 
 
 def end_left_servers() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import psutil
 from rich.console import Console
 
-from flows.environment import for_one_person, prepare, start_temporary_server, wait_for_server
+from flows.environment import StartingServer, for_one_person, prepare, start_temporary_server, wait_for_server
 from flows.printing import FAILED, explained, plan_table, show_result, show_stages
 from flows.results import save_result_storage
 from tasks.artifacts.manifest import Manifest
@@ -45,12 +45,12 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
     prepare(settings)
     stages: list[tuple[str, Manifest, bool]] = []
 
-    def run() -> None:
+    def run(starting: StartingServer | None) -> None:
         from tasks.artifacts.task import journal
 
         journal.set(stages)
         flow = flow_named(name)
-        wait_for_server()
+        wait_for_server(starting)
         save_result_storage(settings)
         with for_one_person():
             ref = flow(**parameters)
@@ -59,8 +59,8 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
 
     with interruptions(console) as received:
         try:
-            start_temporary_server(settings)
-            return explained(run, console, lambda: show_stages(stages, console))
+            starting = start_temporary_server(settings)
+            return explained(lambda: run(starting), console, lambda: show_stages(stages, console))
         except BaseException:
             leave(console, received)
 

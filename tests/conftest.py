@@ -66,6 +66,18 @@ def s3_proxy(s3_bucket: str, s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) 
         yield proxy
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB: too small for a model."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip(f"mounting a small file system is not permitted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
 def wait_for(address: str, timeout_s: float = 120) -> None:
     """Return when `address` answers."""
     deadline = time.monotonic() + timeout_s

@@ -1,15 +1,13 @@
 """The RL program: reads prompts, trains with GRPO, writes a model and a ledger."""
 
-import time
 from functools import partial
 from typing import Any
 
 from tasks.rl.job import RLJob
-from tasks.training import curve
-from tasks.training.checkpoints import last_whole
 from tasks.training.process import absent, offline, wants_vllm
+from tasks.training.resuming import train
 from tasks.verification.pool import VerifierPool
-from tasks.worker import Permanent, Reporter, is_main_process, worker_main
+from tasks.worker import Permanent, Reporter, worker_main
 
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
@@ -19,8 +17,8 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     from tasks.engines.tokens import encode_prompts
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
-    from tasks.training.models import check_context, end_ids, load, save
-    from tasks.training.processes import agreed, checkpoint_folder, join, world_size
+    from tasks.training.models import check_context, end_ids, load
+    from tasks.training.processes import agreed, join, world_size
 
     config = job.config
     join(job)
@@ -36,22 +34,12 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         )
         reward = CorrectnessReward(pool, end_ids(model, tokenizer))
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
-        checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
-        started = time.perf_counter()
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        seconds = time.perf_counter() - started
-    history = curve.points(trainer.state.log_history, METRICS)
-    if is_main_process():
-        curve.write(history, job.out)
-    save(trainer, tokenizer, job)
+        trained = train(trainer, tokenizer, job, METRICS)
     return {
-        "ledger": {**prompts.ledger(), **_rollout_ledger(job, history, trainer.train_dataset["question_id"])},
+        "ledger": {**prompts.ledger(), **_rollout_ledger(job, trained.history, trainer.train_dataset["question_id"])},
         "left_out": prompts.listed(),
-        "steps": trainer.state.global_step,
         "solved": trainer.solved,
-        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
-        "curve": curve.thinned(history),
-        "seconds": round(seconds, 3),
+        **trained.facts,
     }
 
 

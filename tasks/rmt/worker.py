@@ -1,6 +1,5 @@
 """The reinforcement mid-training program: trains along a schedule with the dual loss, writes a model and a ledger."""
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from tasks.entropy.digest import tokenizer_digest
@@ -11,10 +10,9 @@ from tasks.rmt.job import RMTJob
 from tasks.rmt.ledger import count
 from tasks.rmt.prompts import PredictionRenderer
 from tasks.rmt.rows import Run, read_run
-from tasks.training import curve
-from tasks.training.checkpoints import last_whole
 from tasks.training.process import absent, offline, wants_vllm
-from tasks.worker import Reporter, is_main_process, worker_main
+from tasks.training.resuming import train
+from tasks.worker import Reporter, worker_main
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -32,8 +30,8 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     with absent(*(("mlflow",) if rollouts and wants_vllm(job) else ("mlflow", "vllm"))):
         from tasks.rmt.trainer import METRICS, make_trainer
     from tasks.engines.tokens import context_length
-    from tasks.training.models import load, save
-    from tasks.training.processes import agreed, checkpoint_folder, join
+    from tasks.training.models import load
+    from tasks.training.processes import join
 
     join(job)
     model, tokenizer = load(job)
@@ -46,21 +44,11 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     trainer = make_trainer(
         model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
     )
-    checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
-    started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    seconds = time.perf_counter() - started
-    history = curve.points(trainer.state.log_history, METRICS)
-    if is_main_process():
-        curve.write(history, job.out)
-    save(trainer, tokenizer, job)
+    trained = train(trainer, tokenizer, job, METRICS)
     return {
-        "ledger": count(plan, history, config.group_size, config.num_iterations, trainer.text_tokens),
-        "steps": trainer.state.global_step,
+        "ledger": count(plan, trained.history, config.group_size, config.num_iterations, trainer.text_tokens),
         "solved": trainer.solved,
-        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
-        "curve": curve.thinned(history),
-        "seconds": round(seconds, 3),
+        **trained.facts,
     }
 
 

@@ -43,7 +43,7 @@ class Command:
         """All it printed so far."""
         return self.log.read_text(errors="replace")
 
-    def wait(self, timeout_s: float = 240) -> int:
+    def wait(self, timeout_s: float = 480) -> int:
         """Its exit code."""
         try:
             return self.process.wait(timeout_s)

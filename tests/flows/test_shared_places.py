@@ -39,16 +39,20 @@ def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> No
     assert gone(home)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB: too small for a model."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode != 0:
-        pytest.skip(f"mounting a small file system is not permitted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
+SERVE = """
+from flows.environment import prepare, start_temporary_server, wait_for_server
+from tasks.artifacts.settings import Settings
+prepare(Settings())
+wait_for_server(start_temporary_server(Settings()))
+"""
+
+
+def test_servers_that_start_at_once_on_a_new_database_all_answer(tmp_path: Path) -> None:
+    """Each brings the database up to date when it starts; two at the same step would end each other."""
+    home = tmp_path / "home"
+    commands = [start_python(home, ["-c", SERVE]) for _ in range(4)]
+    assert [command.wait() for command in commands] == [0] * 4, "".join(command.output for command in commands)
+    assert gone(home)
 
 
 @pytest.mark.parametrize("place", ["store", "work"])
