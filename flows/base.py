@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from prefect import Flow
-from prefect.context import FlowRunContext
 from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from flows.showing import current_flow_run, flow_run_link, show_link, show_stages
 from tasks.artifacts.fingerprint import canonical_json
-from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.journal import Passed, journal
 from tasks.artifacts.plan import UNKNOWN, current_visitor
 from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.store import Store
-from tasks.artifacts.task import journal
 from tasks.artifacts.tracking import Tracker, current_tracker, tracking
+from tasks.artifacts.watcher import pipeline_run
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS, names
 
@@ -100,7 +100,7 @@ def reference(name: str) -> ArtifactRef:
 
 
 @contextmanager
-def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Manifest, bool]]]:
+def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[Passed]]:
     """One pipeline run: a journal of the stages passed, and an MLflow parent run if any of them is built.
 
     Yields the journal. Inside another pipeline the outer one's journal and run go on.
@@ -110,21 +110,26 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Man
         yield notes
         return
     notes = [] if notes is None else notes
-    token, called = journal.set(notes), _called.set({})
-    tracker = Tracker(name, tags={**tags, **_flow_run_tags()})
+    before = len(notes)
+    run = current_flow_run()
+    tokens = [
+        (journal, journal.set(notes)),
+        (_called, _called.set({})),
+        (pipeline_run, pipeline_run.set(run.id if run else None)),
+    ]
+    tracker = Tracker(name, tags={**tags, **_flow_run_tags()}, note=flow_run_link(), opened=show_link)
     failed = True
     try:
         with tracking(tracker):
             yield notes
         failed = False
+        show_stages(notes[before:], tracker)
     finally:
-        journal.reset(token)
-        _called.reset(called)
+        for variable, token in tokens:
+            variable.reset(token)
         tracker.finish_pipeline(notes, failed)
 
 
 def _flow_run_tags() -> dict[str, str]:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return {}
-    return {"prefect.flow_run_id": str(context.flow_run.id), "prefect.flow_run_name": context.flow_run.name}
+    run = current_flow_run()
+    return {"prefect.flow_run_id": str(run.id), "prefect.flow_run_name": run.name} if run else {}

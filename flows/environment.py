@@ -2,7 +2,6 @@
 
 import atexit
 import contextlib
-import json
 import logging
 import os
 import socket
@@ -12,11 +11,11 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import psutil
 
 from flows.results import choose_result_storage
+from tasks.artifacts.pages import running_servers
 from tasks.artifacts.settings import Settings
 from tasks.launch import end_tree
 from tasks.worker import Permanent
@@ -25,8 +24,6 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0
 COMMAND = "MIDTRAIN_COMMAND"
 """Environment variable that names the command (process id and start) which a temporary server belongs to."""
-SERVERS = "servers.json"
-"""Written under `MIDTRAIN_HOME` by `midtrain ui` while its servers run."""
 
 
 def prepare(settings: Settings) -> None:
@@ -53,7 +50,7 @@ def prepare(settings: Settings) -> None:
     os.environ["PREFECT_HOME"] = str(home)
     # Does not follow PREFECT_HOME; shared, it would hand one installation the cached references of another.
     os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))
-    url = running_server(settings.root)
+    url = running_servers(settings.root).get("prefect_api")
     if url is not None:
         os.environ["PREFECT_API_URL"] = url
 
@@ -72,7 +69,9 @@ def start_temporary_server(settings: Settings) -> None:
         port = str(probe.getsockname()[1])
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     options = ["--host", HOST, "--port", port, "--log-level", "error", "--timeout-keep-alive", "5"]
-    flags = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    # Said to this process too: what it would link to is not there.
+    os.environ["PREFECT_SERVER_UI_ENABLED"] = "false"
+    flags = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     with (home / "temporary-server.log").open("w") as output:
         # A session of its own: the Ctrl-C that ends this command must not end its server before the last report.
         server = subprocess.Popen(
@@ -118,15 +117,6 @@ def _is_alive(identity: str) -> bool:
         return _identity(psutil.Process(int(identity.partition("@")[0]))) == identity
     except psutil.NoSuchProcess:
         return False
-
-
-def running_server(root: Path) -> str | None:
-    """API address of the server that `midtrain ui` runs on this data, or None."""
-    path = root / SERVERS
-    if not path.exists():
-        return None
-    servers = json.loads(path.read_text())
-    return servers["prefect_api"] if psutil.pid_exists(servers["pid"]) else None
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from rich.table import Table
 
 from flows.environment import for_one_person, prepare, start_temporary_server, wait_for_server
 from flows.results import save_result_storage
-from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.journal import Passed, journal, once
 from tasks.artifacts.plan import PlannedStage, planning
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import ArtifactMissing, Store
@@ -45,11 +45,9 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
     """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
     settings = Settings()
     prepare(settings)
-    stages: list[tuple[str, Manifest, bool]] = []
+    stages: list[Passed] = []
 
     def run() -> None:
-        from tasks.artifacts.task import journal
-
         journal.set(stages)
         flow = flow_named(name)
         wait_for_server()
@@ -149,16 +147,12 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: 
     return _explained(run, console)
 
 
-def show_stages(stages: list[tuple[str, Manifest, bool]], console: Console) -> None:
+def show_stages(stages: list[Passed], console: Console) -> None:
     """What the run built and what it served from the store."""
     table = Table(title="Stages")
     for column in ("stage", "from", "seconds", "artifact"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
-    seen: set[str] = set()
-    for name, manifest, hit in stages:
-        if manifest.fingerprint in seen:
-            continue
-        seen.add(manifest.fingerprint)
+    for name, manifest, hit, _ in once(stages):
         seconds = "-" if hit else f"{manifest.seconds:.1f}"
         table.add_row(name, "store" if hit else "built now", seconds, str(manifest.ref))
     console.print(table)
