@@ -69,6 +69,7 @@ Artifact = Annotated[
     str, About("An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
 ]
 Label = Annotated[str, About("What people call the model that this makes or measures; names the run.")]
+DataLabel = Annotated[str, About("What people call these data, such as the arm that they are for; names the run.")]
 Force = Annotated[bool, About("Build this stage again even if its artifact is in the store.")]
 
 

@@ -60,9 +60,10 @@ def run_comparison(
     forced = set(method.STAGES) if "all" in force else set(force)
     results: dict[Any, Any] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
+        all_seeds = seeds if seeds is not None else [settings.seed]
         todo = [
-            Arm(name, config, recipe, merged(overrides, config, seed), seed, forced)
-            for seed in (seeds if seeds is not None else [settings.seed])
+            Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)
+            for seed in all_seeds
             for name, config in _chosen(settings, arms).items()
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.

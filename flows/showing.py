@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.settings import get_current_settings
@@ -21,7 +23,7 @@ from tasks.artifacts.plan import current_visitor
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.artifacts.tracking import Tracker, current_tracker
-from tasks.artifacts.watcher import MLFLOW
+from tasks.artifacts.watcher import MLFLOW, pipeline_run
 from tasks.report.results import result_tables
 from tasks.report.write import MARKDOWN_FILE, PAGE_FILE, PLOTS_FOLDER
 
@@ -48,12 +50,17 @@ def flow_run_link() -> str:
 
 def show_link(tracker: Tracker) -> None:
     """From the pipeline's flow run to its run in MLflow, as soon as that is there."""
-    if current_flow_run() is None or tracker.parent_run_id is None:
+    if pipeline_run.get() is None or tracker.parent_run_id is None:
         return
     with _harmless("the link to MLflow"):
         page = tracker.page(tracker.parent_run_id)
         if page:
-            create_link_artifact(page, f"{tracker.name} in MLflow", key=MLFLOW, description="Curves, models, lineage")
+            # Made while the first stage begins, whose page `create_link_artifact` would put it on.
+            link = {"type": "markdown", "key": MLFLOW, "data": f"[{tracker.name} in MLflow]({page})"}
+            with get_client(sync_client=True) as client:
+                client.create_artifact(
+                    ArtifactCreate(**link, description="Curves, models, lineage", flow_run_id=pipeline_run.get())
+                )
 
 
 def show_results(report: ArtifactRef) -> None:
@@ -74,7 +81,7 @@ def show_results(report: ArtifactRef) -> None:
             return
         about = f"Paired comparisons of {report}: candidate minus baseline, as shares"
         create_table_artifact(manifest.summary["comparisons"], key=COMPARISONS, description=about)
-        for key, (title, rows) in result_tables(manifest).items():
+        for key, (title, rows) in result_tables(manifest.summary).items():
             create_table_artifact(rows, key=key, description=title)
         create_markdown_artifact(
             markdown + plots(folder / PLOTS_FOLDER), key=REPORT, description=f"Results and plots of {report}"

@@ -1,23 +1,23 @@
 """A report's scores as rows of tables: column names and numbers that are read at a glance."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from tasks.artifacts.manifest import Manifest
 from tasks.report.rmt.summary import METHOD, PredictionRow, RMTSummary
 from tasks.report.summary import Metric, ModelRow, ReportSummary, percent
 
 Rows = list[dict[str, str]]
 
 
-def result_tables(report: Manifest) -> dict[str, tuple[str, Rows]]:
-    """By key: a title and the rows, a row for each model and what it was measured on. Empty tables are left out."""
-    if report.summary.get("method") == METHOD:
-        summary = RMTSummary.model_validate(report.summary)
+def result_tables(numbers: Mapping[str, Any]) -> dict[str, tuple[str, Rows]]:
+    """The tables of a report's summary by key: a title, and a row for each model and what it was measured on."""
+    if numbers.get("method") == METHOD:
+        summary = RMTSummary.model_validate(numbers)
         where = f"{summary.confidence:.0%} intervals over {summary.documents} documents"
         accuracy = [row for model in summary.rows for row in _accuracy(model)]
         tables = {"accuracy": (f"Next-token accuracy in percent, {where}", accuracy)}
         return tables | (_scores(summary.afterwards) if summary.afterwards else {})
-    return _scores(ReportSummary.model_validate(report.summary))
+    return _scores(ReportSummary.model_validate(numbers))
 
 
 def _scores(summary: ReportSummary) -> dict[str, tuple[str, Rows]]:
