@@ -32,13 +32,16 @@ def model_name(label: str, ref: ArtifactRef) -> str:
 
 
 def scores(manifest: Manifest, store: Store) -> Iterator[tuple[str, float, tuple[str, str] | tuple[()]]]:
-    """Scores of an evaluation or prediction: name, value, and the dataset that the model was asked about, if known."""
+    """Scores of an evaluation or prediction: name, value, and the dataset that the model was asked about, if known.
+
+    MLflow shows a chart for each metric, under a heading for what stands before the slash.
+    """
     for benchmark, values in manifest.summary.get("scores", {}).items():
         asked = manifest.parents.get(f"questions.{benchmark}") or manifest.parents.get("entropy")
         dataset = dataset_of(store.manifest(asked)) if asked else ()
         for key, value in values.items():
             if isinstance(value, int | float):
-                yield f"{benchmark}.{key}".replace("@", "_at_"), float(value), dataset
+                yield f"{benchmark}/{key}".replace("@", "_at_"), float(value), dataset
 
 
 def note(head: str, markdown: str) -> str:

@@ -141,8 +141,8 @@ class Tracker:
         if manifest is None:
             self.client.set_terminated(run_id, "FAILED")
             return
-        counts = {f"rows.{k}": v for k, v in manifest.rows.items()} | {
-            f"ledger.{k}": v for k, v in manifest.ledger.items()
+        counts = {f"rows/{k}": v for k, v in manifest.rows.items()} | {
+            f"ledger/{k}": v for k, v in manifest.ledger.items()
         }
         now = int(time.time() * 1000)
         self.client.log_batch(
@@ -150,7 +150,8 @@ class Tracker:
         )
         if manifest.kind == "model":
             model_id = self._model_id(manifest.ref, store, run_id, label)
-            self.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+            for run in (run_id, self.start_pipeline()):
+                self.client.log_outputs(run, [LoggedModelOutput(model_id, step=0)])
         else:
             self._log_dataset(run_id, manifest, store, context="output")
         self._log_scores(run_id, manifest, store)

@@ -110,7 +110,7 @@ def test_models_have_names_and_scores_on_the_benchmark(finished: Run, in_small_h
     experiment = client.get_experiment_by_name("midtrain").experiment_id
     (model,) = client.search_logged_models([experiment], f"tags.digest = '{digest}'")
     assert model.name == f"RL from mid-trained {digest[:8]}"
-    (metric,) = [item for item in model.metrics if item.key == "tiny-test.pass_at_1"]
+    (metric,) = [item for item in model.metrics if item.key == "tiny-test/pass_at_1"]
     assert metric.value == evaluation.manifest.summary["scores"]["tiny-test"]["pass@1"]
     assert (metric.dataset_name, metric.dataset_digest) == ("questions tiny", asked.digest[:32])
     assert client.get_run(metric.run_id).info.run_name == "evaluate: RL from mid-trained"
