@@ -25,6 +25,12 @@ class Arm:
     """Of the run and of the arm, merged."""
     seed: int
     force: Collection[str]
+    one_of_seeds: bool = False
+    """There are runs at other seeds beside it."""
+
+    def called(self, label: str) -> str:
+        """`label` as a name of this arm's runs, of which there may be one for each seed."""
+        return f"{label}, seed {self.seed}" if self.one_of_seeds else label
 
     def stage(self, name: str) -> dict[str, object]:
         """Parameters that every stage flow of this arm gets."""
@@ -38,11 +44,12 @@ def merged(overrides: Mapping[str, JsonValue], arm: ArmConfig, seed: int) -> dic
 
 def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
     """The evaluation of a checkpoint on benchmarks."""
-    return call(evaluate, model=str(model), label=label, **arm.stage("evaluate"))
+    return call(evaluate, model=str(model), label=arm.called(label), **arm.stage("evaluate"))
 
 
 def after_rl(arm: Arm, policy: ArtifactRef, base: ArtifactRef, label: str) -> ArtifactRef:
     """`policy` trained with GRPO on the RL questions, whose prompts are those of the base model."""
     asked = call(questions, which="rl_questions", **arm.stage("questions"))
-    prompts = call(materialize, which="prompts", questions=str(asked), model=str(base), **arm.stage("materialize"))
-    return call(rl, prompts=str(prompts), model=str(policy), label=label, **arm.stage("rl"))
+    given = {"questions": str(asked), "model": str(base), "label": "RL questions"}
+    prompts = call(materialize, which="prompts", **given, **arm.stage("materialize"))
+    return call(rl, prompts=str(prompts), model=str(policy), label=arm.called(label), **arm.stage("rl"))

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from prefect import Flow
-from prefect.context import FlowRunContext
 from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from flows.dispatch import dispatch, is_dispatched
+from flows.showing import current_flow_run, flow_run_link, show_link, show_stages
 from tasks.artifacts.fingerprint import canonical_json
-from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.journal import Passed, journal
 from tasks.artifacts.plan import UNKNOWN, current_visitor
 from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.store import Store
-from tasks.artifacts.task import journal
 from tasks.artifacts.tracking import PARENT_TAG, Tracker, current_tracker, tracking
+from tasks.artifacts.watcher import pipeline_run
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS, names
 
@@ -70,6 +70,7 @@ Artifact = Annotated[
     str, About("An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
 ]
 Label = Annotated[str, About("What people call the model that this makes or measures; names the run.")]
+DataLabel = Annotated[str, About("What people call these data, such as the arm that they are for; names the run.")]
 Force = Annotated[bool, About("Build this stage again even if its artifact is in the store.")]
 
 
@@ -101,7 +102,7 @@ def reference(name: str) -> ArtifactRef:
 
 
 @contextmanager
-def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Manifest, bool]]]:
+def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[Passed]]:
     """One pipeline run: a journal of the stages passed, and an MLflow parent run if any of them is built.
 
     Yields the journal. Inside another pipeline the outer one's journal and run go on.
@@ -111,28 +112,34 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[tuple[str, Man
         yield notes
         return
     notes = [] if notes is None else notes
-    token, called = journal.set(notes), _called.set({})
-    tracker = Tracker(name, tags={**tags, **_flow_run_tags()}, parent_run_id=_outer_run())
+    before = len(notes)
+    run = current_flow_run()
+    tokens = [
+        (journal, journal.set(notes)),
+        (_called, _called.set({})),
+        (pipeline_run, pipeline_run.set(run.id if run else None)),
+    ]
+    tracker = Tracker(
+        name, {**tags, **_flow_run_tags()}, note=flow_run_link(), opened=show_link, parent_run_id=_outer_run()
+    )
     failed = True
     try:
         with tracking(tracker):
             yield notes
         failed = False
+        show_stages(notes[before:], tracker)
     finally:
-        journal.reset(token)
-        _called.reset(called)
+        for variable, token in tokens:
+            variable.reset(token)
         tracker.finish_pipeline(notes, failed)
 
 
 def _flow_run_tags() -> dict[str, str]:
-    context = FlowRunContext.get()
-    if context is None or context.flow_run is None:
-        return {}
-    return {"prefect.flow_run_id": str(context.flow_run.id), "prefect.flow_run_name": context.flow_run.name}
+    run = current_flow_run()
+    return {"prefect.flow_run_id": str(run.id), "prefect.flow_run_name": run.name} if run else {}
 
 
 def _outer_run() -> str | None:
     """The MLflow run of the pipeline that this run is a stage of, where that is another Prefect run."""
-    context = FlowRunContext.get()
-    tags = context.flow_run.tags if context is not None and context.flow_run is not None else []
-    return next((tag.removeprefix(PARENT_TAG) for tag in tags if tag.startswith(PARENT_TAG)), None)
+    run = current_flow_run()
+    return next((tag.removeprefix(PARENT_TAG) for tag in run.tags if tag.startswith(PARENT_TAG)), None) if run else None

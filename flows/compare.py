@@ -1,31 +1,22 @@
 """Arms x seeds -> statistics -> report."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Annotated, Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
-from prefect.context import FlowRunContext
 from pydantic import Field, JsonValue
 
 from flows import polya_arms, rmt_arms
 from flows.arms import Arm, merged
 from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline, stages_form
 from flows.dispatch import each
-from tasks.artifacts.plan import current_visitor
+from flows.showing import show_results
 from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
 from tasks.recipe.base import Arm as ArmConfig
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.recipe.merging import RecipeError
-
-log = logging.getLogger(__name__)
-
-COMPARISONS = "comparisons"
-"""Key of the table artifact with a run's comparisons."""
 
 METHODS: dict[str, ModuleType] = {"polya": polya_arms, "rmt": rmt_arms}
 """By method: a module with STAGES, prepare, run_arm and report_on."""
@@ -70,9 +61,10 @@ def run_comparison(
     forced = set(method.STAGES) if "all" in force else set(force)
     results: dict[Any, Any] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
+        all_seeds = seeds if seeds is not None else [settings.seed]
         todo = [
-            Arm(name, config, recipe, merged(overrides, config, seed), seed, forced)
-            for seed in (seeds if seeds is not None else [settings.seed])
+            Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)
+            for seed in all_seeds
             for name, config in _chosen(settings, arms).items()
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.
@@ -80,22 +72,8 @@ def run_comparison(
         for found in each(method.run_arm, todo, settings):
             results |= found
         made = method.report_on(settings, results, force="report" in forced)
-        show_comparisons(made)
+        show_results(made)
         return made
-
-
-def show_comparisons(report: ArtifactRef) -> None:
-    """The paired comparisons of a report as a table of the flow run, whether the report was made now or before.
-
-    What judges a run from outside, such as CI, reads it there and needs no way to the store.
-    """
-    if current_visitor() is not None or FlowRunContext.get() is None:
-        return
-    try:
-        rows = Store.open().manifest(report).summary["comparisons"]
-        create_table_artifact(table=rows, key=COMPARISONS, description=f"Paired comparisons of {report}")
-    except Exception as error:
-        log.warning("the comparisons could not be shown in Prefect: %s", error)
 
 
 def _chosen(settings: AnyRecipe, names: Sequence[str]) -> dict[str, ArmConfig]:

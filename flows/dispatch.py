@@ -26,11 +26,11 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, StateType
 
 from tasks.artifacts.fingerprint import digest_text
+from tasks.artifacts.journal import Passed, journal
 from tasks.artifacts.plan import PlannedStage, planning
 from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.slots import STARTED_BY_WORKER
 from tasks.artifacts.store import Store
-from tasks.artifacts.task import journal
 from tasks.artifacts.tracking import PARENT_TAG, current_tracker
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
@@ -70,7 +70,7 @@ def dispatch(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any]) -> 
     ref, before = _walk(stage_flow, parameters)
     if ref is None:
         ref = _run(stage_flow, parameters, before)
-    _note(_walk(stage_flow, {**parameters, "force": False})[1], before)
+    _note(_walk(stage_flow, {**parameters, "force": False})[1], before, parameters.get("label", ""))
     return ref
 
 
@@ -117,12 +117,12 @@ def _walk(
     return (ref if plan.rows[-1].verdict == "hit" else None), plan.rows
 
 
-def _note(rows: list[PlannedStage], before: list[PlannedStage]) -> None:
+def _note(rows: list[PlannedStage], before: list[PlannedStage], label: str) -> None:
     """Put the stages that a run passed into the pipeline's journal."""
     notes, store = journal.get(), Store.open()
     served = {row.fingerprint for row in before if row.verdict == "hit"}
     if notes is not None:
-        notes += [(row.stage, store.manifest(row.ref), row.fingerprint in served) for row in rows]
+        notes += [Passed(row.stage, store.manifest(row.ref), row.fingerprint in served, label) for row in rows]
 
 
 def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: list[PlannedStage]) -> ArtifactRef:

@@ -3,7 +3,6 @@
 import atexit
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import socket
@@ -20,6 +19,7 @@ from typing import IO
 import psutil
 
 from flows.results import choose_result_storage
+from tasks.artifacts.pages import running_servers
 from tasks.artifacts.settings import Settings
 from tasks.launch import end_tree
 from tasks.worker import Permanent
@@ -28,8 +28,6 @@ HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0
 COMMAND = "MIDTRAIN_COMMAND"
 """Environment variable that names the command (process id and start) which a temporary server belongs to."""
-SERVERS = "servers.json"
-"""Written under `MIDTRAIN_HOME` by `midtrain ui` while its servers run."""
 
 
 def prepare(settings: Settings) -> None:
@@ -56,7 +54,7 @@ def prepare(settings: Settings) -> None:
     os.environ["PREFECT_HOME"] = str(home)
     # Does not follow PREFECT_HOME; shared, it would hand one installation the cached references of another.
     os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))
-    url = running_server(settings.root)
+    url = running_servers(settings.root).get("prefect_api")
     if url is not None:
         os.environ["PREFECT_API_URL"] = url
 
@@ -88,7 +86,9 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
         port = str(probe.getsockname()[1])
     command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
     options = ["--host", HOST, "--port", port, "--log-level", "error", "--timeout-keep-alive", "5"]
-    flags = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    # Said to this process too: what it would link to is not there.
+    os.environ["PREFECT_SERVER_UI_ENABLED"] = "false"
+    flags = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
     # Appended to: several commands may have a server each.
     with (home / "temporary-server.log").open("a") as output:
         # A session of its own: the Ctrl-C that ends this command must not end its server before the last report.
@@ -140,15 +140,6 @@ def _is_alive(identity: str) -> bool:
         return _identity(psutil.Process(int(identity.partition("@")[0]))) == identity
     except psutil.NoSuchProcess:
         return False
-
-
-def running_server(root: Path) -> str | None:
-    """API address of the server that `midtrain ui` runs on this data, or None."""
-    path = root / SERVERS
-    if not path.exists():
-        return None
-    servers = json.loads(path.read_text())
-    return servers["prefect_api"] if psutil.pid_exists(servers["pid"]) else None
 
 
 @contextmanager

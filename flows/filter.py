@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, PolyaName, PolyaOverrides, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, DataLabel, Force, PolyaName, PolyaOverrides, call, pipeline, reference
 from flows.generate import generate
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
@@ -12,12 +12,13 @@ from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 
 
-@flow(name="filter", flow_run_name="filter-{recipe}", **FLOW_OPTIONS)
+@flow(name="filter", flow_run_name="filter: {label}", **FLOW_OPTIONS)
 def filter(
     recipe: PolyaName = "tiny-cpu",
     samples: Artifact = "",
     questions: Artifact = "",
     model: Artifact = "",
+    label: DataLabel = "samples",
     force: Force = False,
     overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
@@ -26,11 +27,7 @@ def filter(
     with pipeline("filter", {"recipe": recipe}):
         asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        written = (
-            reference(samples)
-            if samples
-            else call(generate, recipe=recipe, questions=str(asked), model=str(policy), overrides=overrides)
-        )
-        return filter_solutions(
-            settings.filtering, settings.runtime, samples=written, questions=asked, model=policy, force=force
-        )
+        given = {"recipe": recipe, "questions": str(asked), "model": str(policy), "label": label}
+        written = reference(samples) if samples else call(generate, **given, overrides=overrides)
+        parents = {"samples": written, "questions": asked, "model": policy}
+        return filter_solutions(settings.filtering, settings.runtime, force=force, label=label, **parents)

@@ -9,7 +9,7 @@ from rich.console import Console
 from tasks.report.summary import ComparisonRow, p_text, points
 
 KEY = "comparisons"
-"""Key of the table artifact that a run leaves, see flows/compare.py."""
+"""Key of the table artifact that a run leaves, see flows/showing.py."""
 
 
 def gate(run: str, margin: float, metrics: Sequence[str], sure: bool, summary: Path | None, console: Console) -> int:

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, PolyaName, PolyaOverrides, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, DataLabel, Force, PolyaName, PolyaOverrides, call, pipeline, reference
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.generation.task import sample_solutions
@@ -11,11 +11,12 @@ from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 
 
-@flow(name="generate", flow_run_name="generate-{recipe}", **FLOW_OPTIONS)
+@flow(name="generate", flow_run_name="generate: {label}", **FLOW_OPTIONS)
 def generate(
     recipe: PolyaName = "tiny-cpu",
     questions: Artifact = "",
     model: Artifact = "",
+    label: DataLabel = "samples",
     force: Force = False,
     overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
@@ -24,4 +25,5 @@ def generate(
     with pipeline("generate", {"recipe": recipe}):
         asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        return sample_solutions(settings.generation, settings.runtime, questions=asked, model=policy, force=force)
+        parents = {"questions": asked, "model": policy}
+        return sample_solutions(settings.generation, settings.runtime, force=force, label=label, **parents)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, Overrides, Recipe, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, DataLabel, Force, Overrides, Recipe, call, pipeline, reference
 from flows.filter import filter as filter_flow
 from flows.questions import questions as questions_flow
 from tasks.artifacts.ref import ArtifactRef
@@ -15,13 +15,14 @@ from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 
 
-@flow(name="materialize", flow_run_name="materialize-{which}-{recipe}", **FLOW_OPTIONS)
+@flow(name="materialize", flow_run_name="materialize {which}: {label}", **FLOW_OPTIONS)
 def materialize(
     recipe: Recipe = "tiny-cpu",
     which: Literal["solutions", "prompts"] = "solutions",
     filtered: Artifact = "",
     questions: Artifact = "",
     model: Artifact = "",
+    label: DataLabel = "data",
     force: Force = False,
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
@@ -38,6 +39,7 @@ def materialize(
             # Plain prompts are the same for every model, so that a new model finds them made.
             plain = settings.rl_prompts.prompt.style == "plain"
             sources = {"questions": asked} if plain else {"questions": asked, "model": policy}
-            return materialize_prompts(settings.rl_prompts, settings.runtime, force=force, **sources)
-        kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, overrides=overrides)
-        return materialize_solutions(settings.dataset, settings.runtime, kept=kept, model=policy, force=force)
+            return materialize_prompts(settings.rl_prompts, settings.runtime, force=force, label=label, **sources)
+        kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, label=label, overrides=overrides)
+        sources = {"kept": kept, "model": policy}
+        return materialize_solutions(settings.dataset, settings.runtime, force=force, label=label, **sources)

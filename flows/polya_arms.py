@@ -31,7 +31,7 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     if arm.config.midtrain:
         label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
         data = str(solutions(arm, base))
-        policy = call(midtrain, dataset=data, model=str(base), label=label, **arm.stage("midtrain"))
+        policy = call(midtrain, dataset=data, model=str(base), label=arm.called(label), **arm.stage("midtrain"))
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
         label = arm.config.label
@@ -51,9 +51,10 @@ def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The mid-training dataset: questions, solutions under every heuristic, filtering, Parquet."""
     asked = call(questions, which="questions", **arm.stage("questions"))
     sources = {"questions": str(asked), "model": str(base)}
-    samples = call(generate, **sources, **arm.stage("generate"))
-    kept = call(filter_flow, samples=str(samples), **sources, **arm.stage("filter"))
-    return call(materialize, which="solutions", filtered=str(kept), model=str(base), **arm.stage("materialize"))
+    samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
+    kept = call(filter_flow, samples=str(samples), label=arm.called(arm.name), **sources, **arm.stage("filter"))
+    given = {"filtered": str(kept), "model": str(base), "label": arm.called(arm.name)}
+    return call(materialize, which="solutions", **given, **arm.stage("materialize"))
 
 
 def entry(arm: Arm, checkpoint: str, label: str) -> ReportEntry:

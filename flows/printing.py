@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.journal import Passed, once
 from tasks.artifacts.plan import PlannedStage
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import ArtifactMissing, Store
@@ -19,16 +19,12 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-def show_stages(stages: list[tuple[str, Manifest, bool]], console: Console) -> None:
+def show_stages(stages: list[Passed], console: Console) -> None:
     """What the run built and what it served from the store."""
     table = Table(title="Stages")
     for column in ("stage", "from", "seconds", "artifact"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
-    seen: set[str] = set()
-    for name, manifest, hit in stages:
-        if manifest.fingerprint in seen:
-            continue
-        seen.add(manifest.fingerprint)
+    for name, manifest, hit, _ in once(stages):
         seconds = "-" if hit else f"{manifest.seconds:.1f}"
         table.add_row(name, "store" if hit else "built now", seconds, str(manifest.ref))
     console.print(table)

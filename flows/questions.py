@@ -14,7 +14,7 @@ from tasks.recipe.merging import RecipeError
 Which = Annotated[str, About("`questions`, `rl_questions`, or the name of a benchmark.")]
 
 
-@flow(name="questions", flow_run_name="questions-{which}", **FLOW_OPTIONS)
+@flow(name="questions", flow_run_name="questions: {which}", **FLOW_OPTIONS)
 def questions(
     recipe: Recipe = "tiny-cpu", which: Which = "questions", force: Force = False, overrides: Overrides | None = None
 ) -> ArtifactRef:

@@ -16,10 +16,10 @@ from prefect.deployments import run_deployment
 from pydantic import Field, JsonValue
 
 from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline
-from flows.compare import show_comparisons
 from flows.evaluate import evaluate
 from flows.polya import polya
 from flows.rmt import rmt
+from flows.showing import show_results
 from tasks.artifacts.fingerprint import digest_text
 from tasks.artifacts.manifest import Manifest, git_commit, package_versions
 from tasks.artifacts.ref import ArtifactRef
@@ -125,7 +125,7 @@ def _finish(
             releases = [(item.summary["label"], item.parents) for item in earlier]
             report_config, evaluations = comparison(config.line, settings.notes, [*releases, (label, parents)])
             parents["comparison"] = report(report_config, settings.runtime, label=config.line, **evaluations)
-            show_comparisons(parents["comparison"])
+            show_results(parents["comparison"])
             decision = _decide(store, config, parents, label, metric)
             return _publish(store, config, base, parents, {"label": label, **decision.model_dump()})
 

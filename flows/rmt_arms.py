@@ -50,7 +50,7 @@ def held_out(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
 
 def planned(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The arm's schedule."""
-    sources = {"entropy": str(tiers(arm, "texts")), "model": str(base), "label": arm.config.label}
+    sources = {"entropy": str(tiers(arm, "texts")), "model": str(base), "label": arm.called(arm.config.label)}
     return call(schedule, **sources, **arm.stage("schedule"))
 
 
@@ -62,9 +62,15 @@ def run_arm(arm: Arm) -> Measured:
     policy = base = import_model(settings.model, settings.runtime)
     if config.train:
         rows = str(planned(arm, base))
-        policy = call(reinforce, schedule=rows, model=str(base), label=config.label, **arm.stage("reinforce"))
+        policy = call(
+            reinforce, schedule=rows, model=str(base), label=arm.called(config.label), **arm.stage("reinforce")
+        )
     predicted = call(
-        predict, entropy=str(held_out(arm, settings)), model=str(policy), label=config.label, **arm.stage("predict")
+        predict,
+        entropy=str(held_out(arm, settings)),
+        model=str(policy),
+        label=arm.called(config.label),
+        **arm.stage("predict"),
     )
     found = {entry(arm, config, prediction=True): {"prediction": predicted}}
     if config.rl:

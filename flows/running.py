@@ -17,7 +17,7 @@ from rich.console import Console
 from flows.environment import StartingServer, for_one_person, prepare, start_temporary_server, wait_for_server
 from flows.printing import FAILED, explained, plan_table, show_result, show_stages
 from flows.results import save_result_storage
-from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.journal import Passed, journal
 from tasks.artifacts.plan import planning
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
@@ -43,11 +43,9 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
     """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
     settings = Settings()
     prepare(settings)
-    stages: list[tuple[str, Manifest, bool]] = []
+    stages: list[Passed] = []
 
     def run(starting: StartingServer | None) -> None:
-        from tasks.artifacts.task import journal
-
         journal.set(stages)
         flow = flow_named(name)
         wait_for_server(starting)

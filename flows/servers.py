@@ -11,20 +11,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.environment import SERVERS, prepare, running_server
+from flows.environment import prepare
+from tasks.artifacts.pages import OF_TRAINING, SERVERS, running_servers
 from tasks.artifacts.settings import Settings
 from tasks.launch import end_tree
 
 START_TIMEOUT_S = 120.0
 HOST = "127.0.0.1"
+PAGES = {"MLflow": f"/#/experiments?{OF_TRAINING}"}
+"""Where to begin, if not at a server's first page."""
 
 
 def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
     """Run both servers until Ctrl-C; runs started meanwhile use the Prefect server by themselves."""
     settings = Settings()
-    running = running_server(settings.root)
-    if running is not None:
-        console.print(f"The servers already run: Prefect {running.removesuffix('/api')}")
+    running = running_servers(settings.root)
+    if running:
+        console.print(f"The servers already run: Prefect {running['prefect_api'].removesuffix('/api')}")
         return 1
     prepare(settings)
     addresses = {"Prefect": f"http://{HOST}:{prefect_port}", "MLflow": f"http://{HOST}:{mlflow_port}"}
@@ -33,8 +36,13 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
         children = [_start(command, settings.root, name) for name, command in _commands(settings, addresses).items()]
         for (name, address), child in zip(addresses.items(), children, strict=True):
             _wait(address, child, settings.root / f"{name.lower()}-server.log")
-            console.print(f"{name + ':':<9}{address}")
-        servers = {"prefect_api": f"{addresses['Prefect']}/api", "pid": os.getpid()}
+            console.print(f"{name + ':':<9}{address}{PAGES.get(name, '')}", soft_wrap=True)
+        servers = {
+            "prefect_api": f"{addresses['Prefect']}/api",
+            "mlflow": addresses["MLflow"],
+            "mlflow_uri": settings.mlflow_uri,
+            "pid": os.getpid(),
+        }
         (settings.root / SERVERS).write_text(json.dumps(servers))
         console.print("Ctrl-C ends both.")
         while all(child.poll() is None for child in children):

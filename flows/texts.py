@@ -17,7 +17,7 @@ Which = Annotated[
 ]
 
 
-@flow(name="texts", flow_run_name="{which}-{recipe}", **FLOW_OPTIONS)
+@flow(name="texts", flow_run_name="texts: {which}", **FLOW_OPTIONS)
 def texts(
     recipe: RmtName = "tiny-cpu-rmt",
     which: Which = "texts",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PARENT_SIDE = {"task.py", "tracking.py", "slots.py"}
+PARENT_SIDE = {"task.py", "tracking.py", "slots.py", "watcher.py"}
 """Modules that belong to the flows' side and may import Prefect or MLflow."""
 ORCHESTRATION = ("prefect", "mlflow")
 FRAMEWORKS = ("torch", "transformers", "trl", "vllm", "datasets", *ORCHESTRATION)

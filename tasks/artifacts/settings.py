@@ -23,6 +23,8 @@ class Settings(BaseSettings):
     """Seconds for which a request to S3 that fails for a passing reason is tried again."""
     tracking_uri: str = ""
     """MLflow address. Empty: MLFLOW_TRACKING_URI, else SQLite under `<home>`."""
+    tracking_page: str = Field("", pattern="^$|^https?://.+")
+    """Address under which a browser finds MLflow, for links. Empty: `tracking_uri`, or what `midtrain ui` serves."""
     training_limit: str = "training-{host}"
     """Prefect's concurrency limit that runs of a worker hold while they train, `{host}` being the machine's name.
     Empty: none, where something else hands out the GPUs."""

@@ -18,7 +18,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from tasks.artifacts.fingerprint import canonical
+from tasks.artifacts.journal import Passed, once
 from tasks.artifacts.manifest import Manifest, git_commit
+from tasks.artifacts.mlflow_terms import NAME_CHARS, NOTE, dataset_of, flatten, model_name, note, scores
+from tasks.artifacts.pages import mlflow_page
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
@@ -34,8 +37,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 PARENT_TAG = "mlflow-run:"
 """Before the parent run's id in the tag of a Prefect run that works for another run's pipeline."""
-DIGEST_CHARS = 32
-"""MLflow takes at most 36 characters for a dataset digest."""
 
 
 def _guarded(
@@ -65,6 +66,10 @@ class Tracker:
     """Name of the parent run."""
     tags: dict[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    note: str = ""
+    """Begins the parent run's description; markdown."""
+    opened: Callable[["Tracker"], None] = lambda _: None
+    """Called when the parent run is there; must not raise."""
     experiment: str = "midtrain"
     parent_run_id: str | None = None
     """The parent run; one that is given belongs to another process, which also closes it."""
@@ -97,11 +102,11 @@ class Tracker:
         return self.client.create_experiment(self.experiment, artifact_location=location, tags=kind)
 
     @_guarded
-    def start_stage(self, build: "Build") -> str:
-        """A child run for a stage that is about to be built; links its inputs and writes its config."""
+    def start_stage(self, build: "Build", label: str = "") -> str:
+        """A child run for a stage that is about to be built, named by `label`; links its inputs, writes its config."""
         run = self.client.create_run(
             self.experiment_id,
-            run_name=f"{build.stage.name} {build.fingerprint[:8]}",
+            run_name=f"{build.stage.name}: {label or build.fingerprint[:NAME_CHARS]}",
             tags={
                 "mlflow.parentRunId": self._parent_run(),
                 "midtrain.stage": build.stage.name,
@@ -122,8 +127,9 @@ class Tracker:
         with self._lock:
             if self.parent_run_id is None:
                 tags = {**self.tags, "midtrain.git_commit": git_commit() or "unknown"}
-                run = self.client.create_run(self.experiment_id, run_name=self.name, tags=tags)
+                run = self.client.create_run(self.experiment_id, run_name=self.name, tags={**tags, NOTE: self.note})
                 self.parent_run_id = run.info.run_id
+                self.opened(self)
             return self.parent_run_id
 
     @_guarded
@@ -141,44 +147,53 @@ class Tracker:
             self.client.log_batch(run_id, metrics=metrics[start : start + 1000], synchronous=False)
 
     @_guarded
-    def finish_stage(self, run_id: str, manifest: Manifest | None, store: Store) -> None:
+    def finish_stage(self, run_id: str, manifest: Manifest | None, store: Store, label: str = "") -> None:
         """Close a stage's run: its output as dataset or LoggedModel, its ledger as metrics, or its failure."""
         from mlflow.entities import LoggedModelOutput, Metric
 
         if manifest is None:
             self.client.set_terminated(run_id, "FAILED")
             return
-        counts = {f"rows.{k}": v for k, v in manifest.rows.items()} | {
-            f"ledger.{k}": v for k, v in manifest.ledger.items()
+        counts = {f"rows/{k}": v for k, v in manifest.rows.items()} | {
+            f"ledger/{k}": v for k, v in manifest.ledger.items()
         }
         now = int(time.time() * 1000)
         self.client.log_batch(
             run_id, metrics=[Metric(k, v, now, 0) for k, v in {**counts, "seconds": manifest.seconds}.items()]
         )
         if manifest.kind == "model":
-            model_id = self._model_id(manifest.ref, store, run_id)
-            self.client.log_outputs(run_id, [LoggedModelOutput(model_id, step=0)])
+            model_id = self._model_id(manifest.ref, store, run_id, label)
+            for run in (run_id, self._parent_run()):
+                self.client.log_outputs(run, [LoggedModelOutput(model_id, step=0)])
         else:
             self._log_dataset(run_id, manifest, store, context="output")
         self._log_scores(run_id, manifest, store)
         self.client.set_terminated(run_id, "FINISHED")
 
     @_guarded
-    def finish_pipeline(self, stages: list[tuple[str, Manifest, bool]], failed: bool) -> None:
+    def finish_pipeline(self, stages: list[Passed], failed: bool) -> None:
         """Link what was reused and close the parent run; a pipeline that built nothing has none."""
         if self.parent_run_id is None or not self._owns_parent:
             return
-        for name, manifest, hit in stages:
+        for name, manifest, hit, _ in once(stages):
             if hit:
                 self.client.set_tag(self.parent_run_id, f"stage.{name}.cached", "true")
                 self.client.set_tag(self.parent_run_id, f"stage.{name}.run_id", manifest.mlflow_run_id or "")
         self.client.set_terminated(self.parent_run_id, "FAILED" if failed else "FINISHED")
 
     @_guarded
-    def log_report(self, path: str) -> None:
-        """The HTML report as an artifact of the parent run."""
-        if self.parent_run_id is not None:
-            self.client.log_artifact(self.parent_run_id, path)
+    def log_report(self, page: str, markdown: str) -> None:
+        """A report on the parent run: its page as an artifact, its text as the description."""
+        if self.parent_run_id is None:
+            return
+        self.client.log_artifact(self.parent_run_id, page)
+        self.client.set_tag(self.parent_run_id, NOTE, note(self.note, markdown))
+
+    @_guarded
+    def page(self, run_id: str) -> str:
+        """Address of a run's page; empty where no server is known to serve it."""
+        # A pipeline that built nothing has no need of MLflow, nor of the seconds that it takes to import.
+        return mlflow_page(self.settings, run_id, self.experiment_id if self.parent_run_id else "")
 
     def logged_model(self, ref: ArtifactRef, store: Store) -> str:
         """Id of the LoggedModel of a model artifact. Raises, unlike the rest: it must be seen."""
@@ -187,7 +202,7 @@ class Tracker:
     def _log_params(self, run_id: str, config: Any) -> None:
         from mlflow.entities import Param
 
-        flat = _flatten(canonical(config))
+        flat = flatten(canonical(config))
         params = [Param(key, str(value)[:6000]) for key, value in flat.items()]
         for start in range(0, len(params), 100):
             self.client.log_batch(run_id, params=params[start : start + 100])
@@ -206,45 +221,31 @@ class Tracker:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         source = {"uri": store.files.full(f"{manifest.ref.path}/{manifest.data}")}
-        name, digest = f"{manifest.kind}", manifest.digest[:DIGEST_CHARS]
-        dataset = Dataset(name, digest, "local", json.dumps(source), profile=json.dumps(manifest.rows))
+        dataset = Dataset(*dataset_of(manifest), "local", json.dumps(source), profile=json.dumps(manifest.rows))
         tags = [InputTag("mlflow.data.context", context)]
         self.client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags)])
 
-    def _model_id(self, ref: ArtifactRef, store: Store, run_id: str | None) -> str:
-        """The LoggedModel of a model artifact; made once per content digest."""
+    def _model_id(self, ref: ArtifactRef, store: Store, run_id: str | None, label: str = "") -> str:
+        """The LoggedModel of a model artifact; made once per content digest, named by `label`."""
         found = self.client.search_logged_models([self.experiment_id], f"tags.digest = '{ref.digest}'", max_results=1)
         if found:
             return found[0].model_id
         manifest = store.manifest(ref)
         uri = manifest.external or store.files.full(f"{ref.path}/{manifest.data}")
         tags = {"digest": ref.digest, "uri": uri, "artifact": str(ref), "stage": manifest.stage}
-        model = self.client.create_logged_model(
-            self.experiment_id, name=f"{manifest.stage}-{ref.digest[:12]}", source_run_id=run_id, tags=tags
-        )
+        name = model_name(label or manifest.stage, ref)
+        model = self.client.create_logged_model(self.experiment_id, name=name, source_run_id=run_id, tags=tags)
         return self.client.finalize_logged_model(model.model_id, "READY").model_id
 
     def _log_scores(self, run_id: str, manifest: Manifest, store: Store) -> None:
-        """Benchmark scores, tied to the model and to the benchmark's questions."""
-        scores = manifest.summary.get("scores", {})
-        if not scores:
-            return
-        model = manifest.parents.get("model")
-        model_id = self._model_id(model, store, None) if model else None
-        for benchmark, values in scores.items():
-            for key, value in values.items():
-                if isinstance(value, int | float):
-                    name = f"{benchmark}.{key}".replace("@", "_at_")
-                    self.client.log_metric(run_id, name, float(value), model_id=model_id)
+        """Scores, tied to the model and to what it was asked about."""
+        from mlflow.entities import Metric
 
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(value, dict):
-        return {prefix.rstrip("."): value}
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= _flatten(item, f"{prefix}{key}.")
-    return flat
+        found, model = list(scores(manifest, store)), manifest.parents.get("model")
+        model_id = self._model_id(model, store, None) if found and model else None
+        now = int(time.time() * 1000)
+        metrics = [Metric(key, value, now, 0, model_id, *dataset) for key, value, dataset in found]
+        self.client.log_batch(run_id, metrics=metrics)
 
 
 _current: ContextVar[Tracker | None] = ContextVar("tracker", default=None)

@@ -18,7 +18,8 @@ from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.stage import LEASE_POLL_S, Build, Stage
 from tasks.artifacts.store import Store
-from tasks.artifacts.task import PrefectWatcher, is_transient, stage_task
+from tasks.artifacts.task import is_transient, stage_task
+from tasks.artifacts.watcher import PrefectWatcher
 from tasks.generation.config import GenerationConfig
 from tasks.generation.heuristics import load_heuristics
 from tasks.generation.plan import Prompt, heuristic_prompts, plain_prompts, with_first_logged
@@ -39,6 +40,7 @@ def sample_solutions(
     questions: ArtifactRef,
     model: ArtifactRef,
     force: bool = False,
+    label: str = "",
 ) -> ArtifactRef:
     """Every candidate of every (question, heuristic), as an artifact; with several shards, one task for each first.
 
@@ -49,7 +51,7 @@ def sample_solutions(
     if runtime.num_shards > 1 and current_visitor() is None and (force or not _is_made(config, parents)):
         for index in range(runtime.num_shards):
             generate_shard(config, parents, runtime, index)
-    return assemble(config, runtime, questions=questions, model=model, force=force)
+    return assemble(config, runtime, questions=questions, model=model, force=force, label=label)
 
 
 @task(
@@ -70,7 +72,7 @@ def generate_shard(config: GenerationConfig, parents: dict[str, ArtifactRef], ru
     while not lease.try_acquire():
         time.sleep(LEASE_POLL_S)
     work = settings.work / f"{SHARD.name}-{key[:SHORT]}"
-    watcher = PrefectWatcher(SHARD, None, get_run_logger())
+    watcher = PrefectWatcher(SHARD, None, get_run_logger(), f"{index + 1} of {runtime.num_shards}")
     build = Build(SHARD, config, runtime, parents, store, work, watcher)
     with lease.held():
         generated = _fill(build, config, (index, runtime.num_shards))[1]

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.journal import Passed, journal
 from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.task import journal
 from tasks.recipe.rmt import STANDARD_ARMS
 
 SMALL: dict[str, Any] = {
@@ -53,17 +52,17 @@ class Run:
     """A finished pipeline."""
 
     ref: ArtifactRef
-    stages: list[tuple[str, Manifest, bool]]
+    stages: list[Passed]
 
     @property
     def built(self) -> list[str]:
         """Names of the stages that did work."""
-        return [name for name, _, hit in self.stages if not hit]
+        return [name for name, _, hit, _ in self.stages if not hit]
 
 
 def run(flow: Any, **parameters: Any) -> Run:
     """Call a flow and note the stages it passes."""
-    stages: list[tuple[str, Manifest, bool]] = []
+    stages: list[Passed] = []
     token = journal.set(stages)
     try:
         return Run(flow(**parameters), stages)

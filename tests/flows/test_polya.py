@@ -25,7 +25,7 @@ def test_first_run_builds_every_stage(finished: Run) -> None:
 
 
 def test_ledgers_add_up(finished: Run) -> None:
-    by_name = {name: manifest for name, manifest, _ in finished.stages}
+    by_name = {name: manifest for name, manifest, *_ in finished.stages}
     generated = by_name["generate"].rows["samples"]
     assert generated == 16 * 6
     filtered = by_name["filter"]
@@ -41,7 +41,7 @@ def test_second_run_is_served_from_the_store_and_changes_nothing(finished: Run, 
 
 
 def test_deleted_artifact_behind_a_cache_hit_is_made_again(finished: Run, store: Store) -> None:
-    name, manifest = next((name, m) for name, m, _ in finished.stages if name == "materialize")
+    name, manifest = next((name, m) for name, m, *_ in finished.stages if name == "materialize")
     shutil.rmtree(Path(store.files.full(manifest.ref.path)))
     again = run(polya, recipe="tiny-cpu", overrides=SMALL)
     assert again.built == [name]
@@ -49,7 +49,7 @@ def test_deleted_artifact_behind_a_cache_hit_is_made_again(finished: Run, store:
 
 
 def test_truncated_parquet_file_is_noticed_and_made_again(finished: Run, store: Store) -> None:
-    manifest = next(m for name, m, _ in finished.stages if name == "filter")
+    manifest = next(m for name, m, *_ in finished.stages if name == "filter")
     path = store.local(manifest.ref) / "verdicts.parquet"
     os.truncate(path, path.stat().st_size // 2)
     again = run(polya, recipe="tiny-cpu", overrides=SMALL)
@@ -82,7 +82,7 @@ def test_mlflow_holds_the_same_lineage_as_the_manifests(finished: Run, in_small_
     from mlflow import MlflowClient
 
     client = MlflowClient(tracking_uri=Settings().mlflow_uri)
-    rl = next(m for name, m, _ in finished.stages if name == "rl")
+    rl = next(m for name, m, *_ in finished.stages if name == "rl")
     record = client.get_run(rl.mlflow_run_id)
     assert record.info.status == "FINISHED"
     assert record.data.tags["midtrain.fingerprint"] == rl.fingerprint

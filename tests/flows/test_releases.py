@@ -34,7 +34,7 @@ def watch(models: Path) -> tuple[list[str], list[tuple[str, bool]]]:
     from flows.watch_base_models import watch_base_models
 
     done = run(watch_base_models, source=str(models), recipe="tiny-cpu", settle_s=0, overrides=OVERRIDES)
-    return [Path(source).name for source in done.ref], [(name, hit) for name, _, hit in done.stages]
+    return [Path(source).name for source in done.ref], [(name, hit) for name, _, hit, _ in done.stages]
 
 
 def test_each_new_base_model_is_released_once_and_compared(in_new_home: Path) -> None:

@@ -24,7 +24,7 @@ def done(in_rmt_home: Path) -> Run:
 
 
 def manifests(done: Run, stage: str) -> list[Any]:
-    found = {manifest.fingerprint: manifest for name, manifest, _ in done.stages if name == stage}
+    found = {manifest.fingerprint: manifest for name, manifest, *_ in done.stages if name == stage}
     return list(found.values())
 
 

@@ -12,6 +12,7 @@ from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.stage import ensure
 from tasks.prediction.tally import read_tally
 from tasks.report.provenance import Curve
+from tasks.report.results import result_tables
 from tasks.report.rmt.config import RMTEntry, RMTReportConfig
 from tasks.report.rmt.paper import ACCURACY
 from tasks.report.rmt.plots import over_seeds
@@ -48,6 +49,19 @@ def test_writes_every_file(written: tuple[Path, RMTSummary]) -> None:
     out, _ = written
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert names == {"report.html", "summary.md", "summary.json", *(f"plots/{name}.png" for name in FIGURES)}
+
+
+def test_result_tables_have_a_readable_row_for_each_model_and_kind(written: tuple[Path, RMTSummary]) -> None:
+    summary = written[1]
+    found = result_tables(summary.model_dump(mode="json"))
+    (title, accuracy), (_, scores) = found["accuracy"], found["scores"]
+    assert "95% intervals over 60 documents" in title
+    assert [(row["model"], row["predicted"]) for row in accuracy] == [
+        (row.label, kind) for row in summary.rows for kind in ("with reasoning", "without")
+    ]
+    assert all(re.fullmatch(r"\d+\.\d \[\d+\.\d, \d+\.\d\]", row[part]) for row in accuracy for part in summary.parts)
+    assert {row["model"] for row in scores} == {row.label for row in summary.afterwards.models}
+    assert all(row["questions x samples"].endswith(", 2 seeds") for row in scores if "RMT" in row["model"])
 
 
 def test_accuracies_are_those_of_the_predictions(world: RMTWorld, written: tuple[Path, RMTSummary]) -> None:

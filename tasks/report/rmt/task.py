@@ -4,7 +4,7 @@ from tasks.artifacts.stage import Build, Stage
 from tasks.artifacts.task import stage_task
 from tasks.report.rmt.config import RMTReportConfig
 from tasks.report.rmt.write import write_report
-from tasks.report.task import WITHOUT, announce
+from tasks.report.task import WITHOUT
 
 RMT_REPORT = Stage("rmt-report", version=1, kind="report")
 
@@ -14,4 +14,3 @@ def rmt_report(build: Build, config: RMTReportConfig) -> None:
     """The paper's tables beside ours, its claims tested, figures and lineage, of the parents that the entries name."""
     summary = write_report(build.store, config, build.parents, build.out)
     build.record(rows={"models": len(summary.rows)}, summary=summary.model_dump(mode="json", exclude=WITHOUT))
-    announce(build.out, config.recipe)

@@ -1,0 +1,155 @@
+"""What a run shows of itself to people who open it in Prefect or MLflow."""
+
+import base64
+import json
+import re
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run as MlflowRun
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
+from prefect.client.schemas.objects import Artifact
+
+from flows.polya import polya
+from flows.questions import questions
+from flows.showing import show_results
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+from tests.artifacts.test_pages import serves
+from tests.flows.small import SMALL, Run, run
+
+pytestmark = pytest.mark.slow
+
+LABELS = ("Base", "Mid-trained", "RL from base", "RL from mid-trained")
+VALUE = re.compile(r"\d+\.\d \[\d+\.\d, \d+\.\d\]")
+
+
+def parent_of(manifest: Manifest) -> MlflowRun:
+    """The MLflow run of the pipeline that built an artifact."""
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    return client.get_run(client.get_run(manifest.mlflow_run_id).data.tags["mlflow.parentRunId"])
+
+
+def shown(flow_run: UUID | str) -> dict[str, Artifact]:
+    """Artifacts on a flow run's page, by key."""
+    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(str(flow_run))]))
+    with get_client(sync_client=True) as client:
+        return {item.key: item for item in client.read_artifacts(artifact_filter=chosen) if item.key}
+
+
+def rows(artifact: Artifact) -> list[dict[str, Any]]:
+    return json.loads(artifact.data)
+
+
+@pytest.fixture
+def parent(finished: Run, in_small_home: Path) -> MlflowRun:
+    return parent_of(finished.stages[-1].manifest)
+
+
+@pytest.fixture
+def page(parent: MlflowRun) -> dict[str, Artifact]:
+    """What the small pipeline left on its page."""
+    return shown(parent.data.tags["prefect.flow_run_id"])
+
+
+def test_scores_are_a_table_that_people_can_read(page: dict[str, Artifact]) -> None:
+    found = rows(page["scores"])
+    assert [row["model"] for row in found] == list(LABELS)
+    assert {row["benchmark"] for row in found} == {"tiny-test"}
+    assert all(VALUE.fullmatch(row[metric]) for row in found for metric in ("greedy", "pass@1", "pass@2"))
+
+
+def test_comparisons_keep_their_precision(page: dict[str, Artifact], finished: Run, store: Store) -> None:
+    assert rows(page["comparisons"]) == store.manifest(finished.ref).summary["comparisons"]
+
+
+def test_the_report_holds_its_plots(page: dict[str, Artifact], finished: Run, store: Store) -> None:
+    images = dict(re.findall(r"!\[(.+)\]\(data:image/png;base64,(.+)\)", page["report"].data))
+    files = {path.stem: path.read_bytes() for path in (store.local(finished.ref) / "plots").glob("*.png")}
+    assert {name: base64.b64decode(image) for name, image in images.items()} == files
+    assert "training-reward" in files
+
+
+def test_stages_say_what_was_built_and_how_to_see_its_run(page: dict[str, Artifact], finished: Run) -> None:
+    table = page["stages"].data
+    for passed in finished.stages:
+        assert f"| {passed.stage} | " in table
+        assert f"`{passed.manifest.ref}` | {passed.manifest.mlflow_run_id} |" in table
+    assert "| rl | RL from base | **built now** |" in table
+    assert "`midtrain ui`" in table
+    assert "mlflow" not in page
+
+
+def test_arms_have_progress_of_their_own_on_the_pipelines_page(page: dict[str, Artifact]) -> None:
+    progress = {key: item.description for key, item in page.items() if item.type == "progress"}
+    assert progress["progress-rl-rl-from-base"].startswith("rl: RL from base: 2/2 step")
+    assert progress["progress-rl-rl-from-mid-trained"].startswith("rl: RL from mid-trained: 2/2 step")
+    assert {"progress-generate-polya", "progress-midtrain-mid-trained"} <= set(progress)
+
+
+def test_mlflow_tells_the_result_and_leads_back_to_prefect(parent: MlflowRun) -> None:
+    note = parent.data.tags["mlflow.note.content"]
+    assert f"/runs/flow-run/{parent.data.tags['prefect.flow_run_id']})" in note
+    assert all(f"| {label} | **" in note for label in LABELS)
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    assert [item.path for item in client.list_artifacts(parent.info.run_id)] == ["report.html"]
+
+
+def test_models_have_names_and_scores_on_the_benchmark(finished: Run, in_small_home: Path) -> None:
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    evaluation = next(
+        passed for passed in finished.stages if passed.label == "RL from mid-trained" and passed.stage == "evaluate"
+    )
+    asked, digest = evaluation.manifest.parents["questions.tiny-test"], evaluation.manifest.parents["model"].digest
+    experiment = client.get_experiment_by_name("midtrain").experiment_id
+    (model,) = client.search_logged_models([experiment], f"tags.digest = '{digest}'")
+    assert model.name == f"RL from mid-trained {digest[:8]}"
+    (metric,) = [item for item in model.metrics if item.key == "tiny-test/pass_at_1"]
+    assert metric.value == evaluation.manifest.summary["scores"]["tiny-test"]["pass@1"]
+    assert (metric.dataset_name, metric.dataset_digest) == ("questions tiny", asked.digest[:32])
+    assert client.get_run(metric.run_id).info.run_name == "evaluate: RL from mid-trained"
+
+
+def test_a_run_from_the_store_shows_the_same_with_links_to_the_runs_that_built_it(
+    finished: Run, in_small_home: Path, page: dict[str, Artifact]
+) -> None:
+    serves(in_small_home)
+    with get_client(sync_client=True) as client:
+        before = {item.id for item in client.read_flow_runs()}
+        again = run(polya, recipe="tiny-cpu", overrides=SMALL)
+        (new,) = [item for item in client.read_flow_runs() if item.id not in before and item.name == "polya-tiny-cpu"]
+    found = shown(new.id)
+    assert again.built == []
+    assert {key: found[key].data for key in ("scores", "comparisons")} == {
+        key: page[key].data for key in ("scores", "comparisons")
+    }
+    table = found["stages"].data
+    assert "built now" not in table
+    assert all(f"http://127.0.0.1:5999/#/runs/{passed.manifest.mlflow_run_id}?" in table for passed in again.stages)
+
+
+def test_runs_link_to_their_runs_in_mlflow(in_new_home: Path) -> None:
+    serves(in_new_home)
+    (passed,) = run(questions, recipe="tiny-cpu", overrides=SMALL).stages
+    parent = parent_of(passed.manifest)
+    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(parent.data.tags["prefect.flow_run_id"])]))
+    with get_client(sync_client=True) as client:
+        links = {
+            item.task_run_id: item.data
+            for item in client.read_artifacts(artifact_filter=chosen)
+            if item.key == "mlflow"
+        }
+    assert f"/runs/{parent.info.run_id}?workflowType=machine_learning)" in links.pop(None)
+    (link,) = links.values()
+    assert f"/runs/{passed.manifest.mlflow_run_id}?" in link
+
+
+def test_what_cannot_be_shown_is_said_and_stops_nothing(in_new_home: Path, caplog: pytest.LogCaptureFixture) -> None:
+    show_results(ArtifactRef(kind="report", fingerprint="0" * 64, digest="0" * 64))
+    assert "the results could not be shown" in caplog.text
