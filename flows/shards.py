@@ -1,119 +1,27 @@
-"""The shard tasks of generation: in turn in this process, or on the nodes of a Ray cluster.
-
-A node needs the same installation, the same store and a Prefect server that it reaches. Ray runs a shard whose node
-died again on another one, at most three times; what the dead one had flushed is in the pool, and its lease is taken
-over as any dead holder's.
-"""
-
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from prefect import flow
-from prefect.futures import wait
-from prefect.logging import get_run_logger
-from prefect.settings import PREFECT_API_URL
+"""The shard tasks of generation: in turn in the flow's process, or over a Ray cluster."""
 
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
 from tasks.generation.config import GenerationConfig
 from tasks.generation.task import generate_shard
 from tasks.worker import Permanent
 
-if TYPE_CHECKING:
-    from prefect_ray import RayTaskRunner
-
-HANDED_OVER = ("MIDTRAIN_S3_PATIENCE_S", "PREFECT_LOGGING_EXTRA_LOGGERS", "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW")
-"""Variables that a node takes from the flow's process as they are. Secrets come from each node's own environment."""
-
 
 def fill_pool(config: GenerationConfig, runtime: Runtime, parents: dict[str, ArtifactRef]) -> None:
-    """Run the shard tasks where `runtime` says."""
-    if runtime.ray_address:
-        generate_shards.with_options(task_runner=ray_runner(runtime.ray_address))(config, runtime, parents)
+    """Run the shard tasks where `runtime` says.
+
+    Raises:
+        Permanent: a Ray cluster is asked for, and the extra `ray` is not installed.
+    """
+    if not runtime.ray_address:
+        for index in range(runtime.num_shards):
+            generate_shard(config, parents, runtime, index)
         return
-    for index in range(runtime.num_shards):
-        generate_shard(config, parents, runtime, index)
-
-
-@flow(name="generate-shards", flow_run_name="generate-{runtime.num_shards}-shards", persist_result=False)
-def generate_shards(config: GenerationConfig, runtime: Runtime, parents: dict[str, ArtifactRef]) -> int:
-    """Run the shard tasks on the cluster of the flow's task runner; returns the number of new samples.
-
-    Raises:
-        Permanent, RuntimeError: some shards failed, which it names; the others were let run to their end.
-    """
-    from prefect_ray.context import remote_options
-
-    needs = node_needs(runtime)
-    announce(runtime, needs)
-    with remote_options(**needs, runtime_env={"env_vars": node_environment(Settings())}):
-        shards = [generate_shard.submit(config, parents, runtime, index) for index in range(runtime.num_shards)]
-    wait(shards)
-    outcomes = [shard.state.result(raise_on_failure=False) for shard in shards]
-    errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)}
-    if errors:
-        hopeless = all(isinstance(error, Permanent | ValueError) for error in errors.values())
-        reasons = "\n".join(f"generate-shard-{index}: {error}" for index, error in errors.items())
-        message = f"{len(errors)} of {len(shards)} shards failed; the samples of the others are kept:\n{reasons}"
-        raise Permanent(message) if hopeless else RuntimeError(message)
-    return sum(outcomes)
-
-
-def ray_runner(address: str) -> "RayTaskRunner":
-    """Prefect's task runner on a Ray cluster.
-
-    Raises:
-        Permanent: the extra `ray` is not installed.
-        ValueError: runs are reported to no server that another process could reach.
-    """
     try:
-        from prefect_ray import RayTaskRunner
+        from flows.ray_shards import Runner, generate_shards
     except ImportError as error:
         raise Permanent(
-            f"runtime.ray_address={address} needs prefect-ray, which is not installed here ({error}); install the "
+            f"runtime.ray_address={runtime.ray_address} needs Ray, which is not installed here ({error}); install the "
             "extra `ray` (pip install 'midtrain[ray]') here and on every node, or leave runtime.ray_address empty"
         ) from None
-    if not PREFECT_API_URL.value():
-        raise ValueError(f"runtime.ray_address={address} needs a Prefect server for its nodes; set PREFECT_API_URL")
-    return RayTaskRunner(address=address)
-
-
-def node_needs(runtime: Runtime) -> dict[str, Any]:
-    """Ray's options for one shard: an engine's GPUs where the cluster has any, and the CPU threads of its worker."""
-    import ray
-
-    on_gpu = runtime.device == "cuda" or (runtime.device == "auto" and "GPU" in ray.cluster_resources())
-    return {
-        "num_cpus": max(1, runtime.num_threads),
-        "num_gpus": runtime.tensor_parallel_size if on_gpu and runtime.engine != "openai" else 0,
-        "scheduling_strategy": "SPREAD",
-    }
-
-
-def announce(runtime: Runtime, needs: Mapping[str, Any]) -> None:
-    """Log how shards fit the nodes; where none is large enough, Ray waits for one that joins, and says nothing."""
-    import ray
-
-    each = {"CPU": needs["num_cpus"], "GPU": needs["num_gpus"]}
-    nodes = [{name: node["Resources"].get(name, 0) for name in each} for node in ray.nodes() if node["Alive"]]
-    logger = get_run_logger()
-    logger.info("%d shards of %s each for the Ray nodes %s", runtime.num_shards, each, nodes)
-    if not any(all(node[name] >= count for name, count in each.items()) for node in nodes):
-        logger.warning(
-            "no Ray node is large enough: the shards wait for one to join. GPUs of a shard are "
-            "runtime.tensor_parallel_size (none with runtime.device=cpu), its CPUs runtime.num_threads"
-        )
-
-
-def node_environment(settings: Settings) -> dict[str, str]:
-    """Places that a node takes from this process, absolute, because a node has a working directory of its own."""
-    store = settings.store_uri
-    return {
-        "MIDTRAIN_HOME": str(settings.root),
-        "MIDTRAIN_STORE": store if "://" in store else str(Path(store).resolve()),
-        "PREFECT_API_URL": PREFECT_API_URL.value() or "",
-        **{name: os.environ[name] for name in HANDED_OVER if name in os.environ},
-    }
+    generate_shards.with_options(task_runner=Runner(address=runtime.ray_address))(config, runtime, parents)
