@@ -51,7 +51,7 @@ def generate_shards(config: GenerationConfig, runtime: Runtime, parents: dict[st
     Raises:
         Permanent, RuntimeError: some shards failed, which it names; the others were let run to their end.
     """
-    needs = node_needs(runtime)
+    needs = node_needs(runtime, ray.cluster_resources())
     announce(runtime, needs)
     with remote_options(**needs, runtime_env={"env_vars": node_environment(Settings())}):
         shards = [generate_shard.submit(config, parents, runtime, index) for index in range(runtime.num_shards)]
@@ -78,9 +78,9 @@ def wait_for_all(shards: Sequence[PrefectRayFuture[int]]) -> None:
     wait(shards)
 
 
-def node_needs(runtime: Runtime) -> dict[str, Any]:
+def node_needs(runtime: Runtime, cluster: Mapping[str, float]) -> dict[str, Any]:
     """Ray's options for one shard: an engine's GPUs where the cluster has any, and the CPU threads of its worker."""
-    on_gpu = runtime.device == "cuda" or (runtime.device == "auto" and "GPU" in ray.cluster_resources())
+    on_gpu = runtime.device == "cuda" or (runtime.device == "auto" and "GPU" in cluster)
     return {
         "num_cpus": max(1, runtime.num_threads),
         "num_gpus": runtime.tensor_parallel_size if on_gpu and runtime.engine != "openai" else 0,

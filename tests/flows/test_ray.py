@@ -2,34 +2,44 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
 from flows.generate import generate
+from flows.shards import fill_pool
 from tasks.artifacts.plan import planning
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
+from tasks.generation.config import GenerationConfig
 from tasks.generation.schema import SAMPLES_FILE
 from tasks.parquet import read_rows
+from tasks.worker import Permanent
 from tests.conftest import ROOT
-from tests.flows.commands import GENERATION, SLOWLY, gone, pooled, start, wait_until
+from tests.flows.commands import GENERATION, SLOWLY, gone, pooled, processes, start, wait_until
 from tests.flows.postgres import free_port
 
 NODE = "TEST_RAY_NODE"
 """Environment variable by which all processes of a node are known."""
-SHARDS = 6
 SAMPLES = 32 * 6
 """Samples that `SLOWLY` wants."""
-OVERRIDES = {**SLOWLY, "runtime.batch_size": 4, "runtime.flush_rows": 8, "runtime.num_shards": SHARDS}
+OVERRIDES = {**SLOWLY, "runtime.batch_size": 4, "runtime.flush_rows": 8, "runtime.num_shards": 4}
+LOCAL = {**SLOWLY, "runtime.num_shards": 2, "runtime.ray_address": "local"}
 QUICKLY = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "500"}
 """A node's death is known to the others within seconds, not half a minute."""
 
@@ -143,6 +153,41 @@ def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
     assert set(held) <= set(pooled(home))
 
 
+@pytest.fixture
+def ray_token(tmp_path: Path) -> dict[str, str]:
+    """Environment of a command that starts Ray here: Ray would write the cluster's token into the home folder."""
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    (tmp_path / "token").write_text(secrets.token_hex(16))
+    return {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.slow
+def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, ray_token: dict[str, str]) -> None:
+    home = tmp_path / "home"
+    run = start(home, "generate", {**LOCAL, "questions.tiny.count": 6}, **ray_token)
+    run.wait_until(lambda: processes(home, GENERATION))
+    victim = processes(home, GENERATION)[0].cmdline()[-1]
+    while run.process.poll() is None:
+        for worker in processes(home, victim):
+            with suppress(psutil.Error):
+                worker.kill()
+        time.sleep(0.1)
+    assert run.process.returncode == 1
+    assert "1 of 2 shards failed" in run.output
+    assert re.search(r"generate-shard-[01]: tasks.generation.worker ended with exit code -9", run.output)
+    assert len(pooled(home)) == len(set(pooled(home))) == 3 * 6, "the other shard's"
+
+
+@pytest.mark.slow
+def test_a_cancel_ends_a_run_over_ray_as_any_other(tmp_path: Path, ray_token: dict[str, str]) -> None:
+    home = tmp_path / "home"
+    run = start(home, "generate", LOCAL, **ray_token)
+    run.wait_until(lambda: len(processes(home, GENERATION)) == 2)
+    run.process.terminate()
+    assert run.wait(30) == 128 + signal.SIGTERM, run.output
+    assert gone(home)
+
+
 def check_pool(home: Path) -> None:
     """Every wanted sample is there and was generated once, by the shards."""
     store = Store.open()
@@ -158,3 +203,56 @@ def samples_done(worker: psutil.Process) -> int:
     with suppress(psutil.Error, FileNotFoundError, IndexError):
         return json.loads((Path(worker.cmdline()[-1]) / "progress.jsonl").read_text().splitlines()[-1])["done"]
     return 0
+
+
+def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "flows.ray_shards", raising=False)
+    monkeypatch.setitem(sys.modules, "prefect_ray", None)
+    with pytest.raises(Permanent, match=r"ray_address=head:6379 .*midtrain\[ray\]"):
+        fill_pool(GenerationConfig(), Runtime(ray_address="head:6379"), {})
+
+
+def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from flows.ray_shards import node_environment
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "PREFECT_API_AUTH_STRING", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("MIDTRAIN_TRACKING_URI", "postgresql://user:secret@host/mlflow")
+    monkeypatch.setenv("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks")
+    with temporary_settings({PREFECT_API_URL: "http://prefect:4200/api", PREFECT_API_KEY: "secret"}):
+        assert node_environment(Settings(home=Path("data"), store="shared")) == {
+            "MIDTRAIN_HOME": str(tmp_path / "data"),
+            "MIDTRAIN_STORE": str(tmp_path / "shared"),
+            "PREFECT_API_URL": "http://prefect:4200/api",
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks",
+        }
+        assert node_environment(Settings(store="s3://bucket/store"))["MIDTRAIN_STORE"] == "s3://bucket/store"
+    with temporary_settings({PREFECT_API_URL: None}), pytest.raises(ValueError, match="set PREFECT_API_URL"):
+        node_environment(Settings())
+
+
+@pytest.mark.parametrize(
+    ("runtime", "gpus"),
+    [
+        ({}, 2),
+        ({"device": "cuda"}, 2),
+        ({"device": "cpu"}, 0),
+        ({"engine": "openai"}, 0),
+    ],
+)
+def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from flows.ray_shards import node_needs
+
+    needs = node_needs(Runtime(tensor_parallel_size=2, num_threads=4, **runtime), {"CPU": 8.0, "GPU": 4.0})
+    assert (needs["num_cpus"], needs["num_gpus"]) == (4, gpus)
+
+
+def test_a_shard_takes_one_cpu_of_a_cluster_without_gpus() -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    from flows.ray_shards import node_needs
+
+    needs = node_needs(Runtime(tensor_parallel_size=2), {"CPU": 8.0})
+    assert (needs["num_cpus"], needs["num_gpus"]) == (1, 0)
