@@ -59,10 +59,9 @@ def generate_shards(config: GenerationConfig, runtime: Runtime, parents: dict[st
     outcomes = [shard.state.result(raise_on_failure=False) for shard in shards]
     errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)}
     if errors:
-        hopeless = all(isinstance(error, Permanent | ValueError) for error in errors.values())
-        reasons = "\n".join(f"generate-shard-{index}: {error}" for index, error in errors.items())
-        message = f"{len(errors)} of {len(shards)} shards failed; the samples of the others are kept:\n{reasons}"
-        raise Permanent(message) if hopeless else RuntimeError(message)
+        names, first = ", ".join(f"generate-shard-{index}" for index in errors), next(iter(errors.values()))
+        message = f"{len(errors)} of {len(shards)} shards failed ({names}); the samples of the others are kept: {first}"
+        raise (Permanent if isinstance(first, Permanent | ValueError) else RuntimeError)(message) from first
     return sum(outcomes)
 
 

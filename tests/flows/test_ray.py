@@ -114,7 +114,7 @@ class RayNodes:
 
 @pytest.fixture
 def nodes() -> Iterator[RayNodes]:
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
     # Short, because names of sockets are: a test's own folder is too deep.
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     nodes = RayNodes(folder)
@@ -136,7 +136,7 @@ def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
     nodes.start("second")
     address = {"runtime.ray_address": f"127.0.0.1:{nodes.port}"}
     run = start(home, "generate", {**OVERRIDES, **address}, PYTHONPATH=str(ROOT), **nodes.environment)
-    run.wait_until(lambda: nodes.processes("head", GENERATION) and nodes.processes("second", GENERATION))
+    run.wait_until(lambda: nodes.processes("head", GENERATION) and nodes.processes("second", GENERATION), 300)
     run.wait_until(lambda: any(samples_done(worker) > 8 for worker in nodes.processes("second", GENERATION)))
     nodes.kill("second")
     held = pooled(home)
@@ -156,7 +156,7 @@ def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
 @pytest.fixture
 def ray_token(tmp_path: Path) -> dict[str, str]:
     """Environment of a command that starts Ray here: Ray would write the cluster's token into the home folder."""
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
     (tmp_path / "token").write_text(secrets.token_hex(16))
     return {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHONPATH": str(ROOT)}
 
@@ -173,8 +173,7 @@ def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, 
                 worker.kill()
         time.sleep(0.1)
     assert run.process.returncode == 1
-    assert "1 of 2 shards failed" in run.output
-    assert re.search(r"generate-shard-[01]: tasks.generation.worker ended with exit code -9", run.output)
+    assert re.search(r"1 of 2 shards failed \(generate-shard-[01]\).* ended with exit code -9", run.output)
     assert len(pooled(home)) == len(set(pooled(home))) == 3 * 6, "the other shard's"
 
 
@@ -213,7 +212,7 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
     from flows.ray_shards import node_environment
 
     monkeypatch.chdir(tmp_path)
@@ -243,7 +242,7 @@ def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int) -> None:
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
     from flows.ray_shards import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2, num_threads=4, **runtime), {"CPU": 8.0, "GPU": 4.0})
@@ -251,7 +250,7 @@ def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int
 
 
 def test_a_shard_takes_one_cpu_of_a_cluster_without_gpus() -> None:
-    pytest.importorskip("ray", reason="the extra `ray` is not installed")
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
     from flows.ray_shards import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2), {"CPU": 8.0})
