@@ -4,8 +4,9 @@ from prefect import flow
 
 from flows.base import FLOW_OPTIONS, Artifact, DataLabel, Force, PolyaName, PolyaOverrides, call, pipeline, reference
 from flows.questions import questions as questions_flow
+from flows.shards import fill_pool
 from tasks.artifacts.ref import ArtifactRef
-from tasks.generation.task import sample_solutions
+from tasks.generation.task import assemble, shards_have_work
 from tasks.models.task import import_model
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
@@ -25,5 +26,7 @@ def generate(
     with pipeline("generate", {"recipe": recipe}):
         asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        parents = {"questions": asked, "model": policy}
-        return sample_solutions(settings.generation, settings.runtime, force=force, label=label, **parents)
+        config, parents = settings.generation, {"questions": asked, "model": policy}
+        if shards_have_work(config, settings.runtime, parents, force):
+            fill_pool(config, settings.runtime, parents)
+        return assemble(config, settings.runtime, force=force, label=label, **parents)

@@ -34,6 +34,10 @@ class Runtime(Frozen):
     """Completions after which generation writes a batch file: the most that a kill can lose."""
     num_shards: int = Field(1, ge=1, le=200)
     """Shard tasks that generation is split into."""
+    ray_address: str = ""
+    """Ray cluster whose nodes run the shard tasks (`ray://head:10001`, `head:6379`); `local` starts Ray on this machine
+    and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs or one. Empty: the
+    shards run in turn in the flow's process."""
     num_verifiers: int = Field(2, ge=1)
     """Child processes that check answers."""
     verifier_memory_mb: int = Field(2048, ge=256)

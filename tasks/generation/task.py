@@ -33,31 +33,23 @@ GENERATE = Stage("generate", version=1, kind="samples")
 SHARD = Stage("generate-shard", version=1, kind="pool")
 
 
-def sample_solutions(
-    config: GenerationConfig,
-    runtime: Runtime,
-    *,
-    questions: ArtifactRef,
-    model: ArtifactRef,
-    force: bool = False,
-    label: str = "",
-) -> ArtifactRef:
-    """Every candidate of every (question, heuristic), as an artifact; with several shards, one task for each first.
+def shards_have_work(config: GenerationConfig, runtime: Runtime, parents: dict[str, ArtifactRef], force: bool) -> bool:
+    """Whether shard tasks are asked for, and their samples are not in the store already; never in a plan.
 
     Shards put samples into the pool and nothing else, so their number can change between runs, and one that failed is
     the only one that has work left.
     """
-    parents = {"questions": questions, "model": model}
-    if runtime.num_shards > 1 and current_visitor() is None and (force or not _is_made(config, parents)):
-        for index in range(runtime.num_shards):
-            generate_shard(config, parents, runtime, index)
-    return assemble(config, runtime, questions=questions, model=model, force=force, label=label)
+    if current_visitor() is not None or (runtime.num_shards == 1 and not runtime.ray_address):
+        return False
+    key = fingerprint(GENERATE.name, GENERATE.version, config, parents)
+    return force or Store.open().find(GENERATE.kind, key) is None
 
 
 @task(
     name=SHARD.name,
     task_run_name="generate-shard-{index}",
     cache_policy=NO_CACHE,
+    persist_result=False,
     retries=2,
     retry_delay_seconds=5,
     retry_condition_fn=is_transient,
@@ -162,8 +154,3 @@ def _questions(build: Build, part: tuple[int, int]) -> Iterator[tuple[str, str]]
     for number, row in enumerate(read_rows(build.path("questions") / QUESTIONS_FILE, ["id", "question"])):
         if number % count == index:
             yield row["id"], row["question"]
-
-
-def _is_made(config: GenerationConfig, parents: dict[str, ArtifactRef]) -> bool:
-    key = fingerprint(GENERATE.name, GENERATE.version, config, parents)
-    return Store.open().find(GENERATE.kind, key) is not None

@@ -21,7 +21,7 @@ from tasks.filtering.schema import KEPT, KEPT_FILE, TO_SCORE, VERDICTS, VERDICTS
 from tasks.filtering.task import filter_solutions
 from tasks.generation.config import GenerationConfig
 from tasks.generation.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
-from tasks.generation.task import sample_solutions
+from tasks.generation.task import assemble
 from tasks.launch import run_worker
 from tasks.parquet import check_schema, read_rows, write_parquet
 from tests.conftest import ROOT
@@ -45,7 +45,7 @@ def samples(world: World) -> ArtifactRef:
     config = GenerationConfig(
         heuristics="tiny", samples_per_heuristic=3, sampling=Sampling(top_p=1.0, max_new_tokens=36), prompt=TINY
     )
-    return sample_solutions(config, RUNTIME, questions=world.questions, model=world.model)
+    return assemble(config, RUNTIME, questions=world.questions, model=world.model)
 
 
 @pytest.fixture(scope="module")

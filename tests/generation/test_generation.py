@@ -18,7 +18,7 @@ from tasks.generation.job import GenerationJob, SampleSetJob
 from tasks.generation.plan import Prompt, wanted_rows
 from tasks.generation.pool import Pool
 from tasks.generation.schema import PROMPTS_FILE, SAMPLES, SAMPLES_FILE, WANTED
-from tasks.generation.task import sample_solutions
+from tasks.generation.task import assemble
 from tasks.launch import run_worker
 from tasks.parquet import check_schema, read_rows, write_parquet
 from tests.conftest import ROOT
@@ -37,7 +37,7 @@ def config(**changes: Any) -> GenerationConfig:
 
 
 def generate(world: World, **changes: Any) -> ArtifactRef:
-    return sample_solutions(config(**changes), RUNTIME, questions=world.questions, model=world.model)
+    return assemble(config(**changes), RUNTIME, questions=world.questions, model=world.model)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,257 @@
+"""Generation over a Ray cluster: the shards run on its nodes, and one that dies costs nothing but time."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
+
+from flows.generate import generate
+from flows.shards import fill_pool
+from tasks.artifacts.plan import planning
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+from tasks.generation.config import GenerationConfig
+from tasks.generation.schema import SAMPLES_FILE
+from tasks.parquet import read_rows
+from tasks.worker import Permanent
+from tests.conftest import ROOT
+from tests.flows.commands import GENERATION, SLOWLY, gone, pooled, processes, start, wait_until
+from tests.flows.postgres import free_port
+
+NODE = "TEST_RAY_NODE"
+"""Environment variable by which all processes of a node are known."""
+SAMPLES = 32 * 6
+"""Samples that `SLOWLY` wants."""
+OVERRIDES = {**SLOWLY, "runtime.batch_size": 4, "runtime.flush_rows": 8, "runtime.num_shards": 4}
+LOCAL = {**SLOWLY, "runtime.num_shards": 2, "runtime.ray_address": "local"}
+QUICKLY = {"RAY_health_check_initial_delay_ms": "1000", "RAY_health_check_period_ms": "500"}
+"""A node's death is known to the others within seconds, not half a minute."""
+
+
+@dataclass
+class RayNodes:
+    """A Ray cluster with token authentication on this machine; every node has one CPU."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    client_port: int = field(default_factory=free_port)
+    _nodes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        (self.folder / "token").write_text(secrets.token_hex(16))
+
+    @property
+    def started(self) -> list[str]:
+        """Names of the nodes."""
+        return list(self._nodes)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of all who talk to the cluster."""
+        return {
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN_PATH": str(self.folder / "token"),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            **QUICKLY,
+        }
+
+    def start(self, name: str) -> None:
+        """Start a node: the head, or one that joins it."""
+        if name == "head":
+            place = ["--head", "--port", str(self.port), "--ray-client-server-port", str(self.client_port)]
+            place += ["--include-dashboard", "false", "--temp-dir", str(self.folder / "ray")]
+        else:
+            place = ["--address", f"127.0.0.1:{self.port}"]
+        (self.folder / name).mkdir()
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MIDTRAIN_"))
+        }
+        with (self.folder / f"{name}.log").open("w") as log:
+            self._nodes[name] = subprocess.Popen(
+                [str(Path(sys.executable).with_name("ray")), "start", "--block", "--num-cpus", "1", *place],
+                cwd=self.folder / name,
+                env={**inherited, **self.environment, "PYTHONPATH": str(ROOT), NODE: f"{self.port}-{name}"},
+                stdout=log,
+                stderr=log,
+            )
+
+    def wait_for(self, name: str) -> None:
+        """Return when a node is up."""
+        wait_until(lambda: "Ray runtime started" in (self.folder / f"{name}.log").read_text(), 90)
+
+    def kill(self, name: str) -> None:
+        """End all processes of a node at once, as a machine that loses power."""
+        for process in self.processes(name):
+            with suppress(psutil.Error):
+                process.kill()
+        self._nodes[name].wait()
+
+    def processes(self, name: str, program: str = "") -> list[psutil.Process]:
+        """Every process that a node started, with `program` in its command line."""
+        found = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if process.environ().get(NODE) == f"{self.port}-{name}" and program in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
+
+
+@pytest.fixture
+def nodes() -> Iterator[RayNodes]:
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
+    # Short, because names of sockets are: a test's own folder is too deep.
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    nodes = RayNodes(folder)
+    try:
+        yield nodes
+    finally:
+        for name in nodes.started:
+            nodes.kill(name)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
+    nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    nodes.start("head")
+    nodes.wait_for("head")
+    nodes.start("second")
+    address = {"runtime.ray_address": f"127.0.0.1:{nodes.port}"}
+    run = start(home, "generate", {**OVERRIDES, **address}, PYTHONPATH=str(ROOT), **nodes.environment)
+    run.wait_until(lambda: nodes.processes("head", GENERATION) and nodes.processes("second", GENERATION), 300)
+    run.wait_until(lambda: any(samples_done(worker) > 8 for worker in nodes.processes("second", GENERATION)))
+    nodes.kill("second")
+    held = pooled(home)
+    assert run.wait() == 0, run.output
+    assert gone(home)
+    assert not nodes.processes("second")
+
+    monkeypatch.setenv("MIDTRAIN_HOME", str(home))
+    with planning(Store.open()) as plan:
+        generate.fn(overrides=OVERRIDES)
+    assert [(row.stage, row.verdict) for row in plan.rows][-1] == ("generate", "hit"), "as without Ray"
+    check_pool(home)
+    assert 0 < len(held) < SAMPLES
+    assert set(held) <= set(pooled(home))
+
+
+@pytest.fixture
+def ray_token(tmp_path: Path) -> dict[str, str]:
+    """Environment of a command that starts Ray here: Ray would write the cluster's token into the home folder."""
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
+    (tmp_path / "token").write_text(secrets.token_hex(16))
+    return {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHONPATH": str(ROOT)}
+
+
+@pytest.mark.slow
+def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, ray_token: dict[str, str]) -> None:
+    home = tmp_path / "home"
+    run = start(home, "generate", {**LOCAL, "questions.tiny.count": 6}, **ray_token)
+    run.wait_until(lambda: processes(home, GENERATION))
+    victim = processes(home, GENERATION)[0].cmdline()[-1]
+    while run.process.poll() is None:
+        for worker in processes(home, victim):
+            with suppress(psutil.Error):
+                worker.kill()
+        time.sleep(0.1)
+    assert run.process.returncode == 1
+    assert re.search(r"1 of 2 shards failed \(generate-shard-[01]\).* ended with exit code -9", run.output)
+    assert len(pooled(home)) == len(set(pooled(home))) == 3 * 6, "the other shard's"
+
+
+@pytest.mark.slow
+def test_a_cancel_ends_a_run_over_ray_as_any_other(tmp_path: Path, ray_token: dict[str, str]) -> None:
+    home = tmp_path / "home"
+    run = start(home, "generate", LOCAL, **ray_token)
+    run.wait_until(lambda: len(processes(home, GENERATION)) == 2)
+    run.process.terminate()
+    assert run.wait(30) == 128 + signal.SIGTERM, run.output
+    assert gone(home)
+
+
+def check_pool(home: Path) -> None:
+    """Every wanted sample is there and was generated once, by the shards."""
+    store = Store.open()
+    (manifest,) = store.all("samples")
+    keys = [row["key"] for row in read_rows(store.local(manifest.ref) / SAMPLES_FILE, ["key"])]
+    assert len(set(keys)) == SAMPLES
+    assert sorted(pooled(home)) == sorted(keys)
+    assert manifest.summary["generated_now"] == 0
+
+
+def samples_done(worker: psutil.Process) -> int:
+    """Samples that a generation worker has reported."""
+    with suppress(psutil.Error, FileNotFoundError, IndexError):
+        return json.loads((Path(worker.cmdline()[-1]) / "progress.jsonl").read_text().splitlines()[-1])["done"]
+    return 0
+
+
+def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "flows.ray_shards", raising=False)
+    monkeypatch.setitem(sys.modules, "prefect_ray", None)
+    with pytest.raises(Permanent, match=r"ray_address=head:6379 .*midtrain\[ray\]"):
+        fill_pool(GenerationConfig(), Runtime(ray_address="head:6379"), {})
+
+
+def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
+    from flows.ray_shards import node_environment
+
+    monkeypatch.chdir(tmp_path)
+    for name in ("AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "PREFECT_API_AUTH_STRING", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("MIDTRAIN_TRACKING_URI", "postgresql://user:secret@host/mlflow")
+    monkeypatch.setenv("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks")
+    with temporary_settings({PREFECT_API_URL: "http://prefect:4200/api", PREFECT_API_KEY: "secret"}):
+        assert node_environment(Settings(home=Path("data"), store="shared")) == {
+            "MIDTRAIN_HOME": str(tmp_path / "data"),
+            "MIDTRAIN_STORE": str(tmp_path / "shared"),
+            "PREFECT_API_URL": "http://prefect:4200/api",
+            "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,tasks",
+        }
+        assert node_environment(Settings(store="s3://bucket/store"))["MIDTRAIN_STORE"] == "s3://bucket/store"
+    with temporary_settings({PREFECT_API_URL: None}), pytest.raises(ValueError, match="set PREFECT_API_URL"):
+        node_environment(Settings())
+
+
+@pytest.mark.parametrize(
+    ("runtime", "gpus"),
+    [
+        ({}, 2),
+        ({"device": "cuda"}, 2),
+        ({"device": "cpu"}, 0),
+        ({"engine": "openai"}, 0),
+    ],
+)
+def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int) -> None:
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
+    from flows.ray_shards import node_needs
+
+    needs = node_needs(Runtime(tensor_parallel_size=2, num_threads=4, **runtime), {"CPU": 8.0, "GPU": 4.0})
+    assert (needs["num_cpus"], needs["num_gpus"]) == (4, gpus)
+
+
+def test_a_shard_takes_one_cpu_of_a_cluster_without_gpus() -> None:
+    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
+    from flows.ray_shards import node_needs
+
+    needs = node_needs(Runtime(tensor_parallel_size=2), {"CPU": 8.0})
+    assert (needs["num_cpus"], needs["num_gpus"]) == (1, 0)
