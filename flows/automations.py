@@ -1,11 +1,13 @@
-"""What the Prefect server does by itself: end the records of dead runs, and release base models that are announced."""
+"""What the Prefect server does by itself: end dead runs and start them again, release announced base models."""
 
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from prefect.client.schemas.objects import FlowRun
 from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY
 from prefect.states import StateType
 
 if TYPE_CHECKING:
@@ -14,33 +16,117 @@ if TYPE_CHECKING:
 RELEASED = "release/base-model"
 WATCHED = "watch-base-models/watch"
 EVENT = "model.base.released"
-SILENT_S = 540.0
-"""Three heartbeats of a run at Prefect's default of 180 s; fewer would end runs that only paused for breath."""
 HEARTBEAT = "prefect.flow-run.heartbeat"
+HEARTBEAT_S = 180
+"""Seconds between heartbeats on a server for runs that send none where this command runs (a person's own)."""
+SILENT_HEARTBEATS = 3
+"""Fewer would end runs that only paused for breath."""
+SETTLE_S = 15
+"""A dead process is reported by itself, Prefect's runner and its worker; a restart in between would be undone."""
+RESTARTED_WITHIN = timedelta(seconds=4 * SETTLE_S)
+"""After its crash; the server looks every `SETTLE_S`."""
+RESTARTED = "AwaitingRestart"
+MAX_RESTARTS = 3
+RESTARTS_WITHIN = timedelta(days=1)
+"""Long trainings on machines that are taken away now and then go on; what crashes at once comes to its end."""
 
 
-def automations(deployments: Mapping[str, "UUID"]) -> list[AutomationCore]:
-    """The project's automations; `deployments` gives ids by flow/deployment."""
-    return [_ends_dead_runs(), _releases(deployments[RELEASED])]
+def automations(deployments: Mapping[str, "UUID"], pools: Sequence[str]) -> list[AutomationCore]:
+    """The project's automations; `deployments` gives ids by flow/deployment, `pools` names of work pools."""
+    return [_ends_dead_runs(), _restarts(pools), _ends_restarts(pools), _releases(deployments[RELEASED])]
+
+
+def silent_s() -> int:
+    """Seconds without a heartbeat after which a run is taken for dead, by Prefect's setting of their frequency."""
+    return SILENT_HEARTBEATS * (PREFECT_FLOWS_HEARTBEAT_FREQUENCY.value() or HEARTBEAT_S)
+
+
+def awaits_restart(run: FlowRun) -> bool:
+    """True for a run that crashed so lately that the server may still start it again."""
+    state = run.state
+    return state is not None and state.is_crashed() and datetime.now(UTC) - state.timestamp < RESTARTED_WITHIN
+
+
+def _events(*states: str) -> set[str]:
+    return {f"prefect.flow-run.{state}" for state in states}
 
 
 def _ends_dead_runs() -> AutomationCore:
     """A run whose process was killed cannot say so; the server marks it when its heartbeats stop."""
-    ends = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
     return AutomationCore(
         name="midtrain: runs without heartbeat have crashed",
-        description=f"Marks a flow run as crashed {SILENT_S:.0f} s after its last heartbeat.",
+        description=f"Marks a flow run as crashed {silent_s()} s after its last heartbeat.",
         trigger=EventTrigger(
             after={HEARTBEAT},
-            expect={HEARTBEAT, *ends},
+            expect={HEARTBEAT, *_events("Completed", "Failed", "Cancelled", "Crashed")},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
             threshold=1,
-            within=timedelta(seconds=SILENT_S),
+            within=timedelta(seconds=silent_s()),
         ),
-        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"No heartbeat for {SILENT_S:.0f} s.")],
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=f"No heartbeat for {silent_s()} s.")],
     )
+
+
+def _restarts(pools: Sequence[str]) -> AutomationCore:
+    """A crashed run is scheduled anew, so that a worker of its pool takes it up and its stages go on.
+
+    Runs that never began are left alone: the next start would find the same image or entry point.
+    """
+    changed = {"Scheduled", "AwaitingRetry", RESTARTED, "Pending", "Running"}
+    ended = {"Completed", "Failed", "Cancelling", "Cancelled"}
+    return AutomationCore(
+        name="midtrain: crashed runs are restarted",
+        description=f"Schedules a run of a deployment again {SETTLE_S} s after it crashed, {MAX_RESTARTS} times a day.",
+        trigger=EventTrigger(
+            after=_events("Crashed"),
+            expect=_events("Crashed", *changed, *ended),
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"], "prefect.run-count": ["!0"]}),
+            match_related=_of(pools),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Proactive,
+            threshold=1,
+            within=timedelta(seconds=SETTLE_S),
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.SCHEDULED, name=RESTARTED, message="It crashed, and goes on from what is done."
+            )
+        ],
+    )
+
+
+def _ends_restarts(pools: Sequence[str]) -> AutomationCore:
+    """What crashes however often it is restarted ends as failed, which nothing restarts."""
+    return AutomationCore(
+        name="midtrain: runs that crash every time have failed",
+        description=f"Fails a run at its restart number {MAX_RESTARTS + 1} within a day.",
+        trigger=EventTrigger(
+            # In both, so that counting begins anew once it has fired: a person may start the run again.
+            after=_events(RESTARTED),
+            expect=_events(RESTARTED),
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
+            match_related=_of(pools),
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=MAX_RESTARTS,
+            within=RESTARTS_WITHIN,
+        ),
+        actions=[
+            ChangeFlowRunState(
+                state=StateType.FAILED,
+                message=f"Crashed {MAX_RESTARTS + 1} times within a day, each time after it was started again. Its "
+                "process died without an error of its own: look at the log of the worker that ran it, at the host's "
+                "memory (the kernel ends what takes too much) and at work/*/worker/worker.log under MIDTRAIN_HOME.",
+            )
+        ],
+    )
+
+
+def _of(pools: Sequence[str]) -> ResourceSpecification:
+    """Runs that a worker of these pools takes up; subflows have none and crash and restart with their parents."""
+    return ResourceSpecification({"prefect.resource.role": ["work-pool"], "prefect.resource.name": list(pools)})
 
 
 def _releases(deployment: "UUID") -> AutomationCore:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
-from prefect import Flow
+from prefect import Flow, Task
+from prefect.context import FlowRunContext
 from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
@@ -14,6 +15,7 @@ from flows.dispatch import dispatch, is_dispatched
 from flows.showing import current_flow_run, flow_run_link, show_link, show_stages
 from tasks.artifacts.fingerprint import canonical_json
 from tasks.artifacts.journal import Passed, journal
+from tasks.artifacts.patience import patiently
 from tasks.artifacts.plan import UNKNOWN, current_visitor
 from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.store import Store
@@ -74,23 +76,41 @@ DataLabel = Annotated[str, About("What people call these data, such as the arm t
 Force = Annotated[bool, About("Build this stage again even if its artifact is in the store.")]
 
 
-_called: ContextVar[dict[str, ArtifactRef] | None] = ContextVar("called", default=None)
+_called: ContextVar[dict[str, Any] | None] = ContextVar("called", default=None)
+R = TypeVar("R")
+SUBFLOWS_OF_A_START = 1000
+"""More than any start of a run has subflows of one kind."""
 
 
-def call(stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
+def call(stage_flow: Flow[..., R], **parameters: Any) -> R:
     """Run a stage flow, as a subflow or as a run of its own, once in a pipeline run for the same parameters.
 
-    Where a visitor takes the stage calls, the flow's code is walked without Prefect.
+    Where a visitor takes the stage calls, the flow's code is walked without Prefect. A Prefect server that goes away
+    meanwhile is waited for; what the subflow had made is in the store.
     """
     if current_visitor() is not None:
         return stage_flow.fn(**parameters)
+    _forget_earlier_starts(stage_flow)
     called = _called.get()
     key = canonical_json([stage_flow.name, parameters])
     if called is None:
-        return stage_flow(**parameters)
+        return patiently(lambda: stage_flow(**parameters))
     if key not in called:
-        called[key] = dispatch(stage_flow, parameters) if is_dispatched(parameters) else stage_flow(**parameters)
+        spread = is_dispatched(parameters)
+        called[key] = dispatch(stage_flow, parameters) if spread else patiently(lambda: stage_flow(**parameters))
     return called[key]
+
+
+def _forget_earlier_starts(stage_flow: Flow[..., Any]) -> None:
+    """Have a restarted run ask the store again what its subflows made.
+
+    Prefect would hand it what its n-th subflow of this kind returned before the crash: as plain JSON, from a file that
+    another host may not have, whatever the parameters are now.
+    """
+    parent = FlowRunContext.get()
+    if parent is not None and parent.flow_run is not None and parent.flow_run.run_count > 1:
+        first = SUBFLOWS_OF_A_START * (parent.flow_run.run_count - 1)
+        parent.task_run_dynamic_keys.setdefault(Task(stage_flow.fn).task_key, first)
 
 
 def reference(name: str) -> ArtifactRef:

@@ -62,8 +62,9 @@ def deploy(pool_type: PoolType, gpu_hosts: Sequence[str], console: Console) -> N
     with get_client(sync_client=True) as client:
         for name in POOLS:
             table.add_row("work pool", name, _pool(client, name, pool_type, settings))
-        for host in gpu_hosts or [SHARED_HOST if pool_type == "docker" else socket.gethostname()]:
-            table.add_row("one training at a time", limit_name(host), _limit(client, limit_name(host)))
+        hosts = gpu_hosts or [SHARED_HOST if pool_type == "docker" else socket.gethostname()]
+        for name in filter(None, map(limit_name, hosts)):
+            table.add_row("one training at a time", name, _limit(client, name))
         if settings.results:
             save_result_storage(settings)
             table.add_row("result storage", BLOCK, settings.results)
@@ -72,7 +73,7 @@ def deploy(pool_type: PoolType, gpu_hosts: Sequence[str], console: Console) -> N
         ids = _deployments(client)
         for name in sorted(ids):
             table.add_row("deployment", name, "made" if name not in found else "as in the checkout")
-        for automation in automations(ids):
+        for automation in automations(ids, POOLS):
             table.add_row("automation", automation.name, _automation(client, automation))
         table.add_row("schedule", WATCHED, _schedule(client, ids[WATCHED]))
     console.print(table)

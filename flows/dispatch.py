@@ -8,6 +8,7 @@ way, after a restart or from another pipeline, waits for the same run.
 import contextvars
 import itertools
 import logging
+import math
 import os
 import threading
 import time
@@ -25,8 +26,10 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, StateType
 
+from flows.automations import awaits_restart
 from tasks.artifacts.fingerprint import digest_text
 from tasks.artifacts.journal import Passed, journal
+from tasks.artifacts.patience import patiently
 from tasks.artifacts.plan import PlannedStage, planning
 from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.slots import STARTED_BY_WORKER
@@ -44,8 +47,6 @@ DEPLOYMENT = "stage"
 POLL_S = 1.0
 LATE_S = 60.0
 """A run that no worker has begun after this time is worth a warning."""
-RESTART_GRACE_S = 60.0
-"""Time that a crashed run has to be restarted by the server before it counts as failed."""
 
 _one_at_a_time = threading.Lock()
 _stop: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("stop", default=None)
@@ -131,7 +132,7 @@ def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: l
     overrides = {**(parameters.get("overrides") or {}), "runtime.dispatch": "inline"}
     for attempt in itertools.count(1):
         run = _start(name, {**parameters, "overrides": overrides}, f"{key}-{attempt}")
-        had_ended = run.state is not None and run.state.is_final()
+        had_ended = run.state is not None and run.state.is_final() and not awaits_restart(run)
         run = _wait(run, name)
         ref, _ = _walk(stage_flow, {**parameters, "force": False})
         if run.state is not None and run.state.is_completed() and ref is not None:
@@ -161,16 +162,12 @@ def _start(name: str, parameters: dict[str, Any], key: str) -> FlowRun:
     """The run of that key: a new one, or the one that somebody asked for before."""
     tracker = current_tracker()
     outer = tracker.start_pipeline() if tracker else None
+    tags = [f"{PARENT_TAG}{outer}"] if outer else []
     try:
         # Prefect numbers the task runs that stand for such runs, and two threads would get the same number.
         with _one_at_a_time:
-            run = run_deployment(
-                name,
-                parameters=parameters,
-                idempotency_key=key,
-                timeout=0,
-                tags=[f"{PARENT_TAG}{outer}"] if outer else [],
-            )
+            asked = {"parameters": parameters, "idempotency_key": key, "timeout": 0, "tags": tags}
+            run = patiently(lambda: run_deployment(name, **asked))
     except ObjectNotFound as error:
         raise ValueError(
             f"runtime.dispatch=deployments: the Prefect server has no deployment {name}; put it there with "
@@ -185,21 +182,16 @@ def _wait(run: FlowRun, name: str) -> FlowRun:
 
     A server that is away for a while is asked again.
     """
-    began, warned, crashed_at, stop = time.monotonic(), False, 0.0, _stop.get()
+    late, stop = time.monotonic() + LATE_S, _stop.get()
     with _told_to_end(lambda: _cancel_with_pipeline(run.id)):
         while True:
             with suppress(httpx.TransportError), get_client(sync_client=True) as client:
                 run = client.read_flow_run(run.id)
-            state, now = run.state, time.monotonic()
-            if state is not None and state.is_final():
-                crashed_at = crashed_at or now
-                if not state.is_crashed() or now - crashed_at > RESTART_GRACE_S:
-                    return run
-            else:
-                crashed_at = 0.0
-                if now - began > LATE_S and not warned and state is not None and state.is_scheduled():
-                    warned = True
-                    log.warning("%s: no worker of pool %s has begun run %s yet", name, run.work_pool_name, run.name)
+            if run.state is not None and run.state.is_final() and not awaits_restart(run):
+                return run
+            if run.state is not None and run.state.is_scheduled() and time.monotonic() > late:
+                late = math.inf
+                log.warning("%s: no worker of pool %s has begun run %s yet", name, run.work_pool_name, run.name)
             if stop is not None and stop.is_set():
                 raise Stopped
             time.sleep(POLL_S)

@@ -15,7 +15,8 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline
+from flows.automations import awaits_restart
+from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, call, pipeline
 from flows.evaluate import evaluate
 from flows.polya import polya
 from flows.rmt import rmt
@@ -92,10 +93,12 @@ def release(
 def _run(method: str, deployment: str, key: str, **parameters: object) -> ArtifactRef:
     """The recipe's report: made in this run, or by a deployment, whose run a restarted release finds again."""
     if not deployment:
-        return METHODS[method](**parameters)
+        return call(METHODS[method], **parameters)
     began = datetime.now(UTC)
     for attempt in itertools.count(1):
-        run = run_deployment(deployment, parameters=parameters, idempotency_key=f"{key}-{attempt}", poll_interval=5)
+        asked = {"parameters": parameters, "idempotency_key": f"{key}-{attempt}", "poll_interval": 5}
+        while awaits_restart(run := run_deployment(deployment, **asked)):
+            time.sleep(POLL_S)
         if run.state is not None and run.state.is_completed():
             return ArtifactRef.model_validate(run.state.result())
         # A run that had failed before this release began is found under its key; then another one is due.
@@ -116,8 +119,8 @@ def _finish(
             "model": base,
             "report": ran,
             "trained": trained,
-            "base_evaluation": evaluate(model=str(base), label="Base", **stage),
-            "evaluation": evaluate(model=str(trained), label=label, **stage),
+            "base_evaluation": call(evaluate, model=str(base), label="Base", **stage),
+            "evaluation": call(evaluate, model=str(trained), label=label, **stage),
         }
         with _turn(store, config, settings):
             measured = store.manifest(parents["evaluation"])

@@ -20,6 +20,8 @@ START_TIMEOUT_S = 120.0
 HOST = "127.0.0.1"
 PAGES = {"MLflow": f"/#/experiments?{OF_TRAINING}"}
 """Where to begin, if not at a server's first page."""
+LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
+"""Prefect's default keeps in memory who holds a slot: a restart of the server would leave it taken for good."""
 
 
 def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
@@ -71,7 +73,7 @@ def _start(command: list[str], root: Path, name: str) -> subprocess.Popen[bytes]
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
     address = f"http://{HOST}:{command[command.index('--port') + 1]}/api"
     if name == "Prefect":
-        environment["PREFECT_UI_API_URL"] = address
+        environment |= {**LEASES, "PREFECT_UI_API_URL": address}
     with (root / f"{name.lower()}-server.log").open("w") as log:
         return subprocess.Popen([str(program), *command[1:]], stdout=log, stderr=log, env=environment)
 

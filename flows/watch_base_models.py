@@ -7,7 +7,8 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field
 
-from flows.base import FLOW_OPTIONS, About, Overrides, Recipe
+from flows.automations import awaits_restart
+from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, call
 from flows.release import Metric, Pipeline, release
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
@@ -64,7 +65,7 @@ def watch_base_models(
                 continue
             parameters = {"model": candidate.source, "revision": candidate.revision, **passed_on}
             if not deployment:
-                new = release(**parameters) is not None
+                new = call(release, **parameters) is not None
             else:
                 new = _dispatch(deployment, key, attempts, parameters)
             started += [candidate.source] if new else []
@@ -104,7 +105,7 @@ def _dispatch(deployment: str, key: str, attempts: int, parameters: dict[str, ob
             as_subflow=False,
         )
         state = run.state
-        if state is None or not state.is_final():
+        if state is None or not state.is_final() or awaits_restart(run):
             log.info("%s: run %s, %s", parameters["model"], run.id, state.name if state else "unknown")
             return state is None or state.is_scheduled()
         log.warning("%s: run %s ended as %s", parameters["model"], run.id, state.name)

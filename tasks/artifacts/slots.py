@@ -4,8 +4,9 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
+from tasks.artifacts.patience import patiently
 from tasks.artifacts.settings import Settings
 from tasks.worker import Permanent
 
@@ -34,12 +35,31 @@ def training_slot(settings: Settings) -> Iterator[None]:
     if not name or STARTED_BY_WORKER not in os.environ:
         yield
         return
-    _require(name)
+    patiently(lambda: _require(name))
+    log.info("waiting for the slot %s", name)
+    held = patiently(lambda: _taken(name))
+    try:
+        yield
+        with suppress(Exception):
+            patiently(lambda: _require(name))
+    finally:
+        _give_back(name, held)
+
+
+def _taken(name: str) -> AbstractContextManager[None]:
     from prefect.concurrency.sync import concurrency
 
-    log.info("waiting for the slot %s", name)
-    with concurrency(name, strict=True, raise_on_lease_renewal_failure=False):
-        yield
+    slot = concurrency(name, strict=True, raise_on_lease_renewal_failure=False)
+    slot.__enter__()
+    return slot
+
+
+def _give_back(name: str, held: AbstractContextManager[None]) -> None:
+    """What was trained counts, whether the server is there to hear of the slot or not."""
+    try:
+        held.__exit__(None, None, None)
+    except Exception as error:
+        log.warning("the slot %s was not given back and comes free within 5 minutes: %s", name, error)
 
 
 def _require(name: str) -> None:

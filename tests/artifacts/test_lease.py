@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -139,12 +140,13 @@ def test_a_holder_that_was_succeeded_does_not_fight_back(files: Files) -> None:
         assert not lease(files).try_acquire()
 
 
-def race(uri: str, start: float, wins: "multiprocessing.Queue[int]") -> None:
+def race(uri: str, together: Barrier, wins: "multiprocessing.Queue[int]") -> None:
+    """Try at the same moment as the others, and live until all have tried: a winner that is gone is succeeded."""
     mine = Lease(Files(uri), PATH, 30)
-    time.sleep(max(0.0, start - time.time()))
+    together.wait()
     if mine.try_acquire():
         wins.put(1)
-        time.sleep(1)
+    together.wait()
 
 
 @pytest.mark.parametrize("dead_holder", [False, True])
@@ -153,8 +155,8 @@ def test_of_many_at_once_exactly_one_wins(files: Files, dead_holder: bool) -> No
         leave_dead(files)
     context = multiprocessing.get_context("fork")
     wins: multiprocessing.Queue[int] = context.Queue()
-    start = time.time() + 0.5
-    racers = [context.Process(target=race, args=(files.uri, start, wins)) for _ in range(8)]
+    together = context.Barrier(8, timeout=60)
+    racers = [context.Process(target=race, args=(files.uri, together, wins)) for _ in range(8)]
     for racer in racers:
         racer.start()
     for racer in racers:

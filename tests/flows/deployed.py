@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+import time
+import urllib.error
 import urllib.request
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from typing import Any
 
 import psutil
 
+from flows.servers import LEASES
 from tasks.launch import end_tree
 from tests.conftest import ROOT, wait_for
 from tests.flows.postgres import free_port
@@ -51,6 +54,7 @@ class Deployed(AbstractContextManager["Deployed"]):
             "PREFECT_HOME": str(self.folder / "prefect"),
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            **LEASES,
             "MIDTRAIN_HOME": str(self.home),
             "MIDTRAIN_PROJECT": str(ROOT),
             **self.settings,
@@ -111,18 +115,25 @@ class Deployed(AbstractContextManager["Deployed"]):
         return done.stdout
 
     def ask(self, path: str, body: Any = None, method: str = "") -> Any:
-        """Ask the server's API."""
+        """Ask the server's API; one that is busy (503) is asked again, as Prefect's own clients do."""
         request = urllib.request.Request(
             f"{self.api}/{path}",
             data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
             method=method or ("GET" if body is None else "POST"),
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            text = answer.read()
+        for attempts_left in reversed(range(5)):
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    text = answer.read()
+                break
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or not attempts_left:
+                    raise
+                time.sleep(1)
         return json.loads(text) if text else None
 
-    def start_run(self, deployment: str, **parameters: Any) -> str:
+    def start_run(self, deployment: str, /, **parameters: Any) -> str:
         """Ask for a run of a deployment, given as flow/name; returns the run's id."""
         found = self.ask(f"deployments/name/{deployment}")
         return self.ask(f"deployments/{found['id']}/create_flow_run", {"parameters": parameters})["id"]

@@ -62,6 +62,7 @@ def test_deploying_again_changes_nothing(server: Deployed) -> None:
     assert len(before["deployments"]) == len(DEPLOYMENTS)
     (zombies,) = [item for item in before["automations"] if "heartbeat" in item["name"]]
     assert zombies["trigger"]["within"] >= 540
+    assert len(before["automations"]) == 4
     assert server.ask("deployments/name/watch-base-models/watch")["schedules"][0]["active"]
     server.ask(f"deployments/{watcher['id']}/schedules/{schedule['id']}", {"active": False}, method="PATCH")
 
@@ -170,4 +171,6 @@ def test_a_cancelled_run_leaves_no_worker(server: Deployed) -> None:
     wait_until(lambda: {process.pid for process in processes(home)} <= before, 60)
     wait_until(lambda: "CANCELLED" in server.prefect("flow-run", "inspect", run_id), 60)
     assert time.monotonic() - cancelled_at < 60
+    # A crash in between would have the run restarted.
+    assert "Crashed" not in {state["name"] for state in server.ask(f"flow_run_states/?flow_run_id={run_id}")}
     assert list((home / "work").glob("rl-*/checkpoints/checkpoint-*"))

@@ -1,0 +1,44 @@
+"""Calls to the Prefect server that outlast its restart."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+PATIENCE_S = 600.0
+POLL_S = 2.0
+
+log = logging.getLogger(__name__)
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """What `call` returns; it is made again while the Prefect server cannot be reached, for up to `PATIENCE_S`.
+
+    Prefect repeats a request only on a connection that it had before, and many of its functions make one of their own.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            if not is_unreachable(error) or time.monotonic() > deadline:
+                raise
+            log.warning("the Prefect server cannot be reached (%s); trying again", error)
+            time.sleep(POLL_S)
+
+
+def is_unreachable(error: BaseException | None) -> bool:
+    """True where an error, or one that led to it, is a connection to the Prefect server that failed."""
+    import httpx
+    from prefect.settings import PREFECT_API_URL
+
+    while error is not None:
+        # The address tells the server from others that a stage talks to, such as a model hub.
+        if isinstance(error, httpx.TransportError) and str(error.request.url).startswith(
+            PREFECT_API_URL.value() or "-"
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -1,0 +1,170 @@
+"""Processes, machines and servers that go away while deployed runs are at work: the runs come back and finish."""
+
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from flows.automations import MAX_RESTARTS, RESTARTED
+from tasks.artifacts.manifest import Manifest
+from tasks.artifacts.slots import STARTED_BY_WORKER, limit_name
+from tasks.artifacts.store import Store
+from tests.flows.commands import SLOWLY, STEP_BY_STEP, TRAINER, batches, pooled, processes, steps_logged, wait_until
+from tests.flows.deployed import POOLS, Deployed
+from tests.flows.small import SMALL
+from tests.flows.test_faults import check_resumed
+from tests.flows.test_releases import put_model
+
+pytestmark = pytest.mark.slow
+
+FAST = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_WORKER_QUERY_SECONDS": "2"}
+"""The quickest heartbeat that Prefect takes."""
+STEPS = 12
+AWAY_S = 30.0
+RUN_S = 300.0
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+    """A Prefect server of its own with a worker on each pool; all deployed."""
+    with Deployed(tmp_path_factory.mktemp("crashes"), FAST) as started:
+        started.midtrain("deploy")
+        for pool in POOLS:
+            started.start_worker(pool)
+        yield started
+
+
+@pytest.fixture(autouse=True)
+def _home(server: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(server.home))
+
+
+def states(server: Deployed, run_id: str) -> list[str]:
+    """Names of the states that a flow run has passed."""
+    return [state["name"] for state in server.ask(f"flow_run_states/?flow_run_id={run_id}")]
+
+
+def completed(server: Deployed, run_id: str) -> bool:
+    """True once a run has completed; an error where it has failed."""
+    state = server.ask(f"flow_runs/{run_id}")["state"]
+    assert state["type"] != "FAILED", state["message"]
+    return state["type"] == "COMPLETED"
+
+
+def trained() -> list[Manifest]:
+    """Models that RL has made."""
+    return [manifest for manifest in Store.open().all("model") if manifest.stage == "rl"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hopeless(server: Deployed) -> Iterator[Future[str]]:
+    """Id of a run that crashes whenever it is started, which takes its time beside the other tests."""
+    with ThreadPoolExecutor(1) as beside:
+        yield beside.submit(crash_every_time, server)
+
+
+def crash_every_time(server: Deployed) -> str:
+    """What the server hears of a run whose process dies at each start; its queue is paused, so that none exists."""
+    server.prefect("work-queue", "create", "nobody", "--pool", "cpu")
+    server.prefect("work-queue", "pause", "nobody", "--pool", "cpu")
+    deployment = server.ask("deployments/name/questions/stage")
+    run_id = server.ask(f"deployments/{deployment['id']}/create_flow_run", {"work_queue_name": "nobody"})["id"]
+    for starts in range(1, MAX_RESTARTS + 2):
+        for state in ("PENDING", "RUNNING", "CRASHED"):
+            server.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": state}, "force": True})
+        wait_until(lambda: states(server, run_id).count(RESTARTED) == starts, 90)  # noqa: B023
+    wait_until(lambda: server.state_of(run_id) == "FAILED", 30)
+    return run_id
+
+
+def test_a_killed_flow_is_restarted_and_generates_no_sample_twice(server: Deployed) -> None:
+    run_id = server.start_run("midtrain/stage", overrides={**SMALL, **SLOWLY, "midtraining.batch_size": 4})
+    wait_until(lambda: len(batches(server.home)) >= 3, RUN_S)
+    (flow,) = [each for each in processes(server.home, "prefect.engine") if each.environ()[STARTED_BY_WORKER] == run_id]
+    flow.kill()
+    held = pooled(server.home)
+    wait_until(lambda: completed(server, run_id), RUN_S)
+    assert [name for name in states(server, run_id) if name in ("Crashed", RESTARTED)][-1] == RESTARTED
+    assert server.ask(f"flow_runs/{run_id}")["run_count"] == 2
+    keys = pooled(server.home)
+    assert len(held) < len(keys) == len(set(keys))
+    (samples,) = Store.open().all("samples")
+    assert samples.summary["from_pool"] >= len(held)
+
+
+def test_a_run_goes_on_while_the_server_is_away(server: Deployed) -> None:
+    overrides = {**SMALL, **STEP_BY_STEP, "rl.steps": STEPS, "rl.seed": 1}
+    run_id = server.start_run("rl/stage", overrides=overrides)
+    wait_until(lambda: steps_logged(server.home, "rl") >= 2, RUN_S)
+    server.end("server")
+    away_since = time.monotonic()
+    wait_until(lambda: not processes(server.home, TRAINER), RUN_S)
+    time.sleep(max(0.0, AWAY_S - (time.monotonic() - away_since)))
+    server.start_server()
+    wait_until(lambda: completed(server, run_id), RUN_S)
+    assert server.ask(f"flow_runs/{run_id}")["run_count"] == 1
+    assert RESTARTED not in states(server, run_id)
+    (model,) = trained()
+    assert model.summary["resumed_from_step"] == 0
+    slot = server.ask(f"v2/concurrency_limits/{limit_name(socket.gethostname())}")
+    assert slot["active_slots"] == 0
+
+
+def test_a_run_whose_worker_lost_power_is_restarted_and_resumes(server: Deployed) -> None:
+    overrides = {**SMALL, **STEP_BY_STEP, "rl.steps": STEPS, "rl.seed": 2}
+    earlier = trained()
+    run_id = server.start_run("rl/stage", overrides=overrides)
+    wait_until(lambda: list((server.home / "work").glob("rl-*/checkpoints/checkpoint-*")), RUN_S)
+    server.kill("worker-gpu")
+    assert server.state_of(run_id) == "RUNNING"
+    assert not processes(server.home, TRAINER)
+    # The slot of a dead holder comes free within 5 minutes, which this test does not wait for.
+    server.settings["MIDTRAIN_TRAINING_LIMIT"] = ""
+    server.start_worker("gpu")
+    wait_until(lambda: "Crashed" in states(server, run_id), RUN_S)
+    wait_until(lambda: completed(server, run_id), RUN_S)
+    passed = states(server, run_id)
+    assert [name for name in passed if name in ("Running", "Crashed", RESTARTED)] == [
+        "Running",
+        "Crashed",
+        RESTARTED,
+        "Running",
+    ]
+    (model,) = [each for each in trained() if each not in earlier]
+    check_resumed(model, STEPS)
+    built = Counter(task["name"] for task in server.ask("task_runs/filter", {}) if task["state"]["name"] == "Built")
+    assert [count for name, count in built.items() if name.startswith(("questions-", "prompts-"))] == [1, 1]
+
+
+def test_two_watchers_at_once_on_a_server_make_one_release(server: Deployed) -> None:
+    models = server.folder / "arrivals"
+    put_model(models / "first", factor=1.01)
+    arms = {"polya": {"label": "RL", "midtrain": False}}
+    asked = {
+        "source": str(models),
+        "deployment": "release/base-model",
+        "settle_s": 0,
+        "overrides": {**SMALL, "arms": arms},
+    }
+    ticks = [server.start_run("watch-base-models/watch", **asked) for _ in range(2)]
+    wait_until(lambda: all(completed(server, tick) for tick in ticks), RUN_S)
+    (release,) = server.runs_of("release/base-model")
+    wait_until(lambda: completed(server, release["id"]), RUN_S)
+    assert len(Store.open().all("release")) == 1
+    third = server.start_run("watch-base-models/watch", **asked)
+    wait_until(lambda: completed(server, third), RUN_S)
+    assert [run["id"] for run in server.runs_of("release/base-model")] == [release["id"]]
+    assert len(Store.open().all("release")) == 1
+
+
+def test_a_run_that_crashes_every_time_ends_as_failed(server: Deployed, hopeless: Future[str]) -> None:
+    run_id = hopeless.result(timeout=RUN_S)
+    time.sleep(1)
+    state = server.ask(f"flow_runs/{run_id}")["state"]
+    assert state["type"] == "FAILED"
+    assert f"Crashed {MAX_RESTARTS + 1} times" in state["message"]
+    assert "worker.log" in state["message"]
+    assert states(server, run_id).count(RESTARTED) == MAX_RESTARTS + 1
