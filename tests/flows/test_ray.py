@@ -213,9 +213,11 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.ray_shards import node_environment
+    from flows.ray_shards import HANDED_OVER, node_environment
 
     monkeypatch.chdir(tmp_path)
+    for name in HANDED_OVER:
+        monkeypatch.delenv(name, raising=False)
     for name in ("AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "PREFECT_API_AUTH_STRING", "RAY_AUTH_TOKEN"):
         monkeypatch.setenv(name, "secret")
     monkeypatch.setenv("MIDTRAIN_TRACKING_URI", "postgresql://user:secret@host/mlflow")
