@@ -70,6 +70,13 @@ def test_scores_are_a_table_that_people_can_read(page: dict[str, Artifact]) -> N
     assert all(VALUE.fullmatch(row[metric]) for row in found for metric in ("greedy", "pass@1", "pass@2"))
 
 
+def test_differences_are_told_with_interval_test_and_verdict(page: dict[str, Artifact]) -> None:
+    found = rows(page["differences"])
+    assert {(row["candidate"], row["baseline"]) for row in found} == {("RL from mid-trained", "RL from base")}
+    assert all(re.fullmatch(r"\[[+−]?\d+\.\d, [+−]?\d+\.\d\]", row["interval"]) for row in found)
+    assert {row["verdict"] for row in found} <= {"better", "worse", "no significant difference"}
+
+
 def test_comparisons_keep_their_precision(page: dict[str, Artifact], finished: Run, store: Store) -> None:
     assert rows(page["comparisons"]) == store.manifest(finished.ref).summary["comparisons"]
 
