@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.base import FLOW_OPTIONS, Artifact, Force, RmtName, RmtOverrides, call, pipeline, reference
+from flows.base import FLOW_OPTIONS, Artifact, DataLabel, Force, RmtName, RmtOverrides, call, pipeline, reference
 from flows.texts import texts as texts_flow
 from tasks.artifacts.ref import ArtifactRef
 from tasks.entropy.task import compute_entropy
@@ -11,11 +11,12 @@ from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
 
 
-@flow(name="entropy", flow_run_name="entropy-{recipe}", **FLOW_OPTIONS)
+@flow(name="entropy", flow_run_name="entropy: {label}", **FLOW_OPTIONS)
 def entropy(
     recipe: RmtName = "tiny-cpu-rmt",
     texts: Artifact = "",
     model: Artifact = "",
+    label: DataLabel = "texts",
     force: Force = False,
     overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
@@ -25,4 +26,6 @@ def entropy(
         measured_by = settings.entropy_model or settings.model
         judge = reference(model) if model else import_model(measured_by, settings.runtime)
         documents = reference(texts) if texts else call(texts_flow, recipe=recipe, overrides=overrides)
-        return compute_entropy(settings.entropy, settings.runtime, texts=documents, model=judge, force=force)
+        return compute_entropy(
+            settings.entropy, settings.runtime, texts=documents, model=judge, force=force, label=label
+        )

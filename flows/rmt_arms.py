@@ -40,7 +40,7 @@ def prepare(arm: Arm) -> None:
 def tiers(arm: Arm, which: str) -> ArtifactRef:
     """Entropy at every position of the texts; the same for all arms that do not change the texts."""
     documents = call(texts, which=which, **arm.stage("texts"))
-    return call(entropy, texts=str(documents), **arm.stage("entropy"))
+    return call(entropy, texts=str(documents), label=which, **arm.stage("entropy"))
 
 
 def held_out(arm: Arm, settings: RmtRecipe) -> ArtifactRef:

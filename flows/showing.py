@@ -79,7 +79,7 @@ def show_results(report: ArtifactRef) -> None:
             tracker.log_report(str(folder / PAGE_FILE), markdown)
         if current_flow_run() is None:
             return
-        about = f"Paired comparisons of {report}: candidate minus baseline, as shares"
+        about = f"Paired comparisons of {report} in full precision, for programs"
         create_table_artifact(manifest.summary["comparisons"], key=COMPARISONS, description=about)
         for key, (title, rows) in result_tables(manifest.summary).items():
             create_table_artifact(rows, key=key, description=title)

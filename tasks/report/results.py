@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tasks.report.rmt.summary import METHOD, PredictionRow, RMTSummary
-from tasks.report.summary import Metric, ModelRow, ReportSummary, percent
+from tasks.report.summary import ComparisonRow, Metric, ModelRow, ReportSummary, p_text, percent, points
 
 Rows = list[dict[str, str]]
 
@@ -15,15 +15,34 @@ def result_tables(numbers: Mapping[str, Any]) -> dict[str, tuple[str, Rows]]:
         summary = RMTSummary.model_validate(numbers)
         where = f"{summary.confidence:.0%} intervals over {summary.documents} documents"
         accuracy = [row for model in summary.rows for row in _accuracy(model)]
+        after = summary.afterwards
         tables = {"accuracy": (f"Next-token accuracy in percent, {where}", accuracy)}
-        return tables | (_scores(summary.afterwards) if summary.afterwards else {})
-    return _scores(ReportSummary.model_validate(numbers))
+        tables |= {"scores": _scores(after)} if after else {}
+        compared = [*summary.comparisons, *(after.comparisons if after else ())]
+    else:
+        questions = ReportSummary.model_validate(numbers)
+        tables, compared = {"scores": _scores(questions)}, questions.comparisons
+    about = "Candidate minus baseline on the same questions or positions, in percentage points"
+    return tables | ({"differences": (about, [_difference(row) for row in compared])} if compared else {})
 
 
-def _scores(summary: ReportSummary) -> dict[str, tuple[str, Rows]]:
+def _scores(summary: ReportSummary) -> tuple[str, Rows]:
     title = f"Percent right, {summary.confidence:.0%} intervals over questions"
     names = dict.fromkeys(name for row in summary.models for name in row.headline)
-    return {"scores": (title, [_score(row, names) for row in summary.models])} if summary.models else {}
+    return title, [_score(row, names) for row in summary.models]
+
+
+def _difference(row: ComparisonRow) -> dict[str, str]:
+    return {
+        "candidate": row.candidate,
+        "baseline": row.baseline,
+        "on": row.benchmark,
+        "metric": row.metric,
+        "difference": points(row.difference),
+        "interval": f"[{points(row.low)}, {points(row.high)}]",
+        "p": p_text(row.p_value).removeprefix("p ").removeprefix("= "),
+        "verdict": "no significant difference" if row.verdict == "unclear" else row.verdict,
+    }
 
 
 def _score(row: ModelRow, names: Iterable[str]) -> dict[str, str]:
@@ -33,8 +52,8 @@ def _score(row: ModelRow, names: Iterable[str]) -> dict[str, str]:
 
 
 def _accuracy(row: PredictionRow) -> Rows:
-    tokens = f"{row.tokens.mean:.1f}" if row.tokens else "-"
-    kinds = {"with reasoning": (row.reasoning, tokens), "without": (row.direct, "-")}
+    tokens = f"{row.tokens.mean:.1f}" if row.tokens else ""
+    kinds = {"with reasoning": (row.reasoning, tokens), "without": (row.direct, "")}
     return [
         {
             "model": row.label,
@@ -47,4 +66,4 @@ def _accuracy(row: PredictionRow) -> Rows:
 
 
 def _text(metric: Metric | None) -> str:
-    return f"{percent(metric.mean)} [{percent(metric.low)}, {percent(metric.high)}]" if metric else "-"
+    return f"{percent(metric.mean)} [{percent(metric.low)}, {percent(metric.high)}]" if metric else ""

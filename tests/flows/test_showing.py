@@ -14,8 +14,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId
 from prefect.client.schemas.objects import Artifact
 
+from flows.generate import generate
 from flows.polya import polya
-from flows.questions import questions
 from flows.showing import show_results
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.ref import ArtifactRef
@@ -36,11 +36,16 @@ def parent_of(manifest: Manifest) -> MlflowRun:
     return client.get_run(client.get_run(manifest.mlflow_run_id).data.tags["mlflow.parentRunId"])
 
 
-def shown(flow_run: UUID | str) -> dict[str, Artifact]:
-    """Artifacts on a flow run's page, by key."""
+def everything(flow_run: UUID | str) -> list[Artifact]:
+    """Artifacts on a flow run's page, those of its tasks included."""
     chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(str(flow_run))]))
     with get_client(sync_client=True) as client:
-        return {item.key: item for item in client.read_artifacts(artifact_filter=chosen) if item.key}
+        return client.read_artifacts(artifact_filter=chosen)
+
+
+def shown(flow_run: UUID | str) -> dict[str, Artifact]:
+    """A flow run's own artifacts by key."""
+    return {item.key: item for item in everything(flow_run) if item.key and item.task_run_id is None}
 
 
 def rows(artifact: Artifact) -> list[dict[str, Any]]:
@@ -63,6 +68,13 @@ def test_scores_are_a_table_that_people_can_read(page: dict[str, Artifact]) -> N
     assert [row["model"] for row in found] == list(LABELS)
     assert {row["benchmark"] for row in found} == {"tiny-test"}
     assert all(VALUE.fullmatch(row[metric]) for row in found for metric in ("greedy", "pass@1", "pass@2"))
+
+
+def test_differences_are_told_with_interval_test_and_verdict(page: dict[str, Artifact]) -> None:
+    found = rows(page["differences"])
+    assert {(row["candidate"], row["baseline"]) for row in found} == {("RL from mid-trained", "RL from base")}
+    assert all(re.fullmatch(r"\[[+−]?\d+\.\d, [+−]?\d+\.\d\]", row["interval"]) for row in found)
+    assert {row["verdict"] for row in found} <= {"better", "worse", "no significant difference"}
 
 
 def test_comparisons_keep_their_precision(page: dict[str, Artifact], finished: Run, store: Store) -> None:
@@ -136,18 +148,16 @@ def test_a_run_from_the_store_shows_the_same_with_links_to_the_runs_that_built_i
 
 def test_runs_link_to_their_runs_in_mlflow(in_new_home: Path) -> None:
     serves(in_new_home)
-    (passed,) = run(questions, recipe="tiny-cpu", overrides=SMALL).stages
-    parent = parent_of(passed.manifest)
-    chosen = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[UUID(parent.data.tags["prefect.flow_run_id"])]))
-    with get_client(sync_client=True) as client:
-        links = {
-            item.task_run_id: item.data
-            for item in client.read_artifacts(artifact_filter=chosen)
-            if item.key == "mlflow"
-        }
-    assert f"/runs/{parent.info.run_id}?workflowType=machine_learning)" in links.pop(None)
-    (link,) = links.values()
-    assert f"/runs/{passed.manifest.mlflow_run_id}?" in link
+    stages = run(generate, recipe="tiny-cpu", overrides={**SMALL, "questions.tiny.count": 2}).stages
+    parent = parent_of(stages[0].manifest)
+    # The questions, built first and in a run of their own, are not where the pipeline's link belongs.
+    assert stages[0].stage == "questions"
+    links = [item for item in everything(parent.data.tags["prefect.flow_run_id"]) if item.key == "mlflow"]
+    (link,) = [item.data for item in links if item.task_run_id is None]
+    assert f"/runs/{parent.info.run_id}?workflowType=machine_learning)" in link
+    built = {passed.stage: passed.manifest.mlflow_run_id for passed in stages}
+    own = {re.findall(r"/runs/(\w+)[?]", item.data)[0] for item in links if item.task_run_id is not None}
+    assert own == {built["model"], built["generate"]}
 
 
 def test_what_cannot_be_shown_is_said_and_stops_nothing(in_new_home: Path, caplog: pytest.LogCaptureFixture) -> None:
