@@ -113,17 +113,20 @@ class RayNodes:
 
 
 @pytest.fixture
-def nodes() -> Iterator[RayNodes]:
+def short_folder() -> Iterator[Path]:
+    """A folder for Ray's files; the names of its sockets would be too long in a test's own."""
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    # Short, because names of sockets are: a test's own folder is too deep.
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
-    nodes = RayNodes(folder)
-    try:
-        yield nodes
-    finally:
-        for name in nodes.started:
-            nodes.kill(name)
-        shutil.rmtree(folder, ignore_errors=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes(short_folder: Path) -> Iterator[RayNodes]:
+    nodes = RayNodes(short_folder)
+    yield nodes
+    for name in nodes.started:
+        nodes.kill(name)
 
 
 @pytest.mark.slow
@@ -154,17 +157,17 @@ def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
 
 
 @pytest.fixture
-def ray_token(tmp_path: Path) -> dict[str, str]:
-    """Environment of a command that starts Ray here: Ray would write the cluster's token into the home folder."""
-    pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    (tmp_path / "token").write_text(secrets.token_hex(16))
-    return {"RAY_AUTH_TOKEN_PATH": str(tmp_path / "token"), "PYTHONPATH": str(ROOT)}
+def ray_here(short_folder: Path) -> dict[str, str]:
+    """Environment of a command that starts Ray on this machine, whose files and token would lie elsewhere."""
+    (short_folder / "token").write_text(secrets.token_hex(16))
+    token = {"RAY_AUTH_TOKEN_PATH": str(short_folder / "token")}
+    return {"RAY_TMPDIR": str(short_folder), "PYTHONPATH": str(ROOT), **token}
 
 
 @pytest.mark.slow
-def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, ray_token: dict[str, str]) -> None:
+def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, ray_here: dict[str, str]) -> None:
     home = tmp_path / "home"
-    run = start(home, "generate", {**LOCAL, "questions.tiny.count": 6}, **ray_token)
+    run = start(home, "generate", {**LOCAL, "questions.tiny.count": 6}, **ray_here)
     run.wait_until(lambda: processes(home, GENERATION))
     victim = processes(home, GENERATION)[0].cmdline()[-1]
     while run.process.poll() is None:
@@ -178,9 +181,9 @@ def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_a_cancel_ends_a_run_over_ray_as_any_other(tmp_path: Path, ray_token: dict[str, str]) -> None:
+def test_a_cancel_ends_a_run_over_ray_as_any_other(tmp_path: Path, ray_here: dict[str, str]) -> None:
     home = tmp_path / "home"
-    run = start(home, "generate", LOCAL, **ray_token)
+    run = start(home, "generate", LOCAL, **ray_here)
     run.wait_until(lambda: len(processes(home, GENERATION)) == 2)
     run.process.terminate()
     assert run.wait(30) == 128 + signal.SIGTERM, run.output
