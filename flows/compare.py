@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 from flows import polya_arms, rmt_arms
 from flows.arms import Arm, merged
 from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline, stages_form
-from flows.dispatch import each
+from flows.concurrent import each
 from flows.showing import show_results
 from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.base import Arm as ArmConfig
@@ -68,8 +68,8 @@ def run_comparison(
             for name, config in _chosen(settings, arms).items()
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.
-        each(method.prepare, todo, settings)
-        for found in each(method.run_arm, todo, settings):
+        each(method.prepare, todo, settings.runtime)
+        for found in each(method.run_arm, todo, settings.runtime):
             results |= found
         made = method.report_on(settings, results, force="report" in forced)
         show_results(made)

@@ -5,17 +5,13 @@ need no storage in common. A run is asked for under a key of what it is to make:
 way, after a restart or from another pipeline, waits for the same run.
 """
 
-import contextvars
 import itertools
 import logging
 import math
 import os
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 import httpx
@@ -27,6 +23,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, StateType
 
 from flows.automations import awaits_restart
+from flows.concurrent import told_to_end
 from tasks.artifacts.fingerprint import digest_text
 from tasks.artifacts.journal import Passed, journal
 from tasks.artifacts.patience import patiently
@@ -35,25 +32,17 @@ from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.slots import STARTED_BY_WORKER
 from tasks.artifacts.store import Store
 from tasks.artifacts.tracking import PARENT_TAG, current_tracker
+from tasks.launch import check_stop
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-R = TypeVar("R")
 DEPLOYMENT = "stage"
 """Name that every stage's deployment has."""
 POLL_S = 1.0
 LATE_S = 60.0
 """A run that no worker has begun after this time is worth a warning."""
-
-_one_at_a_time = threading.Lock()
-_stop: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("stop", default=None)
-
-
-class Stopped(BaseException):
-    """This thread's pipeline was told to end, by a signal that reached another thread of it."""
 
 
 def is_dispatched(parameters: dict[str, Any]) -> bool:
@@ -73,36 +62,6 @@ def dispatch(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any]) -> 
         ref = _run(stage_flow, parameters, before)
     _note(_walk(stage_flow, {**parameters, "force": False})[1], before, parameters.get("label", ""))
     return ref
-
-
-def each(run: Callable[[T], R], items: Sequence[T], settings: Recipe) -> list[R]:
-    """What `run` returns for every item, in order; at the same time where stages have runs of their own.
-
-    If one fails, what the others have begun is finished before its error is raised.
-    """
-    if settings.runtime.dispatch == "inline" or len(items) < 2:
-        return [run(item) for item in items]
-    stop = threading.Event()
-    token = _stop.set(stop)
-    try:
-        # Signals reach the main thread alone, which leaves the inner block first.
-        with ThreadPoolExecutor(len(items)) as pool, _told_to_end(stop.set):
-            futures = [pool.submit(contextvars.copy_context().run, run, item) for item in items]
-            return [future.result() for future in futures]
-    finally:
-        _stop.reset(token)
-
-
-@contextmanager
-def _told_to_end(then: Callable[[], Any]) -> Iterator[None]:
-    """Call `then` when the block ends by a signal: Ctrl-C, SIGTERM, or another thread's."""
-    try:
-        yield
-    except Exception:
-        raise
-    except BaseException:
-        then()
-        raise
 
 
 def _settings(parameters: dict[str, Any]) -> Recipe:
@@ -164,10 +123,8 @@ def _start(name: str, parameters: dict[str, Any], key: str) -> FlowRun:
     outer = tracker.start_pipeline() if tracker else None
     tags = [f"{PARENT_TAG}{outer}"] if outer else []
     try:
-        # Prefect numbers the task runs that stand for such runs, and two threads would get the same number.
-        with _one_at_a_time:
-            asked = {"parameters": parameters, "idempotency_key": key, "timeout": 0, "tags": tags}
-            run = patiently(lambda: run_deployment(name, **asked))
+        asked = {"parameters": parameters, "idempotency_key": key, "timeout": 0, "tags": tags}
+        run = patiently(lambda: run_deployment(name, **asked))
     except ObjectNotFound as error:
         raise ValueError(
             f"runtime.dispatch=deployments: the Prefect server has no deployment {name}; put it there with "
@@ -182,8 +139,8 @@ def _wait(run: FlowRun, name: str) -> FlowRun:
 
     A server that is away for a while is asked again.
     """
-    late, stop = time.monotonic() + LATE_S, _stop.get()
-    with _told_to_end(lambda: _cancel_with_pipeline(run.id)):
+    late = time.monotonic() + LATE_S
+    with told_to_end(lambda: _cancel_with_pipeline(run.id)):
         while True:
             with suppress(httpx.TransportError), get_client(sync_client=True) as client:
                 run = client.read_flow_run(run.id)
@@ -192,8 +149,7 @@ def _wait(run: FlowRun, name: str) -> FlowRun:
             if run.state is not None and run.state.is_scheduled() and time.monotonic() > late:
                 late = math.inf
                 log.warning("%s: no worker of pool %s has begun run %s yet", name, run.work_pool_name, run.name)
-            if stop is not None and stop.is_set():
-                raise Stopped
+            check_stop()
             time.sleep(POLL_S)
 
 

@@ -11,9 +11,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -30,6 +32,20 @@ _MARK = "MIDTRAIN_WORKER"
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 
 OnLine = Callable[[dict[str, Any]], None]
+
+stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
+"""There in threads beside the main one, which alone gets signals: told to end, it sets the event."""
+
+
+class Stopped(BaseException):
+    """The main thread was told to end, and this one with it."""
+
+
+def check_stop() -> None:
+    """Raise `Stopped` once the main thread was told to end; to be called while waiting."""
+    event = stop.get()
+    if event is not None and event.is_set():
+        raise Stopped
 
 
 class WorkerFailed(Exception):
@@ -100,6 +116,7 @@ def run_worker(
     deadline = time.monotonic() + timeout_s
     with (work_dir / "worker.log").open("a") as log, _process(module, work_dir, log, env, prefix) as child:
         while child.poll() is None:
+            check_stop()
             if time.monotonic() > deadline:
                 raise WorkerTimeout(f"{module} ran past its {timeout_s:.0f} s; log: {work_dir / 'worker.log'}")
             time.sleep(POLL_S)

@@ -16,7 +16,7 @@ from tasks.artifacts.ref import SHORT, ArtifactRef
 from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.settings import Settings
 from tasks.artifacts.store import Store
-from tasks.launch import run_worker
+from tasks.launch import check_stop, run_worker
 from tasks.worker import Permanent, is_disk_full
 
 log = logging.getLogger(__name__)
@@ -161,6 +161,7 @@ def ensure(
         if not waited:
             log.info("%s %s is being built by %s; waiting for it", stage.name, key[:SHORT], lease.holder())
         waited = True
+        check_stop()
         time.sleep(LEASE_POLL_S)
     with lease.held():
         found = None if force else store.find(stage.kind, key)

@@ -1,15 +1,22 @@
-"""Arms at the same time, where their stages have runs of their own."""
+"""Arms at the same time: where their stages have runs of their own, and in one process."""
 
 import threading
+import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from flows.dispatch import Stopped, each
-from tasks.recipe.loading import load
-from tasks.recipe.polya import PolyaRecipe
+from flows.concurrent import each
+from tasks.artifacts.plan import planning
+from tasks.artifacts.runtime import Runtime
+from tasks.artifacts.settings import Settings
+from tasks.artifacts.store import Store
+from tasks.launch import Stopped, check_stop
+from tests.flows.small import SMALL, Run, run
 
-INLINE = load(PolyaRecipe, "tiny-cpu")
-SPREAD = load(PolyaRecipe, "tiny-cpu", {"runtime.dispatch": "deployments"})
+INLINE = Runtime()
+SPREAD = Runtime(dispatch="deployments")
 
 
 def test_results_keep_the_order_of_the_items() -> None:
@@ -48,18 +55,36 @@ def test_what_the_others_began_is_finished_before_an_error_is_raised() -> None:
     assert sorted(finished) == [1, 2]
 
 
+def test_a_plan_takes_items_in_turn(tmp_path: Path) -> None:
+    with planning(Store.open(Settings(home=tmp_path))):
+        assert set(each(lambda _: threading.current_thread(), range(3), SPREAD)) == {threading.main_thread()}
+
+
+@pytest.mark.slow
+def test_arms_at_the_same_time_make_the_same_models(finished: Run, in_new_home: Path) -> None:
+    from flows.polya import polya
+
+    together = run(polya, recipe="tiny-cpu", overrides={**SMALL, "runtime.concurrent_arms": 2})
+    assert models(together) == models(finished)
+    assert len(models(together)) == 3
+    assert Counter(together.built) == Counter(finished.built)
+
+
+def models(made: Run) -> set[tuple[str, str, str]]:
+    """What a run trained."""
+    return {(name, item.fingerprint, item.digest) for name, item, *_ in made.stages if name in ("midtrain", "rl")}
+
+
 def test_a_signal_ends_the_other_items_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """The main thread is interrupted while it waits; the others see it at their next look."""
-    from flows import dispatch
-
     ended: list[int] = []
 
     def work(item: int) -> None:
-        stop = dispatch._stop.get()
-        assert stop is not None
-        assert stop.wait(10)
+        deadline = time.monotonic() + 10
+        with pytest.raises(Stopped):
+            while time.monotonic() < deadline:
+                check_stop()
         ended.append(item)
-        raise Stopped
 
     def interrupt(self: object) -> None:
         raise KeyboardInterrupt
