@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -25,7 +26,9 @@ LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrenc
 
 
 def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
-    """Run both servers until Ctrl-C; runs started meanwhile use the Prefect server by themselves."""
+    """Run both servers until Ctrl-C or SIGTERM; runs started meanwhile use the Prefect server by themselves."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     settings = Settings()
     running = running_servers(settings.root)
     if running:

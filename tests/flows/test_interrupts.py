@@ -9,7 +9,8 @@ import pytest
 
 from flows.rl import rl
 from tasks.artifacts.store import Store
-from tests.flows.commands import STEP_BY_STEP, TRAINER, gone, processes, start, steps_logged
+from tests.flows.commands import STEP_BY_STEP, TRAINER, gone, processes, start, start_python, steps_logged
+from tests.flows.postgres import free_port
 from tests.flows.small import SMALL, run
 
 pytestmark = pytest.mark.slow
@@ -49,6 +50,26 @@ def test_a_command_that_is_still_starting_leaves_no_server(tmp_path: Path, how: 
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) not in (0, None)
     assert gone(home, within_s=3), command.output
+
+
+def test_arms_at_the_same_time_end_together(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    command = start(home, "polya", {**SMALL, **STEP_BY_STEP, "rl.steps": 200, "runtime.concurrent_arms": 2})
+    command.wait_until(lambda: len(processes(home, TRAINER)) == 2)
+    interrupt(command.process.pid, signal.SIGINT)
+    assert command.wait(LIMIT_S) == 130, command.output
+    assert gone(home, within_s=3)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_the_servers_of_the_pages_end_with_their_command(tmp_path: Path, how: signal.Signals) -> None:
+    home = tmp_path / "home"
+    ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
+    command = start_python(home, ["-m", "flows.cli", "ui", *ports])
+    command.wait_until(lambda: "Ctrl-C ends both" in command.output)
+    interrupt(command.process.pid, how)
+    assert command.wait(LIMIT_S) == 0, command.output
+    assert gone(home, within_s=3)
 
 
 def interrupt(pid: int, how: signal.Signals) -> None:
