@@ -46,10 +46,10 @@ class PlannedStage:
     seconds: float | None
     """What the artifact cost, or what the newest one of its stage did; None where the stage never ran here."""
     ref: ArtifactRef
-    fingerprint: str = field(default="", compare=False)
-    """Its key; where a parent does not exist yet, another than it will have."""
     context: Any = field(default=None, compare=False)
     """What `announce` said last: the settings of the arm that the stage belongs to."""
+    fingerprint: str = field(default="", compare=False)
+    """Its key; where a parent does not exist yet, another than it will have."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Plan:
         found = self.store.find(stage.kind, key)
         if found is not None and not force:
             why = f"made {found.created_at}"
-            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, key, self.context))
+            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, self.context, key))
             return found.ref
         if force:
             return self._missing(stage, key, "forced", "asked for with force")
@@ -89,7 +89,7 @@ class Plan:
         peers = [manifest for manifest in self.store.all(stage.kind) if manifest.stage == stage.name]
         ref = ArtifactRef(kind=stage.kind, fingerprint=UNKNOWN, digest=UNKNOWN)
         seconds = peers[-1].seconds if peers else None
-        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, key, self.context))
+        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context, key))
         return ref
 
 
