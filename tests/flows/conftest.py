@@ -50,6 +50,8 @@ def in_new_home(prefect_server: None, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def _in_home(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("MIDTRAIN_HOME", str(home))
+    # Set by MLflow itself in a test that registered a model.
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     updates = {PREFECT_LOCAL_STORAGE_PATH: home / "results", PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
     with temporary_settings(updates):
         yield home
