@@ -17,6 +17,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 RUNS_OF_AN_ITEM = 1_000_000
 """More than any item has task runs of one kind, over all restarts."""
+RANGES = "midtrain.ranges"
+"""Where a flow run counts the ranges that were taken, beside its numbers of task runs."""
 
 
 def each(run: Callable[[T], R], items: Sequence[T], runtime: Runtime) -> list[R]:
@@ -28,14 +30,14 @@ def each(run: Callable[[T], R], items: Sequence[T], runtime: Runtime) -> list[R]
     together = len(items) if runtime.dispatch == "deployments" else min(runtime.concurrent_arms, len(items))
     if together < 2 or current_visitor() is not None:
         return [run(item) for item in items]
-    event = threading.Event()
+    first, event = _take_ranges(len(items)), threading.Event()
     token = stop.set(event)
     try:
         # Signals reach the main thread alone, which leaves the inner block first.
         with ThreadPoolExecutor(together) as pool, told_to_end(event.set):
             futures = [
                 pool.submit(contextvars.copy_context().run, _numbered_apart, run, item, index)
-                for index, item in enumerate(items)
+                for index, item in enumerate(items, first)
             ]
             return [future.result() for future in futures]
     finally:
@@ -52,6 +54,16 @@ def told_to_end(then: Callable[[], Any]) -> Iterator[None]:
     except BaseException:
         then()
         raise
+
+
+def _take_ranges(count: int) -> int:
+    """The first of `count` ranges of numbers that no other call of this flow run takes, nor the flow itself (0)."""
+    parent = FlowRunContext.get()
+    if parent is None:
+        return 1
+    first = int(parent.task_run_dynamic_keys.get(RANGES, 1))
+    parent.task_run_dynamic_keys[RANGES] = first + count
+    return first
 
 
 def _numbered_apart(run: Callable[[T], R], item: T, index: int) -> R:

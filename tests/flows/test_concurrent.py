@@ -6,6 +6,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from prefect import Task
+from prefect._internal.engine import dynamic_key_for_task_run
+from prefect.context import FlowRunContext
 
 from flows.concurrent import each
 from tasks.artifacts.plan import planning
@@ -17,6 +20,7 @@ from tests.flows.small import SMALL, Run, run
 
 INLINE = Runtime()
 SPREAD = Runtime(dispatch="deployments")
+TASK = Task(lambda: None)
 
 
 def test_results_keep_the_order_of_the_items() -> None:
@@ -58,6 +62,21 @@ def test_what_the_others_began_is_finished_before_an_error_is_raised() -> None:
 def test_a_plan_takes_items_in_turn(tmp_path: Path) -> None:
     with planning(Store.open(Settings(home=tmp_path))):
         assert set(each(lambda _: threading.current_thread(), range(3), SPREAD)) == {threading.main_thread()}
+
+
+def test_no_two_task_runs_of_a_flow_run_get_one_number() -> None:
+    """Neither of one call, nor of the next one, nor of what the flow itself does."""
+    numbers: list[int | str] = []
+
+    def count(_: int) -> None:
+        numbers.append(dynamic_key_for_task_run(FlowRunContext.get(), TASK))
+        numbers.append(dynamic_key_for_task_run(FlowRunContext.get(), TASK))
+
+    with FlowRunContext.model_construct(flow_run="a run", task_run_dynamic_keys={}, detached=False):
+        for _ in range(2):
+            count(0)
+            each(count, range(3), SPREAD)
+    assert len(numbers) == len(set(numbers)) == 16
 
 
 @pytest.mark.slow
