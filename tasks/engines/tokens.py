@@ -1,5 +1,6 @@
 """Text to token ids and back, in one way for all engines and scorers."""
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,17 @@ from tasks.engines.protocol import PromptTooLong, Request, Sampling
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_IMPORTING = threading.Lock()
+"""transformers loads its parts when they are first asked for, and fails where two threads (arms that run together) ask
+at once: the second finds a module half made."""
+
 
 def load_tokenizer(model_path: Path, *, trust_remote_code: bool = False) -> "PreTrainedTokenizerBase":
     """Tokenizer of a model folder, with a padding token (the end token, where the model has none of its own)."""
-    from transformers import AutoTokenizer
+    with _IMPORTING:
+        from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer

@@ -1,9 +1,10 @@
-"""From a question to the exact string that a model continues; the only module that touches a tokenizer."""
+"""From a question to the exact string that a model continues; in one way for all stages."""
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from tasks.engines.tokens import load_tokenizer
 from tasks.prompts.config import PromptConfig
 from tasks.prompts.text import NamedHeuristic, heuristic_text, messages, plain_text
 
@@ -30,9 +31,7 @@ class Renderer:
         wants_chat = config.style == "chat" or (config.style == "auto" and has_chat_template(model_path))
         if not wants_chat:
             return cls(config)
-        from transformers import AutoTokenizer
-
-        return cls(config, AutoTokenizer.from_pretrained(model_path))
+        return cls(config, load_tokenizer(model_path))
 
     @staticmethod
     def _settle(
