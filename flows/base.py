@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from prefect import Flow, Task
 from prefect.context import FlowRunContext
@@ -73,8 +73,11 @@ Artifact = Annotated[
 ]
 Label = Annotated[str, About("What people call the model that this makes or measures; names the run.")]
 DataLabel = Annotated[str, About("What people call these data, such as the arm that they are for; names the run.")]
+Dispatch = Annotated[
+    Literal["", "inline", "deployments"],
+    About("Where stages run: in this run, or each as a run of its own deployment; empty keeps the recipe's."),
+]
 Force = Annotated[bool, About("Build this stage again even if its artifact is in the store.")]
-
 
 _called: ContextVar[dict[str, Any] | None] = ContextVar("called", default=None)
 R = TypeVar("R")
@@ -111,6 +114,11 @@ def _forget_earlier_starts(stage_flow: Flow[..., Any]) -> None:
     if parent is not None and parent.flow_run is not None and parent.flow_run.run_count > 1:
         first = SUBFLOWS_OF_A_START * (parent.flow_run.run_count - 1)
         parent.task_run_dynamic_keys.setdefault(Task(stage_flow.fn).task_key, first)
+
+
+def with_given(overrides: Mapping[str, JsonValue], given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Overrides with those of a form's own fields on top that were filled in."""
+    return {**overrides, **{key: value for key, value in given.items() if value not in ("", None)}}
 
 
 def reference(name: str) -> ArtifactRef:

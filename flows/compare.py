@@ -9,7 +9,7 @@ from pydantic import Field, JsonValue
 
 from flows import polya_arms, rmt_arms
 from flows.arms import Arm, merged
-from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, pipeline, stages_form
+from flows.base import FLOW_OPTIONS, About, Dispatch, Overrides, Recipe, pipeline, stages_form, with_given
 from flows.concurrent import each
 from flows.showing import show_results
 from tasks.artifacts.ref import ArtifactRef
@@ -31,11 +31,13 @@ def compare(
     recipe: Recipe = "tiny-cpu",
     seeds: Seeds = [0, 1, 2],  # noqa: B006 - Prefect shows the default in its form
     arms: Arms = [],  # noqa: B006
+    dispatch: Dispatch = "",
     force: ForceStages = [],  # noqa: B006
     overrides: Overrides = {},  # noqa: B006
 ) -> ArtifactRef:
     """Run arms at several seeds and compare them on the same questions, with intervals and paired tests."""
-    return run_comparison(recipe, overrides, seeds=seeds, arms=arms, force=force)
+    flat = with_given(overrides, {"runtime.dispatch": dispatch})
+    return run_comparison(recipe, flat, seeds=seeds, arms=arms, force=force)
 
 
 def run_comparison(

@@ -58,9 +58,11 @@ def dispatch(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any]) -> 
         RuntimeError: the run ended without the artifact.
     """
     ref, before = _walk(stage_flow, parameters)
+    passed = before
     if ref is None:
         ref = _run(stage_flow, parameters, before)
-    _note(_walk(stage_flow, {**parameters, "force": False})[1], before, parameters.get("label", ""))
+        _, passed = _walk(stage_flow, {**parameters, "force": False})
+    _note(passed, before, parameters.get("label", ""))
     return ref
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, About, PolyaName, PolyaOverrides, stages_form
+from flows.base import FLOW_OPTIONS, About, Dispatch, PolyaName, PolyaOverrides, stages_form, with_given
 from flows.compare import run_comparison
 from flows.polya_arms import STAGES
 from tasks.artifacts.ref import ArtifactRef
@@ -23,6 +23,7 @@ def polya(
     base_model: BaseModelName = "",
     seed: Seed = None,
     limit: Limit = None,
+    dispatch: Dispatch = "",
     force: ForceStages = [],  # noqa: B006 - Prefect shows the default in its form
     overrides: PolyaOverrides = {},  # noqa: B006
 ) -> ArtifactRef:
@@ -30,9 +31,6 @@ def polya(
 
     Runs every arm of the recipe at one seed and returns the report that compares them.
     """
-    flat: dict[str, JsonValue] = dict(overrides)
-    if base_model:
-        flat["model.source"] = base_model
-    if limit is not None:
-        flat["questions.limit"] = limit
+    given: dict[str, JsonValue] = {"model.source": base_model, "questions.limit": limit, "runtime.dispatch": dispatch}
+    flat = with_given(overrides, given)
     return run_comparison(recipe, flat, seeds=None if seed is None else [seed], force=force, kind=PolyaRecipe)

@@ -5,7 +5,7 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, About, RmtName, RmtOverrides, stages_form
+from flows.base import FLOW_OPTIONS, About, Dispatch, RmtName, RmtOverrides, stages_form, with_given
 from flows.compare import Arms, run_comparison
 from flows.polya import BaseModelName, Seed
 from flows.rmt_arms import STAGES
@@ -23,6 +23,7 @@ def rmt(
     base_model: BaseModelName = "",
     seed: Seed = None,
     limit: Limit = None,
+    dispatch: Dispatch = "",
     arms: Arms = [],  # noqa: B006 - Prefect shows the default in its form
     force: ForceStages = [],  # noqa: B006
     overrides: RmtOverrides = {},  # noqa: B006
@@ -31,11 +32,8 @@ def rmt(
 
     Runs the recipe's usual arms at one seed, or those that `arms` names, and returns the report that compares them.
     """
-    flat: dict[str, JsonValue] = dict(overrides)
-    if base_model:
-        flat["model.source"] = base_model
-    if limit is not None:
-        flat["texts.limit"] = limit
+    given: dict[str, JsonValue] = {"model.source": base_model, "texts.limit": limit, "runtime.dispatch": dispatch}
+    flat = with_given(overrides, given)
     chosen = arms or list(load(RmtRecipe, recipe, flat).run_arms)
     seeds = None if seed is None else [seed]
     return run_comparison(recipe, flat, seeds=seeds, arms=chosen, force=force, kind=RmtRecipe)

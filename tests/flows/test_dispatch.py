@@ -18,8 +18,8 @@ from tests.flows.small import SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-SPREAD = {**SMALL, "runtime.dispatch": "deployments", "runtime.num_threads": 1}
-LONG = {**SPREAD, **STEP_BY_STEP, "rl.steps": 200, "arms": {"grpo": {"label": "RL", "midtrain": False}}}
+ONE_THREAD = {**SMALL, "runtime.num_threads": 1}
+LONG = {**ONE_THREAD, **STEP_BY_STEP, "rl.steps": 200, "arms": {"grpo": {"label": "RL", "midtrain": False}}}
 """RL from the base model alone, for longer than any test lasts."""
 
 
@@ -49,7 +49,7 @@ def finish(server: Deployed, run_id: str) -> str:
 
 
 def test_spread_stages_make_what_inline_ones_find(server: Deployed) -> None:
-    spread = server.start_run("polya/spread", overrides=SPREAD)
+    spread = server.start_run("polya/spread", overrides=ONE_THREAD)
     assert finish(server, spread) == "COMPLETED"
     runs = stage_runs(server)
     assert all(runs.values())
@@ -58,8 +58,8 @@ def test_spread_stages_make_what_inline_ones_find(server: Deployed) -> None:
     assert {run["state"]["type"] for found in runs.values() for run in found} == {"COMPLETED"}
     artifacts = {str(manifest.ref) for manifest in store(server).all()}
 
-    inline = server.start_run("polya/tiny-cpu", overrides={**SPREAD, "runtime.dispatch": "inline"})
-    again = server.start_run("polya/spread", overrides=SPREAD)
+    inline = server.start_run("polya/tiny-cpu", overrides=ONE_THREAD)
+    again = server.start_run("polya/spread", overrides=ONE_THREAD)
     assert [finish(server, inline), finish(server, again)] == ["COMPLETED"] * 2
     assert {str(manifest.ref) for manifest in store(server).all()} == artifacts
     assert {name: len(found) for name, found in stage_runs(server).items()} == {
@@ -120,6 +120,6 @@ def test_a_restarted_pipeline_finds_its_run_again_and_a_cancelled_one_takes_it_a
 def test_a_server_without_the_deployments_is_named(server: Deployed) -> None:
     found = server.ask("deployments/name/questions/stage")
     server.ask(f"deployments/{found['id']}", method="DELETE")
-    run_id = server.start_run("polya/spread", overrides={**SPREAD, "questions.tiny.count": 12})
+    run_id = server.start_run("polya/spread", overrides={**ONE_THREAD, "questions.tiny.count": 12})
     assert finish(server, run_id) == "FAILED"
     assert "midtrain deploy" in server.ask(f"flow_runs/{run_id}")["state"]["message"]
