@@ -4,12 +4,10 @@ Files are zstd, at most 2,000 rows a row group (the row group is the unit of rea
 name and renamed, so a name that exists is a whole file.
 """
 
-import heapq
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +17,6 @@ import pyarrow.parquet as pq
 
 GROUP_ROWS = 2_000
 READ_ROWS = 1_000
-# Rows held in memory while sorting: about 100 MB at 2 kB a row.
-RUN_ROWS = 50_000
-# Of every run, one part in so many is in memory while runs are merged.
-RUN_PARTS = 64
 
 Row = dict[str, Any]
 
@@ -53,8 +47,8 @@ def write_parquet(
     """Stream `rows` into the Parquet file `path`; returns the number of rows.
 
     Every row must have exactly the columns of `schema`; columns declared `nullable=False` refuse None. With `sorted_by`
-    the rows must arrive in that order (see `sort_rows`). At most `group_rows` rows, or as many as `weight` allows, make
-    a row group and are in memory at once.
+    the rows must arrive in that order (see tasks/sorting.py). At most `group_rows` rows, or as many as `weight` allows,
+    make a row group and are in memory at once.
     Raises `ParquetError` naming file, row and column; then, and on any other error, nothing is left at `path`.
     """
     path = Path(path)
@@ -64,7 +58,7 @@ def write_parquet(
         _renamed_when_whole(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
-        for chunk in _chunks(rows, group_rows, weight):
+        for chunk in in_chunks(rows, group_rows, weight):
             for index, row in enumerate(chunk, start=count):
                 _check_columns(row, schema, path, index)
                 if sorted_by:
@@ -133,38 +127,6 @@ def check_schema(path: Path, schema: pa.Schema) -> None:
         _check_schema(file.schema_arrow, schema, Path(path))
 
 
-def sort_rows(
-    rows: Iterable[Mapping[str, Any]],
-    schema: pa.Schema,
-    key: Callable[[Mapping[str, Any]], Any],
-    work_dir: Path,
-    *,
-    run_rows: int = RUN_ROWS,
-    weight: Weight | None = None,
-) -> Iterator[Mapping[str, Any]]:
-    """Yield `rows` ordered by `key` (ties keep their order), with at most `run_rows` of them in memory.
-
-    More rows than that, or than `weight` allows, are sorted in runs, kept as Parquet in a temporary folder under
-    `work_dir`, and merged.
-    """
-    chunks = _chunks(rows, run_rows, weight)
-    part = Weight(weight.of, max(1, weight.most // RUN_PARTS)) if weight else None
-    first = sorted(next(chunks, []), key=key)
-    second = next(chunks, None)
-    if second is None:
-        yield from first
-        return
-    Path(work_dir).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=work_dir, prefix="sort-") as folder:
-        runs = []
-        for index, chunk in enumerate(itertools.chain([first, second], chunks)):
-            runs.append(Path(folder) / f"run-{index:05d}.parquet")
-            write_parquet(sorted(chunk, key=key), runs[-1], schema, group_rows=READ_ROWS, weight=part)
-        with ExitStack() as stack:
-            readers = [stack.enter_context(_closing(_rows_of_groups(run, schema))) for run in runs]
-            yield from heapq.merge(*readers, key=key)
-
-
 @contextmanager
 def _renamed_when_whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -190,22 +152,10 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         yield file
 
 
-@contextmanager
-def _closing(rows: Iterator[Row]) -> Iterator[Iterator[Row]]:
-    try:
-        yield rows
-    finally:
-        rows.close()  # type: ignore[attr-defined]
-
-
-def _rows_of_groups(path: Path, schema: pa.Schema) -> Iterator[Row]:
-    for table in read_groups(path, schema):
-        yield from table.to_pylist()
-
-
-def _chunks(
+def in_chunks(
     rows: Iterable[Mapping[str, Any]], size: int, weight: Weight | None = None
 ) -> Iterator[list[Mapping[str, Any]]]:
+    """Lists of at most `size` rows, or of as many as `weight` allows."""
     iterator = iter(rows)
     if weight is None:
         while chunk := list(itertools.islice(iterator, size)):

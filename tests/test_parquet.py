@@ -16,9 +16,9 @@ from tasks.parquet import (
     count_rows,
     read_groups,
     read_rows,
-    sort_rows,
     write_parquet,
 )
+from tasks.sorting import sort_rows
 
 SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("rank", pa.int32()), ("text", pa.string())])
 

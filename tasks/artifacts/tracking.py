@@ -6,7 +6,6 @@ training should have to wait for.
 """
 
 import functools
-import json
 import logging
 import os
 import threading
@@ -17,10 +16,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from tasks.artifacts.fingerprint import canonical
 from tasks.artifacts.journal import Passed, once
+from tasks.artifacts.links import Links
 from tasks.artifacts.manifest import Manifest, git_commit
-from tasks.artifacts.mlflow_terms import NAME_CHARS, NOTE, dataset_of, flatten, model_name, note, scores
+from tasks.artifacts.mlflow_terms import NAME_CHARS, NOTE, note
 from tasks.artifacts.pages import mlflow_page
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.settings import Settings
@@ -114,8 +113,9 @@ class Tracker:
             },
         )
         run_id = run.info.run_id
-        self._log_params(run_id, build.config)
-        self._link_inputs(run_id, build.store, build.parents)
+        links = self._links(build.store)
+        links.params(run_id, build.config)
+        links.inputs(run_id, build.parents)
         return run_id
 
     @_guarded
@@ -161,13 +161,14 @@ class Tracker:
         self.client.log_batch(
             run_id, metrics=[Metric(k, v, now, 0) for k, v in {**counts, "seconds": manifest.seconds}.items()]
         )
+        links = self._links(store)
         if manifest.kind == "model":
-            model_id = self._model_id(manifest.ref, store, run_id, label)
+            model_id = links.model(manifest.ref, run_id, label)
             for run in (run_id, self._parent_run()):
                 self.client.log_outputs(run, [LoggedModelOutput(model_id, step=0)])
         else:
-            self._log_dataset(run_id, manifest, store, context="output")
-        self._log_scores(run_id, manifest, store)
+            links.dataset(run_id, manifest, context="output")
+        links.scores(run_id, manifest)
         self.client.set_terminated(run_id, "FINISHED")
 
     @_guarded
@@ -197,55 +198,10 @@ class Tracker:
 
     def logged_model(self, ref: ArtifactRef, store: Store) -> str:
         """Id of the LoggedModel of a model artifact. Raises, unlike the rest: it must be seen."""
-        return self._model_id(ref, store, None)
+        return self._links(store).model(ref)
 
-    def _log_params(self, run_id: str, config: Any) -> None:
-        from mlflow.entities import Param
-
-        flat = flatten(canonical(config))
-        params = [Param(key, str(value)[:6000]) for key, value in flat.items()]
-        for start in range(0, len(params), 100):
-            self.client.log_batch(run_id, params=params[start : start + 100])
-
-    def _link_inputs(self, run_id: str, store: Store, parents: dict[str, ArtifactRef]) -> None:
-        from mlflow.entities import LoggedModelInput
-
-        for role, ref in parents.items():
-            if ref.kind == "model":
-                model = LoggedModelInput(self._model_id(ref, store, None))
-                self.client.log_inputs(run_id, models=[model])
-            else:
-                self._log_dataset(run_id, store.manifest(ref), store, context=role)
-
-    def _log_dataset(self, run_id: str, manifest: Manifest, store: Store, context: str) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        source = {"uri": store.files.full(f"{manifest.ref.path}/{manifest.data}")}
-        dataset = Dataset(*dataset_of(manifest), "local", json.dumps(source), profile=json.dumps(manifest.rows))
-        tags = [InputTag("mlflow.data.context", context)]
-        self.client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags)])
-
-    def _model_id(self, ref: ArtifactRef, store: Store, run_id: str | None, label: str = "") -> str:
-        """The LoggedModel of a model artifact; made once per content digest, named by `label`."""
-        found = self.client.search_logged_models([self.experiment_id], f"tags.digest = '{ref.digest}'", max_results=1)
-        if found:
-            return found[0].model_id
-        manifest = store.manifest(ref)
-        uri = manifest.external or store.files.full(f"{ref.path}/{manifest.data}")
-        tags = {"digest": ref.digest, "uri": uri, "artifact": str(ref), "stage": manifest.stage}
-        name = model_name(label or manifest.stage, ref)
-        model = self.client.create_logged_model(self.experiment_id, name=name, source_run_id=run_id, tags=tags)
-        return self.client.finalize_logged_model(model.model_id, "READY").model_id
-
-    def _log_scores(self, run_id: str, manifest: Manifest, store: Store) -> None:
-        """Scores, tied to the model and to what it was asked about."""
-        from mlflow.entities import Metric
-
-        found, model = list(scores(manifest, store)), manifest.parents.get("model")
-        model_id = self._model_id(model, store, None) if found and model else None
-        now = int(time.time() * 1000)
-        metrics = [Metric(key, value, now, 0, model_id, *dataset) for key, value, dataset in found]
-        self.client.log_batch(run_id, metrics=metrics)
+    def _links(self, store: Store) -> Links:
+        return Links(self.client, self.experiment_id, store)
 
 
 _current: ContextVar[Tracker | None] = ContextVar("tracker", default=None)

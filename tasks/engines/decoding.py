@@ -45,6 +45,19 @@ def choose_tokens(logits: torch.Tensor, sampling: Sampling, generator: torch.Gen
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
 
 
+def _left_padded(
+    prompts: Sequence[Sequence[int]], room: int, pad_id: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids [prompts, width], and their mask [prompts, width + room]: 1 where a prompt is, 0 before it and after."""
+    width = max(map(len, prompts))
+    ids = torch.full((len(prompts), width), pad_id, device=device)
+    mask = torch.zeros(len(prompts), width + room, dtype=torch.long, device=device)
+    for row, prompt in enumerate(prompts):
+        ids[row, width - len(prompt) :] = torch.tensor(prompt, device=device)
+        mask[row, width - len(prompt) :] = 1
+    return ids, mask
+
+
 @torch.inference_mode()
 def decode_batch(
     model: PreTrainedModel,
@@ -62,19 +75,15 @@ def decode_batch(
     Rows are padded on the left; `generator` lives on the model's device and is None for greedy decoding and for
     torch's own. Each prompt is read once and continued `copies` times: rows k * copies to (k + 1) * copies - 1 are its.
     """
-    device, width = model.device, max(map(len, prompts))
-    ids = torch.full((len(prompts), width), pad_id, device=device)
-    mask = torch.zeros(len(prompts), width + sampling.max_new_tokens, dtype=torch.long, device=device)
-    for row, prompt in enumerate(prompts):
-        ids[row, width - len(prompt) :] = torch.tensor(prompt, device=device)
-        mask[row, width - len(prompt) :] = 1
+    device = model.device
+    step_ids, mask = _left_padded(prompts, sampling.max_new_tokens, pad_id, device)
+    width = step_ids.shape[1]
     positions = (mask[:, :width].cumsum(-1) - 1).clamp(min=0)
     ends = torch.tensor(list(end_ids), device=device)
     rows = torch.arange(len(prompts) * copies, device=device)
     alive = torch.ones(len(rows), dtype=torch.bool, device=device)
     written = torch.full((len(rows), sampling.max_new_tokens), pad_id, device=device)
     cache = DynamicCache(config=model.config)
-    step_ids = ids
     for step in range(sampling.max_new_tokens):
         output = model(
             input_ids=step_ids,

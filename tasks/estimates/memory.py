@@ -1,16 +1,13 @@
 """Whether a recipe fits a device's memory, phase by phase, and which setting to lower where it does not.
 
-Rough by design: 16 bytes a weight in training (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16
-copies under autocast; gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-dot-product
-attention. Activations are counted from the shapes that a layer keeps, which is good to about a fifth.
+Rough by design: activations are counted from the shapes that a layer keeps, which is good to about a fifth.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.artifacts.runtime import Runtime
 from tasks.engines.protocol import Sampling
 from tasks.estimates.devices import GIB, Device
+from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
 from tasks.models.facts import ModelFacts, model_facts
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
@@ -31,40 +28,10 @@ MIDTRAINING_TOKENS = 16_384
 """Tokens of one pass in mid-training where `runtime.micro_batch_size` is 0."""
 RL_ROWS = 8
 """Rollouts of one pass where `runtime.micro_batch_size` is 0."""
-LARGER = "take a larger device or a smaller model"
-HEAD_TILE = (4096, 32_768)
-"""Tokens and columns of the fused head's logits."""
 
 
 class MemoryShort(ValueError):
     """A phase of a recipe needs more memory than a device has."""
-
-
-@dataclass(frozen=True)
-class MemoryNeed:
-    """Memory of one phase."""
-
-    phase: str
-    parts: Mapping[str, float]
-    """Bytes by what they hold."""
-    available: float
-    """Bytes that the phase may take."""
-    advice: str
-    """What to change where it does not fit."""
-    micro_batch: int = 0
-    """Rows of a training pass."""
-    largest_micro_batch: int = 0
-    """The most rows that fit, 0 where none does or rows do not matter."""
-
-    @property
-    def needed(self) -> float:
-        """Bytes at the peak."""
-        return sum(self.parts.values())
-
-    @property
-    def fits(self) -> bool:
-        """Whether the peak stays within what is available."""
-        return self.needed <= self.available
 
 
 def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
@@ -169,9 +136,9 @@ def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
 def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
     """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
     share, phase = recipe.runtime.rollout_gpu_memory_utilization, f"{stage.section} rollouts"
-    sharded, gpus = _sharded(recipe.runtime), recipe.runtime.rollout_tensor_parallel_size
+    parted, gpus = sharded(recipe.runtime), recipe.runtime.rollout_tensor_parallel_size
     held = {"weights": 4.0 * facts.parameters, "AdamW": 8.0 * facts.parameters}
-    trainer = {f"trainer's {name}": size / sharded.get(name, 1) for name, size in held.items()}
+    trainer = {f"trainer's {name}": size / parted.get(name, 1) for name, size in held.items()}
     least = sum(_engine_parts(facts, 4096, gpus).values()) + stage.longest * facts.cache_bytes / gpus
     taken = share * device.memory_bytes
     setting = f"runtime.rollout_gpu_memory_utilization={share}"
@@ -192,7 +159,7 @@ def _midtraining(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> Memo
     rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
     lower = f"midtraining.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
-    return _training("midtrain", recipe, facts, config.dtype == "bfloat16", length, rows, available, lower)
+    return training_need("midtrain", recipe, facts, config.dtype == "bfloat16", length, rows, available, lower)
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
@@ -201,63 +168,4 @@ def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforce
     lower = f"{stage.section}.max_completion_tokens={config.max_completion_tokens}"
     available = device.memory_bytes - CONTEXT - GRAPHS
     mixed = config.dtype == "bfloat16"
-    return _training(f"{stage.section} update", recipe, facts, mixed, stage.longest, rows, available, lower)
-
-
-def _training(
-    phase: str,
-    recipe: Recipe,
-    facts: ModelFacts,
-    mixed: bool,
-    length: int,
-    rows: int,
-    available: float,
-    lower: str,
-) -> MemoryNeed:
-    """Forward and backward pass of a trainer on `rows` of `length` tokens."""
-    runtime = recipe.runtime
-    fixed = sum(_passes(facts, mixed, 0, length, runtime).values())
-    each = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
-    largest = max(0, int((available - fixed) / each))
-    if largest:
-        advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
-    elif fixed < available:
-        advice = f"lower {lower}: not one row of that length fits"
-    else:
-        shard = "raise runtime.num_processes with runtime.distribution=fsdp2"
-        advice = f"{LARGER}, or {shard}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
-    return MemoryNeed(phase, _passes(facts, mixed, rows, length, runtime), available, advice, rows, largest)
-
-
-def _sharded(runtime: Runtime) -> dict[str, int]:
-    """Over how many processes a part of the trainer's state is spread; parts that are not named are whole in each."""
-    parts = {
-        "ddp": (),
-        "deepspeed-zero2": ("gradients", "AdamW"),
-        "fsdp2": ("weights", "gradients", "AdamW", "bfloat16 copies"),
-        "deepspeed-zero3": ("weights", "gradients", "AdamW", "bfloat16 copies"),
-    }
-    return dict.fromkeys(parts[runtime.distribution], runtime.num_processes)
-
-
-def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int, runtime: Runtime) -> dict[str, float]:
-    """Bytes on each device of training on `rows` of `length` tokens."""
-    tokens, size = rows * length, facts.parameters
-    width = 2 if mixed else 4
-    queries = facts.num_attention_heads * facts.head_dim
-    keys = facts.num_key_value_heads * facts.head_dim
-    # The residual stream stays float32: four copies around two norms; the rest is in the pass's own precision.
-    layer = 16 * facts.hidden_size + width * (4 * queries + 4 * keys + 5 * facts.intermediate_size)
-    checkpoints = tokens * facts.hidden_size * 4 * facts.num_hidden_layers
-    tile = HEAD_TILE[0] * min(HEAD_TILE[1], facts.vocab_size) * width
-    parts = {
-        "weights": 4.0 * size,
-        "gradients": 4.0 * size,
-        "AdamW": 8.0 * size,
-        "bfloat16 copies": 2.0 * size if mixed else 0.0,
-        "activations": float(checkpoints + 2 * tokens * layer),
-        "attention mask": float(rows * length**2 * width),
-        "logits": float(tile + 4 * facts.embedding + 2 * tokens * facts.hidden_size * 4),
-    }
-    sharded = _sharded(runtime)
-    return {name: size / sharded.get(name, 1) for name, size in parts.items()}
+    return training_need(f"{stage.section} update", recipe, facts, mixed, stage.longest, rows, available, lower)

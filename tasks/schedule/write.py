@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from tasks.engines.tokens import encode_prompts
 from tasks.entropy.read import DocumentEntropy, read_documents
-from tasks.parquet import Weight, sort_rows, write_parquet
+from tasks.parquet import Weight, write_parquet
 from tasks.rmt.budget import budget
 from tasks.rmt.method import TIERS
 from tasks.rmt.prompts import PredictionRenderer
@@ -27,6 +27,7 @@ from tasks.schedule.draw import Draws, draw
 from tasks.schedule.positions import REASONS, SLACK_TOKENS, context_room, judge
 from tasks.schedule.schema import PROMPT_GROUP, SCHEDULE, SCHEDULE_FILE, TEXTS, TEXTS_FILE, TOKEN_GROUP
 from tasks.schedule.spans import INSIDE, Spans, TokenText
+from tasks.sorting import sort_rows
 from tasks.worker import Permanent
 
 _SORTED_AT_ONCE = Weight(PROMPT_GROUP.of, 1 << 26)

@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.artifacts.fingerprint import digest_text
-from tasks.parquet import Row, Weight, read_groups, read_rows, sort_rows, write_parquet
+from tasks.parquet import Row, Weight, read_groups, read_rows, write_parquet
+from tasks.sorting import sort_rows
 from tasks.sources.errors import Record, Reject, SourceError
 from tasks.sources.rejects import REJECTS_FILE, FieldsSeen, check_share, reasons_of, write_rejects
 from tasks.texts.config import TextsConfig

@@ -1,0 +1,103 @@
+"""Memory of a training pass.
+
+16 bytes a weight (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16 copies under autocast;
+gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-dot-product attention.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tasks.artifacts.runtime import Runtime
+from tasks.estimates.devices import GIB
+from tasks.models.facts import ModelFacts
+from tasks.recipe.base import Recipe
+
+LARGER = "take a larger device or a smaller model"
+HEAD_TILE = (4096, 32_768)
+"""Tokens and columns of the fused head's logits."""
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Memory of one phase."""
+
+    phase: str
+    parts: Mapping[str, float]
+    """Bytes by what they hold."""
+    available: float
+    """Bytes that the phase may take."""
+    advice: str
+    """What to change where it does not fit."""
+    micro_batch: int = 0
+    """Rows of a training pass."""
+    largest_micro_batch: int = 0
+    """The most rows that fit, 0 where none does or rows do not matter."""
+
+    @property
+    def needed(self) -> float:
+        """Bytes at the peak."""
+        return sum(self.parts.values())
+
+    @property
+    def fits(self) -> bool:
+        """Whether the peak stays within what is available."""
+        return self.needed <= self.available
+
+
+def training_need(
+    phase: str,
+    recipe: Recipe,
+    facts: ModelFacts,
+    mixed: bool,
+    length: int,
+    rows: int,
+    available: float,
+    lower: str,
+) -> MemoryNeed:
+    """Forward and backward pass of a trainer on `rows` of `length` tokens."""
+    runtime = recipe.runtime
+    fixed = sum(_passes(facts, mixed, 0, length, runtime).values())
+    each = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
+    largest = max(0, int((available - fixed) / each))
+    if largest:
+        advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
+    elif fixed < available:
+        advice = f"lower {lower}: not one row of that length fits"
+    else:
+        shard = "raise runtime.num_processes with runtime.distribution=fsdp2"
+        advice = f"{LARGER}, or {shard}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
+    return MemoryNeed(phase, _passes(facts, mixed, rows, length, runtime), available, advice, rows, largest)
+
+
+def sharded(runtime: Runtime) -> dict[str, int]:
+    """Over how many processes a part of the trainer's state is spread; parts that are not named are whole in each."""
+    parts = {
+        "ddp": (),
+        "deepspeed-zero2": ("gradients", "AdamW"),
+        "fsdp2": ("weights", "gradients", "AdamW", "bfloat16 copies"),
+        "deepspeed-zero3": ("weights", "gradients", "AdamW", "bfloat16 copies"),
+    }
+    return dict.fromkeys(parts[runtime.distribution], runtime.num_processes)
+
+
+def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int, runtime: Runtime) -> dict[str, float]:
+    """Bytes on each device of training on `rows` of `length` tokens."""
+    tokens, size = rows * length, facts.parameters
+    width = 2 if mixed else 4
+    queries = facts.num_attention_heads * facts.head_dim
+    keys = facts.num_key_value_heads * facts.head_dim
+    # The residual stream stays float32: four copies around two norms; the rest is in the pass's own precision.
+    layer = 16 * facts.hidden_size + width * (4 * queries + 4 * keys + 5 * facts.intermediate_size)
+    checkpoints = tokens * facts.hidden_size * 4 * facts.num_hidden_layers
+    tile = HEAD_TILE[0] * min(HEAD_TILE[1], facts.vocab_size) * width
+    parts = {
+        "weights": 4.0 * size,
+        "gradients": 4.0 * size,
+        "AdamW": 8.0 * size,
+        "bfloat16 copies": 2.0 * size if mixed else 0.0,
+        "activations": float(checkpoints + 2 * tokens * layer),
+        "attention mask": float(rows * length**2 * width),
+        "logits": float(tile + 4 * facts.embedding + 2 * tokens * facts.hidden_size * 4),
+    }
+    parted = sharded(runtime)
+    return {name: size / parted.get(name, 1) for name, size in parts.items()}
