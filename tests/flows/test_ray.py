@@ -165,9 +165,11 @@ def ray_here(short_folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, ray_here: dict[str, str]) -> None:
-    home = tmp_path / "home"
-    run = start(home, "generate", {**LOCAL, "questions.tiny.count": 6}, **ray_here)
+def test_a_failed_shard_is_named_after_the_others_have_finished_and_is_all_that_the_next_run_makes(
+    tmp_path: Path, ray_here: dict[str, str]
+) -> None:
+    home, overrides = tmp_path / "home", {**LOCAL, "questions.tiny.count": 6}
+    run = start(home, "generate", overrides, **ray_here)
     run.wait_until(lambda: processes(home, GENERATION))
     victim = processes(home, GENERATION)[0].cmdline()[-1]
     while run.process.poll() is None:
@@ -177,7 +179,13 @@ def test_a_failed_shard_is_named_after_the_others_have_finished(tmp_path: Path, 
         time.sleep(0.1)
     assert run.process.returncode == 1
     assert re.search(r"1 of 2 shards failed \(generate-shard-[01]\).* ended with exit code -9", run.output)
-    assert len(pooled(home)) == len(set(pooled(home))) == 3 * 6, "the other shard's"
+    kept = pooled(home)
+    assert len(kept) == len(set(kept)) == 3 * 6, "the other shard's"
+
+    again = start(home, "generate", overrides, **ray_here)
+    assert again.wait() == 0, again.output
+    assert len(pooled(home)) == len(set(pooled(home))) == 6 * 6
+    assert set(kept) < set(pooled(home))
 
 
 @pytest.mark.slow
