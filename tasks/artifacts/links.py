@@ -15,11 +15,6 @@ from tasks.artifacts.store import Store
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PARAM_CHARS = 6000
-"""MLflow's limit on the value of a parameter."""
-PARAMS_A_CALL = 100
-"""MLflow's limit on the parameters of one call."""
-
 
 @dataclass(frozen=True)
 class Links:
@@ -32,10 +27,11 @@ class Links:
     def params(self, run_id: str, config: Any) -> None:
         """A stage's settings, flat."""
         from mlflow.entities import Param
+        from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
-        params = [Param(key, str(value)[:PARAM_CHARS]) for key, value in flatten(canonical(config)).items()]
-        for start in range(0, len(params), PARAMS_A_CALL):
-            self.client.log_batch(run_id, params=params[start : start + PARAMS_A_CALL])
+        params = [Param(key, str(value)[:MAX_PARAM_VAL_LENGTH]) for key, value in flatten(canonical(config)).items()]
+        for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
+            self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
 
     def inputs(self, run_id: str, parents: Mapping[str, ArtifactRef]) -> None:
         """What a stage reads, by role."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from tasks.artifacts.fingerprint import canonical_json
 from tasks.estimates.cost import StageEstimate, amount
 from tasks.estimates.devices import GIB, Device
-from tasks.estimates.memory import MemoryNeed, memory
+from tasks.estimates.memory import memory
 from tasks.estimates.stages import estimate
+from tasks.estimates.training_memory import MemoryNeed
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe

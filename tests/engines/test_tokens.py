@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from tasks.models.resolve import EMBEDDED_PATH
+from tasks.tiny.styles import EOS
 
 TWO_AT_ONCE = """
 import sys, threading, time
@@ -27,4 +28,4 @@ def test_threads_that_ask_while_transformers_is_first_imported_all_get_their_tok
     # A process of its own, as only the first import of transformers is open to the race.
     command = [sys.executable, "-c", TWO_AT_ONCE, str(EMBEDDED_PATH)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, "{'<|endoftext|>'}"), done.stderr
+    assert (done.returncode, done.stdout.strip()) == (0, repr({EOS})), done.stderr
