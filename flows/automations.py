@@ -26,14 +26,17 @@ SETTLE_S = 15
 RESTARTED_WITHIN = timedelta(seconds=4 * SETTLE_S)
 """After its crash; the server looks every `SETTLE_S`."""
 RESTARTED = "AwaitingRestart"
-MAX_RESTARTS = 3
-RESTARTS_WITHIN = timedelta(days=1)
-"""Long trainings on machines that are taken away now and then go on; what crashes at once comes to its end."""
+MAX_RESTARTS = 5
+"""Ours: a machine that is taken away a few times costs no run, and what crashes at every start comes to its end.
+
+Counted by the run's own number of starts. Prefect delivers an event again when its database was locked, so that a count
+of events would grow too fast.
+"""
 
 
 def automations(deployments: Mapping[str, "UUID"], pools: Sequence[str]) -> list[AutomationCore]:
     """The project's automations; `deployments` gives ids by flow/deployment, `pools` names of work pools."""
-    return [_ends_dead_runs(), _restarts(pools), _ends_restarts(pools), _releases(deployments[RELEASED])]
+    return [_ends_dead_runs(), _restarts(pools), _releases(deployments[RELEASED])]
 
 
 def silent_s() -> int:
@@ -42,9 +45,11 @@ def silent_s() -> int:
 
 
 def awaits_restart(run: FlowRun) -> bool:
-    """True for a run that crashed so lately that the server may still start it again."""
+    """True for a run that crashed so lately, and so few times, that the server may still start it again."""
     state = run.state
-    return state is not None and state.is_crashed() and datetime.now(UTC) - state.timestamp < RESTARTED_WITHIN
+    if state is None or not state.is_crashed() or run.run_count > MAX_RESTARTS:
+        return False
+    return datetime.now(UTC) - state.timestamp < RESTARTED_WITHIN
 
 
 def _events(*states: str) -> set[str]:
@@ -74,15 +79,16 @@ def _restarts(pools: Sequence[str]) -> AutomationCore:
 
     Runs that never began are left alone: the next start would find the same image or entry point.
     """
+    starts = [str(count) for count in range(1, MAX_RESTARTS + 1)]
     changed = {"Scheduled", "AwaitingRetry", RESTARTED, "Pending", "Running"}
     ended = {"Completed", "Failed", "Cancelling", "Cancelled"}
     return AutomationCore(
         name="midtrain: crashed runs are restarted",
-        description=f"Schedules a run of a deployment again {SETTLE_S} s after it crashed, {MAX_RESTARTS} times a day.",
+        description=f"Schedules a run of a deployment again {SETTLE_S} s after it crashed, up to {MAX_RESTARTS} times.",
         trigger=EventTrigger(
             after=_events("Crashed"),
             expect=_events("Crashed", *changed, *ended),
-            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"], "prefect.run-count": ["!0"]}),
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"], "prefect.run-count": starts}),
             match_related=_of(pools),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -92,33 +98,6 @@ def _restarts(pools: Sequence[str]) -> AutomationCore:
         actions=[
             ChangeFlowRunState(
                 state=StateType.SCHEDULED, name=RESTARTED, message="It crashed, and goes on from what is done."
-            )
-        ],
-    )
-
-
-def _ends_restarts(pools: Sequence[str]) -> AutomationCore:
-    """What crashes however often it is restarted ends as failed, which nothing restarts."""
-    return AutomationCore(
-        name="midtrain: runs that crash every time have failed",
-        description=f"Fails a run at its restart number {MAX_RESTARTS + 1} within a day.",
-        trigger=EventTrigger(
-            # In both, so that counting begins anew once it has fired: a person may start the run again.
-            after=_events(RESTARTED),
-            expect=_events(RESTARTED),
-            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-            match_related=_of(pools),
-            for_each={"prefect.resource.id"},
-            posture=Posture.Reactive,
-            threshold=MAX_RESTARTS,
-            within=RESTARTS_WITHIN,
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.FAILED,
-                message=f"Crashed {MAX_RESTARTS + 1} times within a day, each time after it was started again. Its "
-                "process died without an error of its own: look at the log of the worker that ran it, at the host's "
-                "memory (the kernel ends what takes too much) and at work/*/worker/worker.log under MIDTRAIN_HOME.",
             )
         ],
     )

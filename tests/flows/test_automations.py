@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, State
 
-from flows.automations import RESTARTED_WITHIN, SETTLE_S, awaits_restart, silent_s
+from flows.automations import MAX_RESTARTS, RESTARTED_WITHIN, SETTLE_S, awaits_restart, silent_s
 
 
 @pytest.mark.parametrize(("frequency_s", "silence_s"), [(None, 540), (180, 540), (30, 90)])
@@ -18,15 +18,17 @@ def test_a_run_is_dead_after_three_heartbeats_that_did_not_come(frequency_s: int
 
 
 @pytest.mark.parametrize(
-    ("state", "age", "expected"),
+    ("state", "age", "starts", "expected"),
     [
-        (Crashed(), timedelta(seconds=2 * SETTLE_S), True),
-        (Crashed(), 2 * RESTARTED_WITHIN, False),
-        (Failed(), timedelta(0), False),
-        (Completed(), timedelta(0), False),
-        (Running(), timedelta(0), False),
+        (Crashed(), timedelta(seconds=2 * SETTLE_S), 1, True),
+        (Crashed(), timedelta(seconds=2 * SETTLE_S), MAX_RESTARTS, True),
+        (Crashed(), timedelta(seconds=2 * SETTLE_S), MAX_RESTARTS + 1, False),
+        (Crashed(), 2 * RESTARTED_WITHIN, 1, False),
+        (Failed(), timedelta(0), 1, False),
+        (Completed(), timedelta(0), 1, False),
+        (Running(), timedelta(0), 1, False),
     ],
 )
-def test_only_a_fresh_crash_is_waited_for(state: State, age: timedelta, expected: bool) -> None:
-    run = FlowRun(flow_id=uuid4(), state=state.model_copy(update={"timestamp": datetime.now(UTC) - age}))
-    assert awaits_restart(run) is expected
+def test_only_a_fresh_crash_is_waited_for(state: State, age: timedelta, starts: int, expected: bool) -> None:
+    crashed = state.model_copy(update={"timestamp": datetime.now(UTC) - age})
+    assert awaits_restart(FlowRun(flow_id=uuid4(), state=crashed, run_count=starts)) is expected
