@@ -116,11 +116,11 @@ def test_a_late_successor_yields_to_one_that_has_been_and_gone(files: Files, mon
 
 
 def test_the_heartbeat_keeps_a_long_holder_alive(files: Files) -> None:
-    first, second = lease(files, timeout_s=0.6), lease(files, timeout_s=0.6)
+    first, second = lease(files, timeout_s=2), lease(files, timeout_s=2)
     assert first.try_acquire()
     with first.held():
         for _ in range(15):
-            time.sleep(0.1)
+            time.sleep(0.2)
             assert not second.try_acquire()
 
 
@@ -130,13 +130,13 @@ def test_a_holder_outlasts_a_store_that_is_away_for_as_long_as_requests_are_trie
 
 
 def test_a_holder_that_was_succeeded_does_not_fight_back(files: Files) -> None:
-    first, second = lease(files, timeout_s=0.4), lease(files, timeout_s=0.4)
+    first, second = lease(files, timeout_s=1.5), lease(files, timeout_s=1.5)
     assert first.try_acquire()
-    time.sleep(0.5)
+    time.sleep(1.6)
     assert second.try_acquire()
     with second.held():
         with first.held():
-            time.sleep(0.5)
+            time.sleep(1.6)
         assert not lease(files).try_acquire()
 
 

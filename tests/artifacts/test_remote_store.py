@@ -120,10 +120,10 @@ def test_create_exclusive_keeps_what_is_there(store: Store) -> None:
 
 
 def test_leases(store: Store) -> None:
-    first, second = (Lease(store.files, "samples/abc/lease.json", 2) for _ in range(2))
+    first, second = (Lease(store.files, "samples/abc/lease.json", 4) for _ in range(2))
     assert first.try_acquire()
     with first.held():
-        time.sleep(2.5)
+        time.sleep(5)
         assert not second.try_acquire()
     assert second.try_acquire()
     with second.held():

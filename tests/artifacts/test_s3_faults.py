@@ -179,19 +179,19 @@ def test_a_lease_is_won_by_one_who_was_not_told(store: Store, s3_proxy: Proxy) -
 
 def test_an_expired_lease_is_taken_over_and_its_holder_yields(store: Store, direct: Store, s3_proxy: Proxy) -> None:
     """A holder whose heartbeats do not arrive is succeeded, and does not fight back when they would again."""
-    first = Lease(store.files, "samples/abc/lease.json", 2)
-    second = Lease(direct.files, "samples/abc/lease.json", 2)
+    first = Lease(store.files, "samples/abc/lease.json", 4)
+    second = Lease(direct.files, "samples/abc/lease.json", 4)
     assert first.try_acquire()
     with first.held():
         assert not second.try_acquire()
         with s3_proxy.away():
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not second.try_acquire():
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
         with second.held():
-            time.sleep(3)
-            assert not Lease(direct.files, "samples/abc/lease.json", 2).try_acquire()
+            time.sleep(5)
+            assert not Lease(direct.files, "samples/abc/lease.json", 4).try_acquire()
             assert second._is_mine()
     assert direct.files.sizes("samples/abc") == {}
 

@@ -250,7 +250,7 @@ toy(Settings(home=Path({str(settings.home)!r})), body)
 
     started = time.monotonic()
     assert not toy(settings, resume).hit
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < Runtime().lease_timeout_s / 3
 
 
 def test_a_full_disk_leaves_nothing_readable_and_the_next_run_mends_it(small_disk: Path) -> None:

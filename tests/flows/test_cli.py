@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -32,11 +31,9 @@ except SystemExit:
 heavy = {"torch", "transformers", "prefect", "mlflow", "datasets", "pyarrow"} & set(sys.modules)
 assert not heavy, heavy
 """
-    started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "lineage" in done.stdout
-    assert time.monotonic() - started < 10
 
 
 def test_set_reads_values_as_yaml() -> None:

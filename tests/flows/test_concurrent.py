@@ -28,7 +28,7 @@ def test_results_keep_the_order_of_the_items() -> None:
 
 
 def test_spread_items_run_at_the_same_time() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=60)
     each(lambda _: barrier.wait(), range(3), SPREAD)
 
 

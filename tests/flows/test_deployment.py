@@ -111,7 +111,7 @@ def test_an_event_starts_a_release(server: Deployed) -> None:
     server.prefect("event", "emit", "model.base.released", *arguments)
     release = server.ask("deployments/name/release/base-model")
     wanted = {"deployments": {"id": {"any_": [release["id"]]}}}
-    wait_until(lambda: server.ask("flow_runs/filter", wanted), 60)
+    wait_until(lambda: server.ask("flow_runs/filter", wanted), 180)
     (run,) = server.ask("flow_runs/filter", wanted)
     assert run["parameters"]["model"] == "/no/such/model"
     assert run["parameters"]["recipe"] == "tiny-cpu-controls"

@@ -84,7 +84,7 @@ def test_every_stage_is_a_child_of_the_pipeline_in_mlflow(server: Deployed) -> N
 def train_for_long(server: Deployed, steps: int) -> str:
     """Start a pipeline whose RL goes on; returns its id once the trainer has made that many steps."""
     run_id = server.start_run("polya/spread", overrides=LONG)
-    wait_until(lambda: steps_logged(server.home, "rl") >= steps, 240)
+    wait_until(lambda: steps_logged(server.home, "rl") >= steps, 420)
     return run_id
 
 
@@ -102,19 +102,19 @@ def test_a_restarted_pipeline_finds_its_run_again_and_a_cancelled_one_takes_it_a
     before = len(server.runs_of("rl/stage"))
     run_id = train_for_long(server, 1)
     os.kill(pipeline_process(server, run_id).pid, signal.SIGKILL)
-    wait_until(lambda: server.ask(f"flow_runs/{run_id}")["run_count"] == 2, 120)
+    wait_until(lambda: server.ask(f"flow_runs/{run_id}")["run_count"] == 2, 300)
     (trainer,) = processes(server.home, TRAINER)
     reached = steps_logged(server.home, "rl")
-    wait_until(lambda: steps_logged(server.home, "rl") > reached + 5, 120)
+    wait_until(lambda: steps_logged(server.home, "rl") > reached + 5, 300)
     rl_runs = server.runs_of("rl/stage")
     assert len(rl_runs) == before + 1
     assert trainer.is_running()
     assert server.state_of(run_id) == "RUNNING"
 
     server.prefect("flow-run", "cancel", run_id)
-    wait_until(lambda: server.state_of(run_id) == "CANCELLED", 60)
-    wait_until(lambda: server.state_of(rl_runs[-1]["id"]) == "CANCELLED", 60)
-    wait_until(lambda: not processes(server.home, TRAINER), 60)
+    wait_until(lambda: server.state_of(run_id) == "CANCELLED", 180)
+    wait_until(lambda: server.state_of(rl_runs[-1]["id"]) == "CANCELLED", 180)
+    wait_until(lambda: not processes(server.home, TRAINER), 180)
 
 
 def test_a_server_without_the_deployments_is_named(server: Deployed) -> None:

@@ -30,7 +30,7 @@ def test_an_interrupted_command_ends_all_it_started_and_a_rerun_finishes(
     assert processes(in_new_home, "tasks.verification.child")
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) == code, command.output
-    assert gone(in_new_home, within_s=3)
+    assert gone(in_new_home, within_s=10)
     assert "a rerun goes on from what is done" in command.output
     store = Store.open()
     made = {manifest.stage: manifest.ref for manifest in store.all()}
@@ -49,7 +49,7 @@ def test_a_command_that_is_still_starting_leaves_no_server(tmp_path: Path, how: 
     time.sleep(0.5)
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) not in (0, None)
-    assert gone(home, within_s=3), command.output
+    assert gone(home, within_s=10), command.output
 
 
 def test_arms_at_the_same_time_end_together(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_arms_at_the_same_time_end_together(tmp_path: Path) -> None:
     command.wait_until(lambda: len(processes(home, TRAINER)) == 2)
     interrupt(command.process.pid, signal.SIGINT)
     assert command.wait(LIMIT_S) == 130, command.output
-    assert gone(home, within_s=3)
+    assert gone(home, within_s=10)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
@@ -69,7 +69,7 @@ def test_the_servers_of_the_pages_end_with_their_command(tmp_path: Path, how: si
     command.wait_until(lambda: "Ctrl-C ends both" in command.output)
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) == 0, command.output
-    assert gone(home, within_s=3)
+    assert gone(home, within_s=10)
 
 
 def interrupt(pid: int, how: signal.Signals) -> None:
