@@ -8,7 +8,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tasks.report.plots import INK, PALETTE, STYLE
+from tasks.report.look import INK, PALETTE, STYLE
 from tasks.rmt.method import TIERS, TierConfig
 from tasks.texts.schema import SPLIT_FILES
 

@@ -9,8 +9,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from tasks.artifacts.lineage import Node, describe
 from tasks.artifacts.ref import ArtifactRef
 from tasks.report.ledger import balances
+from tasks.report.look import Look
 from tasks.report.material import Material
-from tasks.report.plots import Look, Plot
+from tasks.report.plots import Plot
 from tasks.report.provenance import Provenance
 from tasks.report.summary import ComparisonRow, ReportSummary, p_text, percent, points
 

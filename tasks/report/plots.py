@@ -1,4 +1,4 @@
-"""The report's figures: colours that colour-blind readers can tell apart, and markers for print."""
+"""The report's figures."""
 
 import io
 from collections.abc import Sequence
@@ -9,42 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from tasks.report.look import STYLE, WIDTH, Look, shared_legend
 from tasks.report.provenance import Curve
 from tasks.report.summary import HeuristicRow, ModelRow, ReportSummary
 
-PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
-"""Okabe and Ito's colours, grey first: the base model is the reference."""
 PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#dddddd", "#aaaa00")
 """Paul Tol's light scheme, for parts of a whole; no model has one of these colours."""
-WIDTH = 10.3
-"""Inches across the page."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-INK, FAINT = "#1f2328", "#d8dce1"
 SMOOTHING = 9
 """Steps of the moving average drawn over a noisy training curve."""
-STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Helvetica Neue", "Liberation Sans", "Arial", "DejaVu Sans"],
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.edgecolor": "#9aa1a9",
-    "axes.labelcolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.8,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.6,
-    "text.color": INK,
-    "xtick.color": "#57606a",
-    "ytick.color": "#57606a",
-    "legend.frameon": False,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "report",
-}
 
 
 @dataclass(frozen=True)
@@ -57,21 +29,6 @@ class Plot:
     svg: str
     """For the page; text stays text."""
     png: bytes
-
-
-@dataclass(frozen=True)
-class Look:
-    """Colour and marker of each label, the same in every figure."""
-
-    labels: tuple[str, ...]
-
-    def colour(self, label: str) -> str:
-        """Colour of a label."""
-        return PALETTE[self.labels.index(label) % len(PALETTE)]
-
-    def marker(self, label: str) -> str:
-        """Marker of a label."""
-        return MARKERS[self.labels.index(label) % len(MARKERS)]
 
 
 def draw(summary: ReportSummary, curves: Sequence[Curve]) -> list[Plot]:
@@ -98,7 +55,7 @@ def passes(summary: ReportSummary, look: Look) -> Plot:
     columns = min(3, len(names))
     lines = -(-len(names) // columns)
     width = WIDTH if columns > 1 else 0.6 * WIDTH
-    figure = Figure(figsize=(width, 3.0 * lines + 0.4), layout="constrained")
+    figure = Figure(figsize=(width, 3.0 * lines + 0.2), layout="constrained")
     axes = figure.subplots(lines, columns, squeeze=False).ravel()
     for axis, benchmark in zip(axes, names, strict=False):
         for row in summary.models:
@@ -108,8 +65,7 @@ def passes(summary: ReportSummary, look: Look) -> Plot:
         axis.set_ylim(bottom=0)
     for axis in axes[len(names) :]:
         axis.remove()
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)))
+    shared_legend(figure, axes, look)
     caption = f"Bands are {summary.confidence:.0%} intervals over questions. The k axis is logarithmic."
     return finish("pass-at-k", "pass@k", caption, figure)
 

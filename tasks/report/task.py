@@ -5,7 +5,7 @@ from tasks.artifacts.task import stage_task
 from tasks.report.config import ReportConfig
 from tasks.report.write import write_report
 
-REPORT = Stage("report", version=1, kind="report")
+REPORT = Stage("report", version=2, kind="report")
 
 WITHOUT = {"stages": {"__all__": {"settings"}}}
 """Left out of the manifest's summary: the settings stand in the manifests of the stages themselves."""

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.plots import INK, MARKERS, PALETTE, STYLE
+from tasks.report.look import INK, MARKERS, PALETTE, STYLE
 from tasks.rmt.budget import budget
 from tasks.rmt.curriculum import mixture
 from tasks.rmt.method import TIERS

@@ -7,17 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.plots import (
-    INK,
-    SMOOTHING,
-    STYLE,
-    WIDTH,
-    Look,
-    Plot,
-    draw_curve,
-    finish,
-    passes,
-)
+from tasks.report.look import INK, STYLE, WIDTH, Look, shared_legend
+from tasks.report.plots import SMOOTHING, Plot, draw_curve, finish, passes
 from tasks.report.provenance import Curve
 from tasks.report.rmt.summary import RMTSummary
 from tasks.rmt.method import TIERS
@@ -43,7 +34,7 @@ def draw(summary: RMTSummary, curves: Sequence[Curve]) -> list[Plot]:
 
 def _bars(summary: RMTSummary, look: Look) -> Plot:
     parts, rows = summary.parts, summary.rows
-    figure = Figure(figsize=(WIDTH, 3.3 + 0.18 * -(-len(rows) // 4)), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 3.3), layout="constrained")
     axis = figure.subplots()
     width = 0.84 / len(rows)
     for number, row in enumerate(rows):
@@ -62,14 +53,7 @@ def _bars(summary: RMTSummary, look: Look) -> Plot:
     axis.set(title="Next-token accuracy with reasoning, percent")
     axis.set_ylim(bottom=0)
     axis.grid(axis="x", visible=False)
-    handles, names = axis.get_legend_handles_labels()
-    order = sorted(range(len(names)), key=lambda index: names[index] == "without reasoning")
-    figure.legend(
-        [handles[index] for index in order],
-        [names[index] for index in order],
-        loc="outside lower center",
-        ncols=min(5, len(names)),
-    )
+    shared_legend(figure, [axis], look)
     caption = (
         f"Bars: with reasoning; thin lines: {summary.confidence:.0%} intervals over documents. Dashes inside or above "
         "them: the same checkpoint's likeliest next token, without reasoning."
@@ -81,7 +65,7 @@ def _length(curves: Sequence[Curve], look: Look) -> Plot | None:
     found = _with(curves, "reasoning_tokens")
     if not found:
         return None
-    figure, axis = _one()
+    figure, axis = _one(len(found))
     for curve in found:
         draw_curve(axis, curve, "reasoning_tokens", look, label=curve.label)
     budgets: dict[tuple[float, ...], list[Curve]] = {}
@@ -90,10 +74,10 @@ def _length(curves: Sequence[Curve], look: Look) -> Plot | None:
             budgets.setdefault(tuple(curve.series("budget_tokens")[1]), []).append(curve)
     for number, same in enumerate(budgets.values()):
         steps, values = same[0].series("budget_tokens")
-        label = "budget" if len(budgets) == 1 else f"budget of {', '.join(dict.fromkeys(c.label for c in same))}"
+        label = "budget" if len(budgets) == 1 else f"budget of {_some([curve.label for curve in same])}"
         axis.plot(steps, values, color=INK, linewidth=1.2, linestyle=BUDGETS[number % len(BUDGETS)], label=label)
     _finish_axis(axis, "Tokens of reasoning and budget")
-    _legend(figure, [axis], look)
+    shared_legend(figure, [axis], look)
     caption = (
         f"Mean over the rollouts of a step and over seeds; {SMOOTHED} Models without a dashed line of theirs were "
         "asked for no number of tokens."
@@ -106,7 +90,7 @@ def _matches(curves: Sequence[Curve], look: Look) -> Plot | None:
     shown = [name for name in names if _with(curves, name)]
     if not shown:
         return None
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False, sharey=True).ravel()
     for axis, name in zip(axes, shown, strict=True):
         for curve in _with(curves, name):
@@ -115,7 +99,7 @@ def _matches(curves: Sequence[Curve], look: Look) -> Plot | None:
     for axis, name in zip(axes, shown, strict=True):
         _finish_axis(axis, names[name])
     axes[0].set_ylabel("right predictions, percent")
-    _legend(figure, axes, look)
+    shared_legend(figure, axes, look)
     caption = (
         f"Rollouts in training whose prediction is right, mean over seeds; {SMOOTHED} With a curriculum, ever harder "
         "tokens are drawn, so the first panel may fall while the others rise."
@@ -128,13 +112,13 @@ def _losses(curves: Sequence[Curve], look: Look) -> Plot | None:
     shown = [name for name in names if _with(curves, name)]
     if not shown:
         return None
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.7), layout="constrained")
     axes = figure.subplots(1, len(shown), squeeze=False).ravel()
     for axis, name in zip(axes, shown, strict=True):
         for curve in _with(curves, name):
             draw_curve(axis, curve, name, look, label=curve.label)
         _finish_axis(axis, names[name], from_zero=False)
-    _legend(figure, axes, look)
+    shared_legend(figure, axes, look)
     caption = (
         "Each term over its own number of tokens, mean over seeds. The RL loss hovers around zero whatever is learnt: "
         "see the right predictions. A model trained without a term has no line."
@@ -146,12 +130,12 @@ def _shares(curves: Sequence[Curve], look: Look) -> Plot | None:
     found = _with(curves, "rl_token_share")
     if not found:
         return None
-    figure, axis = _one()
+    figure, axis = _one(len(found))
     for curve in found:
         draw_curve(axis, curve, "rl_token_share", look, label=curve.label, scale=100)
     _finish_axis(axis, "Tokens under RL, percent of all trained on")
     axis.set_ylim(0, 105)
-    _legend(figure, [axis], look)
+    shared_legend(figure, [axis], look)
     caption = "Generated tokens under the RL loss, against those and the tokens of the texts under next-token loss."
     return finish("token-share", "Share of tokens under RL", caption, figure)
 
@@ -181,9 +165,15 @@ def _mean(label: str, curves: Sequence[Curve]) -> Curve:
     return Curve(label, curves[0].seed, curves[0].stage, tuple(points))
 
 
-def _one() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(5.0, 3.5), layout="constrained")
+def _one(lines: int) -> tuple[Figure, Axes]:
+    """Half a page wide, or a whole one for many lines."""
+    figure = Figure(figsize=(5.0 if lines <= 6 else WIDTH, 3.2), layout="constrained")
     return figure, figure.subplots()
+
+
+def _some(labels: Sequence[str]) -> str:
+    """A few names, and how many more there are."""
+    return ", ".join(labels) if len(labels) <= 3 else f"{labels[0]} and {len(labels) - 1} others"
 
 
 def _finish_axis(axis: Axes, title: str, *, from_zero: bool = True) -> None:
@@ -191,11 +181,3 @@ def _finish_axis(axis: Axes, title: str, *, from_zero: bool = True) -> None:
     axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
     if from_zero:
         axis.set_ylim(bottom=0)
-
-
-def _legend(figure: Figure, axes: Sequence[Axes], look: Look) -> None:
-    """One legend for all panels, in the order of the tables, whichever panel a line is in."""
-    found = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    order = sorted(found, key=lambda name: look.labels.index(name) if name in look.labels else len(look.labels))
-    columns = 3 if len(axes) == 1 else 5
-    figure.legend([found[name] for name in order], order, loc="outside lower center", ncols=columns)

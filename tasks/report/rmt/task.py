@@ -6,7 +6,7 @@ from tasks.report.rmt.config import RMTReportConfig
 from tasks.report.rmt.write import write_report
 from tasks.report.task import WITHOUT
 
-RMT_REPORT = Stage("rmt-report", version=1, kind="report")
+RMT_REPORT = Stage("rmt-report", version=2, kind="report")
 
 
 @stage_task(RMT_REPORT)

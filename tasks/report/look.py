@@ -1,0 +1,83 @@
+"""What all figures share: colours that colour-blind readers can tell apart, markers for print, the legend."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.figure import Figure
+
+PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
+"""Okabe and Ito's colours, grey first: the base model is the reference."""
+SHADES = (("black", 0.0), ("black", 0.45), ("white", 0.5))
+"""What the palette is mixed with, and how much, each time that it begins again."""
+WIDTH = 10.3
+"""Inches across the page."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+CHARACTERS_PER_INCH, KEY_CHARACTERS = 16, 10
+"""Of a legend; the second is what a line's sample and the gaps around it take."""
+LEGEND_LINE = 0.18
+"""Inches."""
+INK, FAINT = "#1f2328", "#d8dce1"
+STYLE = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["Inter", "Helvetica Neue", "Liberation Sans", "Arial", "DejaVu Sans"],
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": "#9aa1a9",
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.linewidth": 0.6,
+    "text.color": INK,
+    "xtick.color": "#57606a",
+    "ytick.color": "#57606a",
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Colour and marker of each label, the same in every figure."""
+
+    labels: tuple[str, ...]
+
+    def colour(self, label: str) -> str:
+        """Colour of a label; 24 are told apart."""
+        lap, place = divmod(self.labels.index(label), len(PALETTE))
+        other, share = SHADES[lap % len(SHADES)]
+        mixed = zip(to_rgb(PALETTE[place]), to_rgb(other), strict=True)
+        return to_hex(tuple((1 - share) * own + share * added for own, added in mixed))
+
+    def marker(self, label: str) -> str:
+        """Marker of a label."""
+        return MARKERS[self.labels.index(label) % len(MARKERS)]
+
+
+def shared_legend(figure: Figure, axes: Sequence[Axes], look: Look) -> None:
+    """One legend below all panels, in the order of the tables, whichever panel a line is in; the figure grows by it."""
+    found = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    order = sorted(found, key=lambda name: look.labels.index(name) if name in look.labels else len(look.labels))
+    columns = legend_columns([len(name) for name in order], figure.get_figwidth())
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE * -(-len(order) // columns))
+    figure.legend([found[name] for name in order], order, loc="outside lower center", ncols=columns)
+
+
+def legend_columns(lengths: Sequence[int], width: float) -> int:
+    """The most columns, filled as matplotlib fills them, in which names of these lengths stay within `width` inches."""
+    for columns in range(len(lengths), 1, -1):
+        rows, longer = divmod(len(lengths), columns)
+        starts = [column * rows + min(column, longer) for column in range(columns + 1)]
+        widest = [max(lengths[start:end]) for start, end in pairwise(starts)]
+        if sum(widest) + KEY_CHARACTERS * columns <= width * CHARACTERS_PER_INCH:
+            return columns
+    return 1
