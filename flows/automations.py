@@ -26,6 +26,8 @@ SETTLE_S = 15
 RESTARTED_WITHIN = timedelta(seconds=4 * SETTLE_S)
 """After its crash; the server looks every `SETTLE_S`."""
 RESTARTED = "AwaitingRestart"
+WAITING = ("Scheduled", "AwaitingRetry", RESTARTED)
+"""States of a run that is to be started, by its schedule, by a person or by the server."""
 MAX_RESTARTS = 5
 """Ours: a machine that is taken away a few times costs no run, and what crashes at every start comes to its end.
 
@@ -67,7 +69,7 @@ def _ends_dead_runs() -> AutomationCore:
         description=f"Marks a flow run as crashed {silent_s()} s after its last heartbeat.",
         trigger=EventTrigger(
             after={HEARTBEAT},
-            expect={HEARTBEAT, *_events("Completed", "Failed", "Cancelled", RESTARTED)},
+            expect={HEARTBEAT, *_events("Completed", "Failed", "Cancelled", *WAITING)},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -84,7 +86,7 @@ def _restarts(pools: Sequence[str]) -> AutomationCore:
     Runs that never began are left alone: the next start would find the same image or entry point.
     """
     starts = [str(count) for count in range(1, MAX_RESTARTS + 1)]
-    changed = {"Scheduled", "AwaitingRetry", RESTARTED, "Pending", "Running"}
+    changed = {*WAITING, "Pending", "Running"}
     ended = {"Completed", "Failed", "Cancelling", "Cancelled"}
     return AutomationCore(
         name="midtrain: crashed runs are restarted",

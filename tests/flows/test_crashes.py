@@ -4,10 +4,12 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 
-from flows.automations import MAX_RESTARTS, RESTARTED
+from flows.automations import HEARTBEAT, MAX_RESTARTS, RESTARTED
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.slots import STARTED_BY_WORKER, limit_name
 from tasks.artifacts.store import Store
@@ -58,19 +60,36 @@ def trained() -> list[Manifest]:
     return [manifest for manifest in Store.open().all("model") if manifest.stage == "rl"]
 
 
-def unstarted_runs(server: Deployed, count: int) -> list[str]:
-    """Ids of runs that no worker takes up, whose states a test sets itself."""
+@pytest.fixture(scope="module")
+def paused(server: Deployed) -> str:
+    """A work queue that no worker takes a run from."""
     server.prefect("work-queue", "create", "nobody", "--pool", "cpu")
     server.prefect("work-queue", "pause", "nobody", "--pool", "cpu")
+    return "nobody"
+
+
+def unstarted_runs(server: Deployed, queue: str, count: int) -> list[str]:
+    """Ids of runs whose states a test sets itself."""
     deployment = server.ask("deployments/name/questions/stage")
-    asked = f"deployments/{deployment['id']}/create_flow_run", {"work_queue_name": "nobody"}
+    asked = f"deployments/{deployment['id']}/create_flow_run", {"work_queue_name": queue}
     return [server.ask(*asked)["id"] for _ in range(count)]
 
 
-def start_and_crash(server: Deployed, run_id: str, starts: int) -> None:
-    """Tell the server what it hears of a run that is started so often and whose process then dies."""
-    for state in ("PENDING", *["RUNNING"] * starts, "CRASHED"):
+def set_states(server: Deployed, run_id: str, *states: str) -> None:
+    """Tell the server what it would hear of a run."""
+    for state in states:
         server.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": state}, "force": True})
+
+
+def beat(server: Deployed, run_id: str) -> None:
+    """Send the heartbeat of a run."""
+    event = {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": HEARTBEAT,
+        "resource": {"prefect.resource.id": f"prefect.flow-run.{run_id}"},
+    }
+    server.ask("events", [event])
 
 
 def test_a_killed_flow_is_restarted_and_generates_no_sample_twice(server: Deployed) -> None:
@@ -153,11 +172,23 @@ def test_two_watchers_at_once_on_a_server_make_one_release(server: Deployed) -> 
     assert len(Store.open().all("release")) == 1
 
 
-def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(server: Deployed) -> None:
-    often, once_less = unstarted_runs(server, 2)
-    start_and_crash(server, often, MAX_RESTARTS + 1)
-    start_and_crash(server, once_less, MAX_RESTARTS)
+def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(server: Deployed, paused: str) -> None:
+    often, once_less = unstarted_runs(server, paused, 2)
+    set_states(server, often, "PENDING", *["RUNNING"] * (MAX_RESTARTS + 1), "CRASHED")
+    set_states(server, once_less, "PENDING", *["RUNNING"] * MAX_RESTARTS, "CRASHED")
     # It crashed after the other run, so that the server would have restarted that one by then.
     wait_until(lambda: RESTARTED in states(server, once_less), 180)
     assert RESTARTED not in states(server, often)
     assert server.state_of(often) == "CRASHED"
+
+
+def test_a_crashed_run_that_waits_to_be_started_again_is_not_taken_for_dead(server: Deployed, paused: str) -> None:
+    waiting, silent = unstarted_runs(server, paused, 2)
+    for run_id in (waiting, silent):
+        set_states(server, run_id, "PENDING", "RUNNING")
+        beat(server, run_id)
+    # Started again by hand, before the server would, and not taken up by any worker for longer than a heartbeat lasts.
+    set_states(server, waiting, "CRASHED", "SCHEDULED")
+    wait_until(lambda: "Crashed" in states(server, silent), 240)
+    assert server.state_of(waiting) == "SCHEDULED"
+    assert states(server, waiting).count("Crashed") == 1
