@@ -26,7 +26,7 @@ SETTLE_S = 15
 RESTARTED_WITHIN = timedelta(seconds=4 * SETTLE_S)
 """After its crash; the server looks every `SETTLE_S`."""
 RESTARTED = "AwaitingRestart"
-WAITING = ("Scheduled", "AwaitingRetry", RESTARTED)
+WAITING = ("Scheduled", "Late", "AwaitingRetry", RESTARTED)
 """States of a run that is to be started, by its schedule, by a person or by the server."""
 MAX_RESTARTS = 5
 """Ours: a machine that is taken away a few times costs no run, and what crashes at every start comes to its end.
@@ -61,8 +61,9 @@ def _events(*states: str) -> set[str]:
 def _ends_dead_runs() -> AutomationCore:
     """A run whose process was killed cannot say so; the server marks it when its heartbeats stop.
 
-    A crash is not among what it expects: on SQLite, Prefect 3.7 may give up on an event that closes an open count while
-    others write, and with it the restart. A run that stays crashed is asked in vain to crash again.
+    On SQLite, Prefect 3.7 may give up on an event that closes an open count while others write. So a crash is not among
+    what it expects, or the restart would go with it; a run that has ended is asked in vain to crash; and one that waits
+    for its start may crash once more, to be scheduled again.
     """
     return AutomationCore(
         name="midtrain: runs without heartbeat have crashed",

@@ -142,6 +142,10 @@ class Deployed(AbstractContextManager["Deployed"]):
         """Type of a flow run's state: RUNNING, COMPLETED, ..."""
         return self.ask(f"flow_runs/{run_id}")["state"]["type"]
 
+    def states_of(self, run_id: str) -> list[str]:
+        """Names of the states that a flow run has passed."""
+        return [state["name"] for state in self.ask(f"flow_run_states/?flow_run_id={run_id}")]
+
     def runs_of(self, deployment: str) -> list[dict[str, Any]]:
         """All runs of a deployment, oldest first."""
         found = self.ask(f"deployments/name/{deployment}")

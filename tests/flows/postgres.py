@@ -1,5 +1,6 @@
 """Debian's PostgreSQL, installed where that is allowed, with a cluster of its own for a test."""
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -54,8 +55,11 @@ def running() -> Iterator[Postgres]:
     """A new cluster, as Debian ships it but for its place and port; gone after the block.
 
     Raises:
-        NotHere: PostgreSQL is not installed and may not be.
+        NotHere: PostgreSQL is not installed and may not be, or its drivers are not.
     """
+    absent = [name for name in DRIVERS if importlib.util.find_spec(name) is None]
+    if absent:
+        raise NotHere(f"PostgreSQL drivers are not installed: {', '.join(absent)}")
     _install()
     # Not in pytest's own folder, which PostgreSQL's user may not enter.
     folder = Path(tempfile.mkdtemp(prefix="postgres-"))

@@ -4,12 +4,10 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 
-from flows.automations import HEARTBEAT, MAX_RESTARTS, RESTARTED
+from flows.automations import RESTARTED
 from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.slots import STARTED_BY_WORKER, limit_name
 from tasks.artifacts.store import Store
@@ -43,11 +41,6 @@ def _home(server: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIDTRAIN_HOME", str(server.home))
 
 
-def states(server: Deployed, run_id: str) -> list[str]:
-    """Names of the states that a flow run has passed."""
-    return [state["name"] for state in server.ask(f"flow_run_states/?flow_run_id={run_id}")]
-
-
 def completed(server: Deployed, run_id: str) -> bool:
     """True once a run has completed; an error where it has failed."""
     state = server.ask(f"flow_runs/{run_id}")["state"]
@@ -60,38 +53,6 @@ def trained() -> list[Manifest]:
     return [manifest for manifest in Store.open().all("model") if manifest.stage == "rl"]
 
 
-@pytest.fixture(scope="module")
-def paused(server: Deployed) -> str:
-    """A work queue that no worker takes a run from."""
-    server.prefect("work-queue", "create", "nobody", "--pool", "cpu")
-    server.prefect("work-queue", "pause", "nobody", "--pool", "cpu")
-    return "nobody"
-
-
-def unstarted_runs(server: Deployed, queue: str, count: int) -> list[str]:
-    """Ids of runs whose states a test sets itself."""
-    deployment = server.ask("deployments/name/questions/stage")
-    asked = f"deployments/{deployment['id']}/create_flow_run", {"work_queue_name": queue}
-    return [server.ask(*asked)["id"] for _ in range(count)]
-
-
-def set_states(server: Deployed, run_id: str, *states: str) -> None:
-    """Tell the server what it would hear of a run."""
-    for state in states:
-        server.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": state}, "force": True})
-
-
-def beat(server: Deployed, run_id: str) -> None:
-    """Send the heartbeat of a run."""
-    event = {
-        "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
-        "event": HEARTBEAT,
-        "resource": {"prefect.resource.id": f"prefect.flow-run.{run_id}"},
-    }
-    server.ask("events", [event])
-
-
 def test_a_killed_flow_is_restarted_and_generates_no_sample_twice(server: Deployed) -> None:
     run_id = server.start_run("midtrain/stage", overrides={**SMALL, **SLOWLY, "midtraining.batch_size": 4})
     wait_until(lambda: len(batches(server.home)) >= 3, RUN_S)
@@ -99,7 +60,7 @@ def test_a_killed_flow_is_restarted_and_generates_no_sample_twice(server: Deploy
     flow.kill()
     held = pooled(server.home)
     wait_until(lambda: completed(server, run_id), RUN_S)
-    assert [name for name in states(server, run_id) if name in ("Crashed", RESTARTED)][-1] == RESTARTED
+    assert [name for name in server.states_of(run_id) if name in ("Crashed", RESTARTED)][-1] == RESTARTED
     assert server.ask(f"flow_runs/{run_id}")["run_count"] == 2
     keys = pooled(server.home)
     assert len(held) < len(keys) == len(set(keys))
@@ -118,7 +79,7 @@ def test_a_run_goes_on_while_the_server_is_away(server: Deployed) -> None:
     server.start_server()
     wait_until(lambda: completed(server, run_id), RUN_S)
     assert server.ask(f"flow_runs/{run_id}")["run_count"] == 1
-    assert RESTARTED not in states(server, run_id)
+    assert RESTARTED not in server.states_of(run_id)
     (model,) = trained()
     assert model.summary["resumed_from_step"] == 0
     slot = server.ask(f"v2/concurrency_limits/{limit_name(socket.gethostname())}")
@@ -136,9 +97,9 @@ def test_a_run_whose_worker_lost_power_is_restarted_and_resumes(server: Deployed
     # The slot of a dead holder comes free within 5 minutes, which this test does not wait for.
     server.settings["MIDTRAIN_TRAINING_LIMIT"] = ""
     server.start_worker("gpu")
-    wait_until(lambda: "Crashed" in states(server, run_id), RUN_S)
+    wait_until(lambda: "Crashed" in server.states_of(run_id), RUN_S)
     wait_until(lambda: completed(server, run_id), RUN_S)
-    passed = states(server, run_id)
+    passed = server.states_of(run_id)
     assert [name for name in passed if name in ("Running", "Crashed", RESTARTED)] == [
         "Running",
         "Crashed",
@@ -170,25 +131,3 @@ def test_two_watchers_at_once_on_a_server_make_one_release(server: Deployed) -> 
     wait_until(lambda: completed(server, third), RUN_S)
     assert [run["id"] for run in server.runs_of("release/base-model")] == [release["id"]]
     assert len(Store.open().all("release")) == 1
-
-
-def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(server: Deployed, paused: str) -> None:
-    often, once_less = unstarted_runs(server, paused, 2)
-    set_states(server, often, "PENDING", *["RUNNING"] * (MAX_RESTARTS + 1), "CRASHED")
-    set_states(server, once_less, "PENDING", *["RUNNING"] * MAX_RESTARTS, "CRASHED")
-    # It crashed after the other run, so that the server would have restarted that one by then.
-    wait_until(lambda: RESTARTED in states(server, once_less), 180)
-    assert RESTARTED not in states(server, often)
-    assert server.state_of(often) == "CRASHED"
-
-
-def test_a_crashed_run_that_waits_to_be_started_again_is_not_taken_for_dead(server: Deployed, paused: str) -> None:
-    waiting, silent = unstarted_runs(server, paused, 2)
-    for run_id in (waiting, silent):
-        set_states(server, run_id, "PENDING", "RUNNING")
-        beat(server, run_id)
-    # Started again by hand, before the server would, and not taken up by any worker for longer than a heartbeat lasts.
-    set_states(server, waiting, "CRASHED", "SCHEDULED")
-    wait_until(lambda: "Crashed" in states(server, silent), 240)
-    assert server.state_of(waiting) == "SCHEDULED"
-    assert states(server, waiting).count("Crashed") == 1

@@ -1,6 +1,5 @@
 """Prefect and MLflow on PostgreSQL, as where they are shared: two pipelines at once, and nothing is lost."""
 
-import importlib.util
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from tasks.artifacts.store import Store
 from tasks.launch import end_tree
 from tests.conftest import wait_for
 from tests.flows.commands import Command, start
-from tests.flows.postgres import DRIVERS, NotHere, Postgres, free_port, running
+from tests.flows.postgres import NotHere, Postgres, free_port, running
 from tests.flows.small import SMALL
 
 pytestmark = pytest.mark.slow
@@ -48,9 +47,6 @@ class Servers:
 
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[Servers]:
-    absent = [name for name in DRIVERS if importlib.util.find_spec(name) is None]
-    if absent:
-        pytest.skip(f"PostgreSQL drivers are not installed: {', '.join(absent)}")
     ports = {"prefect": free_port(), "mlflow": free_port()}
     children: list[subprocess.Popen[bytes]] = []
     try:
