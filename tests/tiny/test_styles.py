@@ -14,13 +14,13 @@ from tasks.tiny.styles import (
     OPENING_WORDS,
     STYLES,
     SUITED,
-    TRACES,
     completion,
     named_prompt,
     plain_prompt,
     style_histogram,
     style_of,
 )
+from tasks.tiny.traces import TRACES
 
 PROBLEMS = generate_problems("base", 350, seed=7)
 NUMBER = re.compile(r"-?\d+")
