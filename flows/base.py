@@ -16,8 +16,8 @@ from flows.showing import current_flow_run, flow_run_link, show_link, show_stage
 from tasks.artifacts.fingerprint import canonical_json
 from tasks.artifacts.journal import Passed, journal
 from tasks.artifacts.patience import patiently
-from tasks.artifacts.plan import UNKNOWN, current_visitor
-from tasks.artifacts.ref import SHORT, ArtifactRef
+from tasks.artifacts.plan import Plan, current_visitor
+from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.artifacts.tracking import PARENT_TAG, Tracker, current_tracker, tracking
 from tasks.artifacts.watcher import pipeline_run
@@ -123,10 +123,9 @@ def with_given(overrides: Mapping[str, JsonValue], given: Mapping[str, JsonValue
 
 def reference(name: str) -> ArtifactRef:
     """The artifact that a flow parameter names; while planning, it may be one that is not there yet."""
-    kind, _, fingerprint = name.rpartition("/")
-    if fingerprint == UNKNOWN[:SHORT]:
-        return ArtifactRef(kind=kind, fingerprint=UNKNOWN, digest=UNKNOWN)
-    return Store.open().ref(name)
+    plan = current_visitor()
+    missing = plan.missing.get(name) if isinstance(plan, Plan) else None
+    return missing or Store.open().ref(name)
 
 
 @contextmanager

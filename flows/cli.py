@@ -89,25 +89,17 @@ def rmt(
     return {**flat, "arms": split(arms), "force": force or [], "overrides": parse_overrides(set_)}
 
 
-@run_app.command("compare")
-def run_compare(
+@pipeline
+def compare(
     recipe: RecipeOption = "tiny-cpu",
     set_: SetOption = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated seeds.")] = "0,1,2",
     arms: Annotated[str, typer.Option(help="Comma-separated arms of the recipe; empty: all.")] = "",
     force: ForceOption = None,
-) -> None:
+) -> dict[str, Any]:
     """Every arm at several seeds, compared on the same questions."""
-    from flows.running import run_and_show
-
-    parameters = {
-        "recipe": recipe,
-        "seeds": [int(seed) for seed in split(seeds)],
-        "arms": split(arms),
-        "force": force or [],
-        "overrides": parse_overrides(set_),
-    }
-    _exit(run_and_show("compare", parameters, console))
+    flat = {"recipe": recipe, "seeds": [int(seed) for seed in split(seeds)], "arms": split(arms)}
+    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
 
 
 @app.command()

@@ -50,15 +50,19 @@ def _from_here(place: str | Path) -> str:
 
 
 def plan_table(rows: list[PlannedStage]) -> Table:
-    """Stages of a plan in the order in which they would run, each once."""
+    """Stages of a plan in the order in which they would run; those that differ by nothing shown are one row."""
     from tasks.estimates.stages import planned_cost
 
     table = Table(title="Plan (nothing was run)")
-    for column in ("stage", "verdict", "why", "expected cost", "artifact"):
-        table.add_column(column, overflow="fold", no_wrap=column in ("stage", "artifact"))
-    # Two arms may wait for the same thing and still cost differently.
-    for row, cost in dict.fromkeys((row, planned_cost(row)) for row in rows):
-        table.add_row(row.stage, row.verdict, row.why, cost, str(row.ref) if row.verdict == "hit" else "-")
+    for column in ("stage", "times", "verdict", "why", "cost each", "artifact"):
+        fixed, justify = column in ("stage", "artifact"), "right" if column == "times" else "left"
+        table.add_column(column, overflow="fold", no_wrap=fixed, justify=justify)
+    shown: dict[tuple[str, ...], set[ArtifactRef]] = {}
+    for row in rows:
+        artifact = str(row.ref) if row.verdict == "hit" else "-"
+        shown.setdefault((row.stage, row.verdict, row.why, planned_cost(row), artifact), set()).add(row.ref)
+    for (stage, *rest), refs in shown.items():
+        table.add_row(stage, str(len(refs)), *rest)
     return table
 
 

@@ -289,6 +289,16 @@ def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: 
         assert any(" generate " in line and f"{amount(size)} tokens" in line for line in lines)
 
 
+def test_a_plan_counts_what_differs_only_in_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "250")
+    result = CliRunner().invoke(app, ["plan", "compare", "--recipe", "tiny-cpu", "--seeds", "0,1"])
+    rows = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines()]
+    times = {row[1]: row[2] for row in rows if len(row) > 2 and row[2].isdigit()}
+    # Two arms of RL at two seeds, which measure their models, the mid-trained ones and the base.
+    assert (times["rl"], times["midtrain"], times["evaluate"], times["model"]) == ("4", "2", "7", "1")
+
+
 @pytest.mark.parametrize(("recipe", "device", "code"), [("llama-3.2-3b", "", 0), ("llama-3.2-3b", "rtx-4090", 1)])
 def test_the_command_prints_costs_and_refuses_what_does_not_fit(recipe: str, device: str, code: int) -> None:
     result = CliRunner().invoke(app, ["estimate", "--recipe", recipe, *(["--device", device] if device else [])])

@@ -16,7 +16,13 @@ from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.stage import Body, Stage, stage_payload
 from tasks.artifacts.store import Store
 
-UNKNOWN = "0" * 64
+
+def is_missing(ref: ArtifactRef) -> bool:
+    """True for what a plan speaks of before it exists.
+
+    Its key stands for its content, which nobody knows yet, so that what depends on different artifacts differs too.
+    """
+    return ref.digest == ref.fingerprint
 
 
 class Visitor(Protocol):
@@ -59,6 +65,8 @@ class Plan:
     store: Store
     rows: list[PlannedStage] = field(default_factory=list)
     context: Any = None
+    missing: dict[str, ArtifactRef] = field(default_factory=dict)
+    """By the name under which flows pass it on."""
 
     def visit(
         self,
@@ -71,7 +79,7 @@ class Plan:
     ) -> ArtifactRef:
         """Record one stage call; returns its artifact, or a reference that marks it as not there yet."""
         key = fingerprint(stage.name, stage.version, config, parents)
-        waiting = [role for role, parent in parents.items() if parent.digest == UNKNOWN]
+        waiting = [role for role, parent in parents.items() if is_missing(parent)]
         if waiting:
             why = f"waits for {', '.join(waiting)}"
             return self._missing(stage, key, "waits", why)
@@ -87,7 +95,8 @@ class Plan:
 
     def _missing(self, stage: Stage, key: str, verdict: str, why: str) -> ArtifactRef:
         peers = [manifest for manifest in self.store.all(stage.kind) if manifest.stage == stage.name]
-        ref = ArtifactRef(kind=stage.kind, fingerprint=UNKNOWN, digest=UNKNOWN)
+        ref = ArtifactRef(kind=stage.kind, fingerprint=key, digest=key)
+        self.missing[str(ref)] = ref
         seconds = peers[-1].seconds if peers else None
         self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context, key))
         return ref

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts.plan import UNKNOWN, Plan, current_visitor, describe_changes, planning
+from tasks.artifacts.plan import Plan, current_visitor, describe_changes, is_missing, planning
 from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.stage import Stage
@@ -38,11 +38,18 @@ def test_an_empty_store_means_a_miss_and_then_waiting(store: Store) -> None:
     plan = Plan(store)
     samples = visit(plan, SAMPLES, {"n": 4}, {}, force=False)
     assert last(plan) == ("miss", "never made in this store")
-    assert samples.digest == UNKNOWN
+    assert is_missing(samples)
     filtered = visit(plan, FILTERED, {}, {"samples": samples}, force=False)
     assert last(plan) == ("waits", "waits for samples")
-    assert filtered.digest == UNKNOWN
+    assert is_missing(filtered)
     assert store.files.sizes("") == {}
+
+
+def test_what_waits_for_different_things_is_told_apart(store: Store) -> None:
+    plan = Plan(store)
+    once, again, other = (visit(plan, SAMPLES, {"n": n}, {}, force=False) for n in (4, 4, 8))
+    waiting = [visit(plan, FILTERED, {}, {"samples": samples}, force=False) for samples in (once, again, other)]
+    assert waiting[0] == waiting[1] != waiting[2]
 
 
 def test_a_hit_returns_what_is_there_so_that_the_next_stage_is_planned_too(store: Store, publish: Publish) -> None:
