@@ -51,9 +51,9 @@ def _from_here(place: str | Path) -> str:
 
 def plan_table(rows: list[PlannedStage]) -> Table:
     """Stages of a plan in the order in which they would run; those that differ by nothing shown are one row."""
-    from tasks.estimates.stages import planned_cost
+    from tasks.estimates.stages import planned_cost, planned_total
 
-    table = Table(title="Plan (nothing was run)")
+    table = Table(title="Plan (nothing was run)", caption=planned_total(rows))
     for column in ("stage", "times", "verdict", "why", "cost each", "artifact"):
         fixed, justify = column in ("stage", "artifact"), "right" if column == "times" else "left"
         table.add_column(column, overflow="fold", no_wrap=fixed, justify=justify)

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.estimates import devices as device_table
 from tasks.estimates import memory as memory_model
-from tasks.estimates.cost import amount
+from tasks.estimates.cost import amount, duration
 from tasks.estimates.devices import device_named, device_of
 from tasks.estimates.memory import MemoryShort, memory, require_fit
 from tasks.estimates.rmt import RmtCosts
-from tasks.estimates.stages import estimate, planned_cost
+from tasks.estimates.stages import estimate, planned_cost, planned_total
 from tasks.estimates.table import stage_runs
 from tasks.estimates.workload import count, plain_tokens, workload
 from tasks.models.config import ModelConfig
@@ -265,6 +266,18 @@ def test_a_plan_says_what_it_took_and_what_is_expected(tmp_path: Path, monkeypat
     assert "H100-hours" in planned_cost(planned("rl", None))
     assert planned_cost(planned("rl", 12.3)).startswith("about 12 s (the last time); estimate: ")
     assert planned_cost(planned("rl", 12.3, "hit")) == "none"
+
+
+def test_a_plan_sums_what_is_missing_each_artifact_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
+    costs = estimate(load(PolyaRecipe, "llama-3.2-3b"), H100)
+    rl, other = planned("rl", None), planned("midtrain", None)
+    other = replace(other, ref=ArtifactRef(kind="model", fingerprint="1" * 64, digest="1" * 64))
+    hit = planned("rl", 1.0, "hit")
+    both = duration(costs["rl"].hours + costs["midtrain"].hours, "H100")
+    assert planned_total([rl, other, rl, hit]) == f"Missing in all: 2 artifacts, estimate: {both}."
+    assert planned_total([hit]).startswith("Nothing is missing")
+    assert "1 of 2 missing stages" in planned_total([rl, replace(other, context=None)])
 
 
 def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

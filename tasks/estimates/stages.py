@@ -1,7 +1,9 @@
 """Which stages a recipe comes to, and what each costs on a device."""
 
+from collections.abc import Iterable
+
 from tasks.artifacts.plan import PlannedStage
-from tasks.estimates.cost import StageEstimate
+from tasks.estimates.cost import StageEstimate, duration
 from tasks.estimates.devices import Device, device_of
 from tasks.estimates.polya import PolyaCosts
 from tasks.estimates.rmt import RmtCosts
@@ -29,14 +31,29 @@ def planned_cost(row: PlannedStage) -> str:
     if row.verdict == "hit":
         return "none"
     last = f"about {row.seconds:.0f} s (the last time)" if row.seconds is not None else ""
-    return "; ".join(filter(None, (last, _estimated(row)))) or "unknown: never run here"
-
-
-def _estimated(row: PlannedStage) -> str:
-    if not isinstance(row.context, Recipe):
-        return ""
     try:
-        found = estimate(row.context, device_of(row.context)).get(row.stage)
+        found = _estimated(row)
     except ValueError as error:
-        return f"no estimate: {error}"
-    return found.text if found else ""
+        return "; ".join(filter(None, (last, f"no estimate: {error}")))
+    return "; ".join(filter(None, (last, found.text if found else ""))) or "unknown: never run here"
+
+
+def planned_total(rows: Iterable[PlannedStage]) -> str:
+    """What everything that is missing comes to by the estimates, each artifact once."""
+    missing = {row.ref: row for row in rows if row.verdict != "hit"}
+    if not missing:
+        return "Nothing is missing: a run takes everything from the store."
+    try:
+        found = [estimated for row in missing.values() if (estimated := _estimated(row))]
+    except ValueError as error:
+        return f"No estimate of the whole: {error}"
+    if len(found) < len(missing):
+        return f"No estimate of the whole: {len(missing) - len(found)} of {len(missing)} missing stages have none."
+    hours = sum(each.hours for each in found)
+    return f"Missing in all: {len(missing)} artifacts, estimate: {duration(hours, found[0].device)}."
+
+
+def _estimated(row: PlannedStage) -> StageEstimate | None:
+    if not isinstance(row.context, Recipe):
+        return None
+    return estimate(row.context, device_of(row.context)).get(row.stage)
