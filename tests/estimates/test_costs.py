@@ -1,0 +1,180 @@
+"""Estimates: closed forms of tokens and operations, and true weight counts."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from tasks.estimates.devices import device_named
+from tasks.estimates.rmt import RmtCosts
+from tasks.estimates.stages import estimate
+from tasks.estimates.table import stage_runs
+from tasks.estimates.workload import count, plain_tokens
+from tasks.models.config import ModelConfig
+from tasks.models.facts import FactsUnknown, ModelFacts, known, model_facts
+from tasks.models.resolve import EMBEDDED_PATH
+from tasks.questions.config import QuestionsConfig
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
+
+RECIPE = "qwen3-0.6b-1gpu"
+H100 = device_named("h100-80g")
+
+
+def test_weights_of_the_embedded_model_are_those_in_its_file() -> None:
+    with (EMBEDDED_PATH / "model.safetensors").open("rb") as stream:
+        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+    true = sum(math.prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    assert model_facts(ModelConfig()).parameters == true
+
+
+@pytest.mark.parametrize(
+    ("source", "billions"),
+    [
+        ("meta-llama/Llama-3.2-3B-Instruct", 3.21),
+        ("Qwen/Qwen3-0.6B", 0.596),
+        ("Qwen/Qwen2.5-7B", 7.62),
+        ("Qwen/Qwen2.5-7B-Instruct", 7.62),
+        ("Qwen/Qwen3-14B", 14.8),
+    ],
+)
+def test_weights_of_published_models(source: str, billions: float) -> None:
+    assert ModelFacts.model_validate(known()[source]).parameters == pytest.approx(billions * 1e9, rel=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "mistral"])
+def test_the_formula_agrees_with_the_library(kind: str, tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    shape = {
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "head_dim": 16,
+    }
+    config = AutoConfig.for_model(kind, **shape, num_key_value_heads=2, vocab_size=128, tie_word_embeddings=False)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    config.save_pretrained(tmp_path)
+    facts = model_facts(ModelConfig(source=str(tmp_path)))
+    assert facts.parameters == sum(weight.numel() for weight in model.parameters())
+    assert facts.active == facts.parameters - 128 * 64
+
+
+def test_a_model_of_unknown_shape_is_named_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(FactsUnknown, match=r"model\.source='nobody/nothing'.*Qwen/Qwen3-0\.6B"):
+        model_facts(ModelConfig(source="nobody/nothing"))
+    (tmp_path / "config.json").write_text('{"model_type": "mixtral"}')
+    with pytest.raises(FactsUnknown, match="model_type"):
+        model_facts(ModelConfig(source=str(tmp_path)))
+
+
+def test_tokens_are_counts_times_lengths() -> None:
+    recipe = load(PolyaRecipe, RECIPE)
+    costs, facts = estimate(recipe, H100), model_facts(recipe.model)
+    assert costs["generate"].tokens == 2000 * 16 * 2 * 200
+    rows = 2000 * 8 * recipe.midtraining.epochs
+    example = plain_tokens(recipe, recipe.questions) + 200
+    assert costs["midtrain"].tokens == pytest.approx(rows * example)
+    assert costs["midtrain"].flops == pytest.approx(6 * facts.active * rows * example)
+    assert costs["rl"].tokens == 4000 * 8 * 900
+    drawn = (500 * 550 + 40 * 900 + 500 * 200) * (16 + 1)
+    assert costs["evaluate"].tokens == pytest.approx(drawn)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stage", "factor"),
+    [
+        ("generation.samples_per_heuristic", 4, "generate", 2),
+        ("generation.heuristics", "plain", "generate", 1 / 16),
+        ("questions.limit", 500, "generate", 1 / 4),
+        ("questions.limit", 500, "midtrain", 1 / 4),
+        ("generation.sampling.max_new_tokens", 100, "generate", 1 / 2),
+        ("dataset.variants", 16, "midtrain", 2),
+        ("dataset.variants", 64, "midtrain", 2),
+        ("dataset.max_rows", 4000, "midtrain", 1 / 4),
+        ("dataset.max_questions", 1000, "midtrain", 1 / 2),
+        ("dataset.heuristics", ["analogy", "symmetry"], "midtrain", 1 / 4),
+        ("midtraining.epochs", 4, "midtrain", 2),
+        ("rl.steps", 50, "rl", 50 / 125),
+        ("rl.epochs", 3, "rl", 3),
+        ("rl.group_size", 16, "rl", 2),
+        ("rl_questions.limit", 2000, "rl", 63 / 125),
+        ("rl_prompts.max_questions", 2000, "rl", 63 / 125),
+        ("rl.max_completion_tokens", 450, "rl", 1 / 2),
+        ("evaluation.samples", 33, "evaluate", 2),
+        ("evaluation.greedy", False, "evaluate", 16 / 17),
+    ],
+)
+def test_tokens_follow_each_setting_and_hours_follow_tokens(key: str, value: object, stage: str, factor: float) -> None:
+    before, after = (estimate(load(PolyaRecipe, RECIPE, overrides), H100)[stage] for overrides in ({}, {key: value}))
+    assert after.tokens == pytest.approx(before.tokens * factor)
+    assert (after.hours > before.hours) == (factor > 1)
+    assert (after.flops > before.flops) == (factor > 1)
+
+
+def test_several_passes_over_a_rollout_batch_cost_updates_but_no_rollouts() -> None:
+    once, twice = (estimate(load(PolyaRecipe, RECIPE, {"rl.num_iterations": number}), H100)["rl"] for number in (1, 2))
+    assert once.tokens == twice.tokens
+    assert once.hours < twice.hours < 2 * once.hours
+
+
+def test_without_a_scorer_filtering_only_checks() -> None:
+    scored = estimate(load(PolyaRecipe, RECIPE), H100)["filter"]
+    checked = estimate(load(PolyaRecipe, RECIPE, {"filtering.scorer": {"type": "none"}}), H100)["filter"]
+    assert scored.tokens > checked.tokens == 0
+    assert checked.hours < scored.hours
+
+
+def test_a_faster_device_takes_fewer_hours() -> None:
+    recipe = load(PolyaRecipe, "llama-3.2-3b")
+    hours = {name: estimate(recipe, device_named(name))["rl"].hours for name in ("h200", "h100-80g", "a100-80g")}
+    assert hours["h200"] < hours["h100-80g"] < hours["a100-80g"]
+
+
+def test_a_set_of_unknown_size_asks_for_a_limit() -> None:
+    own = QuestionsConfig(source="my.jsonl", fields={"question": "q", "answer": "a"})
+    with pytest.raises(ValueError, match=r"questions: .*'my\.jsonl'.*questions\.limit"):
+        count(own, "questions")
+    assert count(own.model_copy(update={"limit": 7}), "questions") == 7
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math500", "aime24", "amc23", "minerva_math", "olympiadbench", "svamp"])
+def test_presets_state_the_rows_and_lengths_of_the_real_sets(name: str, shared_data: Path, tmp_path: Path) -> None:
+    from tasks.parquet import read_rows
+    from tasks.questions.load import load as load_questions
+    from tasks.questions.presets import load_preset
+    from tasks.questions.schema import QUESTIONS_FILE
+    from tasks.questions.sources import resolve
+
+    size = load_preset(name).size
+    assert size is not None
+    config = QuestionsConfig(source=str(shared_data / name / "test.jsonl"), preset=name)
+    load_questions(resolve(config), tmp_path / QUESTIONS_FILE)
+    lengths = [len(row["question"]) for row in read_rows(tmp_path / QUESTIONS_FILE, ["question"])]
+    stated = size.rows.get("test") or size.rows["train"]
+    assert len(lengths) == pytest.approx(stated, rel=0.02)
+    assert sum(lengths) / len(lengths) == pytest.approx(size.question_chars, rel=0.05)
+
+
+def test_arms_share_the_stages_in_which_they_do_not_differ() -> None:
+    runs = stage_runs(load(PolyaRecipe, "llama-3.2-3b-ablations"), H100)
+    counts = {stage: sum(run.stage == stage for run in runs) for stage in ("generate", "filter", "midtrain", "rl")}
+    # Wrong answers share the candidates and differ in filtering; the two STaR arms draw their own.
+    assert counts == {"generate": 3, "filter": 4, "midtrain": 13, "rl": 14}
+
+
+def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:
+    recipe = load(RmtRecipe, "qwen3-14b-rmt")
+    costs = RmtCosts(recipe.arm("rmt"), H100)
+    assert costs.steps == math.ceil(4051 * 10 / 128)
+    rollouts = costs.steps * 128 * 8
+    mean = sum(800 * 0.2 ** (step / costs.steps) for step in range(costs.steps)) / costs.steps
+    assert costs.all()["rmt"].tokens == pytest.approx(rollouts * (mean + 12), rel=0.01)
+    unguided = RmtCosts(recipe.arm("rpt"), H100).all()["rmt"]
+    assert unguided.tokens == pytest.approx(rollouts * (872 + 12), rel=0.01)

@@ -1,0 +1,92 @@
+"""Memory that a recipe needs on a device, and what to change where it is short."""
+
+import pytest
+
+from tasks.estimates import memory as memory_model
+from tasks.estimates.devices import device_named
+from tasks.estimates.memory import MemoryShort, memory, require_fit
+from tasks.models.facts import model_facts
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
+
+RECIPE = "qwen3-0.6b-1gpu"
+H100 = device_named("h100-80g")
+
+
+def need(recipe: PolyaRecipe, phase: str, device: str = "rtx-4090") -> memory_model.MemoryNeed:
+    return next(item for item in memory(recipe, device_named(device)) if item.phase == phase)
+
+
+def test_training_state_is_eighteen_bytes_a_weight() -> None:
+    recipe = load(PolyaRecipe, RECIPE)
+    parts = need(recipe, "midtrain").parts
+    state = sum(parts[name] for name in ("weights", "gradients", "AdamW", "bfloat16 copies"))
+    assert state == 18 * model_facts(recipe.model).parameters
+    assert need(load(PolyaRecipe, RECIPE, {"midtraining.dtype": "float32"}), "midtrain").parts["bfloat16 copies"] == 0
+
+
+@pytest.mark.parametrize("phase", ["midtrain", "rl update"])
+@pytest.mark.parametrize("device", ["rtx-4090", "h100-80g", "h200"])
+def test_the_largest_micro_batch_fits_and_one_more_row_does_not(phase: str, device: str) -> None:
+    largest = need(load(PolyaRecipe, RECIPE), phase, device).largest_micro_batch
+    assert need(load(PolyaRecipe, RECIPE, {"runtime.micro_batch_size": largest}), phase, device).fits
+    assert not need(load(PolyaRecipe, RECIPE, {"runtime.micro_batch_size": largest + 1}), phase, device).fits
+
+
+@pytest.mark.parametrize(
+    ("overrides", "setting"),
+    [
+        ({"runtime.micro_batch_size": 64}, r"rl update needs .*runtime\.micro_batch_size=64 to \d+"),
+        ({"rl.max_completion_tokens": 60_000}, r"rl update needs .*rl\.max_completion_tokens=60000"),
+        ({"midtraining.max_length": 60_000}, r"midtrain needs .*midtraining\.max_length=60000"),
+        ({"runtime.rollout_gpu_memory_utilization": 0.9}, r"rl rollouts .*lower runtime\.rollout_gpu\w+=0\.9 to 0\.\d"),
+        ({"runtime.rollout_gpu_memory_utilization": 0.1}, r"rl rollouts .*raise runtime\.rollout_gpu\w+=0\.1 to 0\.\d"),
+        ({"runtime.gpu_memory_utilization": 0.1}, r"generate needs .*raise runtime\.gpu_memory_utilization=0\.1"),
+        ({"model.source": "Qwen/Qwen3-14B"}, r"midtrain needs .*larger device or a smaller model"),
+    ],
+)
+def test_short_memory_names_the_setting_to_change(overrides: dict[str, object], setting: str) -> None:
+    with pytest.raises(MemoryShort, match=setting):
+        require_fit(load(PolyaRecipe, RECIPE, overrides), device_named("rtx-4090"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "change"),
+    [
+        ({"runtime.rollout_gpu_memory_utilization": 0.9}, "lower"),
+        ({"runtime.rollout_gpu_memory_utilization": 0.1}, "raise"),
+    ],
+)
+def test_the_advised_share_of_rollouts_fits(overrides: dict[str, float], change: str) -> None:
+    advice = need(load(PolyaRecipe, RECIPE, overrides), "rl rollouts").advice
+    assert advice.startswith(change)
+    share = float(advice.split(" to ")[1].split(",")[0])
+    assert need(load(PolyaRecipe, RECIPE, {"runtime.rollout_gpu_memory_utilization": share}), "rl rollouts").fits
+
+
+@pytest.mark.slow
+def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
+    import tasks.filtering.worker as scoring
+    import tasks.midtraining.trainer as midtraining
+    import tasks.rl.arguments as rl
+
+    assert scoring.TOKENS_PER_BATCH["cuda"] == memory_model.SCORING_TOKENS
+    assert midtraining._TOKENS_PER_PASS["cuda"] == memory_model.MIDTRAINING_TOKENS
+    assert rl._ROWS_PER_PASS_GPU == memory_model.RL_ROWS
+
+
+def test_sharding_spreads_what_a_trainer_holds_over_its_processes() -> None:
+    def update(**runtime: int | str) -> memory_model.MemoryNeed:
+        overrides = {f"runtime.{name}": value for name, value in runtime.items()}
+        recipe = load(RmtRecipe, "qwen3-14b-rmt", overrides)
+        return next(need for need in memory(recipe, H100) if need.phase == "rmt update")
+
+    whole, shared = update(num_processes=8, distribution="ddp"), update(num_processes=8, distribution="fsdp2")
+    halves = update(num_processes=8, distribution="deepspeed-zero2")
+    assert shared.parts["AdamW"] == whole.parts["AdamW"] / 8 == halves.parts["AdamW"]
+    assert shared.parts["weights"] == whole.parts["weights"] / 8 == halves.parts["weights"] / 8
+    assert shared.parts["activations"] == whole.parts["activations"]
+    assert shared.fits
+    assert not whole.fits
+    assert "runtime.distribution=fsdp2" in whole.advice

@@ -1,0 +1,105 @@
+"""What a plan and the `estimate` command say of costs."""
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+from flows.cli import app
+from tasks.artifacts.plan import PlannedStage, planning
+from tasks.artifacts.ref import ArtifactRef
+from tasks.artifacts.store import Store
+from tasks.estimates import devices as device_table
+from tasks.estimates.cost import amount, duration
+from tasks.estimates.devices import device_named, device_of
+from tasks.estimates.stages import estimate, planned_cost, planned_total
+from tasks.estimates.workload import workload
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
+
+H100 = device_named("h100-80g")
+
+
+def planned(stage: str, seconds: float | None, verdict: str = "waits") -> PlannedStage:
+    ref = ArtifactRef(kind="model", fingerprint="0" * 64, digest="0" * 64)
+    return PlannedStage(stage, verdict, "", seconds, ref, load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cuda"}))
+
+
+def test_a_plan_says_what_it_took_and_what_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
+    assert planned_cost(planned("rl", None)) == estimate(load(PolyaRecipe, "llama-3.2-3b"), H100)["rl"].text
+    assert "H100-hours" in planned_cost(planned("rl", None))
+    assert planned_cost(planned("rl", 12.3)).startswith("about 12 s (the last time); estimate: ")
+    assert planned_cost(planned("rl", 12.3, "hit")) == "none"
+
+
+def test_a_plan_sums_what_is_missing_each_artifact_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
+    costs = estimate(load(PolyaRecipe, "llama-3.2-3b"), H100)
+    rl, other = planned("rl", None), planned("midtrain", None)
+    other = replace(other, ref=ArtifactRef(kind="model", fingerprint="1" * 64, digest="1" * 64))
+    hit = planned("rl", 1.0, "hit")
+    both = duration(costs["rl"].hours + costs["midtrain"].hours, "H100")
+    assert planned_total([rl, other, rl, hit]) == f"Missing in all: 2 artifacts, estimate: {both}."
+    assert planned_total([hit]).startswith("Nothing is missing")
+    assert "1 of 2 missing stages" in planned_total([rl, replace(other, context=None)])
+
+
+def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.polya import polya
+    from flows.printing import plan_table
+
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
+    arms = {
+        "polya": {"label": "RL from mid-trained"},
+        "star": {"label": "STaR", "overrides": {"generation.heuristics": "plain", "dataset.variants": 1}},
+    }
+    with planning(Store.open()) as plan:
+        polya.fn(recipe="tiny-cpu", overrides={"arms": arms})
+    console = Console(width=250, record=True, file=io.StringIO())
+    console.print(plan_table(plan.rows))
+    text = console.export_text()
+    assert "unknown" not in text
+    lines = [line for line in text.splitlines() if "tokens generated" in line]
+    sizes = [workload(load(PolyaRecipe, "tiny-cpu", {"arms": arms}).arm(name)).generated.tokens for name in arms]
+    for size in sizes:
+        assert any(" generate " in line and f"{amount(size)} tokens" in line for line in lines)
+
+
+def test_a_plan_counts_what_differs_only_in_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "250")
+    result = CliRunner().invoke(app, ["plan", "compare", "--recipe", "tiny-cpu", "--seeds", "0,1"])
+    rows = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines()]
+    times = {row[1]: row[2] for row in rows if len(row) > 2 and row[2].isdigit()}
+    # Two arms of RL at two seeds, which measure their models, the mid-trained ones and the base.
+    assert (times["rl"], times["midtrain"], times["evaluate"], times["model"]) == ("4", "2", "7", "1")
+
+
+@pytest.mark.parametrize(("recipe", "device", "code"), [("llama-3.2-3b", "", 0), ("llama-3.2-3b", "rtx-4090", 1)])
+def test_the_command_prints_costs_and_refuses_what_does_not_fit(recipe: str, device: str, code: int) -> None:
+    result = CliRunner().invoke(app, ["estimate", "--recipe", recipe, *(["--device", device] if device else [])])
+    assert result.exit_code == code
+    assert "| rl | 3 |" in result.stdout
+    assert ("take a larger device" in result.stdout) == bool(code)
+
+
+def test_an_unknown_device_is_named() -> None:
+    with pytest.raises(ValueError, match=r"'tpu'.*h100-80g"):
+        device_named("tpu")
+
+
+def test_the_device_is_the_gpu_at_hand_or_what_the_recipe_is_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
+    assert device_of(load(PolyaRecipe, "llama-3.2-3b")).label == "H100"
+    assert device_of(load(PolyaRecipe, "tiny-cpu")).label == "CPU"
+    (tmp_path / "0000:01:00.0").mkdir()
+    (tmp_path / "0000:01:00.0" / "information").write_text("Model: \t\t NVIDIA A100-SXM4-80GB\nIRQ: 1\n")
+    assert device_of(load(PolyaRecipe, "llama-3.2-3b")).label == "A100"
+    assert device_of(load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cpu"})).label == "CPU"
