@@ -26,8 +26,6 @@ SETTLE_S = 15
 RESTARTED_WITHIN = timedelta(seconds=4 * SETTLE_S)
 """After its crash; the server looks every `SETTLE_S`."""
 RESTARTED = "AwaitingRestart"
-WAITING = ("Scheduled", "Late", "AwaitingRetry", RESTARTED)
-"""States of a run that is to be started, by its schedule, by a person or by the server."""
 MAX_RESTARTS = 5
 """Ours: a machine that is taken away a few times costs no run, and what crashes at every start comes to its end.
 
@@ -61,16 +59,16 @@ def _events(*states: str) -> set[str]:
 def _ends_dead_runs() -> AutomationCore:
     """A run whose process was killed cannot say so; the server marks it when its heartbeats stop.
 
-    On SQLite, Prefect 3.7 may give up on an event that closes an open count while others write. So a crash is not among
-    what it expects, or the restart would go with it; a run that has ended is asked in vain to crash; and one that waits
-    for its start may crash once more, to be scheduled again.
+    A run that is marked wrongly does no harm: one that has ended is asked in vain to crash, and one that waits for its
+    start is scheduled again. Hence neither a crash nor a restart is among what it expects (see `_restarts`), but a
+    start by hand is: it may be beyond what the server restarts.
     """
     return AutomationCore(
         name="midtrain: runs without heartbeat have crashed",
         description=f"Marks a flow run as crashed {silent_s()} s after its last heartbeat.",
         trigger=EventTrigger(
             after={HEARTBEAT},
-            expect={HEARTBEAT, *_events("Completed", "Failed", "Cancelled", *WAITING)},
+            expect={HEARTBEAT, *_events("Completed", "Failed", "Cancelled", "Scheduled")},
             match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
             for_each={"prefect.resource.id"},
             posture=Posture.Proactive,
@@ -85,9 +83,12 @@ def _restarts(pools: Sequence[str]) -> AutomationCore:
     """A crashed run is scheduled anew, so that a worker of its pool takes it up and its stages go on.
 
     Runs that never began are left alone: the next start would find the same image or entry point.
+
+    With Prefect 3.7 on SQLite, an event that closes an open count may be given up while others write, and what follows
+    it waits a quarter of an hour. So no count is open when an event comes that leads from a crash to the next start.
     """
     starts = [str(count) for count in range(1, MAX_RESTARTS + 1)]
-    changed = {*WAITING, "Pending", "Running"}
+    changed = {"Scheduled", "Pending", "Running"}
     ended = {"Completed", "Failed", "Cancelling", "Cancelled"}
     return AutomationCore(
         name="midtrain: crashed runs are restarted",

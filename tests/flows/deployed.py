@@ -9,12 +9,15 @@ import urllib.error
 import urllib.request
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from uuid import uuid4
 
 import psutil
 
+from flows.automations import HEARTBEAT
 from flows.servers import LEASES
 from tasks.launch import end_tree
 from tests.conftest import ROOT, wait_for
@@ -145,6 +148,27 @@ class Deployed(AbstractContextManager["Deployed"]):
     def states_of(self, run_id: str) -> list[str]:
         """Names of the states that a flow run has passed."""
         return [state["name"] for state in self.ask(f"flow_run_states/?flow_run_id={run_id}")]
+
+    def new_runs(self, count: int, queue: str | None = None) -> list[str]:
+        """Ids of runs whose states a test tells; `queue` keeps the workers off."""
+        deployment = self.ask("deployments/name/questions/stage")
+        asked = {"work_queue_name": queue} if queue else {}
+        return [self.ask(f"deployments/{deployment['id']}/create_flow_run", asked)["id"] for _ in range(count)]
+
+    def tell(self, run_id: str, *states: str) -> None:
+        """Tell the server that a run passed these states."""
+        for state in states:
+            self.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": state}, "force": True})
+
+    def beat(self, run_id: str) -> None:
+        """Send the heartbeat of a run."""
+        event = {
+            "id": str(uuid4()),
+            "occurred": datetime.now(UTC).isoformat(),
+            "event": HEARTBEAT,
+            "resource": {"prefect.resource.id": f"prefect.flow-run.{run_id}"},
+        }
+        self.ask("events", [event])
 
     def runs_of(self, deployment: str) -> list[dict[str, Any]]:
         """All runs of a deployment, oldest first."""

@@ -131,3 +131,18 @@ def test_two_watchers_at_once_on_a_server_make_one_release(server: Deployed) -> 
     wait_until(lambda: completed(server, third), RUN_S)
     assert [run["id"] for run in server.runs_of("release/base-model")] == [release["id"]]
     assert len(Store.open().all("release")) == 1
+
+
+def test_runs_that_crash_again_and_again_are_restarted_each_time(server: Deployed) -> None:
+    server.prefect("work-queue", "create", "nobody", "--pool", "cpu")
+    server.prefect("work-queue", "pause", "nobody", "--pool", "cpu")
+    runs = server.new_runs(4, queue="nobody")
+    for _ in range(3):
+        for run_id in runs:
+            server.tell(run_id, "PENDING", "RUNNING")
+            server.beat(run_id)
+        # The count that each heartbeat opens is open when the run crashes.
+        time.sleep(5)
+        for run_id in runs:
+            server.tell(run_id, "CRASHED")
+        wait_until(lambda: all(server.states_of(run_id)[-1] == RESTARTED for run_id in runs), 180)

@@ -5,12 +5,10 @@ The tests tell the server what it would hear of runs, which no worker takes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from uuid import uuid4
 
 import pytest
 
-from flows.automations import HEARTBEAT, MAX_RESTARTS, RESTARTED
+from flows.automations import MAX_RESTARTS, RESTARTED
 from tests.flows.commands import wait_until
 from tests.flows.deployed import Deployed
 from tests.flows.postgres import NotHere, Postgres, running
@@ -28,25 +26,9 @@ class Watched:
     server: Deployed
     postgres: Postgres
 
-    def new_runs(self, count: int) -> list[str]:
-        """Ids of runs that no worker takes."""
-        deployment = self.server.ask("deployments/name/questions/stage")
-        return [self.server.ask(f"deployments/{deployment['id']}/create_flow_run", {})["id"] for _ in range(count)]
-
-    def tell(self, run_id: str, *states: str) -> None:
-        """Tell the server that a run passed these states."""
-        for state in states:
-            self.server.ask(f"flow_runs/{run_id}/set_state", {"state": {"type": state}, "force": True})
-
     def beat(self, run_id: str) -> None:
         """Send the heartbeat of a run; returns once the server waits for the next."""
-        event = {
-            "id": str(uuid4()),
-            "occurred": datetime.now(UTC).isoformat(),
-            "event": HEARTBEAT,
-            "resource": {"prefect.resource.id": f"prefect.flow-run.{run_id}"},
-        }
-        self.server.ask("events", [event])
+        self.server.beat(run_id)
         opened = f"select id from automation_bucket where bucketing_key::text like '%{run_id}%'"
         wait_until(lambda: self.postgres.ask(DATABASE, opened), WAIT_S)
 
@@ -69,9 +51,9 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(watched: Watched) -> None:
-    often, once_less = watched.new_runs(2)
-    watched.tell(often, "PENDING", *["RUNNING"] * (MAX_RESTARTS + 1), "CRASHED")
-    watched.tell(once_less, "PENDING", *["RUNNING"] * MAX_RESTARTS, "CRASHED")
+    often, once_less = watched.server.new_runs(2)
+    watched.server.tell(often, "PENDING", *["RUNNING"] * (MAX_RESTARTS + 1), "CRASHED")
+    watched.server.tell(once_less, "PENDING", *["RUNNING"] * MAX_RESTARTS, "CRASHED")
     # It crashed after the other run, so that the server would have restarted that one by then.
     wait_until(lambda: RESTARTED in watched.server.states_of(once_less), WAIT_S)
     assert RESTARTED not in watched.server.states_of(often)
@@ -79,12 +61,12 @@ def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(watched: Wat
 
 
 def test_a_silent_run_is_restarted_and_one_that_waits_for_its_start_is_not_taken_for_dead(watched: Watched) -> None:
-    waiting, silent = watched.new_runs(2)
+    waiting, silent = watched.server.new_runs(2)
     for run_id in (waiting, silent):
-        watched.tell(run_id, "PENDING", "RUNNING")
+        watched.server.tell(run_id, "PENDING", "RUNNING")
         watched.beat(run_id)
     # Started again by hand, before the server would, and not taken up by any worker for longer than a heartbeat lasts.
-    watched.tell(waiting, "CRASHED", "SCHEDULED")
+    watched.server.tell(waiting, "CRASHED", "SCHEDULED")
     wait_until(lambda: RESTARTED in watched.server.states_of(silent), WAIT_S)
     assert watched.server.states_of(silent)[-3:] == ["Running", "Crashed", RESTARTED]
     assert watched.server.state_of(waiting) == "SCHEDULED"
