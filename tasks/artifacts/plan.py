@@ -16,6 +16,9 @@ from tasks.artifacts.runtime import Runtime
 from tasks.artifacts.stage import Body, Stage, stage_payload
 from tasks.artifacts.store import Store
 
+SHOWN = 6
+"""Names that a line for people lists."""
+
 
 def is_missing(ref: ArtifactRef) -> bool:
     """True for what a plan speaks of before it exists.
@@ -81,8 +84,7 @@ class Plan:
         key = fingerprint(stage.name, stage.version, config, parents)
         waiting = [role for role, parent in parents.items() if is_missing(parent)]
         if waiting:
-            why = f"waits for {', '.join(waiting)}"
-            return self._missing(stage, key, "waits", why)
+            return self._missing(stage, key, "waits", f"waits for {_listed(waiting)}")
         found = self.store.find(stage.kind, key)
         if found is not None and not force:
             why = f"made {found.created_at}"
@@ -100,6 +102,12 @@ class Plan:
         seconds = peers[-1].seconds if peers else None
         self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context, key))
         return ref
+
+
+def _listed(names: list[str]) -> str:
+    """The first of them, for people: a comparison's report waits for dozens."""
+    more = [f"{len(names) - SHOWN} more"] if len(names) > SHOWN else []
+    return ", ".join([*names[:SHOWN], *more])
 
 
 def describe_changes(changes: dict[str, tuple[Any, Any]] | None) -> str:

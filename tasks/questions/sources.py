@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tasks.questions.config import QuestionsConfig, TinyOptions
@@ -67,7 +68,9 @@ def _resolve_hub(config: QuestionsConfig) -> QuestionsConfig:
     )
 
 
+@lru_cache(maxsize=64)
 def _tiny_digest(tiny: TinyOptions) -> str:
+    """Asked for by every stage flow that starts from questions."""
     total = hashlib.sha256()
     for problem in _problems(tiny):
         total.update(f"{problem.question}\0{problem.answer}\0".encode())

@@ -1,6 +1,8 @@
 """Reading a recipe by its name or path, for the method that it is written for."""
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +55,15 @@ def _read(name: str) -> dict[str, Any]:
         known = [stem.stem for stem in RECIPES.glob("*.yaml")]
         raise RecipeError(f"recipe {name!r}: no file {path}{closest(name, known)}; or give the path of a .yaml file")
     try:
-        values = yaml.safe_load(path.read_text()) or {}
+        values = deepcopy(_parsed(path.read_text()))
     except yaml.YAMLError as error:
         raise RecipeError(f"recipe {path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"recipe {path} is not a mapping of sections")
     return values
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str) -> Any:
+    """Every stage of a pipeline reads its recipe, and parsing one takes longer than all the rest of that."""
+    return yaml.safe_load(text) or {}

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tasks.sources.errors import Record, Reject, SourceError
@@ -12,7 +13,7 @@ from tasks.texts.config import TextsConfig
 from tasks.texts.plain import TEXT_ENDINGS, TEXT_READERS
 
 if TYPE_CHECKING:
-    from tasks.tiny.texts import Document
+    from tasks.tiny.texts import Document, TextSplit
 
 
 def resolve(config: TextsConfig) -> TextsConfig:
@@ -23,7 +24,7 @@ def resolve(config: TextsConfig) -> TextsConfig:
     if config.source_digest:
         return config
     if config.source == "tiny":
-        digests = [_tiny_digest(_tiny(config, held_out)) for held_out in (False, True)]
+        digests = [_tiny_digest(*_tiny(config, held_out)) for held_out in (False, True)]
         return config.model_copy(update={"source_digest": digests[0], "evaluation_digest": digests[1]})
     on_hub = is_hub_id(config.source, TEXT_ENDINGS)
     if not on_hub and config.evaluation_split and not config.evaluation_source:
@@ -45,7 +46,7 @@ def resolve(config: TextsConfig) -> TextsConfig:
 def read_source(config: TextsConfig, *, held_out: bool) -> Iterator[Record | Reject]:
     """The rows of a resolved source in its order, streamed: of the main one, or of that with held-out documents."""
     if config.source == "tiny":
-        yield from _tiny_rows(_tiny(config, held_out), config.tiny.evaluation if held_out else "train")
+        yield from _tiny_rows(*_tiny(config, held_out))
         return
     source, digest = config.source, config.source_digest
     if held_out:
@@ -71,26 +72,31 @@ def _files(source: str) -> Files:
     return Files(source, "texts", "'tiny'", TEXT_ENDINGS)
 
 
-def _tiny_digest(found: "list[Document]") -> str:
+def _tiny(config: TextsConfig, held_out: bool) -> "tuple[TextSplit, int, int]":
+    """Split, number and seed of the documents."""
+    tiny = config.tiny
+    return (tiny.evaluation, config.evaluation_documents, tiny.seed) if held_out else ("train", tiny.count, tiny.seed)
+
+
+@lru_cache(maxsize=64)
+def _tiny_digest(split: "TextSplit", count: int, seed: int) -> str:
+    """Asked for by every stage flow that starts from texts."""
     total = hashlib.sha256()
-    for document in found:
+    for document in _documents(split, count, seed):
         total.update(json.dumps([document.given_chars, document.text, document.meta], sort_keys=True).encode())
     return f"tiny:{total.hexdigest()}"
 
 
-def _tiny_rows(found: "list[Document]", split: str) -> Iterator[Record]:
-    for number, document in enumerate(found, start=1):
+def _tiny_rows(split: "TextSplit", count: int, seed: int) -> Iterator[Record]:
+    for number, document in enumerate(_documents(split, count, seed), start=1):
         given, text = document.text[: document.given_chars], document.text[document.given_chars :]
         yield Record(f"tiny/{split}", number, {**document.meta, "given": given, "text": text})
 
 
-def _tiny(config: TextsConfig, held_out: bool) -> "list[Document]":
+def _documents(split: "TextSplit", count: int, seed: int) -> "list[Document]":
     from tasks.tiny.texts import documents
 
-    tiny = config.tiny
     try:
-        if held_out:
-            return documents(tiny.evaluation, config.evaluation_documents, tiny.seed)
-        return documents("train", tiny.count, tiny.seed)
+        return documents(split, count, seed)
     except ValueError as error:
         raise SourceError(f"tiny: {error}") from error

@@ -107,6 +107,13 @@ def test_force_is_told_and_makes_the_rest_wait(store: Store, publish: Publish) -
     assert last(plan)[0] == "waits"
 
 
+def test_a_long_list_of_parents_is_cut_for_people(store: Store) -> None:
+    plan = Plan(store)
+    samples = visit(plan, SAMPLES, {}, {}, force=False)
+    visit(plan, FILTERED, {}, {f"arm-{number}": samples for number in range(9)}, force=False)
+    assert last(plan)[1] == "waits for arm-0, arm-1, arm-2, arm-3, arm-4, arm-5, 3 more"
+
+
 def test_long_values_are_cut_for_people() -> None:
     text = describe_changes({"config.prompt": ("a" * 100, "b")})
     assert len(text) < 80
