@@ -22,6 +22,7 @@ from flows.options import (
     SetOption,
     parse_overrides,
     split,
+    split_seeds,
 )
 
 app = typer.Typer(
@@ -98,7 +99,7 @@ def compare(
     force: ForceOption = None,
 ) -> dict[str, Any]:
     """Every arm at several seeds, compared on the same questions."""
-    flat = {"recipe": recipe, "seeds": [int(seed) for seed in split(seeds)], "arms": split(arms)}
+    flat = {"recipe": recipe, "seeds": split_seeds(seeds), "arms": split(arms)}
     return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
 
 

@@ -82,9 +82,9 @@ def _walk(
 def _note(rows: list[PlannedStage], before: list[PlannedStage], label: str) -> None:
     """Put the stages that a run passed into the pipeline's journal."""
     notes, store = journal.get(), Store.open()
-    served = {row.fingerprint for row in before if row.verdict == "hit"}
+    served = {row.ref.fingerprint for row in before if row.verdict == "hit"}
     if notes is not None:
-        notes += [Passed(row.stage, store.manifest(row.ref), row.fingerprint in served, label) for row in rows]
+        notes += [Passed(row.stage, store.manifest(row.ref), row.ref.fingerprint in served, label) for row in rows]
 
 
 def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: list[PlannedStage]) -> ArtifactRef:
@@ -106,7 +106,7 @@ def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: l
 def _key(rows: list[PlannedStage], force: bool) -> str:
     """What the run is to make; a forced one is of this pipeline run alone."""
     forced = [os.environ.get(STARTED_BY_WORKER, str(os.getpid()))] if force else []
-    return digest_text(" ".join([*(row.fingerprint for row in rows), *forced]))[:SHORT]
+    return digest_text(" ".join([*(row.ref.fingerprint for row in rows), *forced]))[:SHORT]
 
 
 def _why(name: str, run: FlowRun) -> str:

@@ -45,3 +45,11 @@ def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
 def split(text: str) -> list[str]:
     """Parts of a comma-separated option."""
     return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def split_seeds(text: str) -> list[int]:
+    """Numbers of the comma-separated option `--seeds`, at least one."""
+    parts = split(text)
+    if not parts or not all(part.isdecimal() for part in parts):
+        raise typer.BadParameter(f"--seeds {text!r}: give whole numbers with commas between, such as 0,1,2")
+    return [int(part) for part in parts]

@@ -55,10 +55,9 @@ class PlannedStage:
     seconds: float | None
     """What the artifact cost, or what the newest one of its stage did; None where the stage never ran here."""
     ref: ArtifactRef
+    """Its fingerprint is the stage's key; where a parent does not exist yet, another than it will have."""
     context: Any = field(default=None, compare=False)
     """What `announce` said last: the settings of the arm that the stage belongs to."""
-    fingerprint: str = field(default="", compare=False)
-    """Its key; where a parent does not exist yet, another than it will have."""
 
 
 @dataclass
@@ -88,7 +87,7 @@ class Plan:
         found = self.store.find(stage.kind, key)
         if found is not None and not force:
             why = f"made {found.created_at}"
-            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, self.context, key))
+            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, self.context))
             return found.ref
         if force:
             return self._missing(stage, key, "forced", "asked for with force")
@@ -100,7 +99,7 @@ class Plan:
         ref = ArtifactRef(kind=stage.kind, fingerprint=key, digest=key)
         self.missing[str(ref)] = ref
         seconds = peers[-1].seconds if peers else None
-        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context, key))
+        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context))
         return ref
 
 

@@ -25,6 +25,8 @@ from tests.flows.postgres import free_port
 
 BIN = Path(sys.executable).parent
 POOLS = ("cpu", "gpu")
+QUICK_HEARTBEAT = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
+"""The quickest that Prefect takes."""
 
 
 @dataclass

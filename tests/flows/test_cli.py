@@ -60,6 +60,13 @@ def test_wrong_values_name_field_and_value() -> None:
         load(PolyaRecipe, "tiny-cpu", {"rl.learning_rate": -1})
 
 
+@pytest.mark.parametrize("seeds", ["", "a", "0,1.5", "-1"])
+def test_seeds_are_whole_numbers(seeds: str) -> None:
+    result = CliRunner().invoke(app, ["plan", "compare", "--seeds", seeds])
+    assert result.exit_code == 2
+    assert f"--seeds {seeds!r}" in result.output
+
+
 def test_unknown_recipe_names_the_closest() -> None:
     with pytest.raises(RecipeError, match="tiny-cpu"):
         load(PolyaRecipe, "tiny-cpuu")

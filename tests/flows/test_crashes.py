@@ -12,15 +12,14 @@ from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.slots import STARTED_BY_WORKER, limit_name
 from tasks.artifacts.store import Store
 from tests.flows.commands import SLOWLY, STEP_BY_STEP, TRAINER, batches, pooled, processes, steps_logged, wait_until
-from tests.flows.deployed import POOLS, Deployed
+from tests.flows.deployed import POOLS, QUICK_HEARTBEAT, Deployed
 from tests.flows.small import SMALL
 from tests.flows.test_faults import check_resumed
 from tests.flows.test_releases import put_model
 
 pytestmark = pytest.mark.slow
 
-FAST = {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PREFECT_WORKER_QUERY_SECONDS": "2"}
-"""The quickest heartbeat that Prefect takes."""
+FAST = {**QUICK_HEARTBEAT, "PREFECT_WORKER_QUERY_SECONDS": "2"}
 STEPS = 12
 AWAY_S = 30.0
 RUN_S = 420.0

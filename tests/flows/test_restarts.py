@@ -10,7 +10,7 @@ import pytest
 
 from flows.automations import MAX_RESTARTS, RESTARTED
 from tests.flows.commands import wait_until
-from tests.flows.deployed import Deployed
+from tests.flows.deployed import QUICK_HEARTBEAT, Deployed
 from tests.flows.postgres import NotHere, Postgres, running
 
 pytestmark = pytest.mark.slow
@@ -39,11 +39,8 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     try:
         with running() as postgres:
             postgres.create(DATABASE)
-            settings = {
-                "PREFECT_API_DATABASE_CONNECTION_URL": postgres.address("asyncpg", DATABASE),
-                "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-            }
-            with Deployed(tmp_path_factory.mktemp("restarts"), settings) as server:
+            database = {"PREFECT_API_DATABASE_CONNECTION_URL": postgres.address("asyncpg", DATABASE)}
+            with Deployed(tmp_path_factory.mktemp("restarts"), {**QUICK_HEARTBEAT, **database}) as server:
                 server.midtrain("deploy")
                 yield Watched(server, postgres)
     except NotHere as reason:
@@ -61,13 +58,17 @@ def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(watched: Wat
 
 
 def test_a_silent_run_is_restarted_and_one_that_waits_for_its_start_is_not_taken_for_dead(watched: Watched) -> None:
-    waiting, silent = watched.server.new_runs(2)
-    for run_id in (waiting, silent):
+    waiting, silent, restarted = watched.server.new_runs(3)
+    for run_id in (waiting, silent, restarted):
         watched.server.tell(run_id, "PENDING", "RUNNING")
         watched.beat(run_id)
     # Started again by hand, before the server would, and not taken up by any worker for longer than a heartbeat lasts.
     watched.server.tell(waiting, "CRASHED", "SCHEDULED")
+    watched.server.tell(restarted, "CRASHED")
     wait_until(lambda: RESTARTED in watched.server.states_of(silent), WAIT_S)
     assert watched.server.states_of(silent)[-3:] == ["Running", "Crashed", RESTARTED]
     assert watched.server.state_of(waiting) == "SCHEDULED"
     assert watched.server.states_of(waiting).count("Crashed") == 1
+    # One that the server itself had scheduled is taken for dead, and goes on waiting.
+    twice = ["Running", "Crashed", RESTARTED, "Crashed", RESTARTED]
+    wait_until(lambda: watched.server.states_of(restarted)[-len(twice) :] == twice, WAIT_S)
