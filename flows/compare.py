@@ -7,23 +7,24 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows import polya_arms, rmt_arms
-from flows.arms import Arm, merged
-from flows.base import FLOW_OPTIONS, About, Dispatch, Overrides, Recipe, pipeline, stages_form, with_given
-from flows.concurrent import each
-from flows.showing import show_results
-from tasks.artifacts.ref import ArtifactRef
+from flows.arms import polya, rmt
+from flows.arms.common import Arm, merged
+from flows.pipeline.concurrent import each
+from flows.pipeline.forms import About, Dispatch, Overrides, Recipe, stages_form
+from flows.pipeline.pages import show_results
+from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_given
 from tasks.recipe.base import Arm as ArmConfig
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.recipe.merging import RecipeError
+from tasks.spine.store.ref import ArtifactRef
 
-METHODS: dict[str, ModuleType] = {"polya": polya_arms, "rmt": rmt_arms}
+METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
 """By method: a module with STAGES, prepare, run_arm and report_on."""
 
 Seeds = Annotated[list[int], Field(min_length=1), About("Seeds to run every arm at.")]
 Arms = Annotated[list[str], About("Arms of the recipe; empty: all of them.")]
-ForceStages = Annotated[list[str], stages_form(dict.fromkeys((*polya_arms.STAGES, *rmt_arms.STAGES)))]
+ForceStages = Annotated[list[str], stages_form(dict.fromkeys((*polya.STAGES, *rmt.STAGES)))]
 
 
 @flow(name="compare", flow_run_name="compare-{recipe}", **FLOW_OPTIONS)

@@ -5,11 +5,12 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, About, Dispatch, PolyaName, PolyaOverrides, stages_form, with_given
+from flows.arms.polya import STAGES
 from flows.compare import run_comparison
-from flows.polya_arms import STAGES
-from tasks.artifacts.ref import ArtifactRef
+from flows.pipeline.forms import About, Dispatch, PolyaName, PolyaOverrides, stages_form
+from flows.pipeline.run import FLOW_OPTIONS, with_given
 from tasks.recipe.polya import PolyaRecipe
+from tasks.spine.store.ref import ArtifactRef
 
 BaseModelName = Annotated[str, About("Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")]
 Seed = Annotated[int | None, Field(ge=0), About("Of generation and training; empty keeps the recipe's.")]

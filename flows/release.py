@@ -15,25 +15,26 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field, JsonValue
 
-from flows.automations import awaits_restart
-from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, call, pipeline
-from flows.evaluate import evaluate
+from flows.pipeline.forms import About, Overrides, Recipe
+from flows.pipeline.pages import show_results
+from flows.pipeline.run import FLOW_OPTIONS, call, pipeline
 from flows.polya import polya
 from flows.rmt import rmt
-from flows.showing import show_results
-from tasks.artifacts.fingerprint import digest_text
-from tasks.artifacts.manifest import Manifest, git_commit, package_versions
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tasks.artifacts.tracking import Tracker, current_tracker
-from tasks.models.task import import_model
+from flows.server.automations import awaits_restart
+from flows.stages.evaluate import evaluate
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.release.config import RELEASE, VERSION, ReleaseConfig, is_of
 from tasks.release.outcome import Decision, comparable, comparison, decide, evaluated, trained_model
 from tasks.release.registry import EVALUATION, LABEL, champion, record, register
 from tasks.report.task import report
+from tasks.shared.models.task import import_model
+from tasks.spine.store.fingerprint import digest_text
+from tasks.spine.store.manifest import Manifest, git_commit, package_versions
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+from tasks.spine.tracking.tracker import Tracker, current_tracker
 
 log = logging.getLogger(__name__)
 

@@ -5,13 +5,14 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.base import FLOW_OPTIONS, About, Dispatch, RmtName, RmtOverrides, stages_form, with_given
+from flows.arms.rmt import STAGES
 from flows.compare import Arms, run_comparison
+from flows.pipeline.forms import About, Dispatch, RmtName, RmtOverrides, stages_form
+from flows.pipeline.run import FLOW_OPTIONS, with_given
 from flows.polya import BaseModelName, Seed
-from flows.rmt_arms import STAGES
-from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
+from tasks.spine.store.ref import ArtifactRef
 
 Limit = Annotated[int | None, Field(ge=1), About("Training documents at most; empty keeps the recipe's.")]
 ForceStages = Annotated[list[str], stages_form(STAGES)]

@@ -7,17 +7,18 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field
 
-from flows.automations import awaits_restart
-from flows.base import FLOW_OPTIONS, About, Overrides, Recipe, call
+from flows.pipeline.forms import About, Overrides, Recipe
+from flows.pipeline.run import FLOW_OPTIONS, call
 from flows.release import Metric, Pipeline, release
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tasks.models.config import ModelConfig
-from tasks.models.task import import_model
+from flows.server.automations import awaits_restart
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.release.config import RELEASE, ReleaseConfig
 from tasks.release.sources import Candidate, candidates
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.models.task import import_model
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 
 log = logging.getLogger(__name__)
 

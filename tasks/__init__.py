@@ -1,1 +1,1 @@
-"""What the stages of midtrain do: one room (sub-package) per stage, plus the spine in `tasks.artifacts`."""
+"""What the stages of midtrain do: one room (sub-package) per stage, plus the spine in `tasks.spine.store`."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tasks.worker import Reporter
+from tasks.spine.stage.worker import Reporter
 
 
 class Crash(Reporter):

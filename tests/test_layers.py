@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PARENT_SIDE = {"task.py", "tracking.py", "slots.py", "watcher.py"}
+PARENT_SIDE = {"task.py", "tracker.py", "training_slot.py", "progress.py"}
 """Modules that belong to the flows' side and may import Prefect or MLflow."""
 ORCHESTRATION = ("prefect", "mlflow")
 FRAMEWORKS = ("torch", "transformers", "trl", "vllm", "datasets", *ORCHESTRATION)
@@ -92,6 +92,6 @@ def test_no_module_of_that_name_touches_a_framework(name: str) -> None:
 
 
 def test_processes_are_started_in_one_place_only() -> None:
-    """`tasks.launch` starts workers; elsewhere a process escapes its deadline. Graders have a deadline of their own."""
+    """The spine starts workers; elsewhere a process escapes its deadline. Graders have a deadline of their own."""
     starters = {str(path) for path in modules() if "subprocess.Popen(" in (ROOT / path).read_text()}
-    assert starters <= {"tasks/launch.py", "tasks/verification/process.py"}
+    assert starters <= {"tasks/spine/stage/launch.py", "tasks/shared/verification/process.py"}

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from tasks.engines.tokens import load_tokenizer
+from tasks.shared.engines.tokens import load_tokenizer
 from tests.talking_model import save_talking_model
 
 OPEN, CLOSE = "<think>", "</think>"

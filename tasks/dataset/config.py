@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.config import Frozen
-from tasks.prompts.config import PromptConfig
+from tasks.shared.prompts.config import PromptConfig
 
 
 class DatasetConfig(Frozen):

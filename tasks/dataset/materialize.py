@@ -14,8 +14,8 @@ import pyarrow as pa
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.dataset.schema import RL, RL_FILE, TRAIN, TRAIN_FILE
 from tasks.dataset.select import place, select
-from tasks.parquet import read_rows, write_parquet
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.tables.parquet import read_rows, write_parquet
 
 CANDIDATE_COLUMNS = ("question_id", "question", "heuristic", "completion", "adherence", "completion_tokens", "key")
 EXAMPLES = 3

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.artifacts.fingerprint import digest_text
 from tasks.dataset.config import DatasetConfig
+from tasks.spine.store.fingerprint import digest_text
 
 Row = Mapping[str, Any]
 

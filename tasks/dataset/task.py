@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.artifacts.fingerprint import canonical_json
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
 from tasks.dataset.card import dataset_card
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.dataset.materialize import EXAMPLES, Tally, write_prompts, write_solutions
 from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
-from tasks.parquet import read_rows
-from tasks.prompts.config import PromptConfig
-from tasks.prompts.render import Renderer
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.prompts.render import Renderer
+from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
+from tasks.spine.store.fingerprint import canonical_json
 
 SOLUTIONS = Stage("materialize", version=1, kind="dataset")
 PROMPTS = Stage("prompts", version=1, kind="dataset")

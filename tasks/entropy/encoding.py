@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.entropy.config import EntropyConfig
-from tasks.parquet import read_groups
-from tasks.sources.errors import Reject, excerpt
+from tasks.errors import Permanent
+from tasks.shared.sources.errors import Reject, excerpt
+from tasks.shared.tables.parquet import read_groups
 from tasks.texts.schema import SPLIT_FILES, TEXTS
-from tasks.worker import Permanent
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from tasks.artifacts.runtime import Runtime
 from tasks.config import Frozen
 from tasks.entropy.config import EntropyConfig
+from tasks.spine.store.runtime import Runtime
 
 
 class EntropyJob(Frozen):

@@ -15,8 +15,8 @@ from transformers import PreTrainedModel
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.distribution import Scores, rows_at_a_time, score
 from tasks.entropy.encoding import Encoded
-from tasks.entropy.windows import Window, windows
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.next_token.windows import Window, windows
 
 TOKENS_PER_PASS = {"cpu": 4_096, "cuda": 65_536}
 """Rows times padded length of one forward pass; a longer window is a pass of its own. Ours."""

@@ -8,8 +8,8 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tasks.report.look import INK, PALETTE, STYLE
-from tasks.rmt.method import TIERS, TierConfig
+from tasks.shared.figures import INK, PALETTE, STYLE
+from tasks.shared.next_token.method import TIERS, TierConfig
 from tasks.texts.schema import SPLIT_FILES
 
 SHOWN_NATS = 0.1

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
-from tasks.parquet import read_groups
+from tasks.shared.tables.parquet import read_groups
 
 Split = Literal["train", "evaluation"]
 
@@ -46,7 +46,7 @@ def read_documents(path: Path, split: Split) -> Iterator[DocumentEntropy]:
     """The documents of one split in order of their ids; `path` is the artifact's folder.
 
     One row group is in memory at a time. The arrays are views on it: copy what is to outlive the loop.
-    Raises `tasks.parquet.ParquetError` for a table that is not whole or is not one of entropy.
+    Raises `tasks.shared.tables.parquet.ParquetError` for a table that is not whole or is not one of entropy.
     """
     for table in read_groups(Path(path) / ENTROPY_FILE, ENTROPY):
         splits = table.column("split").to_pylist()

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from tasks.parquet import Weight
+from tasks.shared.tables.parquet import Weight
 
 ENTROPY_FILE = "entropy.parquet"
 PLOT_FILE = "plots/entropy.png"

@@ -7,12 +7,12 @@ from pathlib import Path
 from prefect.artifacts import create_image_artifact
 from prefect.context import TaskRunContext
 
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.job import EntropyJob
 from tasks.entropy.plot import draw_histogram
 from tasks.entropy.schema import PLOT_FILE
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
 
 ENTROPY = Stage("entropy", version=1, kind="entropy")
 

@@ -6,21 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts.runtime import Runtime
-from tasks.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device
-from tasks.engines.tokens import context_length, load_tokenizer
 from tasks.entropy import histogram
 from tasks.entropy.config import EntropyConfig
-from tasks.entropy.digest import tokenizer_digest
 from tasks.entropy.encoding import Encoded, Encoder, chunks, read_encoded
 from tasks.entropy.job import EntropyJob
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE, GROUP
-from tasks.parquet import Row, count_rows, write_parquet
-from tasks.sources.errors import Reject
-from tasks.sources.rejects import REJECTS_FILE, reasons_of, write_rejects
+from tasks.errors import Permanent
+from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.engines.tokens import context_length, load_tokenizer
+from tasks.shared.sources.errors import Reject
+from tasks.shared.sources.rejects import REJECTS_FILE, reasons_of, write_rejects
+from tasks.shared.tables.parquet import Row, count_rows, write_parquet
+from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.worker import Reporter, worker_main
+from tasks.spine.store.runtime import Runtime
 from tasks.texts.schema import SPLIT_FILES
-from tasks.training.process import absent, offline
-from tasks.worker import Permanent, Reporter, worker_main
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -132,7 +133,7 @@ def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTra
         import torch
         from transformers import AutoModelForCausalLM
 
-        from tasks.engines.head import is_plain_head
+        from tasks.shared.engines.head import is_plain_head
     if runtime.num_threads:
         torch.set_num_threads(runtime.num_threads)
     model = AutoModelForCausalLM.from_pretrained(

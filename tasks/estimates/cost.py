@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from tasks.estimates.devices import Device
 from tasks.estimates.memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_tokens
 from tasks.estimates.workload import Texts
-from tasks.models.facts import ModelFacts, model_facts
 from tasks.recipe.base import Recipe
-from tasks.training.grpo import GRPOSettings
+from tasks.shared.models.facts import ModelFacts, model_facts
+from tasks.shared.training.grpo import GRPOSettings
 
 STORED_PER_TOKEN = 1.6
 """Bytes of text in compressed Parquet (ours)."""

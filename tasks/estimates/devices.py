@@ -7,8 +7,8 @@ import yaml
 from pydantic import Field
 
 from tasks.config import Frozen
-from tasks.models.facts import BYTES, ModelFacts
 from tasks.recipe.base import Recipe
+from tasks.shared.models.facts import BYTES, ModelFacts
 
 DEVICES = Path(__file__).parent / "devices.yaml"
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")

@@ -5,14 +5,14 @@ Rough by design: activations are counted from the shapes that a layer keeps, whi
 
 from dataclasses import dataclass
 
-from tasks.engines.protocol import Sampling
 from tasks.estimates.devices import GIB, Device
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
-from tasks.models.facts import ModelFacts, model_facts
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
-from tasks.training.grpo import GRPOSettings
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.models.facts import ModelFacts, model_facts
+from tasks.shared.training.grpo import GRPOSettings
 
 CONTEXT = 1.5 * GIB
 """CUDA's own memory and fragmentation (ours)."""

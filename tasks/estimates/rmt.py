@@ -6,8 +6,7 @@ from tasks.estimates.cost import STORED_PER_TOKEN, Costs, StageEstimate
 from tasks.estimates.devices import Device
 from tasks.estimates.workload import Texts, evaluated, rl_prompts, rl_rollouts, tokens
 from tasks.recipe.rmt import RmtRecipe
-from tasks.rmt.budget import budget
-from tasks.rmt.method import TIERS
+from tasks.shared.next_token.method import TIERS, budget
 
 UNBUDGETED_TOKENS = 872
 """Mean reasoning without a budget: RPT's, as arXiv 2509.24375 measured it."""

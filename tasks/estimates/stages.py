@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from tasks.artifacts.plan import PlannedStage
 from tasks.estimates.cost import StageEstimate, duration
 from tasks.estimates.devices import Device, device_of
 from tasks.estimates.polya import PolyaCosts
@@ -10,6 +9,7 @@ from tasks.estimates.rmt import RmtCosts
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.spine.stage.plan import PlannedStage
 
 
 def estimate(recipe: Recipe, device: Device) -> dict[str, StageEstimate]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.artifacts.fingerprint import canonical_json
 from tasks.estimates.cost import StageEstimate, amount
 from tasks.estimates.devices import GIB, Device
 from tasks.estimates.memory import memory
@@ -12,6 +11,7 @@ from tasks.estimates.training_memory import MemoryNeed
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.spine.store.fingerprint import canonical_json
 
 SOLUTIONS = ("questions", "generation", "filtering", "dataset")
 SCHEDULE = ("texts", "entropy", "schedule")

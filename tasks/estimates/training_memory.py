@@ -7,10 +7,10 @@ gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.artifacts.runtime import Runtime
 from tasks.estimates.devices import GIB
-from tasks.models.facts import ModelFacts
 from tasks.recipe.base import Recipe
+from tasks.shared.models.facts import ModelFacts
+from tasks.spine.store.runtime import Runtime
 
 LARGER = "take a larger device or a smaller model"
 HEAD_TILE = (4096, 32_768)

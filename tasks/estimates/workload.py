@@ -6,13 +6,13 @@ The most work is counted: every sample right and kept, nothing found to be a cop
 import math
 from dataclasses import dataclass
 
-from tasks.generation.heuristics import Heuristic, load_heuristics
-from tasks.models.resolve import SHIPPED
-from tasks.prompts.text import heuristic_text, plain_text
+from tasks.generate.heuristics import Heuristic, load_heuristics
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.presets import SetSize, load_preset
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
+from tasks.shared.models.resolve import SHIPPED
+from tasks.shared.prompts.text import heuristic_text, plain_text
 
 CHARS_PER_TOKEN = 3.6
 """Of mathematical English under vocabularies of 100,000 and more (ours, rough)."""

@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tasks.config import Frozen
-from tasks.sources.paths import UnusableValue, as_text
+from tasks.shared.sources.paths import UnusableValue, as_text
 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d+)?|[+-]?\.\d+", re.ASCII)

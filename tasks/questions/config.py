@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from tasks.config import Frozen
 from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
-from tasks.sources.errors import SourceError
+from tasks.shared.sources.errors import SourceError
 
 Format = Literal["auto", "jsonl", "json", "csv", "parquet"]
 

@@ -4,7 +4,7 @@ from pydantic import Field, field_validator
 
 from tasks.config import Frozen
 from tasks.questions.answers import AnswerRule
-from tasks.sources.paths import checked_spec
+from tasks.shared.sources.paths import checked_spec
 
 
 class FieldMapping(Frozen):

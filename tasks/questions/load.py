@@ -11,18 +11,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.artifacts.fingerprint import digest_text
-from tasks.parquet import read_rows, write_parquet
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import normalise
 from tasks.questions.rows import TINY_FIELDS, to_question
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import read_source
-from tasks.sorting import sort_rows
-from tasks.sources.errors import Record, Reject, excerpt
-from tasks.sources.paths import paths_of
-from tasks.sources.rejects import REJECTS_FILE, FieldsSeen, check_share, reasons_of, write_rejects
+from tasks.shared.sources.errors import Record, Reject, excerpt
+from tasks.shared.sources.paths import paths_of
+from tasks.shared.sources.rejects import REJECTS_FILE, FieldsSeen, check_share, reasons_of, write_rejects
+from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.shared.tables.sorting import sort_rows
+from tasks.spine.store.fingerprint import digest_text
 
 CONFLICT = "same question with another answer elsewhere"
 

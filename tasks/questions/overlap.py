@@ -14,10 +14,10 @@ from pathlib import Path
 from pydantic import Field
 
 from tasks.config import Frozen
-from tasks.parquet import read_rows, write_parquet
 from tasks.questions.schema import OVERLAPS, OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE
-from tasks.sources.errors import Reject, SourceError, excerpt
-from tasks.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.sources.errors import Reject, SourceError, excerpt
+from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.tables.parquet import read_rows, write_parquet
 
 _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError
 
 from tasks.config import Frozen
 from tasks.questions.fields import FieldMapping
-from tasks.sources.errors import SourceError, closest
+from tasks.shared.sources.errors import SourceError, closest
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 

@@ -7,8 +7,8 @@ from tasks.questions.answers import extract_answer
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import normalise, question_id
-from tasks.sources.errors import Record, Reject, excerpt
-from tasks.sources.paths import MissingField, UnusableValue, as_text, check_encodable, resolve, scalars
+from tasks.shared.sources.errors import Record, Reject, excerpt
+from tasks.shared.sources.paths import MissingField, UnusableValue, as_text, check_encodable, resolve, scalars
 
 Question = dict[str, str]
 

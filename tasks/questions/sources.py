@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.presets import load_preset
-from tasks.sources.errors import Record, Reject, SourceError
-from tasks.sources.files import Files
-from tasks.sources.hub import commit_of, hub_digest, is_hub_id, read_hub
+from tasks.shared.sources.errors import Record, Reject, SourceError
+from tasks.shared.sources.files import Files
+from tasks.shared.sources.hub import commit_of, hub_digest, is_hub_id, read_hub
 
 if TYPE_CHECKING:
     from tasks.tiny.problems import Problem

@@ -2,17 +2,17 @@
 
 from pathlib import Path
 
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
-from tasks.parquet import count_rows
 from tasks.questions import overlap
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.load import build_questions
 from tasks.questions.schema import OVERLAPS_FILE
 from tasks.questions.sources import resolve
-from tasks.sources.rejects import REJECTS_FILE
+from tasks.shared.sources.rejects import REJECTS_FILE
+from tasks.shared.tables.parquet import count_rows
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
 
 QUESTIONS = Stage("questions", version=1, kind="questions")
 DECONTAMINATE = Stage("decontaminate", version=1, kind="questions")

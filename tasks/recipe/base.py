@@ -5,16 +5,16 @@ from typing import ClassVar, Self
 
 from pydantic import Field, JsonValue
 
-from tasks.artifacts.runtime import Runtime
 from tasks.config import Frozen
 from tasks.dataset.config import PromptSetConfig
-from tasks.evaluation.config import EvaluationConfig
-from tasks.models.config import ModelConfig
-from tasks.prompts.config import PromptConfig
+from tasks.evaluate.config import EvaluationConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.merging import RecipeError, build, closest
 from tasks.rl.config import RLConfig
-from tasks.verification.config import VerificationConfig
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.verification.config import VerificationConfig
+from tasks.spine.store.runtime import Runtime
 
 
 class Arm(Frozen):

@@ -5,9 +5,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from tasks.dataset.config import DatasetConfig
-from tasks.filtering.config import FilteringConfig
-from tasks.generation.config import GenerationConfig
-from tasks.midtraining.config import MidtrainingConfig
+from tasks.filter.config import FilteringConfig
+from tasks.generate.config import GenerationConfig
+from tasks.midtrain.config import MidtrainingConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.base import Arm, Recipe
 

@@ -5,14 +5,14 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from tasks.entropy.config import EntropyConfig
-from tasks.models.config import ModelConfig
-from tasks.prediction.config import PredictionConfig
+from tasks.predict.config import PredictionConfig
 from tasks.recipe.base import Arm, Recipe
 from tasks.recipe.merging import closest
-from tasks.rmt.budget import budget
 from tasks.rmt.config import RMTConfig
-from tasks.rmt.method import PredictionPrompt
 from tasks.schedule.config import ScheduleConfig
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.method import budget
 from tasks.texts.config import TextsConfig
 
 

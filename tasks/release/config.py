@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from tasks.artifacts.fingerprint import Payload, digest_text, fingerprint, payload
-from tasks.artifacts.ref import ArtifactRef
 from tasks.config import Frozen
+from tasks.spine.store.fingerprint import Payload, digest_text, fingerprint, payload
+from tasks.spine.store.ref import ArtifactRef
 
 RELEASE = "release"
 VERSION = 1

@@ -4,16 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
 from tasks.config import Frozen
-from tasks.evaluation.paired import compare_paired
+from tasks.errors import Permanent
 from tasks.report.collect import Evaluated, benchmarks, read_evaluation, same_questions
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.statistics import values
 from tasks.report.summary import p_text, points
-from tasks.worker import Permanent
+from tasks.shared.statistics.paired import compare_paired
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000

@@ -3,10 +3,10 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
-from tasks.artifacts.tracking import Tracker
 from tasks.release.outcome import Decision
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
+from tasks.spine.tracking.tracker import Tracker
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

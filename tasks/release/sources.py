@@ -11,10 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts.files import Files
-from tasks.artifacts.settings import Settings
 from tasks.config import Frozen
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.spine.store.files import Files
+from tasks.spine.store.settings import Settings
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

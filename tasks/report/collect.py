@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.artifacts.manifest import Manifest
-from tasks.evaluation.schema import SAMPLES_FILE
+from tasks.evaluate.schema import SAMPLES_FILE
 from tasks.report.config import ReportEntry
+from tasks.spine.store.manifest import Manifest
 
 GREEDY_INDEX = -1
 

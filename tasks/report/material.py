@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
 from tasks.report.collect import Evaluated, read_evaluation
 from tasks.report.config import ReportConfig
 from tasks.report.provenance import Provenance, trace
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tasks.artifacts.lineage import Node, describe
-from tasks.artifacts.ref import ArtifactRef
 from tasks.report.ledger import balances
-from tasks.report.look import Look
 from tasks.report.material import Material
 from tasks.report.plots import Plot
 from tasks.report.provenance import Provenance
 from tasks.report.summary import ComparisonRow, ReportSummary, p_text, percent, points
+from tasks.shared.figures import Look
+from tasks.spine.store.lineage import Node, describe
+from tasks.spine.store.ref import ArtifactRef
 
 
 def render_page(material: Material, summary: ReportSummary, plots: Sequence[Plot]) -> str:

@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.look import STYLE, WIDTH, Look, shared_legend
 from tasks.report.provenance import Curve
 from tasks.report.summary import HeuristicRow, ModelRow, ReportSummary
+from tasks.shared.figures import STYLE, WIDTH, Look, shared_legend
 
 PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#dddddd", "#aaaa00")
 """Paul Tol's light scheme, for parts of a whole; no model has one of these colours."""

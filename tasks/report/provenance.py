@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.artifacts.lineage import Node, ancestry
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
 from tasks.report.config import Entry
 from tasks.report.summary import StageRow
+from tasks.spine.store.lineage import Node, ancestry
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
 
 ROLE = "questions."
 """Before the benchmark's name in the role of its questions among an evaluation's parents."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import Interval, bootstrap_mean, mean_over_seeds, seed_spread
-from tasks.evaluation.paired import Paired, compare_paired
-from tasks.evaluation.passk import pass_at_k
 from tasks.report.collect import Evaluated, same_questions
 from tasks.report.config import ReportConfig
+from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean, mean_over_seeds, seed_spread
+from tasks.shared.statistics.paired import Paired, compare_paired
+from tasks.shared.statistics.passk import pass_at_k
 
 GREEDY = "greedy"
 

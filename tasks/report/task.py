@@ -1,9 +1,9 @@
 """The report as a Prefect task: a page in the store, which the pipeline then shows."""
 
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
 from tasks.report.config import ReportConfig
 from tasks.report.write import write_report
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
 
 REPORT = Stage("report", version=2, kind="report")
 

@@ -6,9 +6,9 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from tasks.artifacts.manifest import Manifest
 from tasks.report.ledger import Balance, balances
 from tasks.report.summary import ComparisonRow, ModelRow, ReportSummary, StageRow, p_text, percent, points
+from tasks.spine.store.manifest import Manifest
 
 COLOURS = {"better": "green", "worse": "red", "unclear": "yellow"}
 

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
 from tasks.report.config import ReportConfig
 from tasks.report.material import gather
 from tasks.report.page import render_markdown, render_page
 from tasks.report.plots import Plot, draw
 from tasks.report.summary import ReportSummary
 from tasks.report.tables import summarise
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
 
 PAGE_FILE = "report.html"
 MARKDOWN_FILE = "summary.md"

@@ -5,11 +5,11 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from tasks.training.grpo import GRPOSettings
-from tasks.training.job import RolloutPlace
-from tasks.training.models import machine_arguments
-from tasks.training.processes import check_share, sharding, world_size
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.training.distributed import check_share, sharding, world_size
+from tasks.shared.training.grpo import GRPOSettings
+from tasks.shared.training.job import RolloutPlace
+from tasks.shared.training.models import machine_arguments
 
 _ROWS_PER_PASS_GPU = 8
 

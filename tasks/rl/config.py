@@ -2,9 +2,9 @@
 
 from pydantic import Field
 
-from tasks.training.grpo import GRPOSettings
-from tasks.training.optimization import Schedule
-from tasks.verification.config import VerificationConfig
+from tasks.shared.training.grpo import GRPOSettings
+from tasks.shared.training.optimization import Schedule
+from tasks.shared.verification.config import VerificationConfig
 
 
 class RLConfig(GRPOSettings):

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from tasks.rl.config import RLConfig
-from tasks.training.job import RolloutPlace
+from tasks.shared.training.job import RolloutPlace
 
 
 class RLJob(RolloutPlace):

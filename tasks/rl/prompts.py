@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from tasks.worker import Permanent
+from tasks.errors import Permanent
 
 COLUMNS = ("prompt", "answer", "question_id")
 _LISTED = 100

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tasks.verification.pool import VerifierPool
+from tasks.shared.verification.pool import VerifierPool
 
 OUTCOMES = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
 """What can become of a rollout: a grader's verdict, or none because it was cut."""

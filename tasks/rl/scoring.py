@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import torch
 from transformers import PreTrainedModel
 
-from tasks.training.processes import equally_many
+from tasks.shared.training.distributed import equally_many
 
 
 def score_rollouts(

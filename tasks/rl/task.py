@@ -1,12 +1,12 @@
 """The RL stage as a Prefect task."""
 
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
 from tasks.dataset.schema import RL_FILE
 from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob
-from tasks.training.job import rollout_place_of
-from tasks.training.launching import launcher
+from tasks.shared.training.accelerate import launcher
+from tasks.shared.training.job import rollout_place_of
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
 
 RL = Stage("rl", version=1, kind="model", trains=True)
 

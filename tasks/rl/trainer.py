@@ -9,18 +9,19 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOTrainer
 
-from tasks.engines.decoding import decode_batch
-from tasks.engines.protocol import Sampling
-from tasks.engines.tokens import encode_prompts
+from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.job import RLJob
 from tasks.rl.prompts import Prompt
 from tasks.rl.reward import OUTCOMES
 from tasks.rl.schedule import plan
 from tasks.rl.scoring import score_rollouts
-from tasks.training.lm_head import use_compact_head
-from tasks.training.processes import WholeCheckpoints
-from tasks.worker import Permanent, Reporter
+from tasks.shared.engines.decoding import decode_batch
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.training.distributed import WholeCheckpoints
+from tasks.shared.training.lm_head import use_compact_head
+from tasks.spine.stage.worker import Reporter
 
 GRPO_METRICS = {
     "loss": "loss",

@@ -3,22 +3,24 @@
 from functools import partial
 from typing import Any
 
+from tasks.errors import Permanent
 from tasks.rl.job import RLJob
-from tasks.training.process import absent, offline, wants_vllm
-from tasks.training.resuming import train
-from tasks.verification.pool import VerifierPool
-from tasks.worker import Permanent, Reporter, worker_main
+from tasks.shared.training.fit import train
+from tasks.shared.training.models import wants_vllm
+from tasks.shared.verification.pool import VerifierPool
+from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.worker import Reporter, worker_main
 
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
     with absent(*(("mlflow",) if wants_vllm(job) else ("mlflow", "vllm"))):
         from tasks.rl.trainer import METRICS, make_trainer
-    from tasks.engines.tokens import encode_prompts
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
-    from tasks.training.models import check_context, end_ids, load
-    from tasks.training.processes import agreed, join, world_size
+    from tasks.shared.engines.tokens import encode_prompts
+    from tasks.shared.training.distributed import agreed, join, world_size
+    from tasks.shared.training.models import check_context, end_ids, load
 
     config = job.config
     join(job)

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tasks.artifacts.fingerprint import canonical, changed_fields
-from tasks.engines.tokens import encode_prompts
-from tasks.rmt.method import PredictionPrompt
+from tasks.errors import Permanent
 from tasks.rmt.rows import Run
-from tasks.worker import Permanent
+from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.spine.store.fingerprint import canonical, changed_fields
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

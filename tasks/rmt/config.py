@@ -4,9 +4,10 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from tasks.rmt.method import PredictionPrompt, RewardConfig
-from tasks.training.grpo import GRPOSettings
-from tasks.training.optimization import Schedule
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.method import RewardConfig
+from tasks.shared.training.grpo import GRPOSettings
+from tasks.shared.training.optimization import Schedule
 
 
 class RMTConfig(GRPOSettings):

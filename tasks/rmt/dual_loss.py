@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from tasks.rl.scoring import length_sorted_passes
 from tasks.rmt.rows import IGNORED, TextRow
-from tasks.training.processes import equally_many
+from tasks.shared.training.distributed import equally_many
 
 
 def next_token_loss(
@@ -29,7 +29,7 @@ def next_token_loss(
     sight. Only counted positions reach the vocabulary.
 
     Args:
-        model: one with `tasks.training.lm_head.add_text_head`.
+        model: one with `tasks.shared.training.lm_head.add_text_head`.
         step_tokens: counted tokens of the whole step.
         filler: any token.
         tokens_per_pass: bound on rows times width of one forward pass.

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tasks.rmt.budget import length_reward
 from tasks.rmt.ledger import OUTCOMES
-from tasks.rmt.method import TIERS, RewardConfig
-from tasks.rmt.prediction import Prediction, Reader
-from tasks.rmt.reward import is_match, reward
+from tasks.shared.next_token.method import TIERS, RewardConfig, is_match, length_reward, reward
+from tasks.shared.next_token.reader import Prediction, Reader
 
 
 class PredictionReward:

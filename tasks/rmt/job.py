@@ -1,7 +1,7 @@
 """What the parent tells the reinforcement mid-training worker."""
 
 from tasks.rmt.config import RMTConfig
-from tasks.training.job import RolloutPlace
+from tasks.shared.training.job import RolloutPlace
 
 
 class RMTJob(RolloutPlace):

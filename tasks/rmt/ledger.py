@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from tasks.errors import Permanent
 from tasks.rmt.rows import Run
-from tasks.training.curve import Point
-from tasks.worker import Permanent
+from tasks.shared.training.curve import Point
 
 OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
 """What can become of a rollout: a prediction that matches or not, an end without any, or none of these because it was

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from tasks.entropy.windows import windows
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.next_token.windows import windows
 
 SCHEDULE_FILE = "schedule.parquet"
 TEXTS_FILE = "texts.parquet"

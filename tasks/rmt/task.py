@@ -1,12 +1,12 @@
 """The reinforcement mid-training stage as a Prefect task."""
 
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
 from tasks.rmt.checks import check_prompt
 from tasks.rmt.config import RMTConfig
 from tasks.rmt.job import RMTJob
-from tasks.training.job import rollout_place_of
-from tasks.training.launching import launcher
+from tasks.shared.training.accelerate import launcher
+from tasks.shared.training.job import rollout_place_of
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
 
 RMT = Stage("rmt", version=1, kind="model", trains=True)
 

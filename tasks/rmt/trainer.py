@@ -6,6 +6,7 @@ import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 
+from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
 from tasks.rmt.config import RMTConfig
@@ -13,11 +14,11 @@ from tasks.rmt.dual_loss import matched_loss, next_token_loss
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.job import RMTJob
 from tasks.rmt.ledger import OUTCOMES
-from tasks.rmt.method import TIERS
 from tasks.rmt.rows import Run, TextPlan, TextRow
-from tasks.training.dealing import deal
-from tasks.training.lm_head import add_text_head, use_compact_head
-from tasks.worker import Permanent, Reporter
+from tasks.shared.next_token.method import TIERS
+from tasks.shared.training.batch_balancing import deal
+from tasks.shared.training.lm_head import add_text_head, use_compact_head
+from tasks.spine.stage.worker import Reporter
 
 METRICS = {
     **GRPO_METRICS,

@@ -2,17 +2,18 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tasks.entropy.digest import tokenizer_digest
 from tasks.rmt.checks import check_tokenizer, longest_prompt
 from tasks.rmt.config import RMTConfig
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.job import RMTJob
 from tasks.rmt.ledger import count
-from tasks.rmt.prompts import PredictionRenderer
 from tasks.rmt.rows import Run, read_run
-from tasks.training.process import absent, offline, wants_vllm
-from tasks.training.resuming import train
-from tasks.worker import Reporter, worker_main
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.training.fit import train
+from tasks.shared.training.models import wants_vllm
+from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.worker import Reporter, worker_main
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -29,9 +30,9 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     rollouts = config.objective != "ntp"
     with absent(*(("mlflow",) if rollouts and wants_vllm(job) else ("mlflow", "vllm"))):
         from tasks.rmt.trainer import METRICS, make_trainer
-    from tasks.engines.tokens import context_length
-    from tasks.training.models import load
-    from tasks.training.processes import join
+    from tasks.shared.engines.tokens import context_length
+    from tasks.shared.training.distributed import join
+    from tasks.shared.training.models import load
 
     join(job)
     model, tokenizer = load(job)
@@ -54,7 +55,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
 
 def _longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", run: Run, config: RMTConfig) -> int:
     """Tokens of the longest prompt, which fits the model's context with its completion."""
-    from tasks.training.models import check_context
+    from tasks.shared.training.models import check_context
 
     longest = longest_prompt(tokenizer, run.asked["prompt"])
     what = f"the longest prompt with rmt.max_completion_tokens={config.max_completion_tokens}"
@@ -68,7 +69,7 @@ def make_grader(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", 
     Raises:
         Permanent: the tokenizer has no think tags.
     """
-    from tasks.training.models import end_ids
+    from tasks.shared.training.models import end_ids
 
     renderer = PredictionRenderer(config.prediction_prompt, tokenizer)
     return PredictionReward(config.reward, renderer.reader(end_ids(model, tokenizer)))

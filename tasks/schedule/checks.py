@@ -1,9 +1,9 @@
 """Whether an entropy table belongs to the model that will be trained."""
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
+from tasks.errors import Permanent
 from tasks.schedule.config import ScheduleConfig
-from tasks.worker import Permanent
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
 
 
 def check_entropy(config: ScheduleConfig, entropy: Manifest, model: ArtifactRef, tokenizer_digest: str) -> None:

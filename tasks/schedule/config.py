@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from tasks.config import Frozen
-from tasks.rmt.method import BudgetConfig, CurriculumConfig, PredictionPrompt, TierConfig
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.method import BudgetConfig, CurriculumConfig, TierConfig
 
 
 class ScheduleConfig(Frozen):

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tasks.artifacts.fingerprint import stable_seed
-from tasks.rmt.curriculum import mixture
-from tasks.rmt.method import TIERS, CurriculumConfig
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.next_token.method import TIERS, CurriculumConfig, mixture
+from tasks.spine.store.fingerprint import stable_seed
 
 FALLBACKS: tuple[tuple[int, ...], ...] = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
 """By tier drawn: the tiers to take a position from, first that has an unused one. The nearest, easier before harder

@@ -9,11 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.look import INK, MARKERS, PALETTE, STYLE
-from tasks.rmt.budget import budget
-from tasks.rmt.curriculum import mixture
-from tasks.rmt.method import TIERS
 from tasks.schedule.config import ScheduleConfig
+from tasks.shared.figures import INK, MARKERS, PALETTE, STYLE
+from tasks.shared.next_token.method import TIERS, budget, mixture
 
 _COLOURS = dict(zip(TIERS, (PALETTE[4], PALETTE[1], PALETTE[3]), strict=True))
 

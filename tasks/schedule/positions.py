@@ -3,13 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
-from tasks.engines.tokens import encode_prompts
 from tasks.entropy.read import DocumentEntropy
-from tasks.rmt.method import TierConfig
-from tasks.rmt.prompts import PredictionRenderer
-from tasks.rmt.tiers import BELOW, tier_indices
+from tasks.errors import Permanent
 from tasks.schedule.spans import INSIDE, Spans
-from tasks.worker import Permanent
+from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.next_token.method import BELOW, TierConfig, tier_indices
+from tasks.shared.next_token.prompts import PredictionRenderer
 
 REASONS = ("nothing_before", "given", "below_threshold", "split_character", "prompt_too_long")
 """Why a position cannot be drawn, in the order in which they are asked: each position has one reason."""

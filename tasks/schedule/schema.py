@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from tasks.parquet import Weight
+from tasks.shared.tables.parquet import Weight
 
 SCHEDULE_FILE = "schedule.parquet"
 TEXTS_FILE = "texts.parquet"

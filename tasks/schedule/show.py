@@ -8,9 +8,9 @@ from rich.box import SIMPLE
 from rich.table import Table
 from rich.text import Text
 
-from tasks.parquet import read_rows
-from tasks.rmt.method import TIERS
 from tasks.schedule.schema import SCHEDULE_FILE
+from tasks.shared.next_token.method import TIERS
+from tasks.shared.tables.parquet import read_rows
 
 PER_TIER = 2
 _SHOWN_CHARS = 48

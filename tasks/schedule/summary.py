@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tasks.parquet import count_rows, read_rows
-from tasks.rmt.budget import budget
-from tasks.rmt.method import TIERS
 from tasks.schedule.config import ScheduleConfig
 from tasks.schedule.schema import SCHEDULE_FILE
 from tasks.schedule.write import Written
+from tasks.shared.next_token.method import TIERS, budget
+from tasks.shared.tables.parquet import count_rows, read_rows
 
 BLOCKS = 20
 """Most parts that the steps are counted in (ours)."""

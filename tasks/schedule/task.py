@@ -1,15 +1,15 @@
 """The schedule stage as a Prefect task."""
 
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
-from tasks.entropy.digest import tokenizer_digest
-from tasks.rmt.prompts import PredictionRenderer
 from tasks.schedule.checks import check_entropy
 from tasks.schedule.config import ScheduleConfig
 from tasks.schedule.plot import draw_schedule
 from tasks.schedule.schema import PLOT_FILE
 from tasks.schedule.summary import examples, ledger, summarize
 from tasks.schedule.write import Writer
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
 
 SCHEDULE = Stage("schedule", version=1, kind="schedule")
 

@@ -15,20 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.engines.tokens import encode_prompts
 from tasks.entropy.read import DocumentEntropy, read_documents
-from tasks.parquet import Weight, write_parquet
-from tasks.rmt.budget import budget
-from tasks.rmt.method import TIERS
-from tasks.rmt.prompts import PredictionRenderer
-from tasks.rmt.tiers import BELOW
+from tasks.errors import Permanent
 from tasks.schedule.config import ScheduleConfig
 from tasks.schedule.draw import Draws, draw
 from tasks.schedule.positions import REASONS, SLACK_TOKENS, context_room, judge
 from tasks.schedule.schema import PROMPT_GROUP, SCHEDULE, SCHEDULE_FILE, TEXTS, TEXTS_FILE, TOKEN_GROUP
 from tasks.schedule.spans import INSIDE, Spans, TokenText
-from tasks.sorting import sort_rows
-from tasks.worker import Permanent
+from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.next_token.method import BELOW, TIERS, budget
+from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.tables.parquet import Weight, write_parquet
+from tasks.shared.tables.sorting import sort_rows
 
 _SORTED_AT_ONCE = Weight(PROMPT_GROUP.of, 1 << 26)
 

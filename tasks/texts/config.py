@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from tasks.config import Frozen
-from tasks.sources.paths import checked_path
+from tasks.shared.sources.paths import checked_path
 
 Format = Literal["auto", "jsonl", "json", "csv", "parquet", "txt", "lines"]
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.artifacts.fingerprint import digest_text
-from tasks.parquet import Row, Weight, read_groups, read_rows, write_parquet
-from tasks.sorting import sort_rows
-from tasks.sources.errors import Record, Reject, SourceError
-from tasks.sources.rejects import REJECTS_FILE, FieldsSeen, check_share, reasons_of, write_rejects
+from tasks.shared.sources.errors import Record, Reject, SourceError
+from tasks.shared.sources.rejects import REJECTS_FILE, FieldsSeen, check_share, reasons_of, write_rejects
+from tasks.shared.tables.parquet import Row, Weight, read_groups, read_rows, write_parquet
+from tasks.shared.tables.sorting import sort_rows
+from tasks.spine.store.fingerprint import digest_text
 from tasks.texts.config import TextsConfig
 from tasks.texts.rows import to_document
 from tasks.texts.schema import EVALUATION_FILE, GROUP, TEXTS, TRAIN_FILE

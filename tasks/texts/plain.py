@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from tasks.sources.errors import Record, Reject, excerpt
-from tasks.sources.files import ENDINGS
-from tasks.sources.readers import MAX_LINE_BYTES, READERS, Reader, lines_of
+from tasks.shared.sources.errors import Record, Reject, excerpt
+from tasks.shared.sources.files import ENDINGS
+from tasks.shared.sources.readers import MAX_LINE_BYTES, READERS, Reader, lines_of
 
 TEXT_ENDINGS = {**ENDINGS, ".txt": "txt"}
 

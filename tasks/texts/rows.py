@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from tasks.artifacts.fingerprint import digest_text
-from tasks.sources.errors import Record, Reject, excerpt
-from tasks.sources.paths import MissingField, UnusableValue, as_text, check_encodable, look_up, scalars
+from tasks.shared.sources.errors import Record, Reject, excerpt
+from tasks.shared.sources.paths import MissingField, UnusableValue, as_text, check_encodable, look_up, scalars
+from tasks.spine.store.fingerprint import digest_text
 from tasks.texts.config import TextFields, TextsConfig
 
 ID_HEX_DIGITS = 32

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from tasks.parquet import Weight
+from tasks.shared.tables.parquet import Weight
 
 TRAIN_FILE = "train.parquet"
 EVALUATION_FILE = "evaluation.parquet"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from tasks.sources.errors import Record, Reject, SourceError
-from tasks.sources.files import Files
-from tasks.sources.hub import commit_of, hub_digest, is_hub_id, read_hub
+from tasks.shared.sources.errors import Record, Reject, SourceError
+from tasks.shared.sources.files import Files
+from tasks.shared.sources.hub import commit_of, hub_digest, is_hub_id, read_hub
 from tasks.texts.config import TextsConfig
 from tasks.texts.plain import TEXT_ENDINGS, TEXT_READERS
 

@@ -1,9 +1,9 @@
 """The texts stage as a Prefect task."""
 
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
 from tasks.texts.config import TextsConfig
 from tasks.texts.load import build_texts
 from tasks.texts.sources import resolve

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.stage import Body, Build, Stage, ensure
+from tasks.spine.stage.stage import Body, Build, Stage, ensure
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
 
 
 class Silent:

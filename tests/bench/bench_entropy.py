@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from tasks.training.process import absent, offline
+from tasks.spine.stage.imports import absent, offline
 
 offline()
 
@@ -21,7 +21,7 @@ with absent("sklearn", "scipy", "pandas"):
 from tasks.entropy.config import EntropyConfig  # noqa: E402
 from tasks.entropy.encoding import Encoded  # noqa: E402
 from tasks.entropy.passes import TOKENS_PER_PASS, score_documents  # noqa: E402
-from tasks.models.resolve import EMBEDDED_PATH  # noqa: E402
+from tasks.shared.models.resolve import EMBEDDED_PATH  # noqa: E402
 
 PAIRS = 5
 TARGET = 0.8

@@ -15,18 +15,19 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tasks.artifacts.runtime import Runtime
-from tasks.engines.protocol import Sampling
-from tasks.generation.heuristics import load_heuristics
-from tasks.generation.job import GenerationJob, SampleSetJob
-from tasks.generation.plan import heuristic_prompts, wanted_rows
-from tasks.generation.schema import WANTED
-from tasks.parquet import read_rows, write_parquet
-from tasks.prompts.render import Renderer
+from tasks.generate.heuristics import load_heuristics
+from tasks.generate.plan import heuristic_prompts
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.prompts.render import Renderer
+from tasks.shared.sampling.job import GenerationJob, SampleSetJob
+from tasks.shared.sampling.schema import WANTED
+from tasks.shared.sampling.wanted import wanted_rows
+from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.spine.stage.worker import Reporter
+from tasks.spine.store.runtime import Runtime
 from tasks.tiny.problems import generate_problems
-from tasks.worker import Reporter
 from tests.conftest import ROOT
 
 MODEL = ROOT / "tasks" / "tiny" / "model"
@@ -44,7 +45,7 @@ def main() -> None:
 
 def compare(name: str) -> None:
     """Print tokens per CPU second, bare and ours, and the ratio of each pair of turns."""
-    from tasks.engines.factory import make_engine
+    from tasks.shared.engines.factory import make_engine
 
     runtime = Runtime(device="cpu", engine=name, num_threads=1, batch_size=256)
     engine = make_engine(MODEL, runtime, seed=1)
@@ -101,7 +102,7 @@ def bare_vllm(engine: object, prompts: Sequence[str], batch_size: int) -> int:
 
 
 def _ours(engine: object, job: GenerationJob, folder: Path) -> int:
-    from tasks.generation.worker import Tally, fill
+    from tasks.shared.sampling.worker import Tally, fill
 
     tally = Tally(total=0, reporter=Reporter(folder))
     fill(job.sets[0], engine, tally, job)

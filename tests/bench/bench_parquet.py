@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.dataset.schema import TRAIN
-from tasks.parquet import Row, write_parquet
+from tasks.shared.tables.parquet import Row, write_parquet
 
 ROWS = (10_000, 100_000)
 

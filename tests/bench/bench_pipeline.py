@@ -29,7 +29,7 @@ def main() -> None:
 def run_bare() -> None:
     """The pipeline's own code with nobody watching."""
     from flows.polya import polya
-    from tasks.artifacts.plan import visiting
+    from tasks.spine.stage.plan import visiting
     from tests.bench.bare import Bare
 
     with visiting(Bare()):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.training.process import absent, offline
+from tasks.spine.stage.imports import absent, offline
 
 offline()
 
@@ -35,10 +35,10 @@ import numpy as np  # noqa: E402
 from tasks.rmt.config import RMTConfig  # noqa: E402
 from tasks.rmt.grading import PredictionReward  # noqa: E402
 from tasks.rmt.job import RMTJob  # noqa: E402
-from tasks.rmt.prompts import PredictionRenderer  # noqa: E402
 from tasks.rmt.rows import ASKED, Run, Text  # noqa: E402
-from tasks.training.lm_head import use_compact_head  # noqa: E402
-from tasks.worker import Reporter  # noqa: E402
+from tasks.shared.next_token.prompts import PredictionRenderer  # noqa: E402
+from tasks.shared.training.lm_head import use_compact_head  # noqa: E402
+from tasks.spine.stage.worker import Reporter  # noqa: E402
 from tests.bench.bench_sft import model_of  # noqa: E402
 from tests.random_model import save_random_model  # noqa: E402
 from tests.rmt.guessing import PROMPT, add_think_tags  # noqa: E402

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tasks.training.process import absent, offline
+from tasks.spine.stage.imports import absent, offline
 
 offline()
 
@@ -24,11 +24,11 @@ from transformers import logging as transformers_logging  # noqa: E402
 with absent("mlflow", "vllm"):
     from trl import SFTConfig, SFTTrainer
 
-from tasks.midtraining.config import MidtrainingConfig  # noqa: E402
-from tasks.midtraining.encoding import Example  # noqa: E402
-from tasks.midtraining.trainer import make_trainer  # noqa: E402
-from tasks.training.job import Place  # noqa: E402
-from tasks.worker import Reporter  # noqa: E402
+from tasks.midtrain.config import MidtrainingConfig  # noqa: E402
+from tasks.midtrain.encoding import Example  # noqa: E402
+from tasks.midtrain.trainer import make_trainer  # noqa: E402
+from tasks.shared.training.job import Place  # noqa: E402
+from tasks.spine.stage.worker import Reporter  # noqa: E402
 from tests.random_model import save_random_model  # noqa: E402
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

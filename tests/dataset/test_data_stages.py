@@ -6,22 +6,22 @@ from typing import Any
 
 import pytest
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.stage import Build, Outcome, Stage, ensure
-from tasks.artifacts.store import Store
-from tasks.artifacts.task import StageTask
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.dataset.task import materialize_prompts, materialize_solutions
-from tasks.parquet import read_rows, write_parquet
-from tasks.prompts.config import PromptConfig
+from tasks.errors import Permanent
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.overlap import OverlapConfig
 from tasks.questions.sources import resolve
 from tasks.questions.task import decontaminate, load_resolved
-from tasks.worker import Permanent
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.spine.stage.stage import Build, Outcome, Stage, ensure
+from tasks.spine.stage.task import StageTask
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.dataset.kept_table import KEPT, kept_rows
 
 PLAIN = PromptConfig(style="plain", plain_template="Q: {question}", cue="\nA:")

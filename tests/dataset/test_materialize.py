@@ -14,8 +14,8 @@ from tasks.dataset.card import dataset_card
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.dataset.materialize import NothingToTrainOn, Tally, write_prompts, write_solutions
 from tasks.dataset.schema import RL, RL_FILE, TRAIN, TRAIN_FILE
-from tasks.parquet import check_schema, read_rows, write_parquet
 from tasks.questions.schema import QUESTIONS
+from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
 from tests.dataset.kept_table import HEURISTICS, KEPT, kept_rows
 
 
@@ -185,7 +185,7 @@ import resource, sys
 from pathlib import Path
 from tasks.dataset.config import DatasetConfig
 from tasks.dataset.materialize import write_solutions
-from tasks.parquet import write_parquet
+from tasks.shared.tables.parquet import write_parquet
 from tests.dataset.kept_table import KEPT
 
 folder, questions = Path(sys.argv[1]), int(sys.argv[2])

@@ -199,10 +199,10 @@ def help_of(program: str, *arguments: str) -> str:
 def test_the_command_that_deploys_exists() -> None:
     from typer.main import get_command
 
-    from flows.cli import app
+    from flows.cli.app import app
 
     program, name, *words = COMMANDS["deploy"]
-    assert f'{program} = "flows.cli:app"' in (ROOT / "pyproject.toml").read_text()
+    assert f'{program} = "flows.cli.app:app"' in (ROOT / "pyproject.toml").read_text()
     known = {option for parameter in get_command(app).commands[name].params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
 
@@ -260,7 +260,7 @@ print(*dir(variables), *(option.envvar for option in mlflow.cli.server.params if
 
 def read_by_sources(name: str) -> bool:
     """By this project: a field of its settings, a name in its sources, or one that the database set-up builds."""
-    from tasks.artifacts.settings import Settings
+    from tasks.spine.store.settings import Settings
 
     if name in {f"MIDTRAIN_{field.upper()}" for field in Settings.model_fields}:
         return True

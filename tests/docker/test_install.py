@@ -55,8 +55,9 @@ def test_the_installed_command_finds_sources_that_are_copied_later(
     for source in ("flows", "tasks"):
         shutil.copytree(ROOT / source, project / source, dirs_exist_ok=True)
 
-    where = "import importlib.util as u; print(u.find_spec('flows.cli').origin, u.find_spec('tasks.launch').origin)"
+    names = ["flows.cli.app", "tasks.spine.stage.launch"]
+    where = f"import importlib.util as u; print(*(u.find_spec(name).origin for name in {names}))"
     found = subprocess.run([programs / "python", "-c", where], capture_output=True, text=True, check=True, cwd="/")
-    assert found.stdout.split() == [str(project / "flows" / "cli.py"), str(project / "tasks" / "launch.py")]
-    assert "from flows.cli import app" in (programs / "midtrain").read_text()
+    assert found.stdout.split() == [str(project / name.replace(".", "/")) + ".py" for name in names]
+    assert "from flows.cli.app import app" in (programs / "midtrain").read_text()
     assert set(installed(programs / "python")) == {"midtrain"}

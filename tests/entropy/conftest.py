@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts.plan import visiting
-from tasks.artifacts.store import Store
+from tasks.spine.stage.plan import visiting
+from tasks.spine.store.store import Store
 from tests.bench.bare import Bare
 from tests.random_model import save_random_model
 

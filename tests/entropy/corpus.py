@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.encoding import Encoded
-from tasks.parquet import write_parquet
+from tasks.shared.tables.parquet import write_parquet
 from tasks.texts.rows import document_id
 from tasks.texts.schema import EVALUATION_FILE, TEXTS, TRAIN_FILE
 

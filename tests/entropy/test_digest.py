@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from tasks.entropy.digest import tokenizer_digest
-from tasks.models.resolve import EMBEDDED_PATH
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.models.resolve import EMBEDDED_PATH
 
 
 def changed(folder: Path, **model: object) -> Path:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engines.tokens import load_tokenizer
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.encoding import BATCH_CHARS, Encoded, Encoder, chunks, read_encoded
-from tasks.models.resolve import EMBEDDED_PATH
-from tasks.sources.errors import Reject
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.models.resolve import EMBEDDED_PATH
+from tasks.shared.sources.errors import Reject
 from tests.entropy.corpus import document_row, encoded, texts, write_texts
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tasks.entropy.read import read_documents
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE, GROUP
-from tasks.parquet import ParquetError, Weight, write_parquet
+from tasks.shared.tables.parquet import ParquetError, Weight, write_parquet
 
 
 def row(split: str, index: int, length: int) -> dict[str, Any]:

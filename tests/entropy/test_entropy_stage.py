@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.store import Store
 from tasks.entropy.config import EntropyConfig
-from tasks.entropy.digest import tokenizer_digest
 from tasks.entropy.read import read_documents
 from tasks.entropy.task import compute_entropy
-from tasks.models.config import ModelConfig
-from tasks.models.resolve import EMBEDDED_PATH
-from tasks.models.task import import_model
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.models.resolve import EMBEDDED_PATH
+from tasks.shared.models.task import import_model
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.store import Store
 from tasks.texts.config import TextsConfig
 from tasks.texts.task import load_texts
 from tests.entropy.corpus import texts

@@ -11,21 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts.runtime import Runtime
 from tasks.entropy.config import EntropyConfig
-from tasks.entropy.digest import tokenizer_digest
 from tasks.entropy.encoding import Encoded
 from tasks.entropy.job import EntropyJob
 from tasks.entropy.read import DocumentEntropy, Split, read_documents
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
 from tasks.entropy.worker import run
-from tasks.launch import run_worker
-from tasks.models.resolve import EMBEDDED_PATH
-from tasks.parquet import check_schema, read_rows, write_parquet
-from tasks.sources.rejects import REJECTS_FILE
+from tasks.errors import Permanent
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.models.resolve import EMBEDDED_PATH
+from tasks.shared.sources.rejects import REJECTS_FILE
+from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
+from tasks.spine.stage.launch import run_worker
+from tasks.spine.stage.worker import Reporter
+from tasks.spine.store.runtime import Runtime
 from tasks.texts.schema import TEXTS, TRAIN_FILE
 from tasks.tiny.texts import documents as worked_problems
-from tasks.worker import Permanent, Reporter
 from tests.conftest import ROOT
 from tests.entropy.corpus import document_row, load, plainly, texts, write_texts
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tasks.entropy import histogram
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.plot import draw_histogram
-from tasks.rmt.method import TierConfig
+from tasks.shared.next_token.method import TierConfig
 
 
 def test_tiers_can_be_cut_from_the_bins() -> None:

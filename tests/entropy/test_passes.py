@@ -8,8 +8,8 @@ import pytest
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.encoding import Encoded
 from tasks.entropy.passes import score_documents
-from tasks.entropy.windows import windows
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.next_token.windows import windows
 from tests.entropy.corpus import encoded, load, plainly
 
 VOCABULARY = 258

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.entropy.windows import Window, windows
+from tasks.shared.next_token.windows import Window, windows
 
 CASES = [(context, overlap) for context in (2, 3, 5, 8, 64) for overlap in (1, 2, 4, 7, 63) if overlap < context]
 

@@ -11,13 +11,13 @@ from tasks.estimates.rmt import RmtCosts
 from tasks.estimates.stages import estimate
 from tasks.estimates.table import stage_runs
 from tasks.estimates.workload import count, plain_tokens
-from tasks.models.config import ModelConfig
-from tasks.models.facts import FactsUnknown, ModelFacts, known, model_facts
-from tasks.models.resolve import EMBEDDED_PATH
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.models.facts import FactsUnknown, ModelFacts, known, model_facts
+from tasks.shared.models.resolve import EMBEDDED_PATH
 
 RECIPE = "qwen3-0.6b-1gpu"
 H100 = device_named("h100-80g")
@@ -146,11 +146,11 @@ def test_a_set_of_unknown_size_asks_for_a_limit() -> None:
 
 @pytest.mark.parametrize("name", ["gsm8k", "math500", "aime24", "amc23", "minerva_math", "olympiadbench", "svamp"])
 def test_presets_state_the_rows_and_lengths_of_the_real_sets(name: str, shared_data: Path, tmp_path: Path) -> None:
-    from tasks.parquet import read_rows
     from tasks.questions.load import load as load_questions
     from tasks.questions.presets import load_preset
     from tasks.questions.schema import QUESTIONS_FILE
     from tasks.questions.sources import resolve
+    from tasks.shared.tables.parquet import read_rows
 
     size = load_preset(name).size
     assert size is not None

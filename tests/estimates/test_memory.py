@@ -5,10 +5,10 @@ import pytest
 from tasks.estimates import memory as memory_model
 from tasks.estimates.devices import device_named
 from tasks.estimates.memory import MemoryShort, memory, require_fit
-from tasks.models.facts import model_facts
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.models.facts import model_facts
 
 RECIPE = "qwen3-0.6b-1gpu"
 H100 = device_named("h100-80g")
@@ -67,8 +67,8 @@ def test_the_advised_share_of_rollouts_fits(overrides: dict[str, float], change:
 
 @pytest.mark.slow
 def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
-    import tasks.filtering.worker as scoring
-    import tasks.midtraining.trainer as midtraining
+    import tasks.filter.worker as scoring
+    import tasks.midtrain.trainer as midtraining
     import tasks.rl.arguments as rl
 
     assert scoring.TOKENS_PER_BATCH["cuda"] == memory_model.SCORING_TOKENS

@@ -8,10 +8,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from flows.cli import app
-from tasks.artifacts.plan import PlannedStage, planning
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
+from flows.cli.app import app
 from tasks.estimates import devices as device_table
 from tasks.estimates.cost import amount, duration
 from tasks.estimates.devices import device_named, device_of
@@ -19,6 +16,9 @@ from tasks.estimates.stages import estimate, planned_cost, planned_total
 from tasks.estimates.workload import workload
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
+from tasks.spine.stage.plan import PlannedStage, planning
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
 
 H100 = device_named("h100-80g")
 
@@ -49,8 +49,8 @@ def test_a_plan_sums_what_is_missing_each_artifact_once(tmp_path: Path, monkeypa
 
 
 def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from flows.cli.printing import plan_table
     from flows.polya import polya
-    from flows.printing import plan_table
 
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
     monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)

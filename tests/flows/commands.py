@@ -20,11 +20,11 @@ from tests.conftest import ROOT
 RUN = """
 import json, sys
 from rich.console import Console
-from flows.running import run_and_show
+from flows.cli.commands import run_and_show
 sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), Console(width=200)))
 """
 """What `midtrain run` does, for every flow."""
-GENERATION, TRAINER = "tasks.generation.worker", "tasks.rl.worker"
+GENERATION, TRAINER = "tasks.shared.sampling.worker", "tasks.rl.worker"
 SLOWLY = {"questions.tiny.count": 32, "runtime.batch_size": 8, "runtime.flush_rows": 16, "runtime.num_threads": 1}
 """Overrides under which generation takes a dozen batches: time for a fault in the middle."""
 STEP_BY_STEP = {"rl.steps": 12, "runtime.save_every_steps": 1, "runtime.num_threads": 1}

@@ -7,7 +7,7 @@ import pytest
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
-from tasks.artifacts.store import Store
+from tasks.spine.store.store import Store
 from tests.flows.small import SMALL, Run, run
 
 

@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import psutil
 
-from flows.automations import HEARTBEAT
-from flows.servers import LEASES
-from tasks.launch import end_tree
+from flows.server.automations import HEARTBEAT
+from flows.server.ui import LEASES
+from tasks.spine.stage.launch import end_tree
 from tests.conftest import ROOT, wait_for
 from tests.flows.postgres import free_port
 
@@ -106,7 +106,7 @@ class Deployed(AbstractContextManager["Deployed"]):
 
     def midtrain(self, *arguments: str, **environment: str) -> str:
         """Run a `midtrain` command; returns what it printed."""
-        return self._command([sys.executable, "-m", "flows.cli", *arguments], environment)
+        return self._command([sys.executable, "-m", "flows.cli.app", *arguments], environment)
 
     def prefect(self, *arguments: str) -> str:
         """Run a `prefect` command; returns what it printed."""

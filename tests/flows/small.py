@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.artifacts.journal import Passed, journal
-from tasks.artifacts.ref import ArtifactRef
 from tasks.recipe.rmt import STANDARD_ARMS
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.tracking.journal import Passed, journal
 
 SMALL: dict[str, Any] = {
     "questions.tiny.count": 16,

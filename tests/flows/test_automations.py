@@ -8,7 +8,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.states import Completed, Crashed, Failed, Running, State
 
-from flows.automations import MAX_RESTARTS, RESTARTED_WITHIN, SETTLE_S, awaits_restart, silent_s
+from flows.server.automations import MAX_RESTARTS, RESTARTED_WITHIN, SETTLE_S, awaits_restart, silent_s
 
 
 @pytest.mark.parametrize(("frequency_s", "silence_s"), [(None, 540), (180, 540), (30, 90)])

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from flows.cli import app
-from flows.options import parse_overrides
+from flows.cli.app import app
+from flows.cli.options import parse_overrides
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load, names
 from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
-from tasks.rmt.budget import budget
+from tasks.shared.next_token.method import budget
 
 BIN = Path(sys.executable).parent
 
@@ -23,7 +23,7 @@ def test_help_answers_without_heavy_imports() -> None:
     code = """
 import sys
 sys.argv = ["midtrain", "--help"]
-from flows.cli import app
+from flows.cli.app import app
 try:
     app()
 except SystemExit:

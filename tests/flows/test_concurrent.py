@@ -10,12 +10,12 @@ from prefect import Task
 from prefect._internal.engine import dynamic_key_for_task_run
 from prefect.context import FlowRunContext
 
-from flows.concurrent import each
-from tasks.artifacts.plan import planning
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tasks.launch import Stopped, check_stop
+from flows.pipeline.concurrent import each
+from tasks.spine.stage.launch import Stopped, check_stop
+from tasks.spine.stage.plan import planning
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.flows.small import SMALL, Run, run
 
 INLINE = Runtime()

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from flows.automations import RESTARTED
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.slots import STARTED_BY_WORKER, limit_name
-from tasks.artifacts.store import Store
+from flows.server.automations import RESTARTED
+from tasks.spine.stage.training_slot import STARTED_BY_WORKER, limit_name
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.store import Store
 from tests.flows.commands import SLOWLY, STEP_BY_STEP, TRAINER, batches, pooled, processes, steps_logged, wait_until
 from tests.flows.deployed import POOLS, QUICK_HEARTBEAT, Deployed
 from tests.flows.small import SMALL

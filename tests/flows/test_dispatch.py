@@ -9,9 +9,9 @@ import psutil
 import pytest
 from mlflow import MlflowClient
 
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.slots import STARTED_BY_WORKER
-from tasks.artifacts.store import Store
+from tasks.spine.stage.training_slot import STARTED_BY_WORKER
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.flows.commands import STEP_BY_STEP, TRAINER, processes, steps_logged, wait_until
 from tests.flows.deployed import POOLS, Deployed
 from tests.flows.small import SMALL

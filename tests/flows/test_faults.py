@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from flows.generate import generate
-from flows.midtrain import midtrain
-from flows.rl import rl
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.store import Store
-from tasks.generation.schema import SAMPLES_FILE
-from tasks.parquet import read_rows
+from flows.stages.generate import generate
+from flows.stages.midtrain import midtrain
+from flows.stages.rl import rl
+from tasks.shared.sampling.schema import SAMPLES_FILE
+from tasks.shared.tables.parquet import read_rows
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.store import Store
 from tests.flows.commands import GENERATION, SLOWLY, STEP_BY_STEP, batches, gone, pooled, processes, start, steps_logged
 from tests.flows.small import SMALL, Run, run
 
@@ -84,7 +84,7 @@ def test_a_killed_midtraining_worker_resumes_in_the_same_run(
     finished: Run, small_home: Path, in_new_home: Path
 ) -> None:
     shutil.copytree(small_home / "store", in_new_home / "store")
-    killer = kill_trainer(in_new_home, "tasks.midtraining.worker")
+    killer = kill_trainer(in_new_home, "tasks.midtrain.worker")
     overrides = {"midtraining.batch_size": 4, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
     done = run(midtrain, overrides={**SMALL, **overrides})
     killer.join()
@@ -100,7 +100,7 @@ def test_a_killed_rl_worker_resumes_in_the_same_run(in_new_home: Path) -> None:
     killer.join()
     assert done.built.count("rl") == 1
     check_resumed(Store.open().manifest(done.ref), 12)
-    assert gone(in_new_home, "tasks.verification.child")
+    assert gone(in_new_home, "tasks.shared.verification.child")
 
 
 def test_a_killed_flow_takes_its_worker_along_and_a_rerun_takes_over_at_once(

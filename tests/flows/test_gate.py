@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.gate import markdown, regressions
+from flows.cli.gate import markdown, regressions
 from tasks.report.summary import ComparisonRow
 
 
@@ -41,7 +41,7 @@ def test_the_workflow_calls_commands_that_exist() -> None:
     import yaml
     from typer.testing import CliRunner
 
-    from flows.cli import app
+    from flows.cli.app import app
 
     root = Path(__file__).resolve().parents[2]
     workflow = yaml.safe_load((root / ".github" / "workflows" / "midtrain.yml").read_text())

@@ -8,13 +8,13 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from flows.clean import collect
+from flows.cli.commands import collect_garbage
+from flows.cli.gc import collect
 from flows.polya import polya
-from flows.questions import questions
-from flows.running import collect_garbage
-from tasks.artifacts.lineage import ancestry
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import ArtifactMissing, Store
+from flows.stages.questions import questions
+from tasks.spine.store.lineage import ancestry
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import ArtifactMissing, Store
 from tests.flows.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow

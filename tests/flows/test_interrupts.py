@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from flows.rl import rl
-from tasks.artifacts.store import Store
+from flows.stages.rl import rl
+from tasks.spine.store.store import Store
 from tests.flows.commands import STEP_BY_STEP, TRAINER, gone, processes, start, start_python, steps_logged
 from tests.flows.postgres import free_port
 from tests.flows.small import SMALL, run
@@ -27,7 +27,7 @@ def test_an_interrupted_command_ends_all_it_started_and_a_rerun_finishes(
     command = start(in_new_home, "rl", overrides)
     command.wait_until(lambda: steps_logged(in_new_home, "rl") >= 2)
     assert processes(in_new_home, TRAINER)
-    assert processes(in_new_home, "tasks.verification.child")
+    assert processes(in_new_home, "tasks.shared.verification.child")
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) == code, command.output
     assert gone(in_new_home, within_s=10)
@@ -65,7 +65,7 @@ def test_arms_at_the_same_time_end_together(tmp_path: Path) -> None:
 def test_the_servers_of_the_pages_end_with_their_command(tmp_path: Path, how: signal.Signals) -> None:
     home = tmp_path / "home"
     ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
-    command = start_python(home, ["-m", "flows.cli", "ui", *ports])
+    command = start_python(home, ["-m", "flows.cli.app", "ui", *ports])
     command.wait_until(lambda: "Ctrl-C ends both" in command.output)
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) == 0, command.output

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.polya import polya
-from tasks.artifacts.plan import planning
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
+from tasks.spine.stage.plan import planning
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.flows.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow
@@ -111,7 +111,7 @@ def test_nothing_correct_stops_before_training_and_keeps_what_was_made(in_new_ho
 def test_mlflow_down_costs_tracking_and_nothing_else(
     in_new_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from flows.questions import questions
+    from flows.stages.questions import questions
 
     monkeypatch.setenv("MIDTRAIN_TRACKING_URI", "http://127.0.0.1:9")
     done = run(questions, recipe="tiny-cpu", overrides=SMALL)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tasks.launch import end_tree
+from tasks.spine.stage.launch import end_tree
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.conftest import wait_for
 from tests.flows.commands import Command, start
 from tests.flows.postgres import NotHere, Postgres, free_port, running

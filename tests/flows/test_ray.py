@@ -20,16 +20,16 @@ import psutil
 import pytest
 from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
-from flows.generate import generate
-from flows.shards import fill_pool
-from tasks.artifacts.plan import planning
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tasks.generation.config import GenerationConfig
-from tasks.generation.schema import SAMPLES_FILE
-from tasks.parquet import read_rows
-from tasks.worker import Permanent
+from flows.stages.generate import generate
+from flows.stages.generate_shards import fill_pool
+from tasks.errors import Permanent
+from tasks.generate.config import GenerationConfig
+from tasks.shared.sampling.schema import SAMPLES_FILE
+from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.plan import planning
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.conftest import ROOT
 from tests.flows.commands import GENERATION, SLOWLY, gone, pooled, processes, start, wait_until
 from tests.flows.postgres import free_port
@@ -216,7 +216,7 @@ def samples_done(worker: psutil.Process) -> int:
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "flows.ray_shards", raising=False)
+    monkeypatch.delitem(sys.modules, "flows.stages.generate_on_ray", raising=False)
     monkeypatch.setitem(sys.modules, "prefect_ray", None)
     with pytest.raises(Permanent, match=r"ray_address=head:6379 .*midtrain\[ray\]"):
         fill_pool(GenerationConfig(), Runtime(ray_address="head:6379"), {})
@@ -224,7 +224,7 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.ray_shards import HANDED_OVER, node_environment
+    from flows.stages.generate_on_ray import HANDED_OVER, node_environment
 
     monkeypatch.chdir(tmp_path)
     for name in HANDED_OVER:
@@ -256,7 +256,7 @@ def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPat
 )
 def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int) -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.ray_shards import node_needs
+    from flows.stages.generate_on_ray import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2, num_threads=4, **runtime), {"CPU": 8.0, "GPU": 4.0})
     assert (needs["num_cpus"], needs["num_gpus"]) == (4, gpus)
@@ -264,7 +264,7 @@ def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int
 
 def test_a_shard_takes_one_cpu_of_a_cluster_without_gpus() -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.ray_shards import node_needs
+    from flows.stages.generate_on_ray import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2), {"CPU": 8.0})
     assert (needs["num_cpus"], needs["num_gpus"]) == (1, 0)

@@ -9,11 +9,11 @@ from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL
 from safetensors.torch import load_file, save_file
 
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tasks.models.resolve import EMBEDDED_PATH
+from tasks.shared.models.resolve import EMBEDDED_PATH
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.flows.small import SMALL, run
-from tests.sources.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
 
 pytestmark = pytest.mark.slow
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from flows.automations import MAX_RESTARTS, RESTARTED
+from flows.server.automations import MAX_RESTARTS, RESTARTED
 from tests.flows.commands import wait_until
 from tests.flows.deployed import QUICK_HEARTBEAT, Deployed
 from tests.flows.postgres import NotHere, Postgres, running

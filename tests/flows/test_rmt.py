@@ -7,11 +7,11 @@ import pytest
 
 from flows.polya import polya
 from flows.rmt import rmt
-from tasks.artifacts.lineage import ancestry, models_that_saw, render_sightings
-from tasks.artifacts.plan import planning
-from tasks.artifacts.store import Store
-from tasks.parquet import read_rows
 from tasks.recipe.merging import RecipeError
+from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.plan import planning
+from tasks.spine.store.lineage import ancestry, models_that_saw, render_sightings
+from tasks.spine.store.store import Store
 from tests.flows.small import SMALL, SMALL_RMT, Run, run
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.flows.commands import Command, gone, start_python
 from tests.flows.small import SMALL
 from tests.s3_proxy import Proxy
@@ -23,7 +23,7 @@ def run_polya(home: Path, store: str) -> Command:
     settings = {**SMALL, "arms": ARM, "runtime.num_threads": 1}
     overrides = [f"--set={key}={str(value).replace(chr(39), chr(34))}" for key, value in settings.items()]
     places = {"MIDTRAIN_STORE": store, "MIDTRAIN_RESULTS": f"{store}/results", "COLUMNS": "200"}
-    return start_python(home, ["-m", "flows.cli", "run", "polya", *overrides], **places)
+    return start_python(home, ["-m", "flows.cli.app", "run", "polya", *overrides], **places)
 
 
 @pytest.mark.timeout(1200)

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from flows.generate import generate
-from tasks.artifacts.store import Store
-from tasks.generation.schema import SAMPLES_FILE
-from tasks.parquet import read_rows
+from flows.stages.generate import generate
+from tasks.shared.sampling.schema import SAMPLES_FILE
+from tasks.shared.tables.parquet import read_rows
+from tasks.spine.store.store import Store
 from tests.flows.small import run
 
 pytestmark = pytest.mark.slow

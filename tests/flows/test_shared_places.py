@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.rl import rl
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tasks.launch import end_tree
+from flows.stages.rl import rl
+from tasks.spine.stage.launch import end_tree
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.flows.commands import STEP_BY_STEP, gone, pooled, start, start_python, steps_logged, wait_until
 from tests.flows.small import SMALL, run
 
@@ -27,7 +27,7 @@ def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> No
     home = tmp_path / "home"
     settings = {**SMALL, "arms": '{"polya": {"label": "Mid-trained", "rl": false}}', "runtime.num_threads": 1}
     overrides = [f"--set={key}={str(value).replace(chr(39), chr(34))}" for key, value in settings.items()]
-    runs = [start_python(home, ["-m", "flows.cli", "run", "polya", *overrides], COLUMNS="200") for _ in range(2)]
+    runs = [start_python(home, ["-m", "flows.cli.app", "run", "polya", *overrides], COLUMNS="200") for _ in range(2)]
     assert [command.wait() for command in runs] == [0, 0], runs[0].output + runs[1].output
     reports = {line for command in runs for line in command.output.splitlines() if "(this one: report/" in line}
     assert len(reports) == 1
@@ -40,8 +40,8 @@ def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> No
 
 
 SERVE = """
-from flows.environment import prepare, start_temporary_server, wait_for_server
-from tasks.artifacts.settings import Settings
+from flows.server.environment import prepare, start_temporary_server, wait_for_server
+from tasks.spine.store.settings import Settings
 prepare(Settings())
 wait_for_server(start_temporary_server(Settings()))
 """

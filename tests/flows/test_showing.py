@@ -15,15 +15,15 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows.generate import generate
+from flows.pipeline.pages import show_results
 from flows.polya import polya
-from flows.showing import show_results
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
-from tests.artifacts.test_pages import serves
+from flows.stages.generate import generate
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.flows.small import SMALL, Run, run
+from tests.spine.test_pages import serves
 
 pytestmark = pytest.mark.slow
 

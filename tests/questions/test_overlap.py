@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.parquet import read_rows, write_parquet
 from tasks.questions.ids import question_id
 from tasks.questions.overlap import BenchmarkIndex, OverlapConfig, decontaminate, words
 from tasks.questions.schema import OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE
-from tasks.sources.errors import SourceError
-from tasks.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.sources.errors import SourceError
+from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.tables.parquet import read_rows, write_parquet
 
 ASKED = "Ann walks to the market at noon with 14 coins and buys 3 red apples for 2 coins each."
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.sources.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
 
 CARD = b"""---
 configs:
@@ -21,7 +21,7 @@ configs:
 READ = """
 import json, sys
 from tasks.questions.config import QuestionsConfig
-from tasks.sources.errors import SourceError
+from tasks.shared.sources.errors import SourceError
 from tasks.questions.sources import read_source, resolve
 try:
     config = resolve(QuestionsConfig(**json.loads(sys.argv[1])))

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tasks.parquet import check_schema, read_rows
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.fields import FieldMapping
 from tasks.questions.ids import question_id
@@ -17,8 +16,9 @@ from tasks.questions.load import CONFLICT, Counts, build_questions
 from tasks.questions.load import load as load_to_file
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import resolve
-from tasks.sources.errors import SourceError
-from tasks.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.sources.errors import SourceError
+from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.tables.parquet import check_schema, read_rows
 
 PLAIN = FieldMapping(question="q", answer="a")
 

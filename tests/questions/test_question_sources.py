@@ -12,12 +12,12 @@ import fsspec
 import pytest
 from pydantic import ValidationError
 
-from tasks.artifacts.fingerprint import fingerprint
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
 from tasks.questions.sources import read_source, resolve
-from tasks.sources.errors import Record, SourceError
+from tasks.shared.sources.errors import Record, SourceError
+from tasks.spine.store.fingerprint import fingerprint
 
 PLAIN = FieldMapping(question="q", answer="a")
 ROWS = [{"q": f"question {index}", "a": index} for index in range(20)]

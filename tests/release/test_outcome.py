@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from tasks.artifacts.fingerprint import digest_text
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
 from tasks.release.config import ReleaseConfig, is_of
 from tasks.release.outcome import comparison, decide
 from tasks.report.collect import Evaluated, QuestionScores
 from tasks.report.config import ReportEntry
+from tasks.spine.store.fingerprint import digest_text
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
 
 QUESTIONS = 60
 SAMPLES = 4

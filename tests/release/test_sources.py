@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.artifacts.settings import Settings
-from tasks.models.resolve import EMBEDDED_PATH
+from tasks.errors import Permanent
 from tasks.release.sources import candidates
-from tasks.worker import Permanent
-from tests.sources.hub_server import Hub, Repository, ask, serve
+from tasks.shared.models.resolve import EMBEDDED_PATH
+from tasks.spine.store.settings import Settings
+from tests.shared.sources.hub_server import Hub, Repository, ask, serve
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_versions_of_a_registered_model_are_candidates(tmp_path: Path, settings:
 
 LOOK = """
 import json, sys
-from tasks.artifacts.settings import Settings
+from tasks.spine.store.settings import Settings
 from tasks.release.sources import candidates
 try:
     found = candidates(json.loads(sys.argv[1])["source"], Settings(), settle_s=0)

@@ -9,18 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.artifacts.fingerprint import fingerprint, payload
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
 from tasks.dataset.schema import RL, TRAIN
-from tasks.evaluation.config import EvaluationConfig
-from tasks.evaluation.schema import EVALUATED, SAMPLES_FILE
-from tasks.evaluation.score import score
-from tasks.parquet import read_rows, write_parquet
+from tasks.evaluate.config import EvaluationConfig
+from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
+from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.spine.store.fingerprint import fingerprint, payload
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 
 HEURISTICS = (
     "analogy",

@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.store import Store
 from tasks.entropy.plot import draw_histogram
 from tasks.entropy.schema import PLOT_FILE
-from tasks.evaluation.config import EvaluationConfig
-from tasks.evaluation.schema import EVALUATED, SAMPLES_FILE
-from tasks.evaluation.score import score as score_benchmarks
-from tasks.parquet import read_rows, write_parquet
-from tasks.prediction.config import PredictionConfig
-from tasks.prediction.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING
-from tasks.prediction.score import ledger, score
-from tasks.prediction.tally import read_tally
+from tasks.evaluate.config import EvaluationConfig
+from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
+from tasks.evaluate.score import score as score_benchmarks
+from tasks.predict.config import PredictionConfig
+from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING
+from tasks.predict.score import ledger, score
+from tasks.predict.tally import read_tally
 from tasks.questions.schema import QUESTIONS
 from tasks.report.rmt.config import RMTEntry, RMTReportConfig
-from tasks.rmt.method import TIERS
+from tasks.shared.next_token.method import TIERS
+from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.report.conftest import World, answers
 
 BENCHMARK = "tiny-test"

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tasks.report.look import PALETTE, STYLE, Look, legend_columns, shared_legend
+from tasks.shared.figures import PALETTE, STYLE, Look, legend_columns, shared_legend
 
 LONG = tuple(f"thresholds 0.25, 0.75, 1.{number:02d}" for number in range(13))
 

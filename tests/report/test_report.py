@@ -9,16 +9,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.stage import ensure
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.plots import moving_average
 from tasks.report.summary import ComparisonRow, ReportSummary, points
 from tasks.report.task import REPORT, report
 from tasks.report.terminal import summary_tables, tables
 from tasks.report.write import write_report
+from tasks.spine.stage.stage import ensure
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
 from tests.report.conftest import COMMIT, HEURISTICS, World, build_world
 
 VOID = {"meta", "path", "br", "img", "use", "rect"}

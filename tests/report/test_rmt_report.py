@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.stage import ensure
-from tasks.prediction.tally import read_tally
+from tasks.predict.tally import read_tally
 from tasks.report.provenance import Curve
 from tasks.report.results import result_tables
 from tasks.report.rmt.config import RMTEntry, RMTReportConfig
@@ -21,6 +19,8 @@ from tasks.report.rmt.task import RMT_REPORT, rmt_report
 from tasks.report.rmt.terminal import summary_tables
 from tasks.report.rmt.write import write_report
 from tasks.report.terminal import tables
+from tasks.spine.stage.stage import ensure
+from tasks.spine.store.runtime import Runtime
 from tests.report.rmt_world import ARMS, BASE, Made, RMTWorld, build_rmt_world
 from tests.report.test_report import Page, Silent, settings_of, shown
 

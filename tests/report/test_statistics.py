@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.evaluation.schema import EVALUATED, SAMPLES_FILE
-from tasks.parquet import write_parquet
+from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.report.collect import Evaluated, QuestionScores, read_evaluation, same_questions
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.statistics import compare, headline_metrics, ks, score
+from tasks.shared.tables.parquet import write_parquet
 from tests.report.conftest import World, answers
 
 ENTRY = ReportEntry(label="A", arm="polya", checkpoint="rl", role="a")

@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.dataset.schema import RL
-from tasks.midtraining.config import MidtrainingConfig
-from tasks.midtraining.job import MidtrainingJob
-from tasks.midtraining.worker import run as midtrain
+from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.worker import run as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob
-from tasks.worker import Reporter
-from tests.midtraining.rows import write_rows
+from tasks.spine.stage.worker import Reporter
+from tests.midtrain.rows import write_rows
 from tests.random_model import save_random_model
 
 MakeJob = Callable[..., RLJob]

@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tasks.artifacts.runtime import Runtime
-from tasks.launch import WorkerFailed, run_worker
+from tasks.errors import Permanent
 from tasks.rl.job import RLJob
 from tasks.rl.worker import run
-from tasks.training.launching import launcher
-from tasks.training.process import absent
-from tasks.worker import Permanent, Reporter
+from tasks.shared.training.accelerate import launcher
+from tasks.spine.stage.imports import absent
+from tasks.spine.stage.launch import WorkerFailed, run_worker
+from tasks.spine.stage.worker import Reporter
+from tasks.spine.store.runtime import Runtime
 from tests.killing import kill_when
 from tests.rl import given_rollouts
 from tests.rl.conftest import MakeJob

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tasks.errors import Permanent
 from tasks.rl.prompts import read_prompts
 from tasks.rl.reward import CorrectnessReward, readable_golds
-from tasks.verification.config import VerificationConfig
-from tasks.verification.pool import VerifierPool
-from tasks.worker import Permanent
+from tasks.shared.verification.config import VerificationConfig
+from tasks.shared.verification.pool import VerifierPool
 from tests.rl.conftest import write_prompts
 
 END = 0

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from tasks.engines.decoding import decode_batch
-from tasks.engines.protocol import Sampling
-from tasks.engines.tokens import encode_prompts, load_tokenizer
+from tasks.shared.engines.decoding import decode_batch
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 
 
 def test_copies_continue_their_own_prompt(guesser: Path) -> None:

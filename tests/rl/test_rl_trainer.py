@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
+from tasks.errors import Permanent
 from tasks.rl.schedule import plan
 from tasks.rl.worker import run
-from tasks.training.process import absent
-from tasks.worker import Permanent, Reporter
+from tasks.spine.stage.imports import absent
+from tasks.spine.stage.worker import Reporter
 from tests.grpo_runs import Crash, curve, note_prompts
 from tests.rl.conftest import QUESTIONS, MakeJob
 

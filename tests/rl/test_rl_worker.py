@@ -5,9 +5,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.launch import WorkerFailed, run_worker
 from tasks.rl.worker import run
-from tasks.worker import Reporter
+from tasks.spine.stage.launch import WorkerFailed, run_worker
+from tasks.spine.stage.worker import Reporter
 from tests.killing import kill_when
 from tests.rl.conftest import MakeJob
 
@@ -24,7 +24,9 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     with pytest.raises(WorkerFailed, match="exit code -9"):
         run_worker(MODULE, job, work, timeout_s=200)
     killer.join()
-    graders = [p for p in psutil.process_iter(["cmdline"]) if "tasks.verification.child" in (p.info["cmdline"] or [])]
+    graders = [
+        p for p in psutil.process_iter(["cmdline"]) if "tasks.shared.verification.child" in (p.info["cmdline"] or [])
+    ]
     assert not [p for p in graders if p.ppid() == 1]
     resumed = run_worker(MODULE, job, work, timeout_s=200)
     assert resumed["resumed_from_step"] >= 10

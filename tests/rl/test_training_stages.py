@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.stage import Build, Stage, ensure
-from tasks.artifacts.store import Store
-from tasks.midtraining.config import MidtrainingConfig
-from tasks.midtraining.task import train as midtrain
+from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.task import train as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.task import train as rl
-from tests.midtraining.rows import make_rows, write_rows
+from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+from tests.midtrain.rows import make_rows, write_rows
 from tests.rl.conftest import write_prompts
 
 pytestmark = pytest.mark.slow

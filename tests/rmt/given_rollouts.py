@@ -3,8 +3,8 @@
 import random
 
 from tasks.rmt.job import RMTJob
-from tasks.training.process import absent, offline
-from tasks.worker import worker_main
+from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.worker import worker_main
 from tests.grpo_runs import written_by
 
 TOKENS_PER_PASS = {"cpu": 60}

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import AutoModelForCausalLM
 
-from tasks.engines.tokens import load_tokenizer
-from tasks.midtraining.config import MidtrainingConfig
-from tasks.midtraining.job import MidtrainingJob
-from tasks.midtraining.worker import run as midtrain
-from tasks.rmt.method import PredictionPrompt
-from tasks.worker import Reporter
-from tests.midtraining.rows import write_rows
+from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.worker import run as midtrain
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.spine.stage.worker import Reporter
+from tests.midtrain.rows import write_rows
 from tests.random_model import save_random_model
 
 PROMPT = PredictionPrompt(

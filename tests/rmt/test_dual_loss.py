@@ -8,13 +8,13 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, TrainerCallback
 
-from tasks.engines.tokens import load_tokenizer
 from tasks.rmt.job import RMTJob
 from tasks.rmt.rows import read_run
 from tasks.rmt.worker import make_grader
-from tasks.training.models import load
-from tasks.training.process import absent
-from tasks.worker import Reporter
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.training.models import load
+from tasks.spine.stage.imports import absent
+from tasks.spine.stage.worker import Reporter
 from tests.rmt.conftest import MakeJob
 
 with absent("mlflow", "vllm"):
@@ -23,7 +23,7 @@ with absent("mlflow", "vllm"):
     from tasks.rmt.dual_loss import next_token_loss
     from tasks.rmt.rows import TextRow
     from tasks.rmt.trainer import DualTrainer, make_trainer
-    from tasks.training.lm_head import use_compact_head
+    from tasks.shared.training.lm_head import use_compact_head
 
 pytestmark = pytest.mark.slow
 Gradients = dict[str, torch.Tensor]

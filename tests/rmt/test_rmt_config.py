@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasks.artifacts.fingerprint import canonical, canonical_json, digest_text
+from tasks.errors import Permanent
 from tasks.rl.config import RLConfig
 from tasks.rmt.checks import check_prompt, check_tokenizer
 from tasks.rmt.config import RMTConfig
-from tasks.rmt.method import BudgetConfig, PredictionPrompt
-from tasks.worker import Permanent
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.method import BudgetConfig
+from tasks.spine.store.fingerprint import canonical, canonical_json, digest_text
 
 RL_GOLDEN = "15f5dea448eeef90c5d5b669f1c3a091f603543381f09ffaab741ed2e2476a11"
 

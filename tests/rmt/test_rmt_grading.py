@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import Permanent
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.ledger import OUTCOMES, count
-from tasks.rmt.method import RewardConfig
-from tasks.rmt.prediction import Reader
 from tasks.rmt.rows import Run
-from tasks.worker import Permanent
+from tasks.shared.next_token.method import RewardConfig
+from tasks.shared.next_token.reader import Reader
 
 END, OPEN, CLOSE = 0, 1, 2
 

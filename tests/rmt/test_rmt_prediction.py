@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.rmt.method import PredictionPrompt
-from tasks.rmt.prediction import Prediction, Reader, boxed
-from tasks.rmt.prompts import PredictionRenderer
-from tasks.worker import Permanent
+from tasks.errors import Permanent
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.next_token.reader import Prediction, Reader, boxed
 from tests.rmt.thinking_tokenizer import END, thinking_tokenizer
 
 PLAIN = PredictionPrompt(

@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tasks.artifacts.runtime import Runtime
-from tasks.launch import run_worker
+from tasks.errors import Permanent
 from tasks.rmt.worker import run
-from tasks.training.launching import launcher
-from tasks.training.process import absent
-from tasks.worker import Permanent, Reporter
+from tasks.shared.training.accelerate import launcher
+from tasks.spine.stage.imports import absent
+from tasks.spine.stage.launch import run_worker
+from tasks.spine.stage.worker import Reporter
+from tasks.spine.store.runtime import Runtime
 from tests.rmt import given_rollouts
 from tests.rmt.conftest import MakeJob
 
@@ -49,8 +50,8 @@ def test_two_processes_train_as_one_does(
 def test_positions_that_cannot_be_shared_are_refused_by_name(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.training.processes.world_size", lambda: 3)
-    monkeypatch.setattr("tasks.training.processes.join", lambda _: None)
-    monkeypatch.setattr("tasks.training.processes.agreed", lambda make: make())
+    monkeypatch.setattr("tasks.shared.training.distributed.world_size", lambda: 3)
+    monkeypatch.setattr("tasks.shared.training.distributed.join", lambda _: None)
+    monkeypatch.setattr("tasks.shared.training.distributed.agreed", lambda make: make())
     with pytest.raises(Permanent, match=r"schedule.positions_per_step=4 cannot be shared by 3 processes"):
         run(make_job("three"), Reporter(tmp_path / "three"))

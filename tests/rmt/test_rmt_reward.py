@@ -2,8 +2,7 @@
 
 import pytest
 
-from tasks.rmt.method import RewardConfig
-from tasks.rmt.reward import exact_match, is_match, prefix_match, reward
+from tasks.shared.next_token.method import RewardConfig, exact_match, is_match, prefix_match, reward
 
 CONTINUATION = " the größe 字"
 ENDS = [4, 7, 8, 12, 16]

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.errors import Permanent
 from tasks.rmt.rows import IGNORED, Run, Text, TextPlan, read_run
-from tasks.training.dealing import deal
-from tasks.worker import Permanent
+from tasks.shared.training.batch_balancing import deal
 from tests.random_model import save_random_model
 from tests.rmt.guessing import add_think_tags, write_schedule
 

@@ -4,10 +4,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tasks.rmt.budget import budget, length_reward
-from tasks.rmt.curriculum import mixture
-from tasks.rmt.method import BudgetConfig, CurriculumConfig, RewardConfig, TierConfig
-from tasks.rmt.tiers import tier_indices, tier_of
+from tasks.shared.next_token.method import (
+    BudgetConfig,
+    CurriculumConfig,
+    RewardConfig,
+    TierConfig,
+    budget,
+    length_reward,
+    mixture,
+    tier_indices,
+    tier_of,
+)
 
 TIERS = TierConfig()
 PAPER = BudgetConfig()

@@ -7,18 +7,19 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.stage import Build, Stage, ensure
-from tasks.artifacts.store import Store
-from tasks.entropy.digest import tokenizer_digest
-from tasks.launch import WorkerFailed, run_worker
+from tasks.errors import Permanent
 from tasks.rmt.config import RMTConfig
 from tasks.rmt.task import train
 from tasks.rmt.worker import run
-from tasks.worker import Permanent, Reporter
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.spine.stage.launch import WorkerFailed, run_worker
+from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.worker import Reporter
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.killing import kill_when
 from tests.random_model import save_random_model
 from tests.rmt.conftest import MakeJob

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.runtime import Runtime
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.stage import Build, Outcome, Stage, ensure
-from tasks.entropy.digest import tokenizer_digest
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
-from tasks.parquet import write_parquet
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.tables.parquet import write_parquet
+from tasks.spine.stage.stage import Build, Outcome, Stage, ensure
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
 from tests.rmt.thinking_tokenizer import thinking_tokenizer
 
 WORDS = (" the", " größe", "Q: ", "字", " of")

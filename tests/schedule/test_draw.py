@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from tasks.rmt.curriculum import mixture
-from tasks.rmt.method import CurriculumConfig
+from tasks.errors import Permanent
 from tasks.schedule.draw import FALLBACKS, draw
-from tasks.worker import Permanent
+from tasks.shared.next_token.method import CurriculumConfig, mixture
 
 CURRICULUM = CurriculumConfig()
 PLENTY = np.repeat(np.array([0, 1, 2], dtype=np.int8), 40_000)

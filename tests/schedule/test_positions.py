@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from tasks.entropy.read import DocumentEntropy
-from tasks.rmt.method import PredictionPrompt, TierConfig
-from tasks.rmt.prompts import PredictionRenderer
+from tasks.errors import Permanent
 from tasks.schedule.positions import REASONS, context_room, judge
 from tasks.schedule.spans import TokenText
-from tasks.worker import Permanent
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.method import TierConfig
+from tasks.shared.next_token.prompts import PredictionRenderer
 from tests.rmt.thinking_tokenizer import thinking_tokenizer
 
 TOKENIZER = thinking_tokenizer()

@@ -10,23 +10,29 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.settings import Settings
-from tasks.artifacts.stage import Outcome
-from tasks.artifacts.store import Store
-from tasks.parquet import read_rows
+from tasks.errors import Permanent
 from tasks.report.ledger import balances
-from tasks.rmt.budget import budget
-from tasks.rmt.method import BudgetConfig, CurriculumConfig, PredictionPrompt, TierConfig
-from tasks.rmt.reward import exact_match, prefix_match
-from tasks.rmt.tiers import tier_of
 from tasks.schedule.config import ScheduleConfig
 from tasks.schedule.schema import PLOT_FILE, SCHEDULE, SCHEDULE_FILE, TEXTS_FILE
 from tasks.schedule.schema import TEXTS as TEXTS_SCHEMA
 from tasks.schedule.show import first_rows, show
 from tasks.schedule.task import write_schedule
-from tasks.worker import Permanent
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.method import (
+    BudgetConfig,
+    CurriculumConfig,
+    TierConfig,
+    budget,
+    exact_match,
+    prefix_match,
+    tier_of,
+)
+from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.stage import Outcome
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
 from tests.rmt.thinking_tokenizer import thinking_tokenizer
 from tests.schedule.conftest import TEXTS, WORDS, entropy_rows
 

@@ -7,8 +7,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from tasks.engines.tokens import load_tokenizer
 from tasks.schedule.spans import INSIDE, TokenText
+from tasks.shared.engines.tokens import load_tokenizer
 from tests.rmt.thinking_tokenizer import thinking_tokenizer
 from tests.schedule.conftest import TEXTS, WORDS
 

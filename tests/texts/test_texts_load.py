@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.parquet import Weight, check_schema, read_groups, read_rows, write_parquet
-from tasks.sources.errors import SourceError
-from tasks.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.sources.errors import SourceError
+from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE
+from tasks.shared.tables.parquet import Weight, check_schema, read_groups, read_rows, write_parquet
 from tasks.texts import load as loading
 from tasks.texts.config import TextsConfig
 from tasks.texts.load import Counts, build_texts

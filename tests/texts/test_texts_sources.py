@@ -11,11 +11,11 @@ import fsspec
 import pytest
 from pydantic import ValidationError
 
-from tasks.artifacts.fingerprint import fingerprint
-from tasks.sources.errors import Record, SourceError
+from tasks.shared.sources.errors import Record, SourceError
+from tasks.spine.store.fingerprint import fingerprint
 from tasks.texts.config import TextsConfig
 from tasks.texts.sources import read_source, resolve
-from tests.sources.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
 
 ROWS = [{"text": f"document {index}"} for index in range(20)]
 LINES = [json.dumps(row) + "\n" for row in ROWS]
@@ -118,7 +118,7 @@ def test_a_folder_of_an_object_store_is_read_over_http(bucket: str, tmp_path: Pa
 
 READ = """
 import json, sys
-from tasks.sources.errors import SourceError
+from tasks.shared.sources.errors import SourceError
 from tasks.texts.config import TextsConfig
 from tasks.texts.sources import read_source, resolve
 try:

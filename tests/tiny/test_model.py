@@ -7,10 +7,10 @@ import torch
 from transformers import AutoConfig
 
 from tasks.tiny import MODEL_DIR
-from tasks.tiny.base import BaseConfig
-from tasks.tiny.measure import MEASURED_NAME, answer_of, best_named, mean_and_error, pass_at, plain_table
+from tasks.tiny.make.base import BaseConfig
+from tasks.tiny.make.measure import MEASURED_NAME, answer_of, best_named, mean_and_error, pass_at, plain_table
+from tasks.tiny.make.sampling import complete, load
 from tasks.tiny.problems import TRAINED_FAMILIES, generate_problems
-from tasks.tiny.sampling import complete, load
 from tasks.tiny.styles import METHODS, STYLES, SUITED, completion, named_prompt, plain_prompt, style_of
 
 MEASURED = json.loads((MODEL_DIR / MEASURED_NAME).read_text())

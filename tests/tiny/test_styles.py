@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import tasks.generation
+import tasks.generate
 from tasks.tiny.problems import TRAINED_FAMILIES, Problem, generate_problems
 from tasks.tiny.styles import (
     METHODS,
@@ -80,6 +80,6 @@ def test_suited_styles_make_more_jumps_than_the_habit(family: str) -> None:
 
 
 def test_the_heuristics_of_this_world_bear_the_methods_names() -> None:
-    folder = Path(tasks.generation.__file__).parent / "heuristics" / "tiny"
+    folder = Path(tasks.generate.__file__).parent / "heuristics" / "tiny"
     names = [yaml.safe_load(path.read_text())["name"] for path in sorted(folder.glob("*.yaml"))]
     assert sorted(names) == sorted(METHODS.values())

@@ -7,10 +7,10 @@ import torch
 from transformers import AutoTokenizer
 
 from tasks.tiny import MODEL_DIR
-from tasks.tiny.sampling import load
-from tasks.tiny.think import ThinkConfig, add_tags, make_think, sequences
+from tasks.tiny.make.sampling import load
+from tasks.tiny.make.think import ThinkConfig, add_tags, make_think, sequences
+from tasks.tiny.make.training import TrainConfig
 from tasks.tiny.thinking import CLOSE, OPEN
-from tasks.tiny.training import TrainConfig
 
 SMALL = ThinkConfig(training=TrainConfig(steps=4, batch_size=8, warmup_steps=1, sort_batches=2))
 

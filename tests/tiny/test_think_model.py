@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
-from tasks.tiny.measure import MEASURED_NAME, answer_of, best_named
-from tasks.tiny.measure_thinking import (
+from tasks.tiny.make.measure import MEASURED_NAME, answer_of, best_named
+from tasks.tiny.make.measure_thinking import (
     GROUP_SIZE,
     TIERS,
     Outcome,
@@ -18,12 +18,12 @@ from tasks.tiny.measure_thinking import (
     thinks,
     uncertain_positions,
 )
+from tasks.tiny.make.sampling import complete, load
+from tasks.tiny.make.think import ThinkConfig
+from tasks.tiny.make.think_card import lengths_table, mixed_table, predictions_table, solved_table
 from tasks.tiny.problems import generate_problems
-from tasks.tiny.sampling import complete, load
 from tasks.tiny.styles import plain_prompt
 from tasks.tiny.texts import documents
-from tasks.tiny.think import ThinkConfig
-from tasks.tiny.think_card import lengths_table, mixed_table, predictions_table, solved_table
 
 MEASURED = json.loads((THINK_MODEL_DIR / MEASURED_NAME).read_text())
 FIRST = json.loads((MODEL_DIR / MEASURED_NAME).read_text())

@@ -7,11 +7,11 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from tasks.tiny.base import BaseConfig, encode, make_base, make_model, make_tokenizer, sequences
 from tasks.tiny.corpus import stream
-from tasks.tiny.sampling import load
+from tasks.tiny.make.base import BaseConfig, encode, make_base, make_model, make_tokenizer, sequences
+from tasks.tiny.make.sampling import load
+from tasks.tiny.make.training import Sequence, TrainConfig, batches, learning_rate_factor, loss_of, train
 from tasks.tiny.styles import EOS, PAD
-from tasks.tiny.training import Sequence, TrainConfig, batches, learning_rate_factor, loss_of, train
 
 SMALL = BaseConfig(
     tokenizer_texts=600,

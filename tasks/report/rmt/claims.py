@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.evaluation.paired import Paired
-from tasks.prediction.tally import MEAN
+from tasks.predict.tally import MEAN
 from tasks.report.rmt import paper
 from tasks.report.rmt.config import Method
 from tasks.report.rmt.material import Line, RMTMaterial
 from tasks.report.rmt.statistics import PART_NAMES, compare, compare_lengths
 from tasks.report.rmt.summary import Claim, Status
 from tasks.report.summary import ComparisonRow, ReportSummary, interval_words, percent, points
+from tasks.shared.statistics.paired import Paired
 
 NAMES: dict[Method, str] = {
     "ntr": "the untrained model",

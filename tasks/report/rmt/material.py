@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.artifacts.manifest import Manifest
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
-from tasks.evaluation.clustered import Array
-from tasks.prediction.tally import Tally, read_tally
+from tasks.predict.tally import Tally, read_tally
 from tasks.report import config as plain
 from tasks.report import material as evaluations
 from tasks.report.provenance import Provenance, trace
 from tasks.report.rmt.config import CHECKPOINTS, RMTEntry, RMTReportConfig, labels
+from tasks.shared.statistics.clustered import Array
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
 
 _PLAIN_CHECKPOINT: dict[str, plain.Checkpoint] = dict(zip(CHECKPOINTS, plain.CHECKPOINTS, strict=True))
 

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tasks.entropy.schema import PLOT_FILE as ENTROPY_PLOT
-from tasks.report.look import Look
 from tasks.report.page import environment, reach, tree
 from tasks.report.plots import Plot
 from tasks.report.rmt.material import RMTMaterial
 from tasks.report.rmt.summary import RMTSummary
 from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
+from tasks.shared.figures import Look
 
 PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
 """By kind of artifact: the figure that it brings, and what it shows."""

@@ -7,11 +7,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tasks.report.look import INK, STYLE, WIDTH, Look, shared_legend
 from tasks.report.plots import SMOOTHING, Plot, draw_curve, finish, passes
 from tasks.report.provenance import Curve
 from tasks.report.rmt.summary import RMTSummary
-from tasks.rmt.method import TIERS
+from tasks.shared.figures import INK, STYLE, WIDTH, Look, shared_legend
+from tasks.shared.next_token.method import TIERS
 
 STAGE = "rmt"
 SMOOTHED = f"thick: moving average over {SMOOTHING} steps."

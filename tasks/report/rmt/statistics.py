@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import Interval
-from tasks.evaluation.clustered import Array, clustered_mean, compare_clustered
-from tasks.evaluation.paired import Paired
-from tasks.prediction.schema import DIRECT, REASONING
-from tasks.prediction.tally import EXACT, MEAN
+from tasks.predict.schema import DIRECT, REASONING
+from tasks.predict.tally import EXACT, MEAN
 from tasks.report.rmt.config import RMTReportConfig
 from tasks.report.rmt.material import Line
 from tasks.report.summary import ComparisonRow, Metric
+from tasks.shared.statistics.bootstrap import Interval
+from tasks.shared.statistics.clustered import Array, clustered_mean, compare_clustered
+from tasks.shared.statistics.paired import Paired
 
 PART_NAMES = {MEAN: "the mean of the tiers", "easy": "easy tokens", "medium": "medium tokens", "hard": "hard tokens"}
 ACCURACY = "next-token accuracy"

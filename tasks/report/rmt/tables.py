@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from tasks.prediction.schema import DIRECT, REASONING
-from tasks.prediction.tally import EXACT, MEAN, PREFIX
+from tasks.predict.schema import DIRECT, REASONING
+from tasks.predict.tally import EXACT, MEAN, PREFIX
 from tasks.report import tables
 from tasks.report.rmt import paper
 from tasks.report.rmt.claims import claims
@@ -11,7 +11,7 @@ from tasks.report.rmt.material import Line, RMTMaterial
 from tasks.report.rmt.statistics import accuracy, comparisons, reasoning_tokens
 from tasks.report.rmt.summary import PredictionRow, RMTSummary
 from tasks.report.summary import ReportSummary
-from tasks.rmt.method import TIERS
+from tasks.shared.next_token.method import TIERS
 
 FEW_DOCUMENTS = 50
 MUCH_LOST = 0.05

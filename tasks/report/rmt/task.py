@@ -1,10 +1,10 @@
 """The report of reinforcement mid-training as a Prefect task."""
 
-from tasks.artifacts.stage import Build, Stage
-from tasks.artifacts.task import stage_task
 from tasks.report.rmt.config import RMTReportConfig
 from tasks.report.rmt.write import write_report
 from tasks.report.task import WITHOUT
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
 
 RMT_REPORT = Stage("rmt-report", version=2, kind="report")
 

@@ -5,13 +5,13 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from tasks.artifacts.manifest import Manifest
-from tasks.prediction.schema import DIRECT, REASONING
-from tasks.prediction.tally import EXACT
+from tasks.predict.schema import DIRECT, REASONING
+from tasks.predict.tally import EXACT
 from tasks.report.rmt.paper import PAPER
 from tasks.report.rmt.summary import RMTSummary
 from tasks.report.summary import Metric
 from tasks.report.terminal import comparison_tables, interval_text, ledger_table, model_tables, plain_table
+from tasks.spine.store.manifest import Manifest
 
 DATA_STAGES = ("texts", "entropy", "schedule")
 """Whose rows are shown; the page has those of every model and prediction."""

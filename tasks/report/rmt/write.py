@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from tasks.artifacts.ref import ArtifactRef
-from tasks.artifacts.store import Store
 from tasks.report.rmt.config import RMTReportConfig
 from tasks.report.rmt.material import gather
 from tasks.report.rmt.page import render_markdown, render_page
@@ -12,6 +10,8 @@ from tasks.report.rmt.plots import draw
 from tasks.report.rmt.summary import RMTSummary
 from tasks.report.rmt.tables import summarise
 from tasks.report.write import INSIDE_STORE, write_files
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
 
 
 def write_report(

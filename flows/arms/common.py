@@ -1,0 +1,55 @@
+"""What the arms of all methods share: their parameters, evaluation of a checkpoint, RL on questions at the end."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from flows.pipeline.run import call
+from flows.stages.dataset import materialize
+from flows.stages.evaluate import evaluate
+from flows.stages.questions import questions
+from flows.stages.rl import rl
+from tasks.recipe.base import Arm as ArmConfig
+from tasks.spine.store.ref import ArtifactRef
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is needed to run one arm at one seed."""
+
+    name: str
+    config: ArmConfig
+    recipe: str
+    overrides: dict[str, JsonValue]
+    """Of the run and of the arm, merged."""
+    seed: int
+    force: Collection[str]
+    one_of_seeds: bool = False
+    """There are runs at other seeds beside it."""
+
+    def called(self, label: str) -> str:
+        """`label` as a name of this arm's runs, of which there may be one for each seed."""
+        return f"{label}, seed {self.seed}" if self.one_of_seeds else label
+
+    def stage(self, name: str) -> dict[str, object]:
+        """Parameters that every stage flow of this arm gets."""
+        return {"recipe": self.recipe, "overrides": self.overrides, "force": name in self.force}
+
+
+def merged(overrides: Mapping[str, JsonValue], arm: ArmConfig, seed: int) -> dict[str, JsonValue]:
+    """Overrides of a run, with the seed, and on top of them those of an arm."""
+    return {**overrides, "seed": seed, **arm.overrides}
+
+
+def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
+    """The evaluation of a checkpoint on benchmarks."""
+    return call(evaluate, model=str(model), label=arm.called(label), **arm.stage("evaluate"))
+
+
+def after_rl(arm: Arm, policy: ArtifactRef, base: ArtifactRef, label: str) -> ArtifactRef:
+    """`policy` trained with GRPO on the RL questions, whose prompts are those of the base model."""
+    asked = call(questions, which="rl_questions", **arm.stage("questions"))
+    given = {"questions": str(asked), "model": str(base), "label": "RL questions"}
+    prompts = call(materialize, which="prompts", **given, **arm.stage("materialize"))
+    return call(rl, prompts=str(prompts), model=str(policy), label=arm.called(label), **arm.stage("rl"))

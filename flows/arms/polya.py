@@ -1,0 +1,90 @@
+"""One arm of method A: from the base model, by the stages that the arm has, to its evaluated checkpoints."""
+
+from collections.abc import Mapping
+
+from flows.arms.common import Arm, after_rl, measured
+from flows.pipeline.run import call
+from flows.stages.dataset import materialize
+from flows.stages.filter import filter as filter_flow
+from flows.stages.generate import generate
+from flows.stages.midtrain import midtrain
+from flows.stages.questions import questions
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
+from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.task import report
+from tasks.shared.models.task import import_model
+from tasks.spine.stage.plan import announce
+from tasks.spine.store.ref import ArtifactRef
+
+STAGES = ("questions", "generate", "filter", "materialize", "midtrain", "rl", "evaluate", "report")
+
+
+def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
+    """Run the stages of one arm; returns the evaluation of each checkpoint it passes, the base model's included."""
+    settings = load(PolyaRecipe, arm.recipe, arm.overrides)
+    announce(settings)
+    base = import_model(settings.model, settings.runtime)
+    results = {entry(arm, "base", "Base"): measured(arm, base, "Base")}
+    policy = base
+    if arm.config.midtrain:
+        label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
+        data = str(solutions(arm, base))
+        policy = call(midtrain, dataset=data, model=str(base), label=arm.called(label), **arm.stage("midtrain"))
+        results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
+    if arm.config.rl:
+        label = arm.config.label
+        results[entry(arm, "rl", label)] = measured(arm, after_rl(arm, policy, base, label), label)
+    return results
+
+
+def prepare(arm: Arm) -> None:
+    """Make the data that the arm trains on."""
+    settings = load(PolyaRecipe, arm.recipe, arm.overrides)
+    announce(settings)
+    if arm.config.midtrain:
+        solutions(arm, import_model(settings.model, settings.runtime))
+
+
+def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
+    """The mid-training dataset: questions, solutions under every heuristic, filtering, Parquet."""
+    asked = call(questions, which="questions", **arm.stage("questions"))
+    sources = {"questions": str(asked), "model": str(base)}
+    samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
+    kept = call(filter_flow, samples=str(samples), label=arm.called(arm.name), **sources, **arm.stage("filter"))
+    given = {"filtered": str(kept), "model": str(base), "label": arm.called(arm.name)}
+    return call(materialize, which="solutions", **given, **arm.stage("materialize"))
+
+
+def entry(arm: Arm, checkpoint: str, label: str) -> ReportEntry:
+    """A line of the report; the base model's is the same for all arms and seeds."""
+    seed, name = (0, "") if checkpoint == "base" else (arm.seed, arm.name)
+    role = "-".join(filter(None, ("evaluation", checkpoint, name, str(seed))))
+    return ReportEntry(label=label, arm=name, checkpoint=checkpoint, seed=seed, role=role)
+
+
+def report_on(settings: Recipe, results: Mapping[ReportEntry, ArtifactRef], *, force: bool) -> ArtifactRef:
+    """The report over the evaluations of all arms and seeds."""
+    assert isinstance(settings, PolyaRecipe)
+    config = report_config(settings, list(results))
+    parents = {entry.role: ref for entry, ref in results.items()}
+    return report(config, settings.runtime, force=force, label=settings.name, **parents)
+
+
+def report_config(settings: PolyaRecipe, entries: list[ReportEntry]) -> ReportConfig:
+    """What the report shows: its entries; each mid-trained arm after RL against RL from the base and its control."""
+    ran = {name: arm for name, arm in settings.arms.items() if arm.rl and name in {entry.arm for entry in entries}}
+    pairs: list[tuple[str, str]] = []
+    for arm in ran.values():
+        controls = [other for other in ran.values() if arm.midtrain and not other.midtrain]
+        if arm.against in ran:
+            controls.append(ran[arm.against])
+        pairs += [(control.label, arm.label) for control in controls]
+    return ReportConfig(
+        title=f"Mid-training before RL: {settings.name}",
+        recipe=settings.name,
+        notes=settings.notes,
+        entries=tuple(entries),
+        comparisons=tuple(pairs),
+    )

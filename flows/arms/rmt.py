@@ -1,0 +1,122 @@
+"""One arm of method B: texts, entropy, schedule, training, and the measurements of what it made."""
+
+from collections.abc import Mapping
+from typing import get_args
+
+from flows.arms.common import Arm, after_rl, measured
+from flows.pipeline.run import call
+from flows.stages.entropy import entropy
+from flows.stages.predict import predict
+from flows.stages.rmt_train import reinforce
+from flows.stages.schedule import schedule
+from flows.stages.texts import texts
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load
+from tasks.recipe.rmt import RmtArm, RmtRecipe
+from tasks.report.rmt.config import Method, RMTEntry, RMTReportConfig
+from tasks.report.rmt.task import rmt_report
+from tasks.shared.models.task import import_model
+from tasks.spine.stage.plan import announce
+from tasks.spine.store.ref import ArtifactRef
+
+STAGES = (
+    "texts", "entropy", "schedule", "reinforce", "predict", "questions", "materialize", "rl", "evaluate", "report"
+)  # fmt: skip
+
+Measured = dict[RMTEntry, dict[str, ArtifactRef]]
+"""What a checkpoint was measured by: role to artifact."""
+
+
+def prepare(arm: Arm) -> None:
+    """Write the arm's schedule: wrong texts, models and settings show before anything is trained."""
+    settings = load(RmtRecipe, arm.recipe, arm.overrides)
+    announce(settings)
+    base = import_model(settings.model, settings.runtime)
+    held_out(arm, settings)
+    if settings.arms[arm.name].train:
+        planned(arm, base)
+
+
+def tiers(arm: Arm, which: str) -> ArtifactRef:
+    """Entropy at every position of the texts; the same for all arms that do not change the texts."""
+    documents = call(texts, which=which, **arm.stage("texts"))
+    return call(entropy, texts=str(documents), label=which, **arm.stage("entropy"))
+
+
+def held_out(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
+    """Entropy of the documents that are predicted: those of the training corpus, or of a second domain."""
+    return tiers(arm, "evaluation_texts" if settings.evaluation_texts else "texts")
+
+
+def planned(arm: Arm, base: ArtifactRef) -> ArtifactRef:
+    """The arm's schedule."""
+    sources = {"entropy": str(tiers(arm, "texts")), "model": str(base), "label": arm.called(arm.config.label)}
+    return call(schedule, **sources, **arm.stage("schedule"))
+
+
+def run_arm(arm: Arm) -> Measured:
+    """Run the stages of one arm; returns the measurements of each checkpoint it passes."""
+    settings = load(RmtRecipe, arm.recipe, arm.overrides)
+    announce(settings)
+    config = settings.arms[arm.name]
+    policy = base = import_model(settings.model, settings.runtime)
+    if config.train:
+        rows = str(planned(arm, base))
+        policy = call(
+            reinforce, schedule=rows, model=str(base), label=arm.called(config.label), **arm.stage("reinforce")
+        )
+    predicted = call(
+        predict,
+        entropy=str(held_out(arm, settings)),
+        model=str(policy),
+        label=arm.called(config.label),
+        **arm.stage("predict"),
+    )
+    found = {entry(arm, config, prediction=True): {"prediction": predicted}}
+    if config.rl:
+        label = f"{config.label}, then RL"
+        evaluation = measured(arm, after_rl(arm, policy, base, label), label)
+        found[entry(arm, config, prediction=False)] = {"evaluation": evaluation}
+    return {item: {getattr(item, kind): ref for kind, ref in refs.items()} for item, refs in found.items()}
+
+
+def entry(arm: Arm, config: RmtArm, *, prediction: bool) -> RMTEntry:
+    """A line of the report: of the mid-trained checkpoint's predictions, or of its benchmarks after RL."""
+    # The untrained model is measured once for all seeds; RL from it has seeds of its own.
+    seed = arm.seed if config.train or not prediction else 0
+    after = "mid-trained" if config.train else "base"
+    role = f"{'prediction' if prediction else 'evaluation'}-{arm.name}-{seed}"
+    return RMTEntry(
+        label=config.label,
+        arm=arm.name,
+        method=arm.name if arm.name in get_args(Method) else "",
+        checkpoint=after if prediction else "rl",
+        seed=seed,
+        prediction=role if prediction else "",
+        evaluation="" if prediction else role,
+    )
+
+
+def report_on(settings: Recipe, results: Mapping[RMTEntry, Mapping[str, ArtifactRef]], *, force: bool) -> ArtifactRef:
+    """The report over the measurements of all arms and seeds."""
+    assert isinstance(settings, RmtRecipe)
+    config = report_config(settings, list(results))
+    parents = {role: ref for refs in results.values() for role, ref in refs.items()}
+    return rmt_report(config, settings.runtime, force=force, label=settings.name, **parents)
+
+
+def report_config(settings: RmtRecipe, entries: list[RMTEntry]) -> RMTReportConfig:
+    """What the report shows: every arm against the untrained model, and against the arm that it names."""
+    ran = {entry.arm: settings.arms[entry.arm] for entry in entries}
+    untrained = [arm.label for arm in ran.values() if not arm.train]
+    trained = [arm for arm in ran.values() if arm.train]
+    pairs = [(label, arm.label) for arm in trained for label in untrained]
+    pairs += [(ran[arm.against].label, arm.label) for arm in trained if arm.against in ran]
+    return RMTReportConfig(
+        title=f"Reinforcement mid-training: {settings.name}",
+        recipe=settings.name,
+        notes=settings.notes,
+        entries=tuple(entries),
+        comparisons=tuple(pairs),
+        against_direct=tuple((label, arm.label) for arm in trained for label in untrained),
+    )

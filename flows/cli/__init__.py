@@ -1,0 +1,1 @@
+"""The command line: `midtrain` and what its commands print."""

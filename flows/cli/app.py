@@ -1,0 +1,244 @@
+"""The `midtrain` command. Heavy imports wait inside the commands, so that help answers at once."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from flows.cli.options import (
+    ArmsOption,
+    DocumentsOption,
+    ForceOption,
+    LimitOption,
+    ModelOption,
+    PoolType,
+    RecipeOption,
+    RmtRecipeOption,
+    SeedOption,
+    SetOption,
+    parse_overrides,
+    split,
+    split_seeds,
+)
+
+app = typer.Typer(
+    help="Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+run_app = typer.Typer(help="Run a pipeline on this machine.", no_args_is_help=True)
+plan_app = typer.Typer(help="Say per stage: hit or miss, why, at what cost. Runs nothing.", no_args_is_help=True)
+app.add_typer(run_app, name="run")
+app.add_typer(plan_app, name="plan")
+
+console = Console()
+if not console.is_terminal:
+    console = Console(width=120)
+
+
+def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Make `midtrain run NAME` and `midtrain plan NAME` of what turns options into the parameters of the flow NAME."""
+    name = read.__name__
+
+    @run_app.command(name)
+    @wraps(read)
+    def run(**options: Any) -> None:
+        from flows.cli.commands import run_and_show
+
+        _exit(run_and_show(name, read(**options), console))
+
+    @plan_app.command(name)
+    @wraps(read)
+    def plan(**options: Any) -> None:
+        from flows.cli.commands import show_plan
+
+        _exit(show_plan(name, read(**options), console))
+
+    return read
+
+
+@pipeline
+def polya(
+    recipe: RecipeOption = "tiny-cpu",
+    set_: SetOption = None,
+    limit: LimitOption = None,
+    seed: SeedOption = None,
+    base_model: ModelOption = "",
+    force: ForceOption = None,
+) -> dict[str, Any]:
+    """Method A: questions, generation, filtering, dataset, mid-training, RL, evaluation, report."""
+    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
+    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
+
+
+@pipeline
+def rmt(
+    recipe: RmtRecipeOption = "tiny-cpu-rmt",
+    set_: SetOption = None,
+    limit: DocumentsOption = None,
+    seed: SeedOption = None,
+    base_model: ModelOption = "",
+    arms: ArmsOption = "",
+    force: ForceOption = None,
+) -> dict[str, Any]:
+    """Method B: texts, entropy, schedule, reinforcement mid-training, next-token accuracy, RL afterwards, report."""
+    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
+    return {**flat, "arms": split(arms), "force": force or [], "overrides": parse_overrides(set_)}
+
+
+@pipeline
+def compare(
+    recipe: RecipeOption = "tiny-cpu",
+    set_: SetOption = None,
+    seeds: Annotated[str, typer.Option(help="Comma-separated seeds.")] = "0,1,2",
+    arms: Annotated[str, typer.Option(help="Comma-separated arms of the recipe; empty: all.")] = "",
+    force: ForceOption = None,
+) -> dict[str, Any]:
+    """Every arm at several seeds, compared on the same questions."""
+    flat = {"recipe": recipe, "seeds": split_seeds(seeds), "arms": split(arms)}
+    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
+
+
+@app.command()
+def estimate(
+    recipe: RecipeOption = "tiny-cpu",
+    device: Annotated[str, typer.Option(help="E.g. h100-80g; empty: what the recipe is sized for.")] = "",
+    set_: SetOption = None,
+) -> None:
+    """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
+    from flows.cli.printing import show_estimate
+
+    _exit(show_estimate(recipe, device, parse_overrides(set_), console))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Folder, org/name, s3://... or model/<fingerprint>.")],
+    benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for a local file.")] = "",
+    samples: Annotated[int | None, typer.Option(help="Completions per question.", min=1)] = None,
+    limit: Annotated[int | None, typer.Option(help="Questions of each benchmark at most.", min=1)] = None,
+    recipe: RecipeOption = "tiny-cpu",
+    set_: SetOption = None,
+) -> None:
+    """Measure a model: greedy accuracy and pass@k with intervals."""
+    from flows.cli.commands import run_and_show
+
+    overrides = {"model.source": model}
+    wanted = [name.partition("=") for name in split(benchmarks)]
+    if wanted:
+        overrides["evaluation.benchmarks"] = [name for name, _, _ in wanted]
+        overrides["evaluation.sources"] = {name: path for name, _, path in wanted if path}
+    for key, value in (("samples", samples), ("limit", limit)):
+        if value is not None:
+            overrides[f"evaluation.{key}"] = value
+    parameters = {"recipe": recipe, "overrides": {**overrides, **parse_overrides(set_)}}
+    _exit(run_and_show("evaluate", parameters, console))
+
+
+@app.command()
+def questions(
+    source: Annotated[str, typer.Argument(help="tiny, a file, org/name of a hub, or s3://...")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write.")],
+    preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1)] = None,
+) -> None:
+    """Read a question set and write it as Parquet, with what was rejected beside it."""
+    from flows.cli.commands import export_questions
+
+    _exit(export_questions({"source": source, "preset": preset, "limit": limit}, out, console))
+
+
+@app.command()
+def lineage(
+    ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")] = "",
+    question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",
+) -> None:
+    """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
+    from flows.cli.printing import show_lineage
+
+    _exit(show_lineage(ref, question, console))
+
+
+@app.command()
+def schedule(
+    ref: Annotated[str, typer.Argument(help="A schedule, e.g. schedule/3f2a9c.")],
+    rows: Annotated[int, typer.Option(help="Rows to show of each tier.", min=1)] = 3,
+) -> None:
+    """Look at what reinforcement mid-training will ask, before anything is trained."""
+    from flows.cli.printing import show_schedule
+
+    _exit(show_schedule(ref, rows, console))
+
+
+@app.command()
+def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "") -> None:
+    """Show a report's tables and where its page lies."""
+    from flows.cli.printing import show_report
+
+    _exit(show_report(run, console))
+
+
+@app.command()
+def deploy(
+    pool_type: Annotated[PoolType, typer.Option(help="How workers start runs.")] = PoolType.process,
+    gpu_host: Annotated[
+        list[str] | None, typer.Option(help="Name of a machine that trains one model at a time; empty: this one.")
+    ] = None,
+) -> None:
+    """Make work pools, limits, automations and deployments on a Prefect server; again, and nothing changes."""
+    from flows.cli.commands import deploy_all
+
+    _exit(deploy_all(pool_type.value, gpu_host or [], console))
+
+
+@app.command()
+def gate(
+    run: Annotated[str, typer.Argument(help="Tag or id of a flow run, or a report such as report/3f2a9c.")],
+    margin: Annotated[float, typer.Option(help="Loss that is put up with: 0.02 is 2 points.", min=0)] = 0.02,
+    metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
+    sure: Annotated[bool, typer.Option(help="Count only losses whose whole interval is beyond it.")] = False,
+    summary: Annotated[Path | None, typer.Option(help="File to append to: $GITHUB_STEP_SUMMARY.")] = None,
+) -> None:
+    """Fail if a run shows a regression: what CI calls after a run."""
+    from flows.cli.commands import judge
+
+    _exit(judge(run, margin, split(metrics), sure, summary, console))
+
+
+@app.command()
+def gc(
+    keep_days: Annotated[float, typer.Option(help="What was made or changed in as many days stays.", min=0)] = 30,
+    keep: Annotated[list[str] | None, typer.Option(metavar="REF", help="Keep it and all it was made from.")] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="REPORT", help="Let this report, else kept for good, go.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete. Without it, nothing changes.")] = False,
+) -> None:
+    """List what no report, registered model or recent artifact needs, with sizes; delete it with --yes."""
+    from flows.cli.commands import collect_garbage
+
+    _exit(collect_garbage(keep_days, keep or [], drop or [], yes, console))
+
+
+@app.command()
+def ui(
+    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
+) -> None:
+    """Start the Prefect and MLflow servers on this data and print their addresses; Ctrl-C ends both."""
+    from flows.server.ui import serve
+
+    _exit(serve(prefect_port, mlflow_port, console))
+
+
+def _exit(code: int) -> None:
+    if code:
+        sys.exit(code)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,183 @@
+"""What the commands do that run, plan, deploy or delete."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import psutil
+from rich.console import Console
+
+from flows.cli.printing import FAILED, explained, plan_table, show_result, show_stages
+from flows.server.environment import StartingServer, for_one_person, prepare, start_temporary_server, wait_for_server
+from flows.server.result_storage import save_result_storage
+from tasks.spine.stage.launch import end_tree
+from tasks.spine.stage.plan import planning
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+from tasks.spine.tracking.journal import Passed, journal
+
+if TYPE_CHECKING:
+    from prefect import Flow
+
+    from tasks.spine.store.ref import ArtifactRef
+
+LEAVE_AFTER_S = 10.0
+"""Time that an interrupted run has to end its worker and to say so to Prefect."""
+
+
+def flow_named(name: str) -> "Flow[..., ArtifactRef]":
+    """A flow of this package by its name."""
+    import importlib
+
+    return getattr(importlib.import_module(f"flows.{name}"), name)
+
+
+def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int:
+    """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
+    settings = Settings()
+    prepare(settings)
+    stages: list[Passed] = []
+
+    def run(starting: StartingServer | None) -> None:
+        journal.set(stages)
+        flow = flow_named(name)
+        wait_for_server(starting)
+        save_result_storage(settings)
+        with for_one_person():
+            ref = flow(**parameters)
+        show_stages(stages, console)
+        show_result(Store.open(settings), ref, console)
+
+    with interruptions(console) as received:
+        try:
+            starting = start_temporary_server(settings)
+            return explained(lambda: run(starting), console, lambda: show_stages(stages, console))
+        except BaseException:
+            leave(console, received)
+
+
+@contextmanager
+def interruptions(console: Console) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM raise, and are noted: an error that they lead to on the way out may hide them.
+
+    What the exception has not ended after `LEAVE_AFTER_S`, or at a second signal, is ended all the same: Prefect goes
+    on for minutes to report to a temporary server that the same Ctrl-C has ended.
+
+    Prefect handles SIGTERM inside a flow and passes it on; before the first flow, only this keeps it from ending the
+    command at once and leaving a temporary server behind.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) > 1:
+            leave(console, received)
+        timer = threading.Timer(LEAVE_AFTER_S, leave, [console, received])
+        timer.daemon = True
+        timer.start()
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
+
+    former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
+    """Walk a flow's code without running anything and print hit or miss per stage. Returns an exit code."""
+    prepare(Settings())
+
+    def run() -> None:
+        logger = logging.getLogger("tasks")
+        level = logger.level
+        logger.setLevel(logging.ERROR)
+        try:
+            with planning(Store.open()) as plan:
+                flow_named(name).fn(**parameters)
+        finally:
+            logger.setLevel(level)
+        console.print(plan_table(plan.rows))
+
+    return explained(run, console)
+
+
+def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
+    """Put everything on the Prefect server that the environment names. Returns an exit code."""
+    prepare(Settings())
+
+    def run() -> None:
+        from prefect.settings import PREFECT_API_URL
+
+        if not PREFECT_API_URL.value():
+            raise ValueError("no Prefect server; start one with `midtrain ui`, or set PREFECT_API_URL to yours")
+        from flows.server.deploy import deploy
+
+        deploy(pool_type, gpu_hosts, console)
+
+    return explained(run, console)
+
+
+def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, console: Console) -> int:
+    """Look for regressions in a run's comparisons. Returns an exit code."""
+    prepare(Settings())
+    codes: list[int] = []
+
+    def look() -> None:
+        from flows.cli.gate import gate
+
+        codes.append(gate(run, margin, metrics, sure, summary, console))
+
+    return explained(look, console) or codes[0]
+
+
+def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: bool, console: Console) -> int:
+    """List what nothing in the store needs any more, and delete it with `yes`. Returns an exit code."""
+    from flows.cli.gc import collect
+
+    codes: list[int] = []
+    settings = Settings()
+    failed = explained(
+        lambda: codes.append(collect(settings, console, keep_days=keep_days, keep=keep, drop=drop, yes=yes)), console
+    )
+    return failed or codes[0]
+
+
+def export_questions(values: dict[str, Any], out: Path, console: Console) -> int:
+    """Read a question set into a Parquet file. Returns an exit code."""
+    from tasks.questions.config import QuestionsConfig
+    from tasks.questions.load import load
+    from tasks.questions.sources import resolve
+
+    def run() -> None:
+        counts = load(resolve(QuestionsConfig(**values)), out)
+        console.print(counts)
+
+    return explained(run, console)
+
+
+def leave(console: Console, received: list[int]) -> NoReturn:
+    """End at once after Ctrl-C, SIGTERM or a crash: children first, then this process.
+
+    Prefect's temporary server may have got the same signal, and an ordinary exit would wait for it to take events.
+    """
+    if received:
+        console.print("[bold]Stopped;[/] a rerun goes on from what is done.")
+        code = 128 + received[0]
+    else:
+        console.print_exception(max_frames=20)
+        code = FAILED
+    for child in psutil.Process().children():
+        end_tree(child.pid)
+    console.file.flush()
+    os._exit(code)

@@ -1,0 +1,121 @@
+"""`midtrain gate`: the comparisons of a run as Markdown, and a failure where one is a regression beyond a margin."""
+
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from tasks.report.summary import ComparisonRow, p_text, points
+
+KEY = "comparisons"
+"""Key of the table artifact that a run leaves, see flows/pipeline/pages.py."""
+
+
+def gate(run: str, margin: float, metrics: Sequence[str], sure: bool, summary: Path | None, console: Console) -> int:
+    """Judge a run; returns an exit code, 1 for a regression.
+
+    Args:
+        run: name or id of a flow run on the Prefect server, or a report of the store, as report/3f2a9c.
+        margin: loss that is put up with, a share: 0.02 is 2 points.
+        metrics: what counts; the others are shown.
+        sure: count a loss only where the whole interval lies beyond the margin, instead of the difference alone.
+        summary: file that the Markdown is appended to, as GitHub wants it.
+
+    Raises:
+        ValueError: no such run, one without comparisons, or none with these metrics.
+    """
+    rows = _of_report(run) if run.startswith("report/") else _of_run(run)
+    counted = [row for row in rows if row.metric in metrics]
+    if not counted:
+        shown = ", ".join(sorted({row.metric for row in rows})) or "no comparisons at all"
+        raise ValueError(f"{run}: no comparison in {', '.join(metrics)}; there are: {shown}")
+    lost = regressions(counted, margin, sure)
+    text = markdown(run, rows, lost, margin, sure)
+    if summary is not None:
+        with summary.open("a") as file:
+            file.write(text)
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    return 1 if lost else 0
+
+
+def regressions(rows: Sequence[ComparisonRow], margin: float, sure: bool) -> list[ComparisonRow]:
+    """Comparisons in which the candidate lost more than the margin."""
+    return [row for row in rows if (row.high if sure else row.difference) < -margin]
+
+
+def markdown(run: str, rows: Sequence[ComparisonRow], lost: Sequence[ComparisonRow], margin: float, sure: bool) -> str:
+    """The table of comparisons, with what was lost marked, and the judgement in a sentence."""
+    rule = "the whole interval" if sure else "the difference"
+    verdict = f"{len(lost)} regression{'s' if len(lost) > 1 else ''}" if lost else "No regression"
+    lines = [
+        f"## {run}",
+        "",
+        f"**{verdict}** beyond {100 * margin:g} points ({rule} counts).",
+        "",
+        "| candidate | baseline | benchmark | metric | difference | interval | p | |",
+        "| --- | --- | --- | --- | ---: | --- | ---: | --- |",
+    ]
+    for row in rows:
+        judged = "**regression**" if row in lost else row.verdict
+        interval = f"[{points(row.low)}, {points(row.high)}]"
+        p_value = p_text(row.p_value).removeprefix("p ").removeprefix("= ")
+        cells = (
+            row.candidate,
+            row.baseline,
+            row.benchmark,
+            row.metric,
+            points(row.difference),
+            interval,
+            p_value,
+            judged,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join([*lines, "", "Differences in percentage points, paired on the same questions.", ""])
+
+
+def _of_report(name: str) -> list[ComparisonRow]:
+    from tasks.spine.store.store import Store
+
+    return [ComparisonRow.model_validate(row) for row in Store.open().manifest(name).summary["comparisons"]]
+
+
+def _of_run(name: str) -> list[ComparisonRow]:
+    """Comparisons that a run left on the server, so that who judges it needs no way to the store."""
+    import json
+
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        ArtifactFilter,
+        ArtifactFilterFlowRunId,
+        ArtifactFilterKey,
+        FlowRunFilter,
+        FlowRunFilterId,
+        FlowRunFilterTags,
+    )
+
+    with get_client(sync_client=True) as client:
+        chosen = (
+            FlowRunFilter(id=FlowRunFilterId(any_=[uuid.UUID(name)]))
+            if _is_id(name)
+            else FlowRunFilter(tags=FlowRunFilterTags(all_=[name]))
+        )
+        runs = client.read_flow_runs(flow_run_filter=chosen)
+        if len(runs) != 1:
+            raise ValueError(f"{len(runs)} flow runs have the tag {name!r}; give the id of one")
+        wanted = ArtifactFilter(
+            flow_run_id=ArtifactFilterFlowRunId(any_=[runs[0].id]), key=ArtifactFilterKey(any_=[KEY])
+        )
+        found = client.read_artifacts(artifact_filter=wanted)
+    if not found:
+        raise ValueError(f"flow run {name} left no comparisons; it ended as {runs[0].state_name}")
+    data = found[-1].data
+    return [ComparisonRow.model_validate(row) for row in (json.loads(data) if isinstance(data, str) else data)]
+
+
+def _is_id(name: str) -> bool:
+    try:
+        uuid.UUID(name)
+    except ValueError:
+        return False
+    return True

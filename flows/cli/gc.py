@@ -1,0 +1,116 @@
+"""`midtrain gc`: what nothing needs any more, with sizes, and its deletion when asked for."""
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks.spine.store.gc import delete, look
+from tasks.spine.store.gc_plan import Item, Plan, plan
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+
+DAY_S = 86_400.0
+
+
+def collect(
+    settings: Settings, console: Console, *, keep_days: float, keep: Sequence[str], drop: Sequence[str], yes: bool
+) -> int:
+    """List garbage, or delete it with `yes`. Returns an exit code: a failure where something listed stays."""
+    store = Store.open(settings)
+    named = {store.ref(name): "named by --keep" for name in keep}
+    dropped = {store.ref(name) for name in drop}
+    registered = registered_artifacts(settings)
+    snapshot = look(store, settings)
+    known = {str(ref): ref for ref in snapshot.contents}
+    by_digest = {ref.digest: ref for ref in snapshot.contents}
+    found = [known.get(name) or by_digest.get(name) for name in registered]
+    reports = {ref: "report" for ref in snapshot.contents if ref.kind == "report" and ref not in dropped}
+    roots: dict[ArtifactRef, str] = {**reports, **{ref: "registered in MLflow" for ref in found if ref}, **named}
+    plan_ = plan(snapshot, roots, time.time() - keep_days * DAY_S)
+    console.print(items_table(plan_), highlight=False)
+    console.print(_summary(plan_, sum(extent.size for extent in snapshot.files.values())), highlight=False)
+    if not plan_.items:
+        return 0
+    if not yes:
+        console.print("Nothing was deleted; --yes deletes it. Let no pipeline run meanwhile.", highlight=False)
+        return 0
+    stayed = [(item, why) for item, why in delete(store, settings, plan_) if why]
+    for item, why in stayed:
+        console.print(f"stays: {item.path}: {why}", highlight=False, soft_wrap=True)
+    gone = sum(item.extent.size for item in plan_.items) - sum(item.extent.size for item, _ in stayed)
+    console.print(f"Deleted {len(plan_.items) - len(stayed)} of {len(plan_.items)}, {size(gone)}.", highlight=False)
+    return int(bool(stayed))
+
+
+def registered_artifacts(settings: Settings) -> set[str]:
+    """Digests of the models in MLflow's registry, all versions, and names of the artifacts their tags refer to.
+
+    Raises:
+        ValueError: MLflow does not answer, so what is registered there is unknown.
+    """
+    uri = settings.mlflow_uri
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        return set()
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from tasks.spine.tracking.tracker import Tracker
+
+    found: set[str] = set()
+    try:
+        client = Tracker("gc", settings=settings).client
+        token = None
+        while True:
+            page = client.search_model_versions(page_token=token)
+            for version in page:
+                found |= set(version.tags.values())
+                logged = re.fullmatch(r"models:/(m-[^/@]+)", version.source or "")
+                if logged:
+                    found |= set(client.get_logged_model(logged[1]).tags.values())
+            token = page.token
+            if not token:
+                return found
+    except Exception as error:
+        raise ValueError(
+            f"MLflow at {uri} does not answer, and what is registered there must stay: {error}. "
+            "Start it, or unset MIDTRAIN_TRACKING_URI and MLFLOW_TRACKING_URI if there is none any more"
+        ) from error
+
+
+def items_table(plan_: Plan) -> Table:
+    """What can go, with sizes."""
+    table = Table(title="What nothing needs")
+    for column in ("what", "size", "changed", "where", "why"):
+        table.add_column(
+            column, justify="right" if column == "size" else "left", no_wrap=column not in ("where", "why")
+        )
+    for item in plan_.items:
+        table.add_row(item.what, size(item.extent.size), _day(item), item.path, item.why)
+    return table
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def _summary(plan_: Plan, total: int) -> str:
+    reasons = Counter("needed by these" if why.endswith(" needs it") else why for why in plan_.kept.values())
+    kept = ", ".join(f"{count} {why}" for why, count in reasons.items())
+    text = f"{size(plan_.size)} can go ({len(plan_.items)} entries). The store has {size(total)}."
+    return f"{text} {len(plan_.kept)} artifacts stay{f' ({kept})' if kept else ''}."
+
+
+def _day(item: Item) -> str:
+    return datetime.fromtimestamp(item.extent.changed, UTC).date().isoformat() if item.extent.changed else "-"

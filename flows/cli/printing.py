@@ -1,0 +1,137 @@
+"""What the commands show: stages, results, plans, estimates, lineage, schedules; and errors in a line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks.errors import Permanent
+from tasks.spine.stage.plan import PlannedStage
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import ArtifactMissing, Store
+from tasks.spine.tracking.journal import Passed, once
+
+if TYPE_CHECKING:
+    from tasks.spine.store.ref import ArtifactRef
+
+FAILED = 1
+
+
+def show_stages(stages: list[Passed], console: Console) -> None:
+    """What the run built and what it served from the store."""
+    table = Table(title="Stages")
+    for column in ("stage", "from", "seconds", "artifact"):
+        table.add_column(column, justify="right" if column == "seconds" else "left")
+    for name, manifest, hit, _ in once(stages):
+        seconds = "-" if hit else f"{manifest.seconds:.1f}"
+        table.add_row(name, "store" if hit else "built now", seconds, str(manifest.ref))
+    console.print(table)
+
+
+def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
+    """The tables of a report or an evaluation, and where everything lies."""
+    from tasks.report.terminal import tables
+
+    manifest = store.manifest(ref)
+    for table in tables(manifest):
+        console.print(table)
+    settings = Settings()
+    if manifest.kind == "report":
+        console.print(f"Report:    {_from_here(store.local(ref) / 'report.html')}", soft_wrap=True)
+    console.print(f"MLflow:    {_from_here(settings.mlflow_uri)}   (make ui serves it)", soft_wrap=True)
+    console.print(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})", soft_wrap=True)
+
+
+def _from_here(place: str | Path) -> str:
+    """A place as seen from the current folder, which is shorter and can be pasted."""
+    return str(place).replace(f"{Path.cwd()}/", "")
+
+
+def plan_table(rows: list[PlannedStage]) -> Table:
+    """Stages of a plan in the order in which they would run; those that differ by nothing shown are one row."""
+    from tasks.estimates.stages import planned_cost, planned_total
+
+    table = Table(title="Plan (nothing was run)", caption=planned_total(rows))
+    for column in ("stage", "times", "verdict", "why", "cost each", "artifact"):
+        fixed, justify = column in ("stage", "artifact"), "right" if column == "times" else "left"
+        table.add_column(column, overflow="fold", no_wrap=fixed, justify=justify)
+    shown: dict[tuple[str, ...], set[ArtifactRef]] = {}
+    for row in rows:
+        artifact = str(row.ref) if row.verdict == "hit" else "-"
+        shown.setdefault((row.stage, row.verdict, row.why, planned_cost(row), artifact), set()).add(row.ref)
+    for (stage, *rest), refs in shown.items():
+        table.add_row(stage, str(len(refs)), *rest)
+    return table
+
+
+def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: Console) -> int:
+    """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
+    from tasks.estimates.devices import device_named, device_of
+    from tasks.estimates.memory import require_fit
+    from tasks.estimates.table import cost_table, memory_table
+    from tasks.recipe.base import Recipe
+    from tasks.recipe.loading import load
+
+    def run() -> None:
+        settings = load(Recipe, recipe, overrides)
+        wanted = device or settings.sized_for
+        on = device_named(wanted) if wanted else device_of(settings)
+        for table in (cost_table(settings, on), memory_table(settings, on)):
+            console.print(table, soft_wrap=True, highlight=False, markup=False)
+            console.print()
+        require_fit(settings, on)
+
+    return explained(run, console)
+
+
+def show_lineage(ref: str, question: str, console: Console) -> int:
+    """Print an artifact's ancestry, or the models that saw a question. Returns an exit code."""
+    from tasks.spine.store import lineage
+
+    def run() -> None:
+        store = Store.open()
+        if question:
+            console.print(lineage.render_sightings(store, question))
+        if ref:
+            console.print(lineage.render_ancestry(store, store.ref(ref)))
+
+    return explained(run, console)
+
+
+def show_schedule(ref: str, rows: int, console: Console) -> int:
+    """Print a schedule's counts and some of its rows. Returns an exit code."""
+    from tasks.schedule.show import first_rows, show
+
+    def run() -> None:
+        store = Store.open()
+        found = store.ref(ref)
+        for table in show(store.manifest(found).summary, first_rows(store.local(found), rows)):
+            console.print(table)
+
+    return explained(run, console)
+
+
+def show_report(run: str, console: Console) -> int:
+    """Print a report's tables and the place of its page. Returns an exit code."""
+
+    def show() -> None:
+        store = Store.open()
+        reports = store.all("report")
+        if not run and not reports:
+            raise ArtifactMissing(f"no report in the store {store.files.uri}; make one with `midtrain run polya`")
+        show_result(store, store.ref(run) if run else reports[-1].ref, console)
+
+    return explained(show, console)
+
+
+def explained(run: Callable[[], None], console: Console, after: Callable[[], None] = lambda: None) -> int:
+    """Run, and turn errors that the user can mend into one message instead of a traceback."""
+    try:
+        run()
+    except (Permanent, ArtifactMissing, ValueError) as error:
+        after()
+        console.print(f"[bold red]Stopped:[/] {error}", soft_wrap=True, highlight=False)
+        return FAILED
+    return 0

@@ -1,0 +1,73 @@
+"""What the form in Prefect's UI shows and checks: one annotated type for each parameter of the flows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
+from pydantic_core import CoreSchema
+
+from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import METHODS, names
+
+
+@dataclass(frozen=True)
+class About:
+    """What Prefect's form says about a parameter; a description in pydantic's `Field` is lost on the way there."""
+
+    text: str
+
+    def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(core_schema), "description": self.text}
+
+
+def recipe_form(method: str = "") -> WithJsonSchema:
+    """A drop-down of recipes, of one method or of all, or the path of a file: what Prefect's form shows and checks."""
+    by_name = {"title": "Name", "type": "string", "enum": names(method)}
+    by_path = {"title": "File", "type": "string", "pattern": r"\.ya?ml$"}
+    about = "Name of a recipe in deployments/recipes, or the path of a YAML file that the worker can read."
+    return WithJsonSchema({"anyOf": [by_name, by_path], "description": about})
+
+
+def overrides_form(*kinds: type[AnyRecipe]) -> WithJsonSchema:
+    """A JSON object whose dotted keys begin with a section of a recipe."""
+    sections = sorted({name for kind in kinds for name in kind.model_fields} - {"method", "name"})
+    about = 'Dotted settings merged onto the recipe, e.g. {"rl.steps": 8, "evaluation.samples": 16}.'
+    keys = {"pattern": rf"^({'|'.join(sections)})(\.[\w-]+)*$"}
+    return WithJsonSchema({"type": "object", "propertyNames": keys, "additionalProperties": True, "description": about})
+
+
+def stages_form(stages: Iterable[str]) -> WithJsonSchema:
+    """A list of stages to choose from."""
+    items = {"type": "string", "enum": [*stages, "all"]}
+    return WithJsonSchema(
+        {"type": "array", "items": items, "description": "Stages to build again; `all` for every one."}
+    )
+
+
+Recipe = Annotated[str, recipe_form()]
+
+Overrides = Annotated[dict[str, JsonValue], overrides_form(*METHODS.values())]
+
+PolyaName = Annotated[str, recipe_form("polya")]
+
+PolyaOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["polya"])]
+
+RmtName = Annotated[str, recipe_form("rmt")]
+
+RmtOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["rmt"])]
+
+Artifact = Annotated[
+    str, About("An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")
+]
+
+Label = Annotated[str, About("What people call the model that this makes or measures; names the run.")]
+
+DataLabel = Annotated[str, About("What people call these data, such as the arm that they are for; names the run.")]
+
+Dispatch = Annotated[
+    Literal["", "inline", "deployments"],
+    About("Where stages run: in this run, or each as a run of its own deployment; empty keeps the recipe's."),
+]
+
+Force = Annotated[bool, About("Build this stage again even if its artifact is in the store.")]

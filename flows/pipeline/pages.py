@@ -1,0 +1,124 @@
+"""What a pipeline shows of itself on the pages that people open: tables, plots and links, in Prefect and in MLflow.
+
+Nothing here is needed by a run, and nothing here may fail one. While planning, nothing is shown.
+"""
+
+import base64
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.settings import get_current_settings
+from prefect.utilities.urls import url_for
+
+from tasks.report.results import result_tables
+from tasks.report.write import MARKDOWN_FILE, PAGE_FILE, PLOTS_FOLDER
+from tasks.spine.stage.plan import current_visitor
+from tasks.spine.stage.progress import MLFLOW, pipeline_run
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import Store
+from tasks.spine.tracking.journal import Passed, once
+from tasks.spine.tracking.pages import mlflow_address
+from tasks.spine.tracking.tracker import Tracker, current_tracker
+
+log = logging.getLogger(__name__)
+
+COMPARISONS = "comparisons"
+"""Key of the table artifact with a run's comparisons, in full precision: what `midtrain gate` judges."""
+REPORT, STAGES = "report", "stages"
+"""Keys of the markdown artifacts with the report and with what became of each stage."""
+
+
+def current_flow_run() -> FlowRun | None:
+    """The Prefect flow run that this code is part of."""
+    context = FlowRunContext.get()
+    return context.flow_run if context else None
+
+
+def flow_run_link() -> str:
+    """Markdown link to the page of this flow run; empty where there is none, as with a temporary server."""
+    run = current_flow_run()
+    page = url_for("flow-run", obj_id=run.id) if run and get_current_settings().server.ui.enabled else None
+    return f"[Flow run in Prefect]({page})" if page else ""
+
+
+def show_link(tracker: Tracker) -> None:
+    """From the pipeline's flow run to its run in MLflow, as soon as that is there."""
+    if pipeline_run.get() is None or tracker.parent_run_id is None:
+        return
+    with _harmless("the link to MLflow"):
+        page = tracker.page(tracker.parent_run_id)
+        if page:
+            # Made while the first stage begins, whose page `create_link_artifact` would put it on.
+            link = {"type": "markdown", "key": MLFLOW, "data": f"[{tracker.name} in MLflow]({page})"}
+            with get_client(sync_client=True) as client:
+                client.create_artifact(
+                    ArtifactCreate(**link, description="Curves, models, lineage", flow_run_id=pipeline_run.get())
+                )
+
+
+def show_results(report: ArtifactRef) -> None:
+    """A report on the run's pages, whether it was made now or before.
+
+    What judges a run from outside, such as CI, reads the comparisons there and needs no way to the store.
+    """
+    if current_visitor() is not None:
+        return
+    with _harmless("the results"):
+        store = Store.open()
+        manifest, folder = store.manifest(report), store.local(report)
+        markdown = (folder / MARKDOWN_FILE).read_text()
+        tracker = current_tracker()
+        if tracker is not None:
+            tracker.log_report(str(folder / PAGE_FILE), markdown)
+        if current_flow_run() is None:
+            return
+        about = f"Paired comparisons of {report} in full precision, for programs"
+        create_table_artifact(manifest.summary["comparisons"], key=COMPARISONS, description=about)
+        for key, (title, rows) in result_tables(manifest.summary).items():
+            create_table_artifact(rows, key=key, description=title)
+        create_markdown_artifact(
+            markdown + plots(folder / PLOTS_FOLDER), key=REPORT, description=f"Results and plots of {report}"
+        )
+
+
+def plots(folder: Path) -> str:
+    """A report's figures as markdown that holds the images."""
+    images = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in sorted(folder.glob("*.png"))}
+    return "".join(f"\n### {name}\n\n![{name}](data:image/png;base64,{image})\n" for name, image in images.items())
+
+
+def show_stages(stages: Sequence[Passed], tracker: Tracker) -> None:
+    """What became of each stage of a run, with the artifact and the MLflow run that made it."""
+    if current_visitor() is not None or current_flow_run() is None or not stages:
+        return
+    with _harmless("the stages"):
+        rows = ["| stage | of | | seconds | artifact | MLflow |", "|---|---|---|---:|---|---|"]
+        rows += [_stage(passed, tracker) for passed in once(stages)]
+        built = sum(not passed.hit for passed in once(stages))
+        if not mlflow_address(tracker.settings):
+            rows += ["", f"`midtrain ui` serves MLflow's pages of these runs: {tracker.settings.mlflow_uri}"]
+        about = f"{built} built now, {len(once(stages)) - built} from the store"
+        create_markdown_artifact("\n".join(rows), key=STAGES, description=about)
+
+
+def _stage(passed: Passed, tracker: Tracker) -> str:
+    name, manifest, hit, label = passed
+    run = manifest.mlflow_run_id
+    page = tracker.page(run) if run else ""
+    cells = [name, label, "from the store" if hit else "**built now**", f"{manifest.seconds:.1f}", f"`{manifest.ref}`"]
+    return f"| {' | '.join(cells)} | {f'[run]({page})' if page else run or '-'} |"
+
+
+@contextmanager
+def _harmless(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        log.warning("%s could not be shown: %s", what, error)

@@ -1,0 +1,1 @@
+"""Everything about Prefect servers: the environment of runs, deployments, automations, the pages."""

@@ -1,0 +1,173 @@
+"""How a command of this project meets Prefect: which server it talks to, and the settings that suit one person."""
+
+import atexit
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from flows.server.result_storage import choose_result_storage
+from tasks.errors import Permanent
+from tasks.spine.stage.launch import end_tree
+from tasks.spine.store.settings import Settings
+from tasks.spine.tracking.pages import running_servers
+
+HOST = "127.0.0.1"
+START_TIMEOUT_S = 120.0
+COMMAND = "MIDTRAIN_COMMAND"
+"""Environment variable that names the command (process id and start) which a temporary server belongs to."""
+
+
+def prepare(settings: Settings) -> None:
+    """Set Prefect's environment before it is imported, unless the user has chosen a server or profile.
+
+    Without one, runs are kept in SQLite under `MIDTRAIN_HOME`, by the server of `midtrain ui` where it runs and by a
+    temporary one otherwise.
+    """
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks")
+    # A heartbeat's warning comes from a thread that Prefect knows no flow of; it is printed all the same.
+    os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    end_left_servers()
+    os.environ[COMMAND] = _identity(psutil.Process())
+    choose_result_storage(settings)
+    chosen = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"} & set(os.environ)
+    if chosen:
+        return
+    home = settings.root / "prefect"
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["PREFECT_HOME"] = str(home)
+    # Does not follow PREFECT_HOME; shared, it would hand one installation the cached references of another.
+    os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))
+    url = running_servers(settings.root).get("prefect_api")
+    if url is not None:
+        os.environ["PREFECT_API_URL"] = url
+
+
+@dataclass
+class StartingServer:
+    """A temporary server that may not answer yet."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    turn: IO[str]
+    """Held open until the server answers: two that make the tables of one new database at once end each other."""
+
+
+def start_temporary_server(settings: Settings) -> StartingServer | None:
+    """A Prefect server for this command, where `prepare` found none to use and the user chose none.
+
+    Prefect would start the same one at the first flow. Started here it comes up while the flows are being imported,
+    and this process need not import the server itself. It ends after Prefect has sent its last reports. While another
+    command's server is starting on the same database, this waits.
+    """
+    home = settings.root / "prefect"
+    if "PREFECT_API_URL" in os.environ or os.environ.get("PREFECT_HOME") != str(home):
+        return None
+    turn = (home / "starting.lock").open("w")
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = str(probe.getsockname()[1])
+    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
+    options = ["--host", HOST, "--port", port, "--log-level", "error", "--timeout-keep-alive", "5"]
+    # Said to this process too: what it would link to is not there.
+    os.environ["PREFECT_SERVER_UI_ENABLED"] = "false"
+    flags = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+    # Appended to: several commands may have a server each.
+    with (home / "temporary-server.log").open("a") as output:
+        # A session of its own: the Ctrl-C that ends this command must not end its server before the last report.
+        server = subprocess.Popen(
+            [*command, *options], env={**os.environ, **flags}, stdout=output, stderr=output, start_new_session=True
+        )
+    atexit.register(end_tree, server.pid)
+    os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
+    return StartingServer(server, home / "temporary-server.log", turn)
+
+
+def wait_for_server(starting: StartingServer | None) -> None:
+    """Return when the server of `PREFECT_API_URL` answers; an address that the user chose is left to Prefect.
+
+    Raises:
+        ValueError: a temporary server ended, or did not come up in time.
+    """
+    address = os.environ.get("PREFECT_API_URL", "")
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while address.startswith(f"http://{HOST}:"):
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):
+                break
+        except OSError:
+            if starting is not None and starting.process.poll() is not None:
+                raise ValueError(f"the Prefect server at {address} ended at once; its log: {starting.log}") from None
+            if time.monotonic() > deadline:
+                raise ValueError(f"no Prefect server at {address} within {START_TIMEOUT_S:.0f} s") from None
+            time.sleep(0.1)
+    if starting is not None:
+        starting.turn.close()
+
+
+def end_left_servers() -> None:
+    """End temporary Prefect servers whose command was killed with no chance to end them."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            owner = process.environ().get(COMMAND, "")
+            if owner and "prefect.server.api.server:create_app" in process.cmdline() and not _is_alive(owner):
+                end_tree(process.pid)
+
+
+def _identity(process: psutil.Process) -> str:
+    return f"{process.pid}@{process.create_time():.2f}"
+
+
+def _is_alive(identity: str) -> bool:
+    try:
+        return _identity(psutil.Process(int(identity.partition("@")[0]))) == identity
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def for_one_person() -> Iterator[None]:
+    """Prefect settings of a run from the command line.
+
+    Heartbeats tell a server's automation that a run on some other machine is alive. Here nobody listens, and each
+    flow would wait up to a second for its heartbeat thread.
+    """
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+    # A filter of the logger survives Prefect's own set-up of its handlers, which comes with the first flow.
+    logging.getLogger("prefect.flow_runs").addFilter(_is_news)
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        logging.getLogger(name).addFilter(_without_known_traceback)
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the begin and end lines of flow runs: a person wants the stages, and the UI shows flow states."""
+    text = record.getMessage()
+    return not text.startswith(("Beginning ", "View at ", "Finished in state Completed"))
+
+
+def _without_known_traceback(record: logging.LogRecord) -> bool:
+    """Drop the traceback of an error that says itself what to mend; it would come once for every level of flows."""
+    if record.exc_info and isinstance(record.exc_info[1], Permanent | ValueError):
+        record.exc_info = None
+    return True

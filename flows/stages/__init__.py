@@ -1,0 +1,1 @@
+"""One flow per stage, each named as its room and deployable alone."""

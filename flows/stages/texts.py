@@ -1,0 +1,32 @@
+"""Load a corpus and split it by document."""
+
+from typing import Annotated, Literal
+
+from prefect import flow
+from pydantic import Field
+
+from flows.pipeline.forms import Force, RmtName, RmtOverrides
+from flows.pipeline.run import FLOW_OPTIONS, pipeline
+from tasks.recipe.loading import load
+from tasks.recipe.rmt import RmtRecipe
+from tasks.spine.store.ref import ArtifactRef
+from tasks.texts.task import load_texts
+
+Which = Annotated[
+    Literal["texts", "evaluation_texts"],
+    Field(description="`evaluation_texts`: those of the recipe's second domain, or `texts` where it has none."),
+]
+
+
+@flow(name="texts", flow_run_name="texts: {which}", **FLOW_OPTIONS)
+def texts(
+    recipe: RmtName = "tiny-cpu-rmt",
+    which: Which = "texts",
+    force: Force = False,
+    overrides: RmtOverrides | None = None,
+) -> ArtifactRef:
+    """Read texts, give every document a stable id, hold some out, list what is rejected."""
+    settings = load(RmtRecipe, recipe, overrides)
+    config = settings.evaluation_texts if which == "evaluation_texts" else None
+    with pipeline("texts", {"recipe": recipe}):
+        return load_texts(config or settings.texts, settings.runtime, force=force)

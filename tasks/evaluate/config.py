@@ -1,0 +1,99 @@
+"""What a model is measured on, and how often."""
+
+from functools import cache
+from pathlib import Path
+
+import yaml
+from pydantic import Field, field_validator
+
+from tasks.config import Frozen
+from tasks.questions.config import QuestionsConfig
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.verification.config import VerificationConfig
+
+BENCHMARKS = Path(__file__).parent / "benchmarks"
+
+
+class Benchmark(Frozen):
+    """A question set with a name that tables use."""
+
+    title: str
+    questions: QuestionsConfig
+    """The publisher's set; `EvaluationConfig.sources` may say that it lies elsewhere."""
+
+
+@cache
+def benchmark(name: str) -> Benchmark:
+    """A benchmark by the name of its file in `benchmarks/`.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    path = BENCHMARKS / f"{name}.yaml"
+    if not path.exists():
+        raise ValueError(f"no benchmark {name!r}; there are: {', '.join(benchmark_names())}")
+    return Benchmark.model_validate(yaml.safe_load(path.read_text()))
+
+
+def benchmark_names() -> list[str]:
+    """Benchmarks that ship with the project; adding a file adds one."""
+    return sorted(path.stem for path in BENCHMARKS.glob("*.yaml"))
+
+
+class EvaluationSampling(Sampling):
+    """Sampling of the whole distribution, as long as RL's completions; a class, so that a recipe may set one field."""
+
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus; 1 keeps all."""
+    max_new_tokens: int = Field(3072, ge=1)
+    """Longest completion; the paper's in RL."""
+
+
+class EvaluationConfig(Frozen):
+    """Evaluation by sampling: unbiased pass@k, and greedy decoding. Counts and intervals are ours."""
+
+    benchmarks: tuple[str, ...] = ("math500", "aime24", "amc23")
+    """Names of files in `tasks/evaluate/benchmarks`."""
+    sources: dict[str, str] = {}
+    """Where a benchmark's file lies, when it is not to come from the hub: `{"gsm8k": "data/test.jsonl"}`."""
+    limit: int | None = Field(None, ge=1)
+    """Questions of each benchmark at most; for trial runs."""
+    samples: int = Field(64, ge=1)
+    """Completions per question for pass@k; the paper draws 64."""
+    greedy: bool = True
+    """Also decode once at temperature 0."""
+    sampling: EvaluationSampling = EvaluationSampling()
+    """How the samples are drawn; greedy decoding differs in its temperature alone."""
+    seed: int = Field(0, ge=0)
+    """Of the samples and of the bootstrap; not the recipe's seed, so that all models meet the same draws."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Coverage of the intervals."""
+    resamples: int = Field(2000, ge=100)
+    """Bootstrap resamples of questions."""
+    prompt: PromptConfig = PromptConfig()
+    verification: VerificationConfig = VerificationConfig()
+
+    @field_validator("benchmarks")
+    @classmethod
+    def _exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            benchmark(name)
+        return value
+
+    @property
+    def draws(self) -> int:
+        """Completions of each question."""
+        return self.samples + self.greedy
+
+    def ks(self) -> tuple[int, ...]:
+        """The k of pass@k: powers of two up to `samples`."""
+        return tuple(1 << power for power in range(self.samples.bit_length()) if 1 << power <= self.samples)
+
+    def questions(self, name: str) -> QuestionsConfig:
+        """The question set of one benchmark with its place and limit."""
+        config = benchmark(name).questions
+        updates = {"source": self.sources[name]} if name in self.sources else {}
+        if self.limit is not None:
+            updates["limit"] = self.limit
+        return QuestionsConfig.model_validate(config.model_dump() | updates)

@@ -1,0 +1,99 @@
+"""From graded completions to scores: pass@k and greedy accuracy per benchmark, with intervals over questions."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tasks.evaluate.config import EvaluationConfig
+from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean
+from tasks.shared.statistics.passk import check_sample_counts, pass_at_k
+from tasks.shared.tables.parquet import Row
+from tasks.tiny.styles import OTHER, style_of
+
+GREEDY_INDEX = -1
+
+
+@dataclass
+class Tally:
+    """What was counted on one benchmark."""
+
+    correct: Counter[str] = field(default_factory=Counter)
+    """Correct samples by question id."""
+    samples: Counter[str] = field(default_factory=Counter)
+    """All samples by question id."""
+    greedy: dict[str, float] = field(default_factory=dict)
+    """1.0 where the greedy completion is right, by question id."""
+    verdicts: Counter[str] = field(default_factory=Counter)
+    styles: Counter[str] = field(default_factory=Counter)
+    truncated: int = 0
+    tokens: int = 0
+
+    def add(self, row: Row) -> None:
+        """Count one completion."""
+        question, right = row["question_id"], row["verdict"] == "correct"
+        if row["sample_index"] == GREEDY_INDEX:
+            self.greedy[question] = float(right)
+            return
+        self.samples[question] += 1
+        self.correct[question] += right
+        self.verdicts[row["verdict"]] += 1
+        self.truncated += row["finish_reason"] == "length"
+        self.tokens += row["completion_tokens"]
+        self.styles[style_of(row["completion"]) if "family" in row["meta"] else OTHER] += 1
+
+
+def score(rows: Iterable[Row], config: EvaluationConfig) -> dict[str, Any]:
+    """Summary of an evaluation: `scores`, `curve` and `styles` by benchmark.
+
+    Raises:
+        ValueError: a question does not have exactly `config.samples` completions; fewer would bias pass@k unseen.
+    """
+    tallies: dict[str, Tally] = {}
+    for row in rows:
+        tallies.setdefault(row["benchmark"], Tally()).add(row)
+    summary: dict[str, Any] = {"scores": {}, "curve": {}, "styles": {}}
+    for name, tally in tallies.items():
+        check_sample_counts(tally.samples, config.samples)
+        curve = {k: _interval(_passes(tally, config.samples, k), config) for k in config.ks()}
+        summary["scores"][name] = _scores(tally, curve, config)
+        summary["curve"][name] = {
+            "k": list(curve),
+            "mean": [value.mean for value in curve.values()],
+            "low": [value.low for value in curve.values()],
+            "high": [value.high for value in curve.values()],
+        }
+        total = sum(tally.samples.values())
+        if set(tally.styles) != {OTHER}:
+            summary["styles"][name] = {style: count / total for style, count in tally.styles.most_common()}
+    return json.loads(json.dumps(summary))
+
+
+def _scores(tally: Tally, curve: dict[int, Interval], config: EvaluationConfig) -> dict[str, float]:
+    total = sum(tally.samples.values())
+    values: dict[str, float] = {"questions": len(tally.samples), "samples": config.samples}
+    named = {f"pass@{k}": interval for k, interval in curve.items()}
+    if tally.greedy:
+        greedy = np.array([tally.greedy[question] for question in sorted(tally.samples)])
+        named["greedy"] = _interval(greedy, config)
+    for name, interval in named.items():
+        values |= {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    values["truncated_share"] = tally.truncated / total
+    values["unparsed_share"] = tally.verdicts["unparsed"] / total
+    values["timeout_share"] = tally.verdicts["timeout"] / total
+    values["error_share"] = tally.verdicts["error"] / total
+    values["mean_tokens"] = tally.tokens / total
+    return values
+
+
+def _passes(tally: Tally, samples: int, k: int) -> np.ndarray:
+    """Unbiased pass@k of each question, ordered by question id."""
+    correct = np.array([tally.correct[question] for question in sorted(tally.samples)])
+    return pass_at_k(samples, correct, k)
+
+
+def _interval(values: np.ndarray, config: EvaluationConfig) -> Interval:
+    return bootstrap_mean(values, confidence=config.confidence, resamples=config.resamples, seed=config.seed)

@@ -1,0 +1,45 @@
+"""What decides which samples are kept."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tasks.config import Frozen
+from tasks.shared.verification.config import VerificationConfig, verifier_identity
+
+
+class NoScorer(Frozen):
+    """No adherence score: the first correct candidate by index is kept."""
+
+    type: Literal["none"] = "none"
+
+
+class LikelihoodRatioScorer(Frozen):
+    """(log p(completion | heuristic prompt) - log p(completion | plain prompt)) / tokens, by the generating model.
+
+    Above zero: the heuristic in the prompt made the text likelier, so the text follows it. Needs no second model. The
+    paper (arXiv 2605.08472) scores with a reward model of the Skywork family; this scorer is ours.
+    """
+
+    type: Literal["likelihood_ratio"] = "likelihood_ratio"
+
+
+ScorerConfig = Annotated[NoScorer | LikelihoodRatioScorer, Field(discriminator="type")]
+
+
+class FilteringConfig(Frozen):
+    """Correctness by verifier, adherence by scorer, the best ones per (question, heuristic)."""
+
+    verification: VerificationConfig = VerificationConfig()
+    scorer: ScorerConfig = LikelihoodRatioScorer()
+    min_adherence: float | None = None
+    """Correct solutions that score lower are dropped; None drops none (ours: the paper only takes the best)."""
+    keep_per_heuristic: int = Field(1, ge=1)
+    """Correct solutions kept per (question, heuristic); the paper keeps one."""
+    score_wrong: bool = False
+    """Score wrong solutions too, so that the wrong-answer ablation also takes the best of them; costs their scoring."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed, with the verifier's version: another verifier may give other verdicts."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return {**fields, "verifier": verifier_identity()}

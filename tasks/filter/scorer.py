@@ -1,0 +1,155 @@
+"""Adherence by likelihood ratio: how much likelier the heuristic in the prompt makes a completion, per token.
+
+    (log p(completion | prompt under the heuristic) - log p(completion | plain prompt)) / tokens
+
+Prompts of one heuristic share their instruction and examples, so that part is computed once and its key-value cache
+reused for every batch. Logits exist for the completion alone, and for a bounded number of positions at a time.
+"""
+
+import copy
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
+
+from tasks.errors import Permanent
+from tasks.filter.protocol import Score, ScoreRequest
+from tasks.shared.engines.head import is_plain_head
+from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
+
+LOGIT_ELEMENTS = 1 << 26
+"""Most logits in memory at once: 256 MiB in float32. Ours."""
+SHORTEST_SHARED = 64
+"""Tokens that prompts must share before their cache is worth the copy to every batch. Ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Token ids of a prompt and of what follows it."""
+
+    prompt: list[int]
+    completion: list[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.completion)
+
+
+class LikelihoodRatio:
+    """Scores with the model that wrote the completions."""
+
+    def __init__(
+        self, model_path: Path, *, device: str, dtype: str, tokens_per_batch: int, trust_remote_code: bool = False
+    ) -> None:
+        """`tokens_per_batch` bounds rows times padded length of one forward pass, the shared part included."""
+        self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            model_path, dtype=dtype, trust_remote_code=trust_remote_code, use_safetensors=True
+        )
+        self._model: PreTrainedModel = model.to(device).eval()
+        self._tokens_per_batch = tokens_per_batch
+        if not is_plain_head(self._model):
+            raise Permanent(
+                f"filtering.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
+                f"logits; set filtering.scorer.type to 'none'"
+            )
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+        """One score for each request, in order; an empty completion scores 0."""
+        encoded = self._tokenizer([item.completion for item in requests], add_special_tokens=False)
+        completions: list[list[int]] = encoded["input_ids"]
+        named = self.log_likelihoods([item.prompt for item in requests], completions)
+        plain = self.log_likelihoods([item.plain for item in requests], completions)
+        return [
+            Score(item.key, (with_name - without) / max(len(ids), 1), len(ids))
+            for item, ids, with_name, without in zip(requests, completions, named, plain, strict=True)
+        ]
+
+    @torch.inference_mode()
+    def log_likelihoods(self, prompts: Sequence[str], completions: Sequence[Sequence[int]]) -> list[float]:
+        """Natural log of the probability of each completion (token ids) after its prompt."""
+        ids = encode_prompts(self._tokenizer, prompts)
+        texts = [_Text(prompt, list(completion)) for prompt, completion in zip(ids, completions, strict=True)]
+        results = [0.0] * len(texts)
+        for rows in _like_prompts(texts):
+            shared, cache = self._shared([texts[row] for row in rows])
+            for batch in _batches(rows, texts, self._tokens_per_batch):
+                values = self._forward([texts[row] for row in batch], shared, cache)
+                for row, value in zip(batch, values, strict=True):
+                    results[row] = value
+        return results
+
+    def _shared(self, texts: Sequence[_Text]) -> tuple[int, DynamicCache | None]:
+        """Number of leading tokens that all prompts share, and their cache; 0 and None where it is not worth it."""
+        # Lists are ordered like words, so what the first and the last share, all share; one token must be left over.
+        first, last = min(text.prompt for text in texts), max(text.prompt for text in texts)
+        agree = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+        shared = min(sum(1 for _ in agree), min(len(text.prompt) for text in texts) - 1)
+        if shared < SHORTEST_SHARED or len(texts) < 2:
+            return 0, None
+        cache = DynamicCache(config=self._model.config)
+        start = torch.tensor([texts[0].prompt[:shared]], device=self._model.device)
+        self._model.base_model(input_ids=start, past_key_values=cache, use_cache=True)
+        return shared, cache
+
+    def _forward(self, texts: Sequence[_Text], shared: int, cache: DynamicCache | None) -> list[float]:
+        """Log-likelihoods of one batch, padded on the right; `cache` holds the first `shared` tokens of every row."""
+        device = self._model.device
+        width = max(map(len, texts)) - shared
+        ids = torch.zeros(len(texts), width, dtype=torch.long, device=device)
+        mask = torch.zeros(len(texts), shared + width, dtype=torch.long, device=device)
+        predicts = torch.zeros(len(texts), width, dtype=torch.bool, device=device)
+        for row, text in enumerate(texts):
+            tokens = [*text.prompt[shared:], *text.completion]
+            ids[row, : len(tokens)] = torch.tensor(tokens, device=device)
+            mask[row, : shared + len(tokens)] = 1
+            first = len(text.prompt) - shared - 1
+            predicts[row, first : first + len(text.completion)] = True
+        if cache is not None:
+            cache = copy.deepcopy(cache)
+            cache.batch_repeat_interleave(len(texts))
+        positions = torch.arange(shared, shared + width, device=device).expand(len(texts), -1)
+        hidden = self._model.base_model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        ).last_hidden_state
+        targets = torch.cat([torch.tensor(text.completion, dtype=torch.long, device=device) for text in texts])
+        token_values = self._token_log_probabilities(hidden[predicts], targets)
+        sums = torch.zeros(len(texts), dtype=torch.float64, device=device)
+        owners = predicts.nonzero()[:, 0]
+        return sums.index_add_(0, owners, token_values.double()).tolist()
+
+    def _token_log_probabilities(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Log-probability [positions] of each target after its hidden state [positions, width], in bounded memory."""
+        head = self._model.get_output_embeddings()
+        step = max(1, LOGIT_ELEMENTS // self._model.config.get_text_config().vocab_size)
+        parts = [
+            -torch.nn.functional.cross_entropy(
+                head(hidden[start : start + step]).float(), targets[start : start + step], reduction="none"
+            )
+            for start in range(0, len(targets), step)
+        ]
+        return torch.cat(parts) if parts else targets.float()
+
+
+def _like_prompts(texts: Sequence[_Text]) -> Iterator[list[int]]:
+    """Rows in groups whose prompts begin alike: those of one heuristic."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for row, text in enumerate(texts):
+        groups.setdefault(tuple(text.prompt[:SHORTEST_SHARED]), []).append(row)
+    yield from groups.values()
+
+
+def _batches(rows: Sequence[int], texts: Sequence[_Text], tokens_per_batch: int) -> Iterator[list[int]]:
+    """Rows of like length, longest first, so that rows times the longest stays within `tokens_per_batch`."""
+    ordered = sorted(rows, key=lambda row: -len(texts[row]))
+    start = 0
+    while start < len(ordered):
+        size = max(1, tokens_per_batch // max(1, len(texts[ordered[start]])))
+        yield ordered[start : start + size]
+        start += size

@@ -1,0 +1,90 @@
+"""Filtering as a Prefect task: verify every sample, score the correct ones, keep the best of each kind."""
+
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from tasks.filter.config import FilteringConfig, LikelihoodRatioScorer
+from tasks.filter.job import ScoringJob
+from tasks.filter.schema import (
+    CHECKED,
+    KEPT,
+    KEPT_FILE,
+    TO_SCORE,
+    VERDICTS,
+    VERDICTS_FILE,
+    WRONG_FILE,
+)
+from tasks.filter.select import FilterTally
+from tasks.filter.tables import Tables, chosen_rows, decisions, to_score, verdict_rows
+from tasks.shared.sampling.schema import SAMPLES_FILE
+from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
+from tasks.shared.verification.pool import VerifierPool
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
+
+FILTER = Stage("filter", version=1, kind="filtered")
+WORKER = "tasks.filter.worker"
+REPORT_EVERY = 200
+"""Verdicts between two progress lines."""
+
+
+@stage_task(FILTER)
+def filter_solutions(build: Build, config: FilteringConfig) -> None:
+    """One verdict per sample of the parent `samples`; the best correct ones and, for the ablation, the best wrong ones.
+
+    Other parents: `questions` with the gold answers, and the `model` that wrote the samples and scores their adherence.
+    """
+    tables = Tables(build.path("samples"), build.path("questions"), build.work / "checked.parquet")
+    generated = write_parquet(_checked(build, config, tables), tables.checked, CHECKED)
+    scores = _scores(build, config, tables)
+    tally = FilterTally()
+    rows = verdict_rows(decisions(tables, scores, config), tally)
+    write_parquet(rows, build.out / VERDICTS_FILE, VERDICTS, sorted_by=["question_id"])
+    counts = {
+        name: write_parquet(
+            chosen_rows(tables, scores, config, wrong=name == WRONG_FILE),
+            build.out / name,
+            KEPT,
+            sorted_by=["question_id"],
+        )
+        for name in (KEPT_FILE, WRONG_FILE)
+    }
+    build.record(
+        rows={"verdicts": generated, "kept": counts[KEPT_FILE], "wrong": counts[WRONG_FILE]},
+        ledger=tally.ledger(generated),
+        summary={"heuristics": tally.summary(), "scorer": config.scorer.type},
+    )
+
+
+def _checked(build: Build, config: FilteringConfig, tables: Tables) -> Iterator[Row]:
+    """Verdicts in the order of the samples, from killable processes."""
+    path = tables.samples / SAMPLES_FILE
+    total = count_rows(path)
+    keys = (row["key"] for row in read_rows(path, ["key"]))
+    runtime = build.runtime
+    with VerifierPool(
+        runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=config.verification
+    ) as verifiers:
+        verdicts = zip(keys, verifiers.stream(tables.pairs()), strict=True)
+        for done, (key, verdict) in enumerate(verdicts, start=1):
+            if done % REPORT_EVERY == 0 or done == total:
+                build.progress(done, total, "answers checked")
+            yield {"key": key, "verdict": verdict.verdict, "extracted": verdict.extracted}
+
+
+def _scores(build: Build, config: FilteringConfig, tables: Tables) -> dict[str, float]:
+    """Adherence by sample key; what a killed run has scored already is not scored again."""
+    requests = build.work / "to_score.parquet"
+    if not isinstance(config.scorer, LikelihoodRatioScorer) or not write_parquet(
+        to_score(tables, config), requests, TO_SCORE
+    ):
+        return {}
+    folder: Path = build.work / "scores"
+    folder.mkdir(exist_ok=True)
+    job = ScoringJob(
+        scorer=config.scorer, model=build.path("model"), requests=requests, scores=folder, runtime=build.runtime
+    )
+    build.worker(WORKER, job, name="scoring")
+    rows = chain.from_iterable(read_rows(file, ["key", "adherence"]) for file in folder.glob("*.parquet"))
+    return {row["key"]: row["adherence"] for row in rows}

@@ -1,0 +1,86 @@
+"""Heuristics are data: one YAML file each, in folders that are sets.
+
+A file has `name`, `instruction` and `examples` (worked: `question`, `solution`, `answer`, and optionally `check`, an
+expression that evaluates to the answer and that the project's tests evaluate). A user adds a heuristic by adding a file
+to a set, or a set by pointing `generation.heuristics` at a folder.
+"""
+
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from tasks.config import Frozen
+from tasks.spine.store.fingerprint import canonical_json, digest_text
+
+SETS = Path(__file__).parent / "heuristics"
+
+
+class Example(Frozen):
+    """A worked example of a heuristic, shown in its prompt."""
+
+    question: str
+    solution: str
+    """Visibly uses the heuristic and ends in the final answer, in the form that the verifier reads."""
+    answer: str
+    check: str = ""
+    """Expression (sympy syntax) that evaluates to the answer by another way than the solution."""
+
+
+class Heuristic(Frozen):
+    """A way of attacking a problem, as named in a prompt."""
+
+    name: str
+    """As the prompt names it. Empty: the control without a heuristic."""
+    instruction: str = ""
+    examples: tuple[Example, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what a prompt shows of it; neither the file's name nor the checks change it."""
+        shown = [(example.question, example.solution) for example in self.examples]
+        return digest_text(canonical_json([self.name, self.instruction, shown]))
+
+
+def set_names() -> list[str]:
+    """Names of the sets that ship with the project."""
+    return sorted(folder.name for folder in SETS.iterdir() if folder.is_dir())
+
+
+def load_heuristics(source: str) -> tuple[Heuristic, ...]:
+    """The heuristics of a shipped set (`polya16`) or of a folder of YAML files, sorted by name.
+
+    Raises:
+        FileNotFoundError: no such set or folder, or no YAML file in it.
+        ValueError: a file cannot be read, lacks a field or has one too many, or two files use one name.
+    """
+    folder = SETS / source if source in set_names() else Path(source).expanduser()
+    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if folder.is_dir() else []
+    if not files:
+        raise FileNotFoundError(
+            f"generation.heuristics is {source!r}: neither a shipped set ({', '.join(set_names())}) "
+            f"nor a folder with .yaml files"
+        )
+    named: dict[str, tuple[Heuristic, Path]] = {}
+    for file in files:
+        heuristic = load_heuristic(file)
+        if heuristic.name in named:
+            other = named[heuristic.name][1]
+            raise ValueError(f"{file}: field 'name' is {heuristic.name!r}, which {other} has already; change one")
+        named[heuristic.name] = (heuristic, file)
+    return tuple(named[name][0] for name in sorted(named))
+
+
+def load_heuristic(file: Path) -> Heuristic:
+    """Read one heuristic file. Raises `ValueError` naming the file, the field and what is wrong with it."""
+    try:
+        content = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{file}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{file}: holds {type(content).__name__}; expected the fields name, instruction, examples")
+    try:
+        return Heuristic.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(f"field {'.'.join(map(str, item['loc']))!r}: {item['msg']}" for item in error.errors())
+        raise ValueError(f"{file}: {problems}") from error

@@ -1,0 +1,40 @@
+"""Lays examples out in rows of tensors, such that none can attend to another."""
+
+from collections.abc import Sequence
+
+import torch
+
+from tasks.midtrain.batching import Row
+from tasks.midtrain.encoding import Example
+
+IGNORED = -100
+"""Label of a token that carries no loss."""
+
+
+def lay_out(examples: Sequence[Example], rows: Sequence[Row], filler: int) -> dict[str, torch.Tensor]:
+    """`input_ids`, `labels` and `position_ids` of shape (rows, longest row).
+
+    Positions restart at 0 with every example. Given no attention mask, `transformers` reads each restart as a border
+    and builds the block-diagonal mask from them (`masking_utils.find_packed_sequence_indices`). Filler behind a row's
+    last example counts on from it: later tokens are out of sight anyway, and rows of one example need no mask at all.
+    """
+    width = max(sum(len(examples[i]) for i in row) for row in rows)
+    input_ids = torch.full((len(rows), width), filler)
+    labels = torch.full((len(rows), width), IGNORED)
+    position_ids = torch.zeros((len(rows), width), dtype=torch.long)
+    for line, row in enumerate(rows):
+        start = 0
+        for index in row:
+            example = examples[index]
+            middle, end = start + len(example.prompt), start + len(example)
+            input_ids[line, start:end] = torch.tensor(example.prompt + example.completion)
+            labels[line, middle:end] = torch.tensor(example.completion)
+            position_ids[line, start:] = torch.arange(width - start)
+            start = end
+    return {"input_ids": input_ids, "labels": labels, "position_ids": position_ids}
+
+
+def blank(filler: int) -> dict[str, torch.Tensor]:
+    """A pass without any label: one row of two filler tokens."""
+    ids = torch.full((1, 2), filler)
+    return {"input_ids": ids, "labels": torch.full_like(ids, IGNORED), "position_ids": torch.arange(2)[None]}

@@ -1,0 +1,33 @@
+"""The identity of a mid-training run."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from tasks.shared.training.optimization import Optimization, Schedule
+
+
+class MidtrainingConfig(Optimization):
+    """Supervised fine-tuning on question -> solution pairs, loss on the solution only.
+
+    arXiv 2605.08472 fine-tunes with TRL before RL and publishes no hyper-parameters; all defaults here are ours.
+    """
+
+    learning_rate: float = Field(1e-5, gt=0)
+    """Peak learning rate (ours)."""
+    schedule: Schedule = "cosine"
+    """Shape of the learning rate after warm-up (ours)."""
+    warmup_share: float = Field(0.03, ge=0, lt=1)
+    """Share of all optimiser steps spent on warm-up (ours)."""
+    epochs: int = Field(2, ge=1)
+    """Passes over the dataset (ours: 1 to 3)."""
+    batch_size: int = Field(64, ge=1)
+    """Examples per optimiser step, over all devices. Every token of a step weighs the same (ours)."""
+    max_length: int = Field(4096, ge=8)
+    """Longest example, prompt and completion, tokens. A longer one fails the run before it starts: nothing is cut."""
+    batching: Literal["packed", "length_grouped"] = "packed"
+    """How a step's examples share forward passes: several a row behind a block-diagonal mask, or one a row beside
+    others of its length. The loss is the same; `length_grouped` is for models that cannot mask packed rows (ours)."""
+    pack_length: int = Field(0, ge=0)
+    """Tokens of a packed row, or the longest example where that is longer; 0 takes the longest example of each step.
+    Attention cost grows with it and padding falls (ours)."""

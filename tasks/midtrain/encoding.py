@@ -1,0 +1,74 @@
+"""From `train.parquet` to token ids, refusing what would be cut or would teach nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow.parquet as pq
+
+from tasks.errors import Permanent
+from tasks.shared.engines.tokens import encode_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+COLUMNS = ("prompt", "completion", "question_id")
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example: loss falls on `completion` alone, which ends with the end-of-sequence token."""
+
+    prompt: list[int]
+    completion: list[int]
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.completion)
+
+
+def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Example]:
+    """All rows of the dataset as token ids, in file order.
+
+    Prompt and completion are tokenised apart, so that the prompt's ids are the ones the model sees at inference.
+
+    Raises:
+        Permanent: no rows, a missing column, an empty prompt or completion, or an example longer than `max_length`;
+            the message names the question ids and the fix.
+    """
+    found = pq.read_schema(path).names
+    missing = [name for name in COLUMNS if name not in found]
+    if missing:
+        raise Permanent(f"{path}: no column {', '.join(missing)}; a mid-training dataset has {', '.join(COLUMNS)}")
+    table = pq.read_table(path, columns=list(COLUMNS))
+    if not table.num_rows:
+        raise Permanent(f"{path}: no rows to train on; no solution was kept, see the ledger of the filtering stage")
+    prompts, completions, ids = (table.column(name).to_pylist() for name in COLUMNS)
+    _refuse("empty completion", [i for i, text in zip(ids, completions, strict=True) if not text], path)
+    end = str(tokenizer.eos_token)
+    closed = [text if text.endswith(end) else text + end for text in completions]
+    tokens = zip(
+        encode_prompts(tokenizer, prompts), tokenizer(closed, add_special_tokens=False)["input_ids"], strict=True
+    )
+    examples = [Example(prompt, completion) for prompt, completion in tokens]
+    _refuse("empty prompt", [i for i, e in zip(ids, examples, strict=True) if not e.prompt], path)
+    _refuse_long(ids, [len(example) for example in examples], max_length)
+    return examples
+
+
+def _refuse(what: str, question_ids: Sequence[str], path: Path) -> None:
+    if question_ids:
+        raise Permanent(
+            f"{path}: {len(question_ids)} rows have an {what}, e.g. question_id {', '.join(question_ids[:_SHOWN])}"
+        )
+
+
+def _refuse_long(question_ids: Sequence[str], lengths: Sequence[int], max_length: int) -> None:
+    long = sorted(((n, i) for n, i in zip(lengths, question_ids, strict=True) if n > max_length), reverse=True)
+    if long:
+        shown = ", ".join(f"{question_id} ({length} tokens)" for length, question_id in long[:_SHOWN])
+        raise Permanent(
+            f"midtraining.max_length={max_length} would cut {len(long)} of {len(lengths)} examples: {shown}; "
+            f"set midtraining.max_length to at least {long[0][0]}, or filter the dataset by length"
+        )

@@ -1,0 +1,243 @@
+"""TRL's `SFTTrainer` with whole optimiser steps as its items: planned ahead, packed, and counted token by token."""
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from accelerate import DistributedType
+from datasets import Dataset
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
+from tasks.errors import Permanent
+from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan
+from tasks.midtrain.collate import IGNORED, blank, lay_out
+from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.encoding import Example
+from tasks.shared.training.batch_balancing import deal
+from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
+from tasks.shared.training.job import Place
+from tasks.shared.training.lm_head import use_compact_head
+from tasks.shared.training.models import machine_arguments
+from tasks.spine.stage.worker import Reporter
+
+METRICS = {
+    "loss": "loss",
+    "learning_rate": "learning_rate",
+    "grad_norm": "grad_norm",
+    "entropy": "entropy",
+    "mean_token_accuracy": "token_accuracy",
+    "trained_tokens": "trained_tokens",
+}
+"""TRL's names of what is reported, and ours."""
+_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
+"""Tokens of one forward pass where the runtime does not say."""
+_PROBE_TOLERANCE = 1e-3
+"""Largest difference of a token loss that rounding explains."""
+
+
+class StepCollator:
+    """Turns the number of a step into the forward passes of one process, each a dictionary of tensors.
+
+    The step's examples are dealt out over the processes, and all of them get equally many passes: one that has fewer
+    examples ends with passes that hold no label.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        steps: Sequence[Step],
+        config: MidtrainingConfig,
+        *,
+        rows_per_pass: int,
+        tokens_per_pass: int,
+        filler: int,
+        num_processes: int = 1,
+    ) -> None:
+        self._examples, self._steps, self._config = examples, steps, config
+        self._num_processes = num_processes
+        self._rows, self._tokens, self._filler = rows_per_pass, tokens_per_pass, filler
+
+    def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
+        [item] = items
+        examples = [self._examples[i] for i in self._steps[item["step"]].examples]
+        lengths = [len(example) for example in examples]
+        shares = [sorted(share) for share in deal(lengths, self._num_processes)]
+        passes = [self._passes([lengths[i] for i in share]) for share in shares]
+        mine = item["process"]
+        own = [examples[i] for i in shares[mine]]
+        missing = max(map(len, passes)) - len(passes[mine])
+        return {
+            "passes": [lay_out(own, part, self._filler) for part in passes[mine]]
+            + [blank(self._filler) for _ in range(missing)],
+            "completion_tokens": sum(len(example.completion) for example in examples),
+            "tokens": sum(lengths),
+        }
+
+    def _passes(self, lengths: Sequence[int]) -> list[list[Row]]:
+        if not lengths:
+            return []
+        rows = self._lay(lengths)
+        widest = max(sum(lengths[i] for i in row) for row in rows)
+        return forward_passes(rows, lengths, self._rows or max(1, self._tokens // widest))
+
+    def _lay(self, lengths: Sequence[int]) -> list[Row]:
+        if self._config.batching == "length_grouped":
+            return group_by_length(lengths)
+        return pack(lengths, max(self._config.pack_length, *lengths))
+
+
+class StepTrainer(WholeCheckpoints, SFTTrainer):
+    """Runs each planned step in one or more forward passes, and counts the tokens that carried loss.
+
+    Every token of a step has the same weight, however the step was laid out and shared out (the sum of token losses
+    over the step's completion tokens).
+    """
+
+    def __init__(self, *args: Any, reporter: Reporter, steps: Sequence[Step], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reporter, self.steps = reporter, steps
+        self._window = {"tokens": 0, "slots": 0, "since": time.perf_counter()}
+        self._trained_tokens: int | None = None
+
+    @property
+    def trained_tokens(self) -> int:
+        """Completion tokens that carried loss since step 0, over restarts too."""
+        if self._trained_tokens is None:
+            logged = [entry for entry in self.state.log_history if "trained_tokens" in entry]
+            self._trained_tokens = int(logged[-1]["trained_tokens"]) if logged else 0
+        return self._trained_tokens
+
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        """One optimiser step's gradients; returns the mean loss per completion token, times this process' share."""
+        passes, losses = inputs["passes"], []
+        for number, part in enumerate(passes, start=1):
+            with self._part_of_step(model, last=number == len(passes)):
+                losses.append(super().training_step(model, part, inputs["completion_tokens"]))
+        counted = sum(int((part["labels"][:, 1:] != IGNORED).sum()) for part in passes)
+        counted, slots = map(int, reduced(self, counted, sum(part["input_ids"].numel() for part in passes)))
+        self._trained_tokens = self.trained_tokens + counted
+        self._window["slots"] += slots
+        self._window["tokens"] += inputs["tokens"]
+        if counted != inputs["completion_tokens"]:
+            raise RuntimeError(
+                f"step {self.state.global_step}: loss fell on {counted} tokens, but the plan has "
+                f"{inputs['completion_tokens']}"
+            )
+        return torch.stack(losses).sum()
+
+    @contextlib.contextmanager
+    def _part_of_step(self, model: Any, last: bool) -> Iterator[None]:
+        """Around one of several backward passes: gradients meet, and DeepSpeed steps, after the last only."""
+        self.accelerator.gradient_state._set_sync_gradients(last)
+        # Sharded gradients are small as long as every pass reduces them.
+        apart = self.accelerator.distributed_type in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+        with self.accelerator.no_sync(model) if apart and not last else contextlib.nullcontext():
+            yield
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the counters, keep the record that a restart reads them from, and report."""
+        if "loss" in logs:
+            logs["trained_tokens"] = self.trained_tokens
+        super().log(logs, start_time)
+        if "loss" in logs:
+            self._report(logs)
+
+    def _report(self, logs: dict[str, float]) -> None:
+        step = self.state.global_step
+        if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
+            raise Permanent(
+                f"mid-training step {step}: loss {logs['loss']}, gradient norm {logs.get('grad_norm')}; "
+                f"lower midtraining.learning_rate={self.args.learning_rate} or use midtraining.dtype=float32"
+            )
+        now = time.perf_counter()
+        tokens, slots = self._window["tokens"], self._window["slots"]
+        values = {
+            **{ours: logs[theirs] for theirs, ours in METRICS.items()},
+            "epoch": self.steps[step - 1].epoch,
+            "tokens_per_s": tokens / (now - self._window["since"]),
+            "padding_share": 1 - tokens / slots,
+        }
+        self._window = {"tokens": 0, "slots": 0, "since": now}
+        self._reporter.metrics(step, **values)
+        self._reporter.progress(step, len(self.steps), "step", loss=values["loss"], tokens_per_s=values["tokens_per_s"])
+
+
+def make_trainer(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Sequence[Example],
+    config: MidtrainingConfig,
+    place: Place,
+    reporter: Reporter,
+) -> StepTrainer:
+    """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
+    steps = plan(len(examples), config.epochs, config.batch_size, config.seed)
+    machine = machine_arguments(place)
+    arguments = SFTConfig(
+        **machine,
+        **config.trainer_arguments(len(steps)),
+        per_device_train_batch_size=1,
+        gradient_accumulation_steps=1,
+        train_sampling_strategy="sequential",
+        completion_only_loss=True,
+        loss_type="nll",
+        packing=False,
+        padding_free=False,
+        max_length=None,
+        dataset_kwargs={"skip_prepare_dataset": True},
+    )
+    collator = StepCollator(
+        examples,
+        steps,
+        config,
+        rows_per_pass=place.micro_batch_size,
+        tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
+        filler=tokenizer.pad_token_id,
+        num_processes=world_size(),
+    )
+    # The sampler hands consecutive items to the processes in turn.
+    items = [(step, process) for step in range(len(steps)) for process in range(world_size())]
+    trainer = StepTrainer(
+        model=model,
+        args=arguments,
+        data_collator=collator,
+        train_dataset=Dataset.from_dict({"step": [item[0] for item in items], "process": [item[1] for item in items]}),
+        processing_class=tokenizer,
+        reporter=reporter,
+        steps=steps,
+    )
+    trainer.remove_callback(PrinterCallback)
+    use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy", "is_top1"))
+    return trainer
+
+
+def check_packing(model: PreTrainedModel, examples: Sequence[Example]) -> None:
+    """Compare two short examples in one row with each on its own, on the very model that is to be trained.
+
+    Raises:
+        Permanent: the model's attention crosses from one example to the next (it ignores the restarts of positions).
+    """
+    pair = sorted(examples, key=len)[:2]
+    if len(pair) < 2:
+        return
+    apart = [_token_losses(model, pair, [[i]]) for i in range(len(pair))]
+    packed = _token_losses(model, pair, [list(range(len(pair)))])
+    gap = (torch.cat(apart) - packed).abs().max().item()
+    if gap > _PROBE_TOLERANCE:
+        raise Permanent(
+            f"packed examples see each other in this model (token losses differ by {gap:.2g}); "
+            "set midtraining.batching=length_grouped"
+        )
+
+
+@torch.no_grad()
+def _token_losses(model: PreTrainedModel, examples: Sequence[Example], rows: list[Row]) -> torch.Tensor:
+    batch = {name: value.to(model.device) for name, value in lay_out(examples, rows, filler=0).items()}
+    labels = batch.pop("labels")[:, 1:]
+    log_probs = model(**batch, use_cache=False).logits[:, :-1].float().log_softmax(-1)
+    keep = labels != IGNORED
+    return -log_probs[keep].gather(-1, labels[keep].unsqueeze(-1)).squeeze(-1)

@@ -1,0 +1,57 @@
+"""The mid-training program: reads a dataset, trains, writes a model and a ledger."""
+
+import time
+from typing import Any
+
+from tasks.errors import Permanent
+from tasks.midtrain.job import MidtrainingJob
+from tasks.shared.training import curve
+from tasks.shared.training.checkpoints import last_whole
+from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
+
+
+def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
+    """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
+    with absent("mlflow", "vllm"):
+        from tasks.midtrain.trainer import METRICS, check_packing, make_trainer
+    from tasks.midtrain.encoding import read_examples
+    from tasks.shared.training.distributed import agreed, checkpoint_folder, join
+    from tasks.shared.training.models import check_context, load, save
+
+    join(job)
+    model, tokenizer = load(job)
+    examples = read_examples(job.data, tokenizer, job.config.max_length)
+    check_context(model, max(len(example) for example in examples), "the longest training example")
+    if job.config.batching == "packed" and is_main_process():
+        check_packing(model, examples)
+    trainer = make_trainer(model, tokenizer, examples, job.config, job, reporter)
+    checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
+    started = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    completion_tokens = sum(len(example.completion) for example in examples)
+    ledger = {
+        "examples": len(examples),
+        "prompt_tokens": sum(len(example.prompt) for example in examples),
+        "completion_tokens": completion_tokens,
+        "trained_examples": sum(len(step.examples) for step in trainer.steps),
+        "trained_tokens": trainer.trained_tokens,
+    }
+    if ledger["trained_tokens"] != completion_tokens * job.config.epochs:
+        raise Permanent(f"the ledger does not add up: {ledger} over {job.config.epochs} epochs")
+    save(trainer, tokenizer, job)
+    history = curve.points(trainer.state.log_history, METRICS)
+    if is_main_process():
+        curve.write(history, job.out)
+    return {
+        "ledger": ledger,
+        "steps": trainer.state.global_step,
+        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
+        "curve": curve.thinned(history),
+        "seconds": round(time.perf_counter() - started, 3),
+    }
+
+
+if __name__ == "__main__":
+    offline()
+    worker_main(MidtrainingJob, run)

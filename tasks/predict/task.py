@@ -1,0 +1,113 @@
+"""Prediction as a Prefect task: positions from the entropy, the likeliest tokens, reasoning from the pool, scores."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from tasks.entropy.config import EntropyConfig
+from tasks.errors import Permanent
+from tasks.predict.answers import Answers
+from tasks.predict.config import PredictionConfig
+from tasks.predict.examples import examples
+from tasks.predict.job import DirectJob
+from tasks.predict.positions import Drawn, draw_positions
+from tasks.predict.schema import DRAWN, PREDICTIONS, PREDICTIONS_FILE, SCORES_FILE
+from tasks.predict.score import headline, ledger, score
+from tasks.predict.tally import read_tally
+from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.sampling.sampler import SampleSet, generate_missing, rows, want
+from tasks.shared.sampling.wanted import Prompt
+from tasks.shared.tables.parquet import Row, read_rows, write_parquet
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import stage_task
+from tasks.spine.stage.worker import write_json
+
+PREDICT = Stage("predict", version=1, kind="prediction")
+WORKER = "tasks.predict.worker"
+ORDER = ("document_id", "position", "mode", "sample_index")
+
+
+@stage_task(PREDICT)
+def predict(build: Build, config: PredictionConfig) -> None:
+    """Next-token accuracy of the parent `model` at held-out positions of the parent `entropy`, by tier.
+
+    `entropy` is that of the base model, whatever checkpoint `model` is: it decides the positions and their tiers.
+    """
+    _check_tokens(build)
+    renderer = PredictionRenderer.for_model(config.prediction_prompt, build.path("model"))
+    drawn = draw_positions(build.path("entropy"), config, renderer)
+    answers = Answers(renderer)
+    table = build.out / PREDICTIONS_FILE
+    found = _predictions(drawn, answers, _likeliest(build, drawn), _reasoned(build, config, drawn, renderer), config)
+    count = write_parquet(found, table, PREDICTIONS, sorted_by=ORDER)
+    tally = read_tally(build.out)
+    summary = score(tally, config)
+    write_json(build.out / SCORES_FILE, summary)
+    build.record(
+        rows={"predictions": count},
+        ledger=ledger(tally),
+        summary={
+            **summary,
+            "scores": headline(summary),
+            "written_otherwise": answers.written_otherwise,
+            "documents_read": drawn.documents_read,
+            "offered": drawn.offered,
+            "unusable": drawn.unusable,
+            "examples": examples(drawn.positions, read_rows(table)),
+        },
+    )
+
+
+def _check_tokens(build: Build) -> None:
+    """Refuse a checkpoint that reads text as other tokens than the model whose entropy decides the positions."""
+    wanted, found = build.parent("entropy").summary["tokenizer_digest"], tokenizer_digest(build.path("model"))
+    if wanted != found:
+        raise Permanent(
+            f"{build.parents['model']} has another tokenizer (digest {found}) than the model of "
+            f"{build.parents['entropy']} (digest {wanted}), so that their next tokens are not the same; compute the "
+            "entropy under a model with this checkpoint's tokenizer"
+        )
+
+
+def _likeliest(build: Build, drawn: Drawn) -> dict[tuple[str, int], int]:
+    """The checkpoint's own next token at every position, by a worker."""
+    places: dict[str, list[int]] = {}
+    for position in drawn.positions:
+        places.setdefault(position.document_id, []).append(position.position)
+    asked, answered = build.work / "drawn.parquet", build.work / "likeliest.parquet"
+    documents = ({"document_id": name, "tokens": drawn.tokens[name], "positions": places[name]} for name in places)
+    write_parquet(documents, asked, DRAWN, sorted_by=("document_id",))
+    windows = build.parent("entropy").summary
+    config = EntropyConfig(**{name: windows[name] for name in ("context_tokens", "overlap_tokens", "dtype")})
+    job = DirectJob(config=config, model=build.path("model"), drawn=asked, out=answered, runtime=build.runtime)
+    build.worker(WORKER, job, name="direct")
+    return {(row["document_id"], row["position"]): row["token"] for row in read_rows(answered)}
+
+
+def _reasoned(build: Build, config: PredictionConfig, drawn: Drawn, renderer: PredictionRenderer) -> SampleSet:
+    """Completions of the prediction prompt at every position, in the pool."""
+    budget = config.budget_tokens
+    prompts = (
+        Prompt(f"{position.document_id}:{position.position}", "", "", renderer.prompt(position.context, budget))
+        for position in drawn.positions
+    )
+    samples = want(
+        build, "predictions", prompts, sampling=config.sampling, num_samples=config.num_samples, seed=config.seed
+    )
+    generate_missing(build, [samples])
+    return samples
+
+
+def _predictions(
+    drawn: Drawn,
+    answers: Answers,
+    likeliest: dict[tuple[str, int], int],
+    samples: SampleSet,
+    config: PredictionConfig,
+) -> Iterator[Row]:
+    """Position by position: the direct prediction, then the reasoned ones."""
+    completions = rows(samples)
+    for position in drawn.positions:
+        yield answers.direct(position, likeliest[position.key])
+        for sample in islice(completions, config.num_samples):
+            yield answers.reasoned(position, sample)

@@ -1,0 +1,86 @@
+"""Picks and starts an engine for a machine."""
+
+from pathlib import Path
+from typing import Literal
+
+from tasks.shared.engines.protocol import Engine
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.spine.stage.imports import absent
+from tasks.spine.store.runtime import Runtime
+
+UNUSED_BY_TRANSFORMERS = ("sklearn", "scipy", "pandas")
+"""Imported by transformers wherever it finds them, for speculative decoding: a fifth of a worker's start-up time."""
+
+EngineName = Literal["transformers", "vllm", "openai"]
+
+
+def resolve_device(runtime: Runtime) -> Literal["cpu", "cuda"]:
+    """The device of this process: as asked for, or CUDA where torch sees it."""
+    import torch
+
+    available = torch.cuda.is_available()
+    if runtime.device == "cuda" and not available:
+        raise ValueError("runtime.device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
+    return "cuda" if runtime.device != "cpu" and available else "cpu"
+
+
+def resolve_dtype(runtime: Runtime, device: str) -> str:
+    """Torch name of the precision: the model's own on a GPU, float32 on a CPU, unless asked for."""
+    if runtime.dtype != "auto":
+        return runtime.dtype
+    return "float32" if device == "cpu" else "auto"
+
+
+def engine_name(runtime: Runtime) -> EngineName:
+    """The engine asked for; `auto` is vLLM on a GPU and transformers on a CPU."""
+    if runtime.engine != "auto":
+        return runtime.engine
+    return "vllm" if resolve_device(runtime) == "cuda" else "transformers"
+
+
+def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_messages: bool = False) -> Engine:
+    """Start the engine that `runtime` names on the model folder.
+
+    `seed` serves engines that draw for all requests from one stream (vLLM). `as_messages` says that prompts are bare
+    user messages, which only an OpenAI-compatible server can take.
+    """
+    name = engine_name(runtime)
+    if name == "openai":
+        from tasks.shared.engines.openai_engine import OpenAIEngine
+
+        return OpenAIEngine(
+            base_url=runtime.openai_base_url,
+            model=runtime.openai_model,
+            concurrency=runtime.concurrency,
+            endpoint="chat" if as_messages else "completions",
+            tokenizer=None if as_messages else load_tokenizer(model_path, trust_remote_code=runtime.trust_remote_code),
+        )
+    if as_messages:
+        raise ValueError(f"prompt.style 'message' needs runtime.engine 'openai'; it is {name!r}")
+    device = resolve_device(runtime)
+    dtype = resolve_dtype(runtime, device)
+    if name == "vllm":
+        from tasks.shared.engines.vllm_engine import VllmEngine
+
+        return VllmEngine(
+            model_path,
+            device=device,
+            dtype=dtype,
+            seed=seed,
+            gpu_memory_utilization=runtime.gpu_memory_utilization,
+            tensor_parallel_size=runtime.tensor_parallel_size,
+            trust_remote_code=runtime.trust_remote_code,
+        )
+    with absent(*UNUSED_BY_TRANSFORMERS):
+        import torch
+
+        from tasks.shared.engines.transformers_engine import TransformersEngine
+    if runtime.num_threads:
+        torch.set_num_threads(runtime.num_threads)
+    return TransformersEngine(
+        model_path,
+        device=device,
+        dtype=dtype,
+        batch_size=runtime.batch_size,
+        trust_remote_code=runtime.trust_remote_code,
+    )

@@ -1,0 +1,194 @@
+"""An OpenAI-compatible server as an engine: bounded concurrency, patient retries, no request takes others down."""
+
+import asyncio
+import logging
+import os
+import queue
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+
+from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling
+from tasks.shared.engines.tokens import encode_prompts
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
+
+API_KEY = "OPENAI_API_KEY"
+RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+CONNECT_TIMEOUT_S = 10.0
+LONGEST_DELAY_S = 60.0
+
+Outcome = Completion | tuple[str, str]
+"""A completion, or the key of a failed request and why it failed."""
+
+
+class OpenAIEngine:
+    """Sends each request on its own to `/completions` (rendered prompts) or `/chat/completions` (bare messages)."""
+
+    name = "openai"
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        model: str = "",
+        concurrency: int = 64,
+        endpoint: Literal["completions", "chat"] = "completions",
+        tokenizer: "PreTrainedTokenizerBase | None" = None,
+        max_attempts: int = 6,
+        first_delay_s: float = 1.0,
+        request_timeout_s: float = 600.0,
+    ) -> None:
+        """`model` empty: the only one that the server lists. The API key comes from OPENAI_API_KEY alone.
+
+        With `tokenizer`, rendered prompts travel as token ids. As text they would meet a server that puts a
+        begin-of-text token before the one that a chat template has written.
+
+        Delays double from `first_delay_s` up to a minute; a server's `Retry-After` wins.
+        """
+        self._base_url = base_url.rstrip("/")
+        key = os.environ.get(API_KEY)
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._concurrency, self._endpoint, self._tokenizer = concurrency, endpoint, tokenizer
+        self._max_attempts, self._first_delay_s = max_attempts, first_delay_s
+        self._timeout = httpx.Timeout(request_timeout_s, connect=CONNECT_TIMEOUT_S)
+        self._model = model or self._only_model()
+
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Yield completions as they arrive; after the last one, raise `RequestsFailed` if some could not be served."""
+        outcomes: queue.Queue[Outcome | BaseException | None] = queue.Queue()
+        stopped = threading.Event()
+        thread = threading.Thread(
+            target=self._run, args=(requests, sampling, outcomes, stopped), daemon=True, name="openai-engine"
+        )
+        thread.start()
+        failures: dict[str, str] = {}
+        try:
+            while (outcome := outcomes.get()) is not None:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                if isinstance(outcome, Completion):
+                    yield outcome
+                else:
+                    failures[outcome[0]] = outcome[1]
+        finally:
+            stopped.set()
+        if failures:
+            raise RequestsFailed(failures)
+
+    def close(self) -> None:
+        """Nothing is held between streams."""
+
+    def _only_model(self) -> str:
+        response = httpx.get(f"{self._base_url}/models", headers=self._headers, timeout=self._timeout)
+        response.raise_for_status()
+        names = [entry["id"] for entry in response.json()["data"]]
+        if len(names) != 1:
+            raise ValueError(
+                f"{self._base_url} serves {len(names)} models ({', '.join(names)}); set runtime.openai_model to one"
+            )
+        return str(names[0])
+
+    def _run(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        outcomes: "queue.Queue[Outcome | BaseException | None]",
+        stopped: threading.Event,
+    ) -> None:
+        try:
+            asyncio.run(self._serve(requests, sampling, outcomes, stopped))
+            outcomes.put(None)
+        except BaseException as error:
+            outcomes.put(error)
+
+    async def _serve(
+        self,
+        requests: Sequence[Request],
+        sampling: Sampling,
+        outcomes: "queue.Queue[Outcome | BaseException | None]",
+        stopped: threading.Event,
+    ) -> None:
+        """`concurrency` workers share one iterator of requests, so that any number of requests costs no memory."""
+        waiting = iter(requests)
+        limits = httpx.Limits(max_connections=self._concurrency, max_keepalive_connections=self._concurrency)
+        async with httpx.AsyncClient(headers=self._headers, timeout=self._timeout, limits=limits) as client:
+
+            async def work() -> None:
+                for request in waiting:
+                    if stopped.is_set():
+                        return
+                    outcomes.put(await self._one(client, request, sampling))
+
+            await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(requests)))))
+
+    async def _one(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> Outcome:
+        reason, after = "", ""
+        for attempt in range(self._max_attempts):
+            if attempt:
+                await asyncio.sleep(self._delay_s(attempt, after))
+            try:
+                response = await client.post(self._url, json=self._body(request, sampling))
+            except httpx.TransportError as error:
+                reason, after = f"{type(error).__name__}: {error}", ""
+                continue
+            if response.is_success:
+                return self._read(request.key, response)
+            reason = f"HTTP {response.status_code}: {response.text[:200]}"
+            if response.status_code not in RETRY_STATUS:
+                return request.key, reason
+            after = response.headers.get("retry-after", "")
+        return request.key, f"{reason} ({self._max_attempts} attempts)"
+
+    @property
+    def _url(self) -> str:
+        return f"{self._base_url}/{'chat/completions' if self._endpoint == 'chat' else 'completions'}"
+
+    def _body(self, request: Request, sampling: Sampling) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "model": self._model,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_new_tokens,
+            "seed": request.seed,
+        }
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if sampling.top_k:
+            # No field of OpenAI's own API; vLLM, SGLang and llama.cpp take it.
+            body["top_k"] = sampling.top_k
+        if sampling.keep_special_tokens:
+            # As above: vLLM and SGLang take it.
+            body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
+        if self._endpoint == "chat":
+            return {**body, "messages": [{"role": "user", "content": request.prompt}]}
+        if self._tokenizer is None:
+            return {**body, "prompt": request.prompt}
+        return {**body, "prompt": encode_prompts(self._tokenizer, [request.prompt])[0]}
+
+    def _read(self, key: str, response: httpx.Response) -> Outcome:
+        try:
+            content = response.json()
+            choice, usage = content["choices"][0], content["usage"]
+            text = choice["message"]["content"] if self._endpoint == "chat" else choice["text"]
+            return Completion(
+                key=key,
+                text=text or "",
+                finish_reason="length" if choice["finish_reason"] == "length" else "stop",
+                prompt_tokens=int(usage["prompt_tokens"]),
+                completion_tokens=int(usage["completion_tokens"]),
+            )
+        except (ValueError, KeyError, IndexError, TypeError) as error:
+            return key, f"not an OpenAI completion ({type(error).__name__}: {error}): {response.text[:200]}"
+
+    def _delay_s(self, attempt: int, after: str) -> float:
+        """Seconds before the next attempt: doubling, with jitter so that rejected requests do not come back as one."""
+        if after.replace(".", "", 1).isdigit():
+            return min(float(after), LONGEST_DELAY_S)
+        return min(self._first_delay_s * 2 ** (attempt - 1), LONGEST_DELAY_S) * random.uniform(0.5, 1.0)

@@ -1,0 +1,105 @@
+"""Transformers as an engine: the default where there is no GPU, and the reference for the others."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from transformers.generation.stopping_criteria import StopStringCriteria
+
+from tasks.shared.engines.decoding import Decoded, decode_batch
+from tasks.shared.engines.protocol import Completion, Request, Sampling
+from tasks.shared.engines.tokens import check_room, cut_at_stop, encode_prompts, load_tokenizer
+from tasks.spine.store.fingerprint import stable_seed
+
+log = logging.getLogger(__name__)
+
+TOKENS_PER_BATCH = {"cpu": 65_536, "cuda": 262_144}
+"""Most tokens (padded prompt and completion limit) that one batch may come to hold in its key-value cache. Ours."""
+
+
+class TransformersEngine:
+    """Decodes batches of prompts of like length; each completion is out as soon as its row ends."""
+
+    name = "transformers"
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        device: str,
+        dtype: str,
+        batch_size: int,
+        trust_remote_code: bool = False,
+    ) -> None:
+        """`dtype` is a torch name or `auto` (the precision of the weights); `batch_size` is a ceiling."""
+        self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
+        model = AutoModelForCausalLM.from_pretrained(
+            model_path, dtype=dtype, trust_remote_code=trust_remote_code, use_safetensors=True
+        )
+        self._model: PreTrainedModel = model.to(device).eval()
+        self._batch_size = batch_size
+        self._device = device
+        self._end_ids = end_token_ids(self._model.generation_config, self._tokenizer.eos_token_id)
+        self._context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Longest prompts first, so that a batch too large for memory fails at once and not in the last minute."""
+        ids = encode_prompts(self._tokenizer, [request.prompt for request in requests])
+        check_room(requests, ids, sampling, self._context)
+        order = sorted(range(len(requests)), key=lambda row: (-len(ids[row]), requests[row].key))
+        start = 0
+        while start < len(order):
+            longest = len(ids[order[start]]) + sampling.max_new_tokens
+            size = max(1, min(self._batch_size, TOKENS_PER_BATCH[self._device] // longest))
+            rows = order[start : start + size]
+            start += size
+            batch = [requests[row] for row in rows]
+            for decoded in self._decode(batch, [ids[row] for row in rows], sampling):
+                yield self._completion(batch[decoded.row], decoded, len(ids[rows[decoded.row]]), sampling)
+
+    def close(self) -> None:
+        """Drop the model."""
+        del self._model
+        if self._device == "cuda":
+            torch.cuda.empty_cache()
+
+    def _decode(self, batch: list[Request], ids: list[list[int]], sampling: Sampling) -> Iterator[Decoded]:
+        generator = None
+        if not sampling.greedy:
+            seed = stable_seed([request.seed for request in batch])
+            generator = torch.Generator(self._device).manual_seed(seed)
+        stop = StopStringCriteria(self._tokenizer, list(sampling.stop)) if sampling.stop else None
+        pad_id = self._tokenizer.pad_token_id
+        return decode_batch(
+            self._model, ids, sampling, end_ids=self._end_ids, pad_id=pad_id, generator=generator, stop=stop
+        )
+
+    def _completion(self, request: Request, decoded: Decoded, prompt_tokens: int, sampling: Sampling) -> Completion:
+        text = self._text(decoded, sampling)
+        text, cut = cut_at_stop(text, sampling.stop)
+        return Completion(
+            key=request.key,
+            text=text,
+            finish_reason="stop" if decoded.stopped or cut else "length",
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(decoded.tokens),
+        )
+
+    def _text(self, decoded: Decoded, sampling: Sampling) -> str:
+        if not sampling.keep_special_tokens:
+            return self._tokenizer.decode(decoded.tokens, skip_special_tokens=True)
+        ended = decoded.tokens[-1] in self._end_ids
+        kept = decoded.tokens[:-1] if ended else decoded.tokens
+        return self._tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def end_token_ids(config: GenerationConfig | None, eos_token_id: int | None) -> list[int]:
+    """Every token that ends a completion: those of the generation config and the tokenizer's own."""
+    configured = config.eos_token_id if config is not None else None
+    listed = configured if isinstance(configured, list) else [configured]
+    ids = sorted({int(token) for token in (*listed, eos_token_id) if token is not None})
+    if not ids:
+        raise ValueError("the model names no end token (eos_token_id), so that no completion could ever end")
+    return ids

@@ -1,0 +1,142 @@
+"""vLLM as an engine: continuous batching with prefix caching; the default on a GPU."""
+
+import itertools
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.shared.engines.protocol import Completion, Request, Sampling
+from tasks.shared.engines.tokens import check_room, context_length, encode_prompts, load_tokenizer
+
+if TYPE_CHECKING:
+    from vllm import LLM, RequestOutput, SamplingParams
+
+log = logging.getLogger(__name__)
+
+ROOM_STEP = 512
+"""Context lengths are rounded up to this many tokens, so that sets of like length share one engine start."""
+IN_FLIGHT = 4_096
+"""Requests inside the engine at once: more than it can schedule, few enough to hold in memory."""
+CPU_SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+"""On a CPU: 1 GiB of key-value cache, and the engine in this process. A process of its own would compete for the same
+cores (1.8 times slower on two of them) and outlive a killed worker."""
+
+
+class VllmEngine:
+    """Feeds vLLM's engine loop and hands completions on in the step in which they finish."""
+
+    name = "vllm"
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        device: str,
+        dtype: str,
+        seed: int = 0,
+        gpu_memory_utilization: float = 0.85,
+        tensor_parallel_size: int = 1,
+        trust_remote_code: bool = False,
+    ) -> None:
+        """Loads the tokenizer; the engine itself starts with the first stream, when the lengths are known.
+
+        `seed` is that of the whole engine. Seeds of single requests cost a draw of their own in every step (a fifth to
+        a third of the throughput on a CPU), and cannot make text repeatable, because batch shapes change it. Another
+        set of requests must bring another seed, or it would repeat the first one's draws.
+        """
+        if device == "cpu":
+            for name, value in CPU_SETTINGS.items():
+                os.environ.setdefault(name, value)
+        self._settings: dict[str, Any] = {
+            "model": str(model_path),
+            "dtype": dtype,
+            "seed": seed,
+            "enforce_eager": device == "cpu",
+            "enable_prefix_caching": True,
+            "tensor_parallel_size": tensor_parallel_size,
+            "trust_remote_code": trust_remote_code,
+            # The model's own sampling defaults (repetition penalty, top-k) must not mix with ours.
+            "generation_config": "vllm",
+        }
+        if device == "cuda":
+            self._settings["gpu_memory_utilization"] = gpu_memory_utilization
+        self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
+        self._context = context_length(model_path)
+        self._llm: LLM | None = None
+        self._room = 0
+        self._numbers = itertools.count()
+
+    def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
+        """Requests go in as others finish, in the order given, so that samples of one prompt share its prefill."""
+        if not requests:
+            return
+        ids = encode_prompts(self._tokenizer, [request.prompt for request in requests])
+        check_room(requests, ids, sampling, self._context)
+        engine = self._started(max(map(len, ids)) + sampling.max_new_tokens).llm_engine
+        params = _params(sampling)
+        from vllm.inputs.engine import tokens_input
+
+        upcoming = finished = 0
+        waiting: dict[str, Request] = {}
+        try:
+            while finished < len(requests):
+                while upcoming < len(requests) and len(waiting) < IN_FLIGHT:
+                    number = str(next(self._numbers))
+                    engine.add_request(number, tokens_input(ids[upcoming]), params)
+                    waiting[number] = requests[upcoming]
+                    upcoming += 1
+                for output in engine.step():
+                    if output.finished:
+                        finished += 1
+                        yield _completion(waiting.pop(output.request_id), output)
+        finally:
+            engine.abort_request(list(waiting))
+
+    def close(self) -> None:
+        """End the engine's processes and give its memory back."""
+        self._stop()
+
+    def _started(self, room: int) -> "LLM":
+        """The engine, with a context of at least `room` tokens; a longer one than it was started with restarts it."""
+        if self._llm is None or room > self._room:
+            self._stop()
+            from vllm import LLM
+
+            room = -(-room // ROOM_STEP) * ROOM_STEP
+            self._room = min(room, self._context) if self._context else room
+            self._llm = LLM(**self._settings, max_model_len=self._room)
+        return self._llm
+
+    def _stop(self) -> None:
+        if self._llm is not None:
+            self._llm.llm_engine.engine_core.shutdown()
+            self._llm = None
+
+
+def _params(sampling: Sampling) -> "SamplingParams":
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        temperature=sampling.temperature,
+        top_p=1.0 if sampling.greedy else sampling.top_p,
+        top_k=0 if sampling.greedy else sampling.top_k,
+        max_tokens=sampling.max_new_tokens,
+        stop=list(sampling.stop) or None,
+        skip_special_tokens=not sampling.keep_special_tokens,
+        spaces_between_special_tokens=not sampling.keep_special_tokens,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def _completion(request: Request, output: "RequestOutput") -> Completion:
+    text = output.outputs[0]
+    return Completion(
+        key=request.key,
+        text=text.text,
+        finish_reason="length" if text.finish_reason == "length" else "stop",
+        prompt_tokens=len(output.prompt_token_ids or ()),
+        completion_tokens=len(text.token_ids),
+    )

@@ -1,0 +1,28 @@
+"""The base model as an artifact that points at its files instead of copying them."""
+
+from tasks.shared.models.config import ModelConfig, ModelIdentity
+from tasks.shared.models.resolve import ResolvedModel, resolve
+from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.task import StageTask
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+
+MODEL = Stage("model", version=1, kind="model")
+
+
+def import_model(config: ModelConfig, runtime: Runtime, *, force: bool = False) -> ArtifactRef:
+    """The artifact of a base model, known by the digest of its files; a name that moves makes a new one."""
+    if config.source.startswith("model/"):
+        return Store.open().ref(config.source)
+    model = resolve(config, Settings())
+
+    def body(build: Build, identity: ModelIdentity) -> None:
+        build.record(external=str(model.path), summary=_facts(model), rows={"parameters": model.parameters})
+
+    return StageTask(MODEL, body)(ModelIdentity(digest=model.digest), runtime, force=force, label=model.name)
+
+
+def _facts(model: ResolvedModel) -> dict[str, str | int]:
+    return {"source": model.name, "parameters": model.parameters}

@@ -1,0 +1,90 @@
+"""How a model is asked to reason about the next token: RPT's idea (arXiv 2506.08007), with RMT's budget."""
+
+from collections.abc import Collection
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.errors import Permanent
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.next_token.reader import Reader
+from tasks.shared.prompts.config import PromptConfig, fill
+from tasks.shared.prompts.render import Renderer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+_FIELD = "recipe.prediction_prompt"
+
+
+class PredictionRenderer:
+    """Renders prediction prompts for one tokenizer, and knows how to read what answers them."""
+
+    def __init__(self, config: PredictionPrompt, tokenizer: "PreTrainedTokenizerBase") -> None:
+        """Settle style and tags.
+
+        Raises:
+            Permanent: a think tag is not a single token of the tokenizer, or the templates cannot be read alike.
+            ValueError: style `chat` and a tokenizer without a chat template.
+        """
+        self.config = config
+        self.tokenizer = tokenizer
+        self.open_id = _tag_id(tokenizer, config.open_tag, "open_tag")
+        self.close_id = _tag_id(tokenizer, config.close_tag, "close_tag")
+        whole = PromptConfig(
+            style=config.style, plain_template="{question}", cue="", chat_template_kwargs=config.chat_template_kwargs
+        )
+        self._renderer = Renderer(whole, tokenizer)
+        self.opens_reasoning: bool = self._opens()
+        """Whether prompts end with the opening tag, whitespace aside: reasoning then begins with the completion."""
+
+    @classmethod
+    def for_model(cls, config: PredictionPrompt, model_path: Path) -> "PredictionRenderer":
+        """A renderer for a model folder."""
+        return cls(config, load_tokenizer(model_path))
+
+    def prompt(self, context: str, budget: int = 0) -> str:
+        """The exact text that the model sees; a budget of 0 asks for no number of tokens."""
+        if budget:
+            text = fill(self.config.template, context=context, budget=str(budget))
+        else:
+            text = fill(self.config.template_without_budget, context=context)
+        return self._renderer.plain(text)
+
+    def reader(self, end_ids: Collection[int]) -> Reader:
+        """Reads the completions of these prompts; `end_ids` are the tokens that end one."""
+        return Reader(
+            open_id=self.open_id,
+            close_id=self.close_id,
+            end_ids=frozenset(end_ids),
+            opened=self.opens_reasoning,
+            form=self.config.prediction,
+            decode=partial(self.tokenizer.decode, skip_special_tokens=False, clean_up_tokenization_spaces=False),
+        )
+
+    def _opens(self) -> bool:
+        prompts = [self.prompt("x", 1).rstrip(), self.prompt("x").rstrip()]
+        if any(prompt.endswith(self.config.close_tag) for prompt in prompts):
+            raise Permanent(
+                f"prediction prompts end with {self.config.close_tag!r}, so the model is told not to reason: "
+                f"{prompts[0][-80:]!r}; check {_FIELD}.template and {_FIELD}.chat_template_kwargs (enable_thinking)"
+            )
+        opens = [prompt.endswith(self.config.open_tag) for prompt in prompts]
+        if opens[0] != opens[1]:
+            raise Permanent(
+                f"one of {_FIELD}.template and {_FIELD}.template_without_budget ends with {self.config.open_tag!r} "
+                "and the other does not; end both alike"
+            )
+        return opens[0]
+
+
+def _tag_id(tokenizer: "PreTrainedTokenizerBase", tag: str, field: str) -> int:
+    ids = tokenizer.encode(tag, add_special_tokens=False)
+    if len(ids) != 1 or ids[0] == tokenizer.unk_token_id:
+        raise Permanent(
+            f"tokenizer {tokenizer.name_or_path}: {tag!r} ({_FIELD}.{field}) is not one token but {len(ids)}, so "
+            f"reasoning cannot be told from an answer; set {_FIELD}.open_tag and {_FIELD}.close_tag to the tags that "
+            "this model reasons in, or take a model whose tokenizer has them"
+        )
+    return ids[0]

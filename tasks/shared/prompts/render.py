@@ -1,0 +1,82 @@
+"""From a question to the exact string that a model continues; in one way for all stages."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.prompts.text import NamedHeuristic, heuristic_text, messages, plain_text
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+class Renderer:
+    """Renders prompts for one model, in a style that is settled once."""
+
+    def __init__(self, config: PromptConfig, tokenizer: "PreTrainedTokenizerBase | None" = None) -> None:
+        """`tokenizer` is needed for chat prompts alone.
+
+        Raises:
+            ValueError: a chat prompt is asked for and the tokenizer, or its chat template, is missing.
+        """
+        self.config = config
+        self._tokenizer = tokenizer
+        self.style = self._settle(config, tokenizer)
+
+    @classmethod
+    def for_model(cls, config: PromptConfig, model_path: Path) -> "Renderer":
+        """A renderer for a model folder; loads the tokenizer only when its chat template is needed."""
+        wants_chat = config.style == "chat" or (config.style == "auto" and has_chat_template(model_path))
+        if not wants_chat:
+            return cls(config)
+        return cls(config, load_tokenizer(model_path))
+
+    @staticmethod
+    def _settle(
+        config: PromptConfig, tokenizer: "PreTrainedTokenizerBase | None"
+    ) -> Literal["chat", "plain", "message"]:
+        if config.style != "auto":
+            if config.style == "chat" and getattr(tokenizer, "chat_template", None) is None:
+                raise ValueError(
+                    "prompt.style is 'chat', but the model's tokenizer has no chat template; use 'plain' or 'auto'"
+                )
+            return config.style
+        return "chat" if getattr(tokenizer, "chat_template", None) is not None else "plain"
+
+    def plain(self, question: str) -> str:
+        """The plain prompt of mid-training, RL and evaluation."""
+        return self._finish(plain_text(self.config, question))
+
+    def heuristic(self, heuristic: NamedHeuristic, question: str) -> str:
+        """The prompt that asks for a solution by `heuristic`."""
+        return self._finish(heuristic_text(self.config, heuristic, question))
+
+    def completion(self, text: str) -> str:
+        """`text` as it has to follow a prompt; text that the model wrote itself comes back unchanged."""
+        prefix = self.config.completion_prefix
+        if self.style != "plain" or text.startswith(prefix):
+            return text
+        return prefix + text.lstrip()
+
+    def _finish(self, text: str) -> str:
+        if self.style == "plain":
+            return text + self.config.cue
+        if self.style == "message":
+            return text
+        rendered = self._tokenizer.apply_chat_template(
+            messages(self.config, text),
+            tokenize=False,
+            add_generation_prompt=True,
+            **self.config.chat_template_kwargs,
+        )
+        return str(rendered)
+
+
+def has_chat_template(model_path: Path) -> bool:
+    """Whether a model folder carries a chat template, told from its files without loading the tokenizer."""
+    if (model_path / "chat_template.jinja").exists() or (model_path / "chat_template.json").exists():
+        return True
+    settings = model_path / "tokenizer_config.json"
+    return settings.exists() and bool(json.loads(settings.read_text()).get("chat_template"))

@@ -1,0 +1,1 @@
+"""Sampling: which completions are wanted, the pool that keeps them, and the worker that makes what is missing."""

@@ -1,0 +1,47 @@
+"""Errors and rejects of what comes from outside, and how both are worded."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from tasks.errors import Permanent
+
+_EXCERPT = 120
+
+
+class SourceError(Permanent):
+    """A source, preset or mapping that cannot be used; the message names field, value, place and fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row as its publisher wrote it, and where it stood."""
+
+    file: str
+    line: int
+    row: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One row that cannot be used, with the reason; listed, never dropped silently."""
+
+    file: str
+    line: int
+    field: str
+    value: str
+    reason: str
+
+
+def excerpt(value: Any) -> str:
+    """A printable beginning of any value, fit for a table of rejects."""
+    text = value if isinstance(value, str) else repr(value)
+    text = " ".join(text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0").split())
+    return text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'x'?` where a known name is near, else nothing."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

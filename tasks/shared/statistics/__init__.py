@@ -1,0 +1,1 @@
+"""Statistics of the comparison: unbiased pass@k, bootstrap over questions or documents, paired tests."""

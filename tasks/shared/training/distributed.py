@@ -1,0 +1,159 @@
+"""What the processes of one training have to do together; with one process nothing here changes anything.
+
+Sharded models (FSDP, DeepSpeed) gather weights in every forward and backward pass, so all processes must run equally
+many of them, in the same order.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import broadcast_object_list
+from transformers import Trainer
+
+from tasks.errors import Permanent
+from tasks.shared.training.job import Place
+from tasks.spine.stage.worker import is_main_process
+
+T = TypeVar("T")
+_PATIENCE = timedelta(hours=2)
+"""How long processes wait for one another: the first reads and checks prompts alone, engines start beside it."""
+
+
+def world_size() -> int:
+    """Processes of this training."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def sharding() -> str:
+    """How the model is sharded over the processes: `fsdp1`, `fsdp2`, `deepspeed`, or nothing where each holds all."""
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true":
+        return "deepspeed"
+    if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
+        return f"fsdp{os.environ.get('FSDP_VERSION', '1')}"
+    return ""
+
+
+def join(place: Place) -> None:
+    """Meet the other processes; to be called before anything else that trains.
+
+    Raises:
+        Permanent: fewer GPUs than processes, or sharding where accelerate does none.
+    """
+    on_cpu = place.device == "cpu" or not torch.cuda.is_available()
+    check_sharding(on_cpu)
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if not on_cpu and local > torch.cuda.device_count():
+        raise Permanent(
+            f"runtime.num_processes puts {local} processes on this machine, but torch sees "
+            f"{torch.cuda.device_count()} CUDA devices; set it to that, or runtime.device=cpu"
+        )
+    if world_size() > 1:
+        PartialState(cpu=on_cpu, timeout=_PATIENCE)
+
+
+def check_sharding(on_cpu: bool) -> None:
+    """Refuse to shard a model on a CPU, where accelerate 1.15 would quietly train whole copies of it.
+
+    Raises:
+        Permanent: the launcher was told to.
+    """
+    if on_cpu and sharding():
+        raise Permanent(
+            f"accelerate shards a model ({sharding()}) on accelerators only, and there is none; on a CPU set "
+            "runtime.distribution=ddp"
+        )
+
+
+def agreed(make: Callable[[], T]) -> T:
+    """What `make` returns in the main process, in all of them: for what could come out differently in each."""
+    if world_size() == 1:
+        return make()
+    return broadcast_object_list([make() if is_main_process() else None])[0]
+
+
+def equally_many(passes: Sequence[T], blank: T, device: torch.device) -> list[tuple[T, bool]]:
+    """The forward passes of this process, filled up with `blank` ones to as many as any other has.
+
+    Returns:
+        Each pass, and whether it counts.
+    """
+    count = len(passes)
+    if world_size() > 1:
+        most = torch.tensor(count, device=device)
+        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+        count = int(most)
+    return [*((each, True) for each in passes), *[(blank, False)] * (count - len(passes))]
+
+
+def checkpoint_folder(place: Place) -> Path:
+    """Folder for checkpoints that these processes can read.
+
+    Whole copies can be read by any number of processes, shards only by the library that wrote them, and DeepSpeed's
+    only by as many.
+    """
+    kind = sharding()
+    if not kind:
+        return place.checkpoints
+    return place.checkpoints / (f"{kind}-{world_size()}" if kind == "deepspeed" else kind)
+
+
+def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
+    """The weights gathered from all processes, in the main one; None where the model is whole in each.
+
+    Every process has to call it.
+    """
+    if not sharding():
+        return None
+    if sharding() != "fsdp2":
+        return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+    # One at a time, and tied weights once: accelerate leaves the second name of a tied weight sharded.
+    weights = {}
+    for name, weight in trainer.model.named_parameters():
+        whole = weight.full_tensor()
+        if is_main_process():
+            weights[name] = whole.detach().cpu()
+    return weights
+
+
+class WholeCheckpoints(Trainer):
+    """A trainer whose checkpoint gets its last file only when every process has written its part, and that resumes."""
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if self.args.device.type == "cpu":
+            # Accelerate numbers the CPU by process ("cpu:1"), and torch loads nothing to such a device.
+            self.args.__dict__["_setup_devices"] = torch.device("cpu")
+        super()._load_optimizer_and_scheduler(checkpoint)
+
+
+def reduced(trainer: Trainer, *values: float) -> list[float]:
+    """Sums over all processes."""
+    total = torch.tensor(values, device=trainer.accelerator.device, dtype=torch.float64)
+    return trainer.accelerator.reduce(total).tolist()
+
+
+def check_share(count: int, what: str) -> None:
+    """Refuse a batch of `count` that does not fall into equal parts; `what` names the setting.
+
+    Raises:
+        Permanent: it is no multiple of the number of processes.
+    """
+    if count % world_size():
+        raise Permanent(
+            f"{what}={count} cannot be shared by {world_size()} processes, since a group of rollouts stays in one of "
+            f"them; set {what} to a multiple of runtime.num_processes={world_size()}, or that to a divisor of it"
+        )
+
+
+def arguments() -> dict[str, Any]:
+    """The fields of `TrainingArguments` that say how processes work together."""
+    # Every pass reaches every weight, and no buffer of a language model changes in training.
+    return {"ddp_find_unused_parameters": False, "ddp_broadcast_buffers": False, "average_tokens_across_devices": True}

@@ -1,0 +1,132 @@
+"""Loads a local model for training and writes the trained one."""
+
+import importlib.util
+from typing import Any
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Trainer,
+)
+
+from tasks.errors import Permanent
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.training import distributed
+from tasks.shared.training.job import Place, RolloutPlace
+from tasks.spine.stage.worker import is_main_process
+
+
+def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in float32 with scaled-dot-product attention, and its tokenizer.
+
+    That attention takes the block-diagonal mask of packed rows on every device; `sdpa` is exact, where FlashAttention
+    kernels would need a flat layout.
+
+    Raises:
+        Permanent: the folder holds no model, or the tokenizer has no end-of-sequence token.
+    """
+    if place.num_threads:
+        torch.set_num_threads(place.num_threads)
+    if not (place.model / "config.json").exists():
+        raise Permanent(f"{place.model} has no config.json; give a folder with a model's config, weights and tokenizer")
+    common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
+    tokenizer = load_tokenizer(place.model, trust_remote_code=place.trust_remote_code)
+    if tokenizer.eos_token_id is None:
+        raise Permanent(
+            f"the tokenizer in {place.model} has no end-of-sequence token, so a model trained with it would never "
+            "learn to stop; set eos_token in tokenizer_config.json"
+        )
+    model = AutoModelForCausalLM.from_pretrained(
+        place.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True, **common
+    )
+    return model, tokenizer
+
+
+def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Tokens that end a rollout: those of the generation config and the tokenizer's own."""
+    ends = model.generation_config.eos_token_id
+    ends = ends if isinstance(ends, list) else [ends]
+    return [token for token in {*ends, tokenizer.eos_token_id} if token is not None]
+
+
+def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
+    """Refuse texts of `needed` tokens that the model's positions do not reach; `what` names them.
+
+    Raises:
+        Permanent: they are longer than the context in the model's config.
+    """
+    context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    if context is not None and needed > context:
+        raise Permanent(f"{what} takes {needed} tokens, but the model's context is {context}; set a lower limit")
+
+
+def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, place: Place) -> None:
+    """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config.
+
+    The generation config is the starting model's own: `transformers` changes the loaded one when it trains. Every
+    process of a training calls this, and the main one writes.
+    """
+    weights = distributed.whole_weights(trainer)
+    if not is_main_process():
+        return
+    model = trainer.model
+    common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
+    stored = AutoConfig.from_pretrained(place.model, **common).dtype
+    model.config.use_cache = True
+    if (place.model / "generation_config.json").exists():
+        model.generation_config = GenerationConfig.from_pretrained(place.model, local_files_only=True)
+    dtype = stored or torch.float32
+    if weights is None:
+        model.to(dtype).save_pretrained(place.out)
+    else:
+        model.config.dtype = dtype
+        model.save_pretrained(place.out, state_dict={name: weight.to(dtype) for name, weight in weights.items()})
+    tokenizer.save_pretrained(place.out)
+
+
+def machine_arguments(place: Place) -> dict[str, Any]:
+    """The fields of `TrainingArguments` that say where and how a run goes, none of which changes its result."""
+    on_cpu = place.device == "cpu" or not torch.cuda.is_available()
+    if place.device == "cuda" and on_cpu:
+        raise Permanent("runtime.device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
+    return {
+        **distributed.arguments(),
+        "output_dir": str(distributed.checkpoint_folder(place)),
+        "use_cpu": on_cpu,
+        "gradient_checkpointing": not on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "dataloader_num_workers": 0,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "save_strategy": "steps",
+        "save_steps": place.save_every_steps,
+        "save_total_limit": 1,
+        "remove_unused_columns": False,
+        "num_train_epochs": 1,
+        "data_seed": 0,
+    }
+
+
+def wants_vllm(place: RolloutPlace) -> bool:
+    """Whether rollouts are vLLM's: on a GPU, unless another engine is named.
+
+    Raises:
+        Permanent: they are, and it is not installed.
+    """
+    import torch
+
+    if place.device == "cpu" or not torch.cuda.is_available() or place.engine not in ("auto", "vllm"):
+        return False
+    if importlib.util.find_spec("vllm") is None:
+        raise Permanent(
+            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
+            "runtime.engine=transformers (much slower)"
+        )
+    return True

@@ -1,0 +1,1 @@
+"""The spine: identity, store, stages and lineage; knows no stage and no room above."""

@@ -1,0 +1,1 @@
+"""The anatomy of a stage: look up, lease, build, publish; plans; worker processes."""

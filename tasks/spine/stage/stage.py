@@ -1,0 +1,225 @@
+"""The anatomy of a stage: look up, lease, build, publish. Knows nothing of Prefect or MLflow."""
+
+import logging
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from tasks.errors import Permanent
+from tasks.spine.stage.launch import check_stop, run_worker
+from tasks.spine.stage.worker import is_disk_full
+from tasks.spine.store.fingerprint import Payload, fingerprint, payload
+from tasks.spine.store.manifest import Manifest, git_commit, package_versions
+from tasks.spine.store.ref import SHORT, ArtifactRef
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+
+log = logging.getLogger(__name__)
+
+Body = Callable[..., None]
+LEASE_POLL_S = 0.5
+
+
+class Watcher(Protocol):
+    """What wants to know how a stage fares: progress bars, MLflow. It must never raise."""
+
+    def started(self, build: "Build") -> str | None:
+        """A build begins; returns the id of the run that tracks it, if any."""
+
+    def progress(self, line: dict[str, Any]) -> None:
+        """A progress line of a worker: done, total, unit, values."""
+
+    def metrics(self, line: dict[str, Any]) -> None:
+        """A metrics line of a worker: step, time, values."""
+
+    def finished(self, manifest: Manifest | None) -> None:
+        """The build was published, or failed (None)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's constant part of its identity."""
+
+    name: str
+    version: int
+    """Raise it when the code changes what the stage produces from the same inputs."""
+    kind: str
+    """Folder of the store for what it makes."""
+    trains: bool = False
+    """It takes a GPU host's memory to itself: Prefect starts one such stage at a time on a host."""
+
+
+@dataclass
+class Build:
+    """What a stage's body works with while it makes one artifact."""
+
+    stage: Stage
+    config: Any
+    runtime: Runtime
+    parents: dict[str, ArtifactRef]
+    store: Store
+    work: Path
+    """Local folder named by the fingerprint: survives a crash, so that a rerun resumes; removed after publishing."""
+    watcher: Watcher
+    manifest_fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def out(self) -> Path:
+        """Local folder whose content becomes the artifact."""
+        return self.work / "out"
+
+    @property
+    def fingerprint(self) -> str:
+        """Key of what is being built."""
+        return fingerprint(self.stage.name, self.stage.version, self.config, self.parents)
+
+    def path(self, role: str) -> Path:
+        """Local folder with the files of the parent in that role."""
+        return self.store.local(self.parents[role])
+
+    def parent(self, role: str) -> Manifest:
+        """Manifest of the parent in that role."""
+        return self.store.manifest(self.parents[role])
+
+    def worker(
+        self, module: str, job: BaseModel, *, name: str = "worker", prefix: Sequence[str] = ()
+    ) -> dict[str, Any]:
+        """Run a worker process in a folder of this build and return its result; progress and metrics are passed on."""
+        threads = str(self.runtime.num_threads)
+        return run_worker(
+            module,
+            job,
+            self.work / name,
+            timeout_s=self.runtime.timeout_s,
+            on_progress=self.watcher.progress,
+            on_metrics=self.watcher.metrics,
+            env={"OMP_NUM_THREADS": threads} if self.runtime.num_threads else {},
+            prefix=prefix,
+        )
+
+    def progress(self, done: int, total: int, unit: str, **values: float) -> None:
+        """Report progress of work that the body does itself."""
+        self.watcher.progress({"done": done, "total": total, "unit": unit, "values": values})
+
+    def record(
+        self,
+        *,
+        rows: Mapping[str, int] | None = None,
+        ledger: Mapping[str, int] | None = None,
+        summary: Mapping[str, Any] | None = None,
+        external: str | None = None,
+    ) -> None:
+        """Put small facts into the manifest: row counts, the ledger, and the summary that reports read."""
+        given = {"rows": rows, "ledger": ledger, "summary": summary, "external": external}
+        for name, value in given.items():
+            if isinstance(value, Mapping):
+                self.manifest_fields[name] = {**self.manifest_fields.get(name, {}), **value}
+            elif value is not None:
+                self.manifest_fields[name] = value
+
+
+@dataclass
+class Outcome:
+    """A stage's artifact, and whether this call made it."""
+
+    manifest: Manifest
+    hit: bool
+
+
+def ensure(
+    stage: Stage,
+    body: Body,
+    config: Any,
+    runtime: Runtime,
+    parents: dict[str, ArtifactRef],
+    *,
+    watcher: Watcher,
+    force: bool = False,
+    settings: Settings | None = None,
+) -> Outcome:
+    """The artifact of a stage: found in the store, or built, published and then found.
+
+    A second run of the same stage waits for the first (a lease with heartbeat) and takes what it made. With `force`
+    the artifact is built again even if it is there.
+    """
+    settings = settings or Settings()
+    store = Store.open(settings)
+    key = fingerprint(stage.name, stage.version, config, parents)
+    lease = store.lease(stage.kind, key, runtime.lease_timeout_s)
+    waited = False
+    while True:
+        found = store.find(stage.kind, key)
+        if found is not None and (waited or not force):
+            return Outcome(found, hit=True)
+        if lease.try_acquire():
+            break
+        if not waited:
+            log.info("%s %s is being built by %s; waiting for it", stage.name, key[:SHORT], lease.holder())
+        waited = True
+        check_stop()
+        time.sleep(LEASE_POLL_S)
+    with lease.held():
+        found = None if force else store.find(stage.kind, key)
+        if found is not None:
+            return Outcome(found, hit=True)
+        work = settings.work / f"{stage.name}-{key[:SHORT]}"
+        build = Build(stage, config, runtime, parents, store, work, watcher)
+        return Outcome(_build(build, body, key), hit=False)
+
+
+def _build(build: Build, body: Body, key: str) -> Manifest:
+    """Run the body in a clean output folder and publish what it left there."""
+    shutil.rmtree(build.out, ignore_errors=True)
+    build.out.mkdir(parents=True)
+    started = time.monotonic()
+    manifest = None
+    run_id = build.watcher.started(build)
+    try:
+        body(build, build.config)
+        external = build.manifest_fields.get("external")
+        if not external and not any(build.out.iterdir()):
+            raise Permanent(f"stage {build.stage.name} wrote nothing into {build.out}")
+        manifest = build.store.publish(
+            Path(external) if external else build.out,
+            kind=build.stage.kind,
+            stage=build.stage.name,
+            version=build.stage.version,
+            fingerprint=key,
+            payload=stage_payload(build.stage, build.config, build.parents),
+            parents=build.parents,
+            git_commit=git_commit(),
+            versions=package_versions(),
+            mlflow_run_id=run_id,
+            seconds=round(time.monotonic() - started, 3),
+            **build.manifest_fields,
+        )
+    except OSError as error:
+        if not is_disk_full(error, build.work):
+            raise
+        raise Permanent(_disk_full(build, error)) from error
+    finally:
+        shutil.rmtree(build.out if manifest is None else build.work, ignore_errors=True)
+        build.watcher.finished(manifest)
+    return manifest
+
+
+def _disk_full(build: Build, error: OSError) -> str:
+    """Which of the places that a build writes to is full, and what to do."""
+    places = [build.work, *([Path(build.store.files.root)] if build.store.files.is_local else [])]
+    free = {place: shutil.disk_usage(place).free for place in places if place.is_dir()}
+    place = min(free, key=free.__getitem__)
+    return (
+        f"stage {build.stage.name}: no space left in {place} ({free[place] / 1e6:.1f} MB free): {error}. "
+        "Make room there and run again; finished stages, samples and checkpoints are kept"
+    )
+
+
+def stage_payload(stage: Stage, config: Any, parents: Mapping[str, ArtifactRef]) -> Payload:
+    """What the stage's fingerprint is computed over."""
+    return payload(stage.name, stage.version, config, parents)

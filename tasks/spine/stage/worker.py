@@ -1,0 +1,141 @@
+"""The child's side of a stage: a program that owns the accelerator, reads one job and reports through files.
+
+`launch.py` beside this starts `python -m tasks.<room>.worker WORK_DIR`. In that folder the child finds `job.json`,
+appends to `progress.jsonl` and `metrics.jsonl`, and writes `result.json` last, under a temporary name that is then
+renamed: a result that can be read is whole. An error goes to `error.json` with a flag that says whether a retry could mend it.
+Workers import neither Prefect nor MLflow, so that the GPU environment may be another one than the flows'.
+"""
+
+import contextlib
+import ctypes
+import errno
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+from pydantic import BaseModel
+
+from tasks.errors import Permanent
+
+JobT = TypeVar("JobT", bound=BaseModel)
+
+_PR_SET_PDEATHSIG = 1
+CHILD_GRACE_S = 5.0
+FULL_BELOW_BYTES = 1 << 16
+"""A disk with less room than this is taken for full: some libraries do not say why a write failed."""
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks for its worker: the first of those that a distributed launcher started, or the only.
+
+    The others train along and write neither progress nor results.
+    """
+    return os.environ.get("RANK", "0") == "0"
+
+
+class Reporter:
+    """Appends progress and metric lines that the parent reads while the worker runs; one that is `silent` does not."""
+
+    def __init__(self, work_dir: Path, *, silent: bool = False) -> None:
+        self._progress_path = work_dir / "progress.jsonl"
+        self._metrics_path = work_dir / "metrics.jsonl"
+        self._silent = silent
+
+    def progress(self, done: int, total: int, unit: str, **values: float) -> None:
+        """`done` of `total` `unit`s; `values` are shown beside the bar (tokens_per_s, reward, ...)."""
+        self._append(self._progress_path, {"done": done, "total": total, "unit": unit, "values": values})
+
+    def metrics(self, step: int, **values: float) -> None:
+        """Metric values of one training step; the parent sends them to MLflow in batches."""
+        self._append(self._metrics_path, {"step": step, "time": time.time(), "values": values})
+
+    def _append(self, path: Path, line: dict[str, Any]) -> None:
+        if self._silent:
+            return
+        with path.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when its parent dies, `kill -9` included (Linux, prctl(2))."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def check_parent() -> None:
+    """End this process if its launcher died before `die_with_parent` could take effect."""
+    launcher = os.environ.get("MIDTRAIN_PARENT_PID")
+    if launcher and int(launcher) not in [parent.pid for parent in psutil.Process().parents()]:
+        sys.exit("the launching process was gone before the worker started")
+
+
+def end_children() -> None:
+    """End what this worker started and left running (engines, verifiers): its launcher may be gone and cannot."""
+    if "MIDTRAIN_PARENT_PID" not in os.environ:
+        return
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    for child in psutil.wait_procs(children, timeout=CHILD_GRACE_S)[1]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def is_disk_full(error: BaseException | None, folder: Path) -> bool:
+    """True where an error, or one that led to it, says that no space is left, or `folder` has none."""
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or "no space left" in str(error).lower():
+            return True
+        error = error.__cause__ or error.__context__
+    return shutil.disk_usage(folder).free < FULL_BELOW_BYTES
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write JSON so that a reader sees the whole of it or nothing."""
+    temporary = path.with_suffix(f".tmp-{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1))
+    temporary.replace(path)
+
+
+def write_error(work_dir: Path, error: Exception) -> None:
+    """Write `error.json`, unless another process of this worker has: what fails after the first is a consequence."""
+    permanent = isinstance(error, Permanent | ValueError | TypeError | FileNotFoundError)
+    temporary = work_dir / f"error.tmp-{os.getpid()}"
+    write_json(temporary, {"type": type(error).__name__, "message": str(error), "permanent": permanent})
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, work_dir / "error.json")
+    temporary.unlink()
+
+
+def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, Any]]) -> None:
+    """Entry point of every worker: `run(job, reporter)` returns the small JSON that the parent gets back."""
+    work_dir = Path(sys.argv[1])
+    die_with_parent()
+    check_parent()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        job = job_type.model_validate_json((work_dir / "job.json").read_bytes())
+        result = run(job, Reporter(work_dir, silent=not is_main_process()))
+    except Exception as error:
+        # Neither the log nor error.json may have room; the exit code needs none.
+        if is_disk_full(error, work_dir):
+            with contextlib.suppress(OSError):
+                traceback.print_exc()
+            sys.exit(errno.ENOSPC)
+        traceback.print_exc()
+        write_error(work_dir, error)
+        sys.exit(1)
+    else:
+        if is_main_process():
+            write_json(work_dir / "result.json", result)
+    finally:
+        end_children()

@@ -1,0 +1,206 @@
+"""Lineage from the manifests alone: what an artifact came from, what came from it, and which models saw a question."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pyarrow.parquet as pq
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.store import ArtifactMissing, Store
+
+TRAINED_ON = {
+    ("dataset", "train.parquet"): ("mid-training", "question_id"),
+    ("dataset", "rl.parquet"): ("RL", "question_id"),
+    ("schedule", "texts.parquet"): ("reinforcement mid-training", "document_id"),
+}
+"""What models are trained on, by kind of artifact and file: by what, and the column with the id of a row's source."""
+SOURCES = {
+    ("questions", "questions.parquet"): ("id", "question"),
+    ("texts", "train.parquet"): ("document_id", "text"),
+    ("texts", "evaluation.parquet"): ("document_id", "text"),
+}
+"""Where questions and documents stand, by kind of artifact and file: the columns of the id and of the text."""
+VERDICTS = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
+"""Counts of a ledger that say how answers were judged."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """An artifact and all that it was made from."""
+
+    ref: ArtifactRef
+    manifest: Manifest | None
+    """None when the store no longer has it whole; its name and digest are known from its child."""
+    parents: dict[str, "Node"] = field(default_factory=dict)
+
+    def walk(self) -> Iterator["Node"]:
+        """This artifact's ancestors and itself, each once, parents before children."""
+        seen: set[ArtifactRef] = set()
+
+        def visit(node: Node) -> Iterator[Node]:
+            if node.ref in seen:
+                return
+            seen.add(node.ref)
+            for parent in node.parents.values():
+                yield from visit(parent)
+            yield node
+
+        return visit(self)
+
+
+def ancestry(store: Store, ref: ArtifactRef) -> Node:
+    """The tree of what an artifact was made from; a shared ancestor is one shared node."""
+    known: dict[ArtifactRef, Node] = {}
+
+    def visit(ref: ArtifactRef) -> Node:
+        if ref not in known:
+            try:
+                manifest = store.manifest(ref)
+            except ArtifactMissing:
+                known[ref] = Node(ref, None)
+            else:
+                known[ref] = Node(ref, manifest, {role: visit(parent) for role, parent in manifest.parents.items()})
+        return known[ref]
+
+    return visit(ref)
+
+
+def descendants(store: Store, ref: ArtifactRef) -> list[Manifest]:
+    """Every artifact that was made from this one, directly or not, oldest first."""
+    found: set[ArtifactRef] = {ref}
+    made = []
+    waiting = store.all()
+    while fresh := [manifest for manifest in waiting if found & set(manifest.parents.values())]:
+        made += fresh
+        found |= {manifest.ref for manifest in fresh}
+        waiting = [manifest for manifest in waiting if manifest not in fresh]
+    return sorted(made, key=lambda manifest: manifest.created_at)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A model that was trained on a question or a document."""
+
+    model: Manifest
+    dataset: ArtifactRef
+    how: str
+    """`mid-training`, `RL` or `reinforcement mid-training`."""
+    rows: int
+    """Training rows that came from it."""
+    direct: bool
+    """Trained on the dataset itself, not on top of a model that was."""
+
+
+def models_that_saw(store: Store, question_id: str) -> list[Sighting]:
+    """Every model with training rows from a question (or a document) among its ancestors; reads only the id column."""
+    counted: dict[tuple[ArtifactRef, str], int] = {}
+    sightings = []
+    for model in store.all("model"):
+        for node in ancestry(store, model.ref).walk():
+            for entry in node.manifest.files if node.manifest is not None else ():
+                if (node.ref.kind, entry.path) not in TRAINED_ON:
+                    continue
+                how, column = TRAINED_ON[node.ref.kind, entry.path]
+                key = (node.ref, entry.path)
+                if key not in counted:
+                    counted[key] = _rows_with(store, node.manifest, entry.path, column, question_id)
+                if counted[key]:
+                    direct = node.ref in model.parents.values()
+                    sightings.append(Sighting(model, node.ref, how, counted[key], direct))
+    return sightings
+
+
+def render_ancestry(store: Store, ref: ArtifactRef) -> Tree:
+    """The ancestry as a tree for a terminal: rows, ledger, heuristics, verdicts and MLflow runs of every stage."""
+    shown: set[ArtifactRef] = set()
+
+    def add(node: Node, role: str, branch: Tree | None) -> Tree:
+        label = Text.assemble((f"{role}: " if role else "", "dim"), (str(node.ref), "bold cyan"))
+        repeated = node.ref in shown
+        if repeated:
+            label.append("  (as above)", "dim")
+        elif node.manifest is None:
+            label.append("  no longer in the store", "red")
+        else:
+            for name, text in describe(node.manifest).items():
+                label.append(f"\n{name}: ", "dim").append(text)
+        shown.add(node.ref)
+        tree = branch.add(label) if branch is not None else Tree(label, guide_style="dim")
+        for name, parent in node.parents.items() if not repeated else ():
+            add(parent, name, tree)
+        return tree
+
+    return add(ancestry(store, ref), "", None)
+
+
+def describe(manifest: Manifest) -> dict[str, str]:
+    """Facts of one artifact for people, by name; only those that it has."""
+    facts = {
+        "stage": f"{manifest.stage} v{manifest.version}, {manifest.created_at}, {manifest.seconds:.1f} s",
+        "source": str(manifest.summary.get("source", manifest.summary.get("label", ""))),
+        "heuristics": _names(heuristics(manifest)),
+        "verdicts": _counts({name: manifest.ledger[name] for name in VERDICTS if name in manifest.ledger}),
+        "rows": _counts(manifest.rows),
+        "ledger": _counts(manifest.ledger),
+        "commit": manifest.git_commit or "",
+        "MLflow run": manifest.mlflow_run_id or "",
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def heuristics(manifest: Manifest) -> dict[str, str]:
+    """Heuristics that a generation asked for: name and digest of what its prompt shows; the plain prompt has none."""
+    config = manifest.payload.get("config")
+    found = config.get("heuristics") if isinstance(config, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def render_sightings(store: Store, question_id: str) -> RenderableType:
+    """The question, and the models that were trained on it, for a terminal."""
+    question = find_question(store, question_id)
+    head = Text.assemble(("source ", "dim"), (question_id, "bold cyan"))
+    unknown = "\nin no question set and no corpus of this store"
+    head.append(f"\n{question}" if question else unknown, "" if question else "red")
+    sightings = models_that_saw(store, question_id)
+    if not sightings:
+        return Group(head, Text("No model of this store was trained on it."))
+    table = Table("model", "stage", "trained on it by", "rows", "dataset")
+    for sighting in sightings:
+        how = sighting.how if sighting.direct else f"{sighting.how}, of a model it starts from"
+        table.add_row(str(sighting.model.ref), sighting.model.stage, how, str(sighting.rows), str(sighting.dataset))
+    return Group(head, table)
+
+
+def find_question(store: Store, question_id: str) -> str | None:
+    """Text of a question from any question set of the store, or of a document from any corpus."""
+    for (kind, name), (id_column, text_column) in SOURCES.items():
+        for manifest in store.all(kind):
+            if not any(entry.path == name for entry in manifest.files):
+                continue
+            if _rows_with(store, manifest, name, id_column, question_id):
+                path = f"{manifest.ref.path}/{manifest.data}/{name}"
+                with store.files.fs.open(store.files.full(path), "rb") as file:
+                    wanted = [(id_column, "==", question_id)]
+                    found = pq.read_table(file, columns=[text_column], filters=wanted)
+                return found[text_column][0].as_py()
+    return None
+
+
+def _rows_with(store: Store, manifest: Manifest, name: str, column: str, value: str) -> int:
+    """Rows of a Parquet file in which `column` is `value`; skips row groups by their statistics."""
+    path = store.files.full(f"{manifest.ref.path}/{manifest.data}/{name}")
+    with store.files.fs.open(path, "rb") as file:
+        return pq.read_table(file, columns=[column], filters=[(column, "==", value)]).num_rows
+
+
+def _names(values: dict[str, str]) -> str:
+    return ", ".join(f"{name or 'plain prompt'} ({digest[:8]})" for name, digest in values.items())
+
+
+def _counts(values: dict[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in values.items() if count)

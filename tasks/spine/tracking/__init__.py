@@ -1,0 +1,1 @@
+"""Tracing in MLflow and Prefect: what a pipeline passed, where to look at it."""

@@ -1,0 +1,226 @@
+"""MLflow: one parent run per pipeline run that did anything, one child per stage that really ran.
+
+Always the client with an explicit run id (MLflow's fluent API makes stray runs in threads). The first failure is
+logged and switches tracking off for the rest of the run: the manifests hold the same edges, so nothing is lost that
+training should have to wait for.
+"""
+
+import functools
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+from tasks.spine.store.manifest import Manifest, git_commit
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+from tasks.spine.tracking.journal import Passed, once
+from tasks.spine.tracking.links import Links
+from tasks.spine.tracking.pages import mlflow_page
+from tasks.spine.tracking.terms import NAME_CHARS, NOTE, note
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from tasks.spine.stage.stage import Build
+
+log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+PARENT_TAG = "mlflow-run:"
+"""Before the parent run's id in the tag of a Prefect run that works for another run's pipeline."""
+
+
+def _guarded(
+    method: Callable[Concatenate["Tracker", P], R],
+) -> Callable[Concatenate["Tracker", P], R | None]:
+    """Tracking must never stop a stage: the first failure is logged and turns the tracker off."""
+
+    @functools.wraps(method)
+    def call(self: "Tracker", *args: P.args, **kwargs: P.kwargs) -> R | None:
+        if self.broken:
+            return None
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:
+            self.broken = True
+            log.warning("MLflow at %s failed, tracking is off for this run: %s", self.settings.mlflow_uri, error)
+            return None
+
+    return call
+
+
+@dataclass
+class Tracker:
+    """Writes one pipeline run to MLflow."""
+
+    name: str
+    """Name of the parent run."""
+    tags: dict[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    note: str = ""
+    """Begins the parent run's description; markdown."""
+    opened: Callable[["Tracker"], None] = lambda _: None
+    """Called when the parent run is there; must not raise."""
+    experiment: str = "midtrain"
+    parent_run_id: str | None = None
+    """The parent run; one that is given belongs to another process, which also closes it."""
+    broken: bool = False
+
+    def __post_init__(self) -> None:
+        self._owns_parent = self.parent_run_id is None
+        self._lock = threading.Lock()
+
+    @functools.cached_property
+    def client(self) -> "MlflowClient":
+        """The client; a server that is down is given up on within seconds, not minutes."""
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        from mlflow import MlflowClient
+
+        self.settings.root.mkdir(parents=True, exist_ok=True)
+        return MlflowClient(tracking_uri=self.settings.mlflow_uri)
+
+    @functools.cached_property
+    def experiment_id(self) -> str:
+        """Id of the experiment, made on first use."""
+        found = self.client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return found.experiment_id
+        local = self.settings.mlflow_uri.startswith("sqlite:")
+        location = f"file://{self.settings.root}/mlflow-artifacts" if local else None
+        # Without a kind MLflow's page opens on traces of agents, of which there are none.
+        kind = {"mlflow.experimentKind": "custom_model_development"}
+        return self.client.create_experiment(self.experiment, artifact_location=location, tags=kind)
+
+    @_guarded
+    def start_stage(self, build: "Build", label: str = "") -> str:
+        """A child run for a stage that is about to be built, named by `label`; links its inputs, writes its config."""
+        run = self.client.create_run(
+            self.experiment_id,
+            run_name=f"{build.stage.name}: {label or build.fingerprint[:NAME_CHARS]}",
+            tags={
+                "mlflow.parentRunId": self._parent_run(),
+                "midtrain.stage": build.stage.name,
+                "midtrain.fingerprint": build.fingerprint,
+            },
+        )
+        run_id = run.info.run_id
+        links = self._links(build.store)
+        links.params(run_id, build.config)
+        links.inputs(run_id, build.parents)
+        return run_id
+
+    @_guarded
+    def start_pipeline(self) -> str:
+        """Id of the parent run, made when it is first asked for."""
+        return self._parent_run()
+
+    def _parent_run(self) -> str:
+        with self._lock:
+            if self.parent_run_id is None:
+                tags = {**self.tags, "midtrain.git_commit": git_commit() or "unknown"}
+                run = self.client.create_run(self.experiment_id, run_name=self.name, tags={**tags, NOTE: self.note})
+                self.parent_run_id = run.info.run_id
+                self.opened(self)
+            return self.parent_run_id
+
+    @_guarded
+    def log_metrics(self, run_id: str, lines: list[dict[str, Any]]) -> None:
+        """Metric lines of a worker (step, time, values), sent as one batch without waiting."""
+        from mlflow.entities import Metric
+
+        metrics = [
+            Metric(key, float(value), int(line["time"] * 1000), int(line["step"]))
+            for line in lines
+            for key, value in line["values"].items()
+            if value is not None
+        ]
+        for start in range(0, len(metrics), 1000):
+            self.client.log_batch(run_id, metrics=metrics[start : start + 1000], synchronous=False)
+
+    @_guarded
+    def finish_stage(self, run_id: str, manifest: Manifest | None, store: Store, label: str = "") -> None:
+        """Close a stage's run: its output as dataset or LoggedModel, its ledger as metrics, or its failure."""
+        from mlflow.entities import LoggedModelOutput, Metric
+
+        if manifest is None:
+            self.client.set_terminated(run_id, "FAILED")
+            return
+        counts = {f"rows/{k}": v for k, v in manifest.rows.items()} | {
+            f"ledger/{k}": v for k, v in manifest.ledger.items()
+        }
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id, metrics=[Metric(k, v, now, 0) for k, v in {**counts, "seconds": manifest.seconds}.items()]
+        )
+        links = self._links(store)
+        if manifest.kind == "model":
+            model_id = links.model(manifest.ref, run_id, label)
+            for run in (run_id, self._parent_run()):
+                self.client.log_outputs(run, [LoggedModelOutput(model_id, step=0)])
+        else:
+            links.dataset(run_id, manifest, context="output")
+        links.scores(run_id, manifest)
+        self.client.set_terminated(run_id, "FINISHED")
+
+    @_guarded
+    def finish_pipeline(self, stages: list[Passed], failed: bool) -> None:
+        """Link what was reused and close the parent run; a pipeline that built nothing has none."""
+        if self.parent_run_id is None or not self._owns_parent:
+            return
+        for name, manifest, hit, _ in once(stages):
+            if hit:
+                self.client.set_tag(self.parent_run_id, f"stage.{name}.cached", "true")
+                self.client.set_tag(self.parent_run_id, f"stage.{name}.run_id", manifest.mlflow_run_id or "")
+        self.client.set_terminated(self.parent_run_id, "FAILED" if failed else "FINISHED")
+
+    @_guarded
+    def log_report(self, page: str, markdown: str) -> None:
+        """A report on the parent run: its page as an artifact, its text as the description."""
+        if self.parent_run_id is None:
+            return
+        self.client.log_artifact(self.parent_run_id, page)
+        self.client.set_tag(self.parent_run_id, NOTE, note(self.note, markdown))
+
+    @_guarded
+    def page(self, run_id: str) -> str:
+        """Address of a run's page; empty where no server is known to serve it."""
+        # A pipeline that built nothing has no need of MLflow, nor of the seconds that it takes to import.
+        return mlflow_page(self.settings, run_id, self.experiment_id if self.parent_run_id else "")
+
+    def logged_model(self, ref: ArtifactRef, store: Store) -> str:
+        """Id of the LoggedModel of a model artifact. Raises, unlike the rest: it must be seen."""
+        return self._links(store).model(ref)
+
+    def _links(self, store: Store) -> Links:
+        return Links(self.client, self.experiment_id, store)
+
+
+_current: ContextVar[Tracker | None] = ContextVar("tracker", default=None)
+
+
+def current_tracker() -> Tracker | None:
+    """The tracker of the pipeline run that this code is part of."""
+    return _current.get()
+
+
+@contextmanager
+def tracking(tracker: Tracker) -> Iterator[Tracker]:
+    """Make stages of the block children of one parent run; inside another such block, that one goes on."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    token = _current.set(tracker)
+    try:
+        yield tracker
+    finally:
+        _current.reset(token)

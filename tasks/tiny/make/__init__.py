@@ -1,0 +1,1 @@
+"""Makes the embedded models from nothing, measures them and writes their cards."""

@@ -1,0 +1,89 @@
+"""Make the base that thinks before it predicts: `python -m tasks.tiny.make.think --out DIR`.
+
+It is the first base of the small world, trained on: two more tokens (its matrix of embeddings has room for
+them), prediction texts, and the texts that it was made from, so that it solves problems as before.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+
+from tasks.config import Frozen
+from tasks.tiny import MODEL_DIR
+from tasks.tiny.corpus import CorpusConfig
+from tasks.tiny.make.base import Report, encode, save_base
+from tasks.tiny.make.sampling import load
+from tasks.tiny.make.training import Sequence, TrainConfig, train
+from tasks.tiny.predictions import PredictionConfig, mixture
+from tasks.tiny.thinking import CLOSE, LONGEST, OPEN
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+class ThinkConfig(Frozen):
+    """Everything that decides what the thinking base is, besides the first base (ours)."""
+
+    seed: int = 0
+    prediction_share: float = Field(0.6, ge=0, le=1)
+    """Share of texts that are predictions; the rest are the texts of the first base."""
+    predictions: PredictionConfig = PredictionConfig()
+    corpus: CorpusConfig = CorpusConfig()
+    training: TrainConfig = TrainConfig(steps=1600, learning_rate=2e-3, warmup_steps=50, decay_share=0.7)
+
+
+def tokens_of(text: str, tokenizer: "PreTrainedTokenizerFast") -> list[str]:
+    """The texts of a text's tokens."""
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokenizer.batch_decode([[token] for token in ids])
+
+
+def sequences(config: ThinkConfig, tokenizer: "PreTrainedTokenizerFast") -> Iterator[Sequence]:
+    """Endless training sequences."""
+    texts = mixture(
+        config.predictions,
+        config.corpus,
+        config.prediction_share,
+        lambda text: tokens_of(text, tokenizer),
+        config.seed,
+    )
+    return (encode(text, tokenizer) for text in texts)
+
+
+def add_tags(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", seed: int) -> None:
+    """Make the think tags single special tokens, in rows of the embeddings that no token has used."""
+    used = len(tokenizer)
+    added = tokenizer.add_special_tokens({"additional_special_tokens": [OPEN, CLOSE]})
+    if len(tokenizer) > model.config.vocab_size:
+        raise ValueError(f"vocab_size={model.config.vocab_size}: no room for {added} more than {used} tokens")
+    rows = model.get_input_embeddings().weight
+    noise = torch.randn(added, rows.shape[1], generator=torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        rows[used : used + added] = rows[:used].mean(0) + rows[:used].std(0) * noise
+
+
+def make_think(config: ThinkConfig, out: Path, first: Path = MODEL_DIR) -> None:
+    """Train the base in `first` on and save it into `out` (safetensors, float32)."""
+    model, tokenizer = load(first)
+    add_tags(model, tokenizer, config.seed)
+    report = Report(50, config.training.steps)
+    train(model, sequences(config, tokenizer), config.training, report)
+    save_base(model, tokenizer, config, report, out, max_new_tokens=LONGEST + 32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the base of the small world that thinks before it predicts.")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
+    parser.add_argument("--seed", type=int, default=ThinkConfig().seed)
+    parser.add_argument("--steps", type=int, default=ThinkConfig().training.steps)
+    options = parser.parse_args()
+    training = ThinkConfig().training.model_copy(update={"steps": options.steps, "seed": options.seed})
+    make_think(ThinkConfig(seed=options.seed, training=training), options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""The stage on real samples: one verdict each, the best ones kept, nothing lost."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.filter.config import FilteringConfig, LikelihoodRatioScorer, NoScorer
+from tasks.filter.job import ScoringJob
+from tasks.filter.schema import KEPT, KEPT_FILE, TO_SCORE, VERDICTS, VERDICTS_FILE, WRONG_FILE
+from tasks.filter.task import filter_solutions
+from tasks.generate.config import GenerationConfig
+from tasks.generate.task import assemble
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
+from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
+from tasks.spine.stage.launch import run_worker
+from tasks.spine.stage.stage import Build
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
+from tests.conftest import ROOT
+from tests.generate.conftest import TINY_MODEL, NumberOf, World, make, world
+from tests.shared.prompts.test_prompts import TINY
+
+__all__ = ["world"]
+pytestmark = pytest.mark.slow
+
+RUNTIME = Runtime(device="cpu", batch_size=256, num_verifiers=1)
+
+
+def filtered(world: World, samples: ArtifactRef, **settings: Any) -> ArtifactRef:
+    parents = {"samples": samples, "questions": world.questions, "model": world.model}
+    return filter_solutions(FilteringConfig.model_validate(settings), RUNTIME, **parents)
+
+
+@pytest.fixture(scope="module")
+def samples(world: World) -> ArtifactRef:
+    """Three samples of 10 questions under 6 heuristics; 48 tokens cut some of them off."""
+    config = GenerationConfig(
+        heuristics="tiny", samples_per_heuristic=3, sampling=Sampling(top_p=1.0, max_new_tokens=36), prompt=TINY
+    )
+    return assemble(config, RUNTIME, questions=world.questions, model=world.model)
+
+
+@pytest.fixture(scope="module")
+def kept(world: World, samples: ArtifactRef) -> ArtifactRef:
+    return filtered(world, samples, score_wrong=True)
+
+
+def test_every_sample_has_one_verdict_and_every_kept_one_is_right(
+    world: World, samples: ArtifactRef, kept: ArtifactRef
+) -> None:
+    written = {row["key"]: row for row in world.rows(samples, SAMPLES_FILE)}
+    verdicts = world.rows(kept, VERDICTS_FILE)
+    folder = world.store.local(kept)
+    check_schema(folder / VERDICTS_FILE, VERDICTS)
+    check_schema(folder / KEPT_FILE, KEPT)
+    assert [row["key"] for row in verdicts] == list(written)
+    gold = {row["id"]: row["answer"] for row in world.rows(world.questions, "questions.parquet")}
+    solutions = world.rows(kept, KEPT_FILE)
+    for row in solutions:
+        sample = written[row["key"]]
+        assert row["completion"] == sample["completion"]
+        assert sample["finish_reason"] == "stop"
+        assert row["completion"].rstrip().endswith(f"#### {gold[row['question_id']]}")
+        assert row["answer"] == gold[row["question_id"]]
+    pairs = Counter((row["question_id"], row["heuristic"]) for row in solutions)
+    assert set(pairs.values()) == {1}
+    right = {(r["question_id"], r["heuristic"]) for r in verdicts if r["verdict"] == "correct" and not r["truncated"]}
+    assert set(pairs) == right
+
+
+def test_the_kept_one_scores_best(world: World, kept: ArtifactRef) -> None:
+    verdicts = world.rows(kept, VERDICTS_FILE)
+    best: dict[tuple[str, str], float] = {}
+    for row in verdicts:
+        if row["verdict"] == "correct" and not row["truncated"]:
+            pair = (row["question_id"], row["heuristic"])
+            best[pair] = max(best.get(pair, -1e9), row["adherence"])
+    chosen = {(row["question_id"], row["heuristic"]): row["adherence"] for row in world.rows(kept, KEPT_FILE)}
+    assert chosen == best
+    assert any(row["drop_reason"] == "not_best" for row in verdicts)
+
+
+def test_reasons_and_ledger_agree(world: World, kept: ArtifactRef) -> None:
+    manifest = world.store.manifest(kept)
+    verdicts = world.rows(kept, VERDICTS_FILE)
+    reasons = Counter(row["drop_reason"] or "kept" for row in verdicts)
+    assert {name: manifest.ledger[name] for name in reasons} == reasons
+    assert all((row["drop_reason"] == "") == row["kept"] for row in verdicts)
+    assert all((row["drop_reason"] == "truncated") == row["truncated"] for row in verdicts)
+    assert manifest.ledger["generated"] == 180
+    assert manifest.rows["kept"] == manifest.ledger["kept"] == len(world.rows(kept, KEPT_FILE))
+    assert reasons["truncated"] > 0
+    heuristics = manifest.summary["heuristics"]
+    assert sum(counts["correct"] for counts in heuristics.values()) == manifest.ledger["correct"]
+
+
+def test_wrong_solutions_are_there_for_the_ablation(world: World, kept: ArtifactRef) -> None:
+    wrong = world.rows(kept, WRONG_FILE)
+    assert {row["verdict"] for row in wrong} == {"wrong"}
+    assert all(row["adherence"] is not None for row in wrong)
+    assert set(Counter((row["question_id"], row["heuristic"]) for row in wrong).values()) == {1}
+
+
+def test_without_a_scorer_the_first_correct_one_is_kept(world: World, samples: ArtifactRef, kept: ArtifactRef) -> None:
+    ref = filtered(world, samples, scorer={"type": "none"})
+    verdicts = world.rows(ref, VERDICTS_FILE)
+    assert {row["adherence"] for row in verdicts} == {None}
+    before = [(row["key"], row["verdict"]) for row in world.rows(kept, VERDICTS_FILE)]
+    assert [(row["key"], row["verdict"]) for row in verdicts] == before
+    first: dict[tuple[str, str], str] = {}
+    for row in verdicts:
+        if row["verdict"] == "correct":
+            first.setdefault((row["question_id"], row["heuristic"]), row["key"])
+    assert [row["key"] for row in world.rows(ref, KEPT_FILE)] == list(first.values())
+
+
+def _nothing_right(build: Build, config: NumberOf) -> None:
+    """Samples of which none is right: wrong, without an answer, truncated with the right answer in it."""
+    texts = [("#### 99999", "stop"), ("no answer", "stop"), ("#### 1", "length")]
+    rows = [
+        {
+            "key": f"{question}-{index}",
+            "question_id": f"{question:04d}",
+            "heuristic": "",
+            "sample_index": index,
+            "completion": text,
+            "finish_reason": reason,
+            "prompt_tokens": 1,
+            "completion_tokens": 1,
+            "engine": "transformers",
+        }
+        for question in range(10)
+        for index, (text, reason) in enumerate(texts)
+    ]
+    prompts = [{"question_id": f"{question:04d}", "heuristic": "", "prompt": "Q"} for question in range(10)]
+    write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES)
+    write_parquet(prompts, build.out / PROMPTS_FILE, PROMPTS)
+
+
+def test_nothing_correct_is_a_result_and_not_an_error(world: World) -> None:
+    samples = make("nothing-right", "samples", _nothing_right, NumberOf(count=0))
+    ref = filtered(world, samples)
+    ledger = world.store.manifest(ref).ledger
+    assert world.rows(ref, KEPT_FILE) == []
+    assert [ledger[name] for name in ("generated", "wrong", "unparsed", "truncated", "correct")] == [30, 10, 10, 10, 0]
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> ScoringJob:
+    rows = [
+        {
+            "key": f"{index:05d}",
+            "prompt": f"Q: Ann has {index} pens.\nMethod: analogy\nA:",
+            "plain": f"Q: Ann has {index} pens.\nA:",
+            "completion": f" Like {index}+{index}={2 * index}.\n#### {2 * index}",
+        }
+        for index in range(1300)
+    ]
+    write_parquet(rows, tmp_path / "requests.parquet", TO_SCORE)
+    return ScoringJob(
+        scorer=LikelihoodRatioScorer(),
+        model=TINY_MODEL,
+        requests=tmp_path / "requests.parquet",
+        scores=tmp_path / "scores",
+        runtime=Runtime(device="cpu", num_threads=1),
+    )
+
+
+def test_a_killed_scorer_goes_on_where_it_was(job: ScoringJob, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "job.json").write_text(job.model_dump_json())
+    child = subprocess.Popen([sys.executable, "-m", "tasks.filter.worker", str(tmp_path / "work")], cwd=ROOT)
+    while not list(job.scores.glob("[!.]*.parquet")) and child.poll() is None:
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    held = sum(1 for file in job.scores.glob("[!.]*.parquet") for _ in read_rows(file))
+    assert 0 < held < 1300
+    result = run_worker("tasks.filter.worker", job, tmp_path / "again", timeout_s=300)
+    assert result["scored"] == 1300 - held
+    keys = Counter(row["key"] for file in job.scores.glob("[!.]*.parquet") for row in read_rows(file))
+    assert set(keys.values()) == {1}
+    assert len(keys) == 1300
+
+
+def test_scorers_are_told_apart_by_type() -> None:
+    assert FilteringConfig.model_validate({"scorer": {"type": "none"}}).scorer == NoScorer()
+    with pytest.raises(ValueError, match="likelihood_ratio"):
+        FilteringConfig.model_validate({"scorer": {"type": "judge"}})

@@ -1,0 +1,130 @@
+"""The likelihood ratio against the plain definition, and what it says about real text."""
+
+import statistics
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
+
+from tasks.errors import Permanent
+from tasks.filter import scorer as scorer_module
+from tasks.filter.protocol import ScoreRequest
+from tasks.filter.scorer import LikelihoodRatio
+from tasks.generate.heuristics import load_heuristics
+from tasks.shared.engines.protocol import Request, Sampling
+from tasks.shared.engines.transformers_engine import TransformersEngine
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.prompts.render import Renderer
+from tasks.tiny.problems import generate_problems
+from tests.generate.conftest import TINY_MODEL
+from tests.shared.prompts.test_prompts import TINY
+from tests.talking_model import save_talking_model
+
+pytestmark = pytest.mark.slow
+
+
+def scorer(model: Path, tokens_per_batch: int = 4096) -> LikelihoodRatio:
+    return LikelihoodRatio(model, device="cpu", dtype="float32", tokens_per_batch=tokens_per_batch)
+
+
+def by_definition(model_path: Path, prompt: str, completion: str) -> tuple[float, int]:
+    """Sum of the log-probabilities of the completion's tokens, one sequence at a time, from full logits."""
+    tokenizer = AutoTokenizer.from_pretrained(model_path)
+    model = AutoModelForCausalLM.from_pretrained(model_path).eval()
+    start = tokenizer(prompt)["input_ids"]
+    end = tokenizer(completion, add_special_tokens=False)["input_ids"]
+    with torch.inference_mode():
+        logits = model(torch.tensor([start + end])).logits[0].log_softmax(-1)
+    return sum(logits[len(start) + i - 1, token].item() for i, token in enumerate(end)), len(end)
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[ScoreRequest]:
+    """Completions of many lengths, an empty one too, under prompts that share a long beginning."""
+    renderer = Renderer(PromptConfig(style="plain", heuristic_template="{instruction}\nProblem: {question} {name}"))
+    heuristics = [
+        heuristic.model_copy(update={"instruction": heuristic.instruction[:90]})
+        for heuristic in load_heuristics("polya16")[:2]
+    ]
+    return [
+        ScoreRequest(
+            key=f"{heuristic.name}-{index}",
+            prompt=renderer.heuristic(heuristic, "How many? " * (1 + index % 3)),
+            plain=renderer.plain("How many? " * (1 + index % 3)),
+            completion=" the sum is 42" * index,
+        )
+        for heuristic in heuristics
+        for index in range(6)
+    ]
+
+
+@pytest.mark.parametrize("tokens_per_batch", [1, 700, 100_000])
+@pytest.mark.parametrize("shared", [8, 10_000])
+def test_scores_are_those_of_the_definition(
+    tmp_path: Path,
+    requests: list[ScoreRequest],
+    tokens_per_batch: int,
+    shared: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With and without a shared cache, whatever the batches."""
+    monkeypatch.setattr(scorer_module, "SHORTEST_SHARED", shared)
+    monkeypatch.setattr(scorer_module, "LOGIT_ELEMENTS", 320 * 7)
+    model = save_talking_model(tmp_path, begin=True)
+    scores = scorer(model, tokens_per_batch).score(requests)
+    assert [score.key for score in scores] == [request.key for request in requests]
+    for request, score in zip(requests, scores, strict=True):
+        named, tokens = by_definition(model, request.prompt, request.completion)
+        plain, _ = by_definition(model, request.plain, request.completion)
+        assert score.tokens == tokens
+        assert score.adherence == pytest.approx((named - plain) / max(tokens, 1), abs=1e-4)
+
+
+def test_text_that_follows_its_heuristic_scores_higher() -> None:
+    """The model's own solutions, scored under the heuristic they were written for and under another one."""
+    renderer, heuristics = Renderer(TINY), {item.name: item for item in load_heuristics("tiny")}
+    asked = [
+        (problem.question, name, other)
+        for problem in generate_problems("dev", 12, seed=3)
+        for name, other in (("working backward", "analogy"), ("decomposition", "working backward"))
+    ]
+    engine = TransformersEngine(TINY_MODEL, device="cpu", dtype="float32", batch_size=64)
+    wanted = [
+        Request(str(i), renderer.heuristic(heuristics[name], question), i)
+        for i, (question, name, _) in enumerate(asked)
+    ]
+    written = {int(item.key): item.text for item in engine.stream(wanted, Sampling(temperature=0, max_new_tokens=96))}
+
+    def scores(which: int) -> list[float]:
+        items = [
+            ScoreRequest(
+                key=str(i),
+                prompt=renderer.heuristic(heuristics[item[which]], item[0]),
+                plain=renderer.plain(item[0]),
+                completion=written[i],
+            )
+            for i, item in enumerate(asked)
+        ]
+        return [score.adherence for score in scorer(TINY_MODEL).score(items)]
+
+    own, other = scores(1), scores(2)
+    assert statistics.mean(own) > 0.02
+    assert sum(a > b for a, b in zip(own, other, strict=True)) >= 0.9 * len(own)
+
+
+def test_a_model_that_rescales_its_logits_is_refused(tmp_path: Path) -> None:
+    save_talking_model(tmp_path)
+    config = Gemma2Config(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        final_logit_softcapping=0.01,
+    )
+    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    with pytest.raises(Permanent, match=r"Gemma2ForCausalLM, which rescales its logits; set filtering\.scorer\.type"):
+        scorer(tmp_path)

@@ -1,0 +1,127 @@
+"""Which samples are kept, and a ledger that adds up whatever comes."""
+
+import random
+from typing import Any
+
+import pytest
+
+from tasks.filter.config import FilteringConfig
+from tasks.filter.select import FilterTally, decide
+
+
+def sample(
+    index: int, verdict: str = "correct", adherence: float | None = 0.0, truncated: bool = False
+) -> dict[str, Any]:
+    return {
+        "key": f"k{index}",
+        "heuristic": "analogy",
+        "sample_index": index,
+        "verdict": verdict,
+        "adherence": adherence,
+        "truncated": truncated,
+        "completion_tokens": 10 + index,
+    }
+
+
+def kept(samples: list[dict[str, Any]], **settings: Any) -> list[str]:
+    return [row["key"] for row in decide(samples, FilteringConfig(**settings)).kept]
+
+
+def test_the_best_scoring_correct_sample_is_kept() -> None:
+    samples = [sample(0, adherence=0.1), sample(1, adherence=0.9), sample(2, "wrong", 2.0), sample(3, adherence=0.5)]
+    decision = decide(samples, FilteringConfig())
+    assert [row["key"] for row in decision.kept] == ["k1"]
+    assert decision.reasons == {"k0": "not_best", "k1": "", "k2": "wrong", "k3": "not_best"}
+
+
+def test_without_scores_and_on_ties_the_first_wins() -> None:
+    assert kept([sample(2, adherence=None), sample(1, adherence=None)]) == ["k1"]
+    assert kept([sample(2, adherence=0.5), sample(1, adherence=0.5)]) == ["k1"]
+
+
+def test_a_truncated_sample_is_never_kept() -> None:
+    decision = decide([sample(0, truncated=True, adherence=9.0), sample(1)], FilteringConfig())
+    assert [row["key"] for row in decision.kept] == ["k1"]
+    assert decision.reasons["k0"] == "truncated"
+
+
+def test_several_may_be_kept() -> None:
+    samples = [sample(0, adherence=0.1), sample(1, adherence=0.9), sample(2, adherence=0.5)]
+    assert kept(samples, keep_per_heuristic=2) == ["k1", "k2"]
+    assert kept(samples, keep_per_heuristic=9) == ["k1", "k2", "k0"]
+
+
+def test_a_threshold_drops_what_does_not_adhere() -> None:
+    samples = [sample(0, adherence=-0.5), sample(1, adherence=-0.1)]
+    decision = decide(samples, FilteringConfig(min_adherence=0.0))
+    assert decision.kept == []
+    assert set(decision.reasons.values()) == {"not_adherent"}
+    assert kept([*samples, sample(2, adherence=0.0)], min_adherence=0.0) == ["k2"]
+    assert kept([sample(0, adherence=None)], min_adherence=0.0) == ["k0"]
+
+
+def test_wrong_ones_for_the_ablation_are_whole_and_have_an_answer() -> None:
+    samples = [
+        sample(0, "wrong", None, truncated=True),
+        sample(1, "unparsed", None),
+        sample(2, "timeout", None),
+        sample(3, "wrong", None),
+        sample(4, "wrong", None),
+    ]
+    decision = decide(samples, FilteringConfig())
+    assert [row["key"] for row in decision.wrong] == ["k3"]
+    assert decision.kept == []
+    assert list(decision.reasons.values()) == ["truncated", "unparsed", "timeout", "wrong", "wrong"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_ledger_adds_up(seed: int) -> None:
+    rng = random.Random(seed)
+    tally, total, tokens = FilterTally(), 0, 0
+    config = FilteringConfig(min_adherence=0.3, keep_per_heuristic=2)
+    for _ in range(200):
+        samples = [
+            sample(
+                index,
+                rng.choice(["correct", "correct", "wrong", "unparsed", "timeout", "error"]),
+                rng.choice([None, rng.random()]),
+                rng.random() < 0.1,
+            )
+            for index in range(rng.randrange(8))
+        ]
+        total += len(samples)
+        tokens += sum(row["completion_tokens"] for row in samples)
+        tally.add(samples, decide(samples, config))
+    ledger = tally.ledger(total)
+    for unit, generated in (("", total), ("tokens_", tokens)):
+        part = {
+            name.removeprefix(unit): count for name, count in ledger.items() if name.startswith("tokens_") == bool(unit)
+        }
+        assert part["generated"] == generated
+        unusable = sum(part[name] for name in ("truncated", "wrong", "unparsed", "timeout", "error"))
+        assert part["generated"] == unusable + part["correct"]
+        assert part["correct"] == part["not_adherent"] + part["adherent"]
+        assert part["adherent"] == part["not_best"] + part["kept"]
+        assert min(part.values()) > 0
+    with pytest.raises(AssertionError, match=f"{total} samples were decided on, {total + 1} were generated"):
+        tally.ledger(total + 1)
+
+
+def test_the_summary_has_rates_by_heuristic() -> None:
+    tally = FilterTally()
+    samples = [sample(0, adherence=0.2), sample(1, adherence=0.4), sample(2, "wrong"), sample(3, truncated=True)]
+    tally.add(samples, decide(samples, FilteringConfig()))
+    assert tally.summary() == {
+        "analogy": {
+            "samples": 4,
+            "correct": 2,
+            "correct_rate": 0.5,
+            "truncated": 1,
+            "kept": 1,
+            "adherence": pytest.approx(0.3),
+        }
+    }
+
+
+def test_the_verifier_is_part_of_the_identity() -> None:
+    assert "math-verify" in FilteringConfig().identity_payload()["verifier"]

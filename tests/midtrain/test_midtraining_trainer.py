@@ -1,0 +1,168 @@
+"""The loss does not depend on the layout, examples do not see each other, and every token is counted."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, masking_utils
+
+from tasks.errors import Permanent
+from tasks.midtrain.collate import lay_out
+from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.encoding import Example, read_examples
+from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.worker import run
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.spine.stage.imports import absent
+from tasks.spine.stage.worker import Reporter
+
+with absent("mlflow", "vllm"):
+    from trl.trainer.utils import add_fused_lm_head
+
+    from tasks.midtrain.trainer import check_packing
+    from tasks.shared.training.lm_head import use_compact_head
+
+Run = Callable[..., dict[str, object]]
+
+
+@pytest.fixture
+def train(random_model: Path, dataset: Path, tmp_path: Path) -> Run:
+    """Run the worker's own function in this process; `name` is the folder of one run."""
+
+    def call(name: str, micro_batch_size: int = 0, reporter: Reporter | None = None, **settings: object) -> dict:
+        folder = tmp_path / name
+        (folder / "out").mkdir(parents=True, exist_ok=True)
+        config = MidtrainingConfig(**{"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, **settings})
+        job = MidtrainingJob(
+            model=random_model,
+            data=dataset,
+            out=folder / "out",
+            checkpoints=folder / "checkpoints",
+            save_every_steps=2,
+            num_threads=1,
+            micro_batch_size=micro_batch_size,
+            config=config,
+        )
+        return run(job, reporter or Reporter(folder))
+
+    return call
+
+
+@pytest.fixture
+def examples(random_model: Path, dataset: Path) -> list[Example]:
+    return read_examples(dataset, load_tokenizer(random_model), 512)
+
+
+def token_losses(model: torch.nn.Module, examples: list[Example], rows: list[list[int]]) -> dict[int, torch.Tensor]:
+    """Token losses of each example, whatever row it is in."""
+    batch = lay_out(examples, rows, filler=1)
+    labels = batch.pop("labels")[:, 1:]
+    log_probs = model(**batch, use_cache=False).logits[:, :-1].log_softmax(-1)
+    losses = -log_probs.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+    found = {}
+    for line, row in enumerate(rows):
+        start = 0
+        for index in row:
+            example = examples[index]
+            found[index] = losses[line, start + len(example.prompt) - 1 : start + len(example) - 1]
+            start += len(example)
+    return found
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_losses_are_those_of_each_example_alone(
+    attention: str, random_model: Path, examples: list[Example]
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(random_model, attn_implementation=attention)
+    packed = token_losses(model, examples, [[0, 1, 2, 3], [4, 5], [6, 7, 8, 9, 10]])
+    for index, losses in packed.items():
+        alone = token_losses(model, examples, [[index]])[index]
+        assert len(losses) == len(examples[index].completion)
+        torch.testing.assert_close(losses, alone, atol=1e-4, rtol=0)
+
+
+def test_without_the_block_diagonal_mask_examples_see_each_other(
+    random_model: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda *_: None)
+    model = AutoModelForCausalLM.from_pretrained(random_model, attn_implementation="sdpa")
+    packed = token_losses(model, examples, [[0, 1]])[1]
+    alone = token_losses(model, examples, [[1]])[1]
+    assert (packed - alone).abs().max() > 1e-2
+    with pytest.raises(Permanent, match="batching=length_grouped"):
+        check_packing(model, examples)
+
+
+def test_batching_and_micro_batches_do_not_change_the_model(train: Run, tmp_path: Path) -> None:
+    runs = {
+        "packed": {},
+        "wide": {"pack_length": 512},
+        "small": {"micro_batch_size": 1},
+        "grouped": {"batching": "length_grouped"},
+    }
+    results = {name: train(name, **settings) for name, settings in runs.items()}
+    weights = {name: load_file(tmp_path / name / "out" / "model.safetensors") for name in runs}
+    for name in runs:
+        assert results[name]["ledger"] == results["packed"]["ledger"]
+        for key, value in weights[name].items():
+            torch.testing.assert_close(value, weights["packed"][key], atol=2e-4, rtol=0)
+    assert not torch.equal(weights["packed"]["model.norm.weight"], torch.ones(48))
+
+
+def test_the_ledger_counts_every_completion_token_of_every_epoch(
+    train: Run, examples: list[Example], tmp_path: Path
+) -> None:
+    ledger = train("run", epochs=3)["ledger"]
+    tokens = sum(len(example.completion) for example in examples)
+    assert ledger["completion_tokens"] == tokens
+    assert ledger["trained_tokens"] == 3 * tokens
+    assert ledger["trained_examples"] == 60
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, 10))
+    assert lines[-1]["values"]["trained_tokens"] == 3 * tokens
+    assert {"loss", "learning_rate", "grad_norm", "tokens_per_s", "padding_share"} <= set(lines[0]["values"])
+
+
+def test_a_restart_goes_on_from_the_last_checkpoint(train: Run, tmp_path: Path) -> None:
+    class Crash(Reporter):
+        def metrics(self, step: int, **values: float) -> None:
+            if step == 4:
+                raise KeyboardInterrupt
+            super().metrics(step, **values)
+
+    train("straight")
+    (tmp_path / "broken").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        train("broken", reporter=Crash(tmp_path / "broken"))
+    half_written = tmp_path / "broken" / "checkpoints" / "checkpoint-4"
+    half_written.mkdir()
+    (half_written / "trainer_state.json").write_text('{"global_step": ')
+    assert train("broken")["resumed_from_step"] == 2
+    straight, broken = (tmp_path / name / "out" for name in ("straight", "broken"))
+    assert (straight / "training.jsonl").read_text() == (broken / "training.jsonl").read_text()
+    assert (straight / "model.safetensors").read_bytes() == (broken / "model.safetensors").read_bytes()
+
+
+def test_a_loss_that_is_not_a_number_stops_with_its_cause(train: Run) -> None:
+    with pytest.raises(Permanent, match="learning_rate"):
+        train("nan", learning_rate=1e18, schedule="constant", max_grad_norm=0.0, epochs=4)
+
+
+def test_the_compact_head_scores_like_trls(random_model: Path, examples: list[Example]) -> None:
+    outputs = ("log_probs", "entropy", "is_top1")
+    scored, gradients = [], []
+    for compact in (False, True):
+        model = AutoModelForCausalLM.from_pretrained(random_model)
+        add_fused_lm_head(model, temperature=0.7, outputs=outputs)
+        if compact:
+            assert use_compact_head(model, temperature=0.7, outputs=outputs)
+        result = model(**lay_out(examples, [[0, 1], [2, 3]], filler=1), fused_lm_head=True)
+        result.loss.backward()
+        scored.append(result)
+        gradients.append(torch.cat([parameter.grad.flatten() for parameter in model.parameters()]))
+    for name in ("loss", "label_mask", *outputs):
+        torch.testing.assert_close(getattr(scored[1], name), getattr(scored[0], name))
+    torch.testing.assert_close(gradients[1], gradients[0])

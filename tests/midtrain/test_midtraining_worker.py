@@ -1,0 +1,51 @@
+"""The program itself: a whole run, and one that was killed."""
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.worker import run
+from tasks.spine.stage.launch import WorkerFailed, run_worker
+from tasks.spine.stage.worker import Reporter
+from tests.killing import kill_when
+
+pytestmark = pytest.mark.slow
+MODULE = "tasks.midtrain.worker"
+
+
+def job(model: Path, dataset: Path, folder: Path, epochs: int = 2) -> MidtrainingJob:
+    (folder / "out").mkdir(parents=True, exist_ok=True)
+    return MidtrainingJob(
+        model=model,
+        data=dataset,
+        out=folder / "out",
+        checkpoints=folder / "checkpoints",
+        save_every_steps=5,
+        num_threads=1,
+        config=MidtrainingConfig(learning_rate=1e-3, epochs=epochs, batch_size=4),
+    )
+
+
+def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
+    random_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    straight = run(job(random_model, dataset, tmp_path / "a", 20), Reporter(tmp_path / "a"))
+    work = tmp_path / "b" / "w"
+    killer = kill_when(work, lines=23)
+    with pytest.raises(WorkerFailed, match="exit code -9"):
+        run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 20), work, timeout_s=200)
+    killer.join()
+    resumed = run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 20), work, timeout_s=200)
+    assert resumed["resumed_from_step"] >= 20
+    assert resumed["ledger"] == straight["ledger"]
+    assert resumed["ledger"]["trained_tokens"] == 20 * resumed["ledger"]["completion_tokens"]
+    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
+    assert weights[0] == weights[1]
+    model = AutoModelForCausalLM.from_pretrained(tmp_path / "b" / "out")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "b" / "out")
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    assert tokenizer.chat_template == AutoTokenizer.from_pretrained(random_model).chat_template
+    assert not list((tmp_path / "b" / "out").glob("*.bin"))

@@ -1,0 +1,182 @@
+"""Recipes that ship: they resolve, their prompts render, what they ask for fits in context and memory."""
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from tasks.estimates.devices import device_named
+from tasks.estimates.memory import require_fit
+from tasks.generate.heuristics import load_heuristics
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import RECIPES, load, names
+from tasks.recipe.polya import PolyaRecipe
+from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.models.facts import model_facts
+from tasks.shared.models.resolve import EMBEDDED_PATH
+from tasks.shared.prompts.render import Renderer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+REAL = [name for name in names("polya") if not name.startswith("tiny-")]
+REAL_RMT = [name for name in names("rmt") if not name.startswith("tiny-")]
+CHAT = (
+    "{% for m in messages %}<|start|>{{ m['role'] }}\n{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+)
+
+
+@cache
+def tokenizer() -> "PreTrainedTokenizerBase":
+    """The embedded model's; it needs about twice the tokens of a real one, so what fits by it fits by theirs."""
+    from transformers import AutoTokenizer
+
+    found = AutoTokenizer.from_pretrained(EMBEDDED_PATH)
+    found.chat_template = CHAT
+    return found
+
+
+def renderers(recipe: PolyaRecipe) -> Iterator[Renderer]:
+    for style in ("chat", "plain"):
+        yield Renderer(recipe.prompt.model_copy(update={"style": style}), tokenizer())
+
+
+def token_count(text: str) -> int:
+    return len(tokenizer()(text)["input_ids"])
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_arm_resolves_and_has_a_label_of_its_own(name: str) -> None:
+    recipe = load(Recipe, name)
+    for arm in recipe.arms:
+        recipe.arm(arm)
+    labels = [arm.label for arm in recipe.arms.values()]
+    assert len(set(labels)) == len(labels)
+
+
+def settings(values: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(values, dict) and prefix not in ("arms.", "prompt.chat_template_kwargs."):
+        for key, value in values.items():
+            yield from settings(value, f"{prefix}{key}.")
+    else:
+        yield prefix[:-1], values
+
+
+@pytest.mark.parametrize("name", [*REAL, *REAL_RMT])
+def test_a_recipe_states_only_what_differs_from_the_defaults(name: str) -> None:
+    stated = dict(settings(yaml.safe_load((RECIPES / f"{name}.yaml").read_text())))
+    defaults = (PolyaRecipe if name in REAL else RmtRecipe)().model_dump(mode="json")
+    stated.pop("method", None)
+    for key, value in stated.items():
+        default: object = defaults
+        for part in key.split("."):
+            default = default.get(part) if isinstance(default, dict) else None
+        assert value != default, f"{key}={value} is the default"
+
+
+def test_setting_one_field_of_sampling_leaves_the_others() -> None:
+    before = load(PolyaRecipe, "llama-3.2-3b").evaluation.sampling
+    after = load(PolyaRecipe, "llama-3.2-3b", {"evaluation.sampling.max_new_tokens": 99}).evaluation.sampling
+    assert after == before.model_copy(update={"max_new_tokens": 99})
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_prompts_of_every_heuristic_render_and_leave_room(name: str) -> None:
+    recipe = load(PolyaRecipe, name)
+    question = "How many apples are left? " * 20
+    room = model_facts(recipe.model).max_position_embeddings - recipe.generation.sampling.max_new_tokens
+    for renderer in renderers(recipe):
+        for heuristic in load_heuristics(recipe.generation.heuristics):
+            prompt = renderer.heuristic(heuristic, question)
+            assert heuristic.instruction.strip() in prompt
+            assert prompt.count(question) == 1
+            assert all(example.question in prompt for example in heuristic.examples)
+            assert token_count(prompt) <= room
+        assert token_count(renderer.plain(question)) <= recipe.rl.max_prompt_tokens
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_longest_real_questions_and_solutions_fit(name: str, shared_data: Path) -> None:
+    """No example of mid-training is cut, and every benchmark prompt leaves room for a whole completion."""
+    recipe = load(PolyaRecipe, name)
+    longest = max(_questions(shared_data / "gsm8k" / "train.jsonl", "question"), key=len)
+    context = model_facts(recipe.model).max_position_embeddings
+    for renderer in renderers(recipe):
+        prompt = token_count(renderer.plain(longest))
+        assert prompt <= recipe.rl.max_prompt_tokens
+        assert prompt + recipe.generation.sampling.max_new_tokens <= recipe.midtraining.max_length
+        hardest = max(_questions(shared_data / "olympiadbench" / "test.jsonl", "question"), key=len)
+        assert token_count(renderer.plain(hardest)) + recipe.evaluation.sampling.max_new_tokens <= context
+
+
+@pytest.mark.parametrize("name", [*REAL, *REAL_RMT])
+def test_every_arm_fits_the_device_that_the_recipe_is_for(name: str) -> None:
+    recipe = load(Recipe, name)
+    for arm in recipe.arms:
+        require_fit(recipe.arm(arm), device_named(recipe.sized_for))
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_the_micro_batch_divides_a_rollout_batch(name: str) -> None:
+    """Otherwise the trainer takes a smaller one, and the estimate would be of something else."""
+    recipe = load(PolyaRecipe, name)
+    assert recipe.rl.prompts_per_step * recipe.rl.group_size % recipe.runtime.micro_batch_size == 0
+
+
+def test_the_papers_recipe_has_the_papers_settings() -> None:
+    """What arXiv 2509.24375 publishes, none of it stated in the recipe: all are defaults."""
+    recipe = load(RmtRecipe, "qwen3-14b-rmt")
+    budget, curriculum = recipe.schedule.budget, recipe.schedule.curriculum
+    assert (budget.start, budget.floor, budget.gamma, curriculum.turning_points) == (800, 1, 0.2, (0.3, 0.7))
+    assert (recipe.schedule.positions_per_step, recipe.schedule.epochs) == (128, 10)
+    rmt = recipe.rmt
+    assert (rmt.ntp_weight, rmt.group_size, rmt.learning_rate, rmt.max_completion_tokens) == (0.1, 8, 1e-6, 2048)
+    assert (recipe.texts.limit, recipe.texts.evaluation_documents) == (4051, 200)
+
+
+def test_ablations_of_reinforcement_mid_training_change_one_part_each() -> None:
+    recipe = load(RmtRecipe, "qwen3-14b-rmt")
+    full = recipe.arm("rmt")
+    for arm, changed in (("no-budget", {"schedule"}), ("no-curriculum", {"schedule"}), ("no-ntp", {"rmt"})):
+        ablated = recipe.arm(arm)
+        assert {name for name in RmtRecipe.model_fields if getattr(full, name) != getattr(ablated, name)} == changed
+
+
+def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> None:
+    paper, ablations = load(PolyaRecipe, "llama-3.2-3b"), load(PolyaRecipe, "llama-3.2-3b-ablations")
+    same = set(PolyaRecipe.model_fields) - {"name", "description", "arms", "generation", "filtering"}
+    assert {name for name in same if getattr(paper, name) != getattr(ablations, name)} == set()
+    assert paper.generation.sampling == ablations.generation.sampling
+
+
+@pytest.mark.parametrize("variants", [1, 2, 4, 8, 16, 32, 64])
+def test_the_sweep_over_variants_can_be_filled(variants: int) -> None:
+    arm = load(PolyaRecipe, "llama-3.2-3b-ablations").arm(f"polya-{variants}")
+    assert arm.dataset.variants == variants
+    kept = min(arm.filtering.keep_per_heuristic, arm.generation.samples_per_heuristic)
+    assert kept * len(load_heuristics(arm.generation.heuristics)) >= variants
+
+
+def test_breadth_and_depth_have_equal_rows() -> None:
+    from tasks.estimates.workload import workload
+
+    recipe = load(PolyaRecipe, "llama-3.2-3b-ablations")
+    assert workload(recipe.arm("depth")).rows == workload(recipe.arm("breadth")).rows == 7408
+
+
+def test_star_of_equal_size_has_as_many_candidates_and_rows_as_polya() -> None:
+    from tasks.estimates.workload import workload
+
+    recipe = load(PolyaRecipe, "llama-3.2-3b-ablations")
+    star, polya = workload(recipe.arm("star-16")), workload(recipe.arm("polya-16"))
+    assert star.rows == polya.rows
+    assert star.generated.count == polya.generated.count
+
+
+def _questions(path: Path, field: str) -> list[str]:
+    return [json.loads(line)[field] for line in path.read_text().splitlines()]

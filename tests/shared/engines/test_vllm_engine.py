@@ -1,0 +1,115 @@
+"""The real vLLM engine on a CPU; starting it takes half a minute, so one engine serves the whole module."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.shared.engines.protocol import Completion, Request, Sampling
+from tasks.shared.engines.transformers_engine import TransformersEngine
+from tasks.shared.engines.vllm_engine import VllmEngine
+from tasks.tiny.problems import generate_problems
+from tests.talking_model import END
+from tests.thinking_model import CLOSE, save_thinking_model
+
+pytest.importorskip("vllm", reason="vLLM is not installed; install the extra 'cpu' or 'gpu'")
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+GREEDY = Sampling(temperature=0, max_new_tokens=64)
+
+
+def requests(count: int) -> list[Request]:
+    return [
+        Request(f"k{index}", f"Q: {problem.question}\nA:", index)
+        for index, problem in enumerate(generate_problems("dev", count, seed=0))
+    ]
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_model: Path) -> Iterator[VllmEngine]:
+    broken = packages_that_cannot_be_looked_at()
+    assert not broken, f"vLLM looks into every imported module; import these in another process: {broken}"
+    started = VllmEngine(tiny_model, device="cpu", dtype="float32", seed=7)
+    yield started
+    started.close()
+
+
+def packages_that_cannot_be_looked_at() -> list[str]:
+    """Imported packages with a name whose fields raise, such as Flask's proxies outside of a request."""
+    broken = set()
+    for module in list(sys.modules.values()):
+        for value in list(getattr(module, "__dict__", {}).values()):
+            try:
+                _ = hasattr(value, "__dict__") and vars(value)
+            except Exception:
+                broken.add(module.__name__.partition(".")[0])
+    return sorted(broken)
+
+
+def complete(engine: VllmEngine, asked: list[Request], sampling: Sampling) -> dict[str, Completion]:
+    found = list(engine.stream(asked, sampling))
+    assert Counter(item.key for item in found) == Counter(request.key for request in asked)
+    return {item.key: item for item in found}
+
+
+def test_greedy_text_is_that_of_transformers(engine: VllmEngine, tiny_model: Path) -> None:
+    """Two kernels may differ on a near tie, so nearly all rather than all."""
+    asked = requests(60)
+    other = TransformersEngine(tiny_model, device="cpu", dtype="float32", batch_size=64)
+    mine, theirs = complete(engine, asked, GREEDY), {item.key: item for item in other.stream(asked, GREEDY)}
+    same = [key for key in mine if mine[key] == theirs[key]]
+    assert len(same) >= 57
+
+
+def test_truncation_is_told(engine: VllmEngine) -> None:
+    found = complete(engine, requests(40), Sampling(top_p=1.0, max_new_tokens=14))
+    reasons = Counter(item.finish_reason for item in found.values())
+    assert reasons["length"] > 0
+    assert all(item.completion_tokens == 14 for item in found.values() if item.finish_reason == "length")
+
+
+def test_samples_of_one_prompt_differ(engine: VllmEngine) -> None:
+    (request,) = requests(1)
+    same = [Request(str(index), request.prompt, index) for index in range(16)]
+    texts = {
+        item.text for item in complete(engine, same, Sampling(temperature=2.0, top_p=1.0, max_new_tokens=24)).values()
+    }
+    assert len(texts) > 9
+
+
+def test_stop_texts_are_cut_off(engine: VllmEngine) -> None:
+    free = complete(engine, requests(40), GREEDY)
+    stopped = complete(engine, requests(40), GREEDY.model_copy(update={"stop": ("0.",)}))
+    assert any("0." in item.text for item in free.values())
+    assert all("0." not in item.text for item in stopped.values())
+
+
+def test_completions_come_as_they_finish(engine: VllmEngine) -> None:
+    """Shorter ones first and not all at the end, so that a kill loses little."""
+    lengths = [item.completion_tokens for item in engine.stream(requests(60), GREEDY)]
+    assert lengths == sorted(lengths)
+    assert lengths[0] < lengths[-1]
+
+
+def test_a_stream_that_is_left_ends_its_requests(engine: VllmEngine) -> None:
+    stream = engine.stream(requests(60), GREEDY)
+    next(stream)
+    stream.close()
+    assert len(complete(engine, requests(20), GREEDY)) == 20
+
+
+def test_special_tokens_stay_where_they_are_asked_for(tmp_path: Path) -> None:
+    """As in the transformers engine: the tag is in the text, the end token is not, nothing is put around them."""
+    model = save_thinking_model(tmp_path)
+    started = VllmEngine(model, device="cpu", dtype="float32", seed=7)
+    sampling = Sampling(top_p=1.0, max_new_tokens=24, keep_special_tokens=True)
+    try:
+        found = list(started.stream(requests(40), sampling))
+    finally:
+        started.close()
+    assert sum(CLOSE in item.text for item in found) > 20
+    assert not any(END in item.text for item in found)
+    assert {item.finish_reason for item in found} == {"stop", "length"}
+    assert not any(f" {CLOSE}" in item.text or f"{CLOSE} " in item.text for item in found)

@@ -1,0 +1,63 @@
+"""Base models are known by their weights, and a wrong address says what to do."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tasks.errors import Permanent
+from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
+from tasks.shared.models.resolve import EMBEDDED_PATH, SHIPPED, resolve
+from tasks.spine.store.settings import Settings
+from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path / "home")
+
+
+def test_a_copied_model_is_the_same_and_a_changed_one_is_not(settings: Settings, tmp_path: Path) -> None:
+    embedded = resolve(ModelConfig(), settings)
+    copy = tmp_path / "copy"
+    shutil.copytree(EMBEDDED_PATH, copy)
+    assert resolve(ModelConfig(source=str(copy)), settings).digest == embedded.digest
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
+    assert resolve(ModelConfig(source=str(copy)), settings).digest != embedded.digest
+
+
+def test_both_models_of_the_small_world_come_with_the_package(settings: Settings) -> None:
+    first, thinking = (resolve(ModelConfig(source=source), settings) for source in SHIPPED)
+    assert (first.path, thinking.path) == (MODEL_DIR, THINK_MODEL_DIR)
+    assert (first.name, thinking.name) == (EMBEDDED, EMBEDDED_THINK)
+    assert first.digest != thinking.digest
+    assert first.parameters == thinking.parameters
+
+
+def test_weights_are_counted_from_their_headers(settings: Settings) -> None:
+    assert resolve(ModelConfig(), settings).parameters == 935_040
+
+
+def test_pickled_weights_are_refused(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    shutil.copytree(EMBEDDED_PATH, folder)
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(Permanent, match="pickled weights are refused"):
+        resolve(ModelConfig(source=str(folder)), settings)
+
+
+def test_a_missing_folder_is_named(settings: Settings) -> None:
+    with pytest.raises(Permanent, match=r"model\.source='\./nowhere': no such folder"):
+        resolve(ModelConfig(source="./nowhere"), settings)
+
+
+def test_a_hub_that_cannot_be_reached_says_to_use_a_folder(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(Permanent, match=r"set model\.source to a local folder"):
+        resolve(ModelConfig(source="nobody/nothing"), settings)

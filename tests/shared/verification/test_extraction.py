@@ -1,0 +1,64 @@
+"""Where a completion's final answer is found."""
+
+import pytest
+
+from tasks.shared.verification.extraction import extract_answer
+
+
+@pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        (r"so \boxed{42}", "42"),
+        (r"first \boxed{1}, no: \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
+        (r"\boxed{\left\{ x : x > \frac{1}{2} \right\}}", r"\left\{ x : x > \frac{1}{2} \right\}"),
+        (r"\boxed{\boxed{7}}", "7"),
+        (r"\fbox{7}", "7"),
+        (r"$\boxed 7$", "7"),
+        (r"\boxed{$7$}", "7"),
+        (r"\boxed{3} and then \boxed{4", "3"),
+        ("48/2 = 24\n#### 72", "72"),
+        ("#### 1,000 \nQ: next", "1,000"),
+        ("#### 5\n#### 6", "6"),
+        ("The answer is 42.", "42"),
+        ("The final answer is: **3.5**.", "3.5"),
+        ("Answer: $\\frac{1}{2}$ of it", r"\frac{1}{2}"),
+        ("the answer to the question is 12 apples. Good.", "12 apples"),
+        ("The answer is $5, since she spent $3.", "$5, since she spent $3"),
+        ("The answer is $18.50.", "$18.50"),
+        (r"The answer is \(x+1\).", "x+1"),
+        (r"The answer is 4. #### 5 and \boxed{6}", "6"),
+        ("The answer is 4.\n#### 5", "5"),
+        (r"<think>\boxed{1}</think> \boxed{2}", "2"),
+        (r"\boxed{1}</think>The answer is 2", "2"),
+    ],
+)
+def test_final_answer(completion: str, answer: str) -> None:
+    assert extract_answer(completion) == answer
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "",
+        "no idea",
+        "42",
+        r"\boxed{}",
+        r"\boxed{4",
+        "####",
+        r"<think> \boxed{1}",
+        r"<think>\boxed{1}</think> done",
+        "answers vary",
+    ],
+)
+def test_nothing_to_extract(completion: str) -> None:
+    assert extract_answer(completion) is None
+
+
+def test_configured_order_decides() -> None:
+    completion = "\\boxed{1}\n#### 2\nThe answer is 3"
+    assert extract_answer(completion, ("phrase", "hash", "boxed")) == "3"
+    assert extract_answer(completion, ("hash",)) == "2"
+
+
+def test_a_megabyte_is_read_in_linear_time() -> None:
+    assert extract_answer("{" * 1_000_000 + r"\boxed{" + "(" * 100 + "}") == "(" * 100

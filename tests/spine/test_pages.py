@@ -1,0 +1,49 @@
+"""Links lead to pages that a browser can open, and to nothing where none is known."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.spine.store.settings import Settings
+from tasks.spine.tracking.pages import SERVERS, mlflow_page
+
+PAGE = "/#/experiments/1/runs/abc?workflowType=machine_learning"
+
+
+def serves(home: Path, **changes: Any) -> None:
+    """What `midtrain ui` writes, with this process in its place."""
+    record = {"mlflow": "http://127.0.0.1:5999", "mlflow_uri": f"sqlite:///{home}/mlflow.db", "pid": os.getpid()}
+    (home / SERVERS).write_text(json.dumps(record | changes))
+
+
+@pytest.fixture(autouse=True)
+def no_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_a_server_is_linked_to_without_its_credentials() -> None:
+    settings = Settings(tracking_uri="https://me:secret@mlflow.example/base/")
+    assert mlflow_page(settings, "abc", "1") == f"https://mlflow.example/base{PAGE}"
+
+
+def test_the_page_for_browsers_goes_before_the_address_for_runs() -> None:
+    settings = Settings(tracking_uri="http://mlflow:5000", tracking_page="http://localhost:5000")
+    assert mlflow_page(settings, "abc", "1") == f"http://localhost:5000{PAGE}"
+    assert mlflow_page(settings, "abc") == "http://localhost:5000/#/runs/abc?workflowType=machine_learning"
+
+
+def test_a_database_is_linked_to_where_midtrain_ui_serves_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    assert mlflow_page(settings, "abc", "1") == ""
+    serves(tmp_path)
+    assert mlflow_page(settings, "abc", "1") == f"http://127.0.0.1:5999{PAGE}"
+
+
+def test_other_data_and_servers_that_have_ended_are_not_linked_to(tmp_path: Path) -> None:
+    serves(tmp_path, mlflow_uri="sqlite:////elsewhere/mlflow.db")
+    assert mlflow_page(Settings(home=tmp_path), "abc", "1") == ""
+    serves(tmp_path, pid=2**22 + 1)
+    assert mlflow_page(Settings(home=tmp_path), "abc", "1") == ""

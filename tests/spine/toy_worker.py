@@ -1,0 +1,58 @@
+"""A worker that does what its job says: succeed, fail in each way a worker can, or hang with a child of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from tasks.config import Frozen
+from tasks.errors import Permanent
+from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
+
+
+class ToyJob(Frozen):
+    mode: Literal["ok", "permanent", "bad-value", "broken", "killed", "silent", "hang", "second-fails"] = "ok"
+    steps: int = 3
+    pids: str = ""
+    """File for the process ids of this worker and of a grandchild that ignores SIGTERM; empty starts none."""
+
+
+def start_grandchild(path: Path) -> None:
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    grandchild = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert grandchild.stdout is not None
+    grandchild.stdout.readline()
+    path.with_suffix(".tmp").write_text(f"{os.getpid()} {grandchild.pid}")
+    path.with_suffix(".tmp").rename(path)
+
+
+def run(job: ToyJob, reporter: Reporter) -> dict[str, Any]:
+    if job.pids:
+        start_grandchild(Path(job.pids))
+    for step in range(1, job.steps + 1):
+        reporter.progress(step, job.steps, "steps", tokens_per_s=10.0 * step)
+        reporter.metrics(step, loss=1.0 / step)
+    match job.mode:
+        case "permanent":
+            raise Permanent("the model does not fit")
+        case "bad-value":
+            raise ValueError("field steps: 3 is odd")
+        case "broken":
+            raise RuntimeError("connection reset")
+        case "killed":
+            print("last words of the worker", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "silent":
+            os._exit(0)
+        case "second-fails" if not is_main_process():
+            raise Permanent("the second process cannot go on")
+        case "hang" | "second-fails":
+            time.sleep(600)
+    return {"steps": job.steps}
+
+
+if __name__ == "__main__":
+    worker_main(ToyJob, run)
