@@ -16,7 +16,7 @@ from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_given
 from tasks.recipe.base import Arm as ArmConfig
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
-from tasks.recipe.merging import RecipeError
+from tasks.recipe.merging import RecipeError, closest
 from tasks.spine.store.ref import ArtifactRef
 
 METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
@@ -58,9 +58,9 @@ def run_comparison(
     """
     settings = load(kind, recipe, overrides)
     method = METHODS[settings.method]
-    unknown = sorted(set(force) - {*method.STAGES, "all"})
-    if unknown:
-        raise RecipeError(f"force={unknown}: not stages; there are: {', '.join(method.STAGES)}, all")
+    known = (*method.STAGES, "all")
+    if unknown := sorted(set(force) - set(known)):
+        raise RecipeError(f"force={unknown[0]}: not a stage of {settings.method}{closest(unknown[0], known)}")
     forced = set(method.STAGES) if "all" in force else set(force)
     results: dict[Any, Any] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from flows.pipeline.run import call
-from flows.stages.dataset import materialize
 from flows.stages.evaluate import evaluate
 from flows.stages.questions import questions
 from flows.stages.rl import rl
+from flows.stages.rl_prompts import rl_prompts
 from tasks.recipe.base import Arm as ArmConfig
 from tasks.spine.store.ref import ArtifactRef
 
@@ -51,5 +51,5 @@ def after_rl(arm: Arm, policy: ArtifactRef, base: ArtifactRef, label: str) -> Ar
     """`policy` trained with GRPO on the RL questions, whose prompts are those of the base model."""
     asked = call(questions, which="rl_questions", **arm.stage("questions"))
     given = {"questions": str(asked), "model": str(base), "label": "RL questions"}
-    prompts = call(materialize, which="prompts", **given, **arm.stage("materialize"))
+    prompts = call(rl_prompts, **given, **arm.stage("rl_prompts"))
     return call(rl, prompts=str(prompts), model=str(policy), label=arm.called(label), **arm.stage("rl"))

@@ -1,10 +1,10 @@
-"""One arm of method A: from the base model, by the stages that the arm has, to its evaluated checkpoints."""
+"""One arm of self-generated mid-training: from the base model to its evaluated checkpoints, stage by stage."""
 
 from collections.abc import Mapping
 
 from flows.arms.common import Arm, after_rl, measured
 from flows.pipeline.run import call
-from flows.stages.dataset import materialize
+from flows.stages.dataset import dataset
 from flows.stages.filter import filter as filter_flow
 from flows.stages.generate import generate
 from flows.stages.midtrain import midtrain
@@ -18,7 +18,7 @@ from tasks.shared.models.task import import_model
 from tasks.spine.stage.plan import announce
 from tasks.spine.store.ref import ArtifactRef
 
-STAGES = ("questions", "generate", "filter", "materialize", "midtrain", "rl", "evaluate", "report")
+STAGES = ("questions", "generate", "filter", "dataset", "midtrain", "rl_prompts", "rl", "evaluate", "report")
 
 
 def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
@@ -54,7 +54,7 @@ def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
     kept = call(filter_flow, samples=str(samples), label=arm.called(arm.name), **sources, **arm.stage("filter"))
     given = {"filtered": str(kept), "model": str(base), "label": arm.called(arm.name)}
-    return call(materialize, which="solutions", **given, **arm.stage("materialize"))
+    return call(dataset, **given, **arm.stage("dataset"))
 
 
 def entry(arm: Arm, checkpoint: str, label: str) -> ReportEntry:

@@ -1,4 +1,4 @@
-"""One arm of method B: texts, entropy, schedule, training, and the measurements of what it made."""
+"""One arm of reinforcement mid-training: texts, entropy, schedule, training, and the measurements of what it made."""
 
 from collections.abc import Mapping
 from typing import get_args
@@ -7,7 +7,7 @@ from flows.arms.common import Arm, after_rl, measured
 from flows.pipeline.run import call
 from flows.stages.entropy import entropy
 from flows.stages.predict import predict
-from flows.stages.rmt_train import reinforce
+from flows.stages.rmt_train import rmt_train
 from flows.stages.schedule import schedule
 from flows.stages.texts import texts
 from tasks.recipe.base import Recipe
@@ -20,7 +20,7 @@ from tasks.spine.stage.plan import announce
 from tasks.spine.store.ref import ArtifactRef
 
 STAGES = (
-    "texts", "entropy", "schedule", "reinforce", "predict", "questions", "materialize", "rl", "evaluate", "report"
+    "texts", "entropy", "schedule", "rmt_train", "predict", "questions", "rl_prompts", "rl", "evaluate", "report"
 )  # fmt: skip
 
 Measured = dict[RMTEntry, dict[str, ArtifactRef]]
@@ -63,7 +63,7 @@ def run_arm(arm: Arm) -> Measured:
     if config.train:
         rows = str(planned(arm, base))
         policy = call(
-            reinforce, schedule=rows, model=str(base), label=arm.called(config.label), **arm.stage("reinforce")
+            rmt_train, schedule=rows, model=str(base), label=arm.called(config.label), **arm.stage("rmt_train")
         )
     predicted = call(
         predict,

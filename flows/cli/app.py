@@ -130,11 +130,11 @@ def evaluate(
     overrides = {"model.source": model}
     wanted = [name.partition("=") for name in split(benchmarks)]
     if wanted:
-        overrides["evaluation.benchmarks"] = [name for name, _, _ in wanted]
-        overrides["evaluation.sources"] = {name: path for name, _, path in wanted if path}
+        overrides["evaluate.benchmarks"] = [name for name, _, _ in wanted]
+        overrides["evaluate.sources"] = {name: path for name, _, path in wanted if path}
     for key, value in (("samples", samples), ("limit", limit)):
         if value is not None:
-            overrides[f"evaluation.{key}"] = value
+            overrides[f"evaluate.{key}"] = value
     parameters = {"recipe": recipe, "overrides": {**overrides, **parse_overrides(set_)}}
     _exit(run_and_show("evaluate", parameters, console))
 

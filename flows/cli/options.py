@@ -9,7 +9,7 @@ import yaml
 
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generation.samples=8.")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generate.samples=8.")
 ]
 RmtRecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe of method rmt: name, or path of a YAML file.")]
 LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]

@@ -32,7 +32,7 @@ def recipe_form(method: str = "") -> WithJsonSchema:
 def overrides_form(*kinds: type[AnyRecipe]) -> WithJsonSchema:
     """A JSON object whose dotted keys begin with a section of a recipe."""
     sections = sorted({name for kind in kinds for name in kind.model_fields} - {"method", "name"})
-    about = 'Dotted settings merged onto the recipe, e.g. {"rl.steps": 8, "evaluation.samples": 16}.'
+    about = 'Dotted settings merged onto the recipe, e.g. {"rl.steps": 8, "evaluate.samples": 16}.'
     keys = {"pattern": rf"^({'|'.join(sections)})(\.[\w-]+)*$"}
     return WithJsonSchema({"type": "object", "propertyNames": keys, "additionalProperties": True, "description": about})
 

@@ -26,6 +26,6 @@ def evaluate(
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         asked = {
             f"questions.{name}": call(questions_flow, recipe=recipe, which=name, overrides=overrides)
-            for name in settings.evaluation.benchmarks
+            for name in settings.evaluate.benchmarks
         }
-        return measure(settings.evaluation, settings.runtime, model=policy, force=force, label=label, **asked)
+        return measure(settings.evaluate, settings.runtime, model=policy, force=force, label=label, **asked)

@@ -31,4 +31,4 @@ def filter(
         given = {"recipe": recipe, "questions": str(asked), "model": str(policy), "label": label}
         written = reference(samples) if samples else call(generate, **given, overrides=overrides)
         parents = {"samples": written, "questions": asked, "model": policy}
-        return filter_solutions(settings.filtering, settings.runtime, force=force, label=label, **parents)
+        return filter_solutions(settings.filter, settings.runtime, force=force, label=label, **parents)

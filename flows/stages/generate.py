@@ -27,7 +27,7 @@ def generate(
     with pipeline("generate", {"recipe": recipe}):
         asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        config, parents = settings.generation, {"questions": asked, "model": policy}
+        config, parents = settings.generate, {"questions": asked, "model": policy}
         if shards_have_work(config, settings.runtime, parents, force):
             fill_pool(config, settings.runtime, parents)
         return assemble(config, settings.runtime, force=force, label=label, **parents)

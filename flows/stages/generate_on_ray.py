@@ -22,7 +22,7 @@ from prefect_ray.context import remote_options
 from prefect_ray.task_runners import PrefectRayFuture
 
 from tasks.errors import Permanent
-from tasks.generate.config import GenerationConfig
+from tasks.generate.config import GenerateConfig
 from tasks.generate.task import generate_shard
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
@@ -45,7 +45,7 @@ class Runner(RayTaskRunner[Any]):
 
 
 @flow(name="generate-shards", flow_run_name="generate-{runtime.num_shards}-shards", persist_result=False)
-def generate_shards(config: GenerationConfig, runtime: Runtime, parents: dict[str, ArtifactRef]) -> int:
+def generate_shards(config: GenerateConfig, runtime: Runtime, parents: dict[str, ArtifactRef]) -> int:
     """Run the shard tasks on the cluster of the flow's task runner; returns the number of new samples.
 
     Raises:

@@ -1,13 +1,13 @@
 """The shard tasks of generation: in turn in the flow's process, or over a Ray cluster."""
 
 from tasks.errors import Permanent
-from tasks.generate.config import GenerationConfig
+from tasks.generate.config import GenerateConfig
 from tasks.generate.task import generate_shard
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
 
-def fill_pool(config: GenerationConfig, runtime: Runtime, parents: dict[str, ArtifactRef]) -> None:
+def fill_pool(config: GenerateConfig, runtime: Runtime, parents: dict[str, ArtifactRef]) -> None:
     """Run the shard tasks where `runtime` says.
 
     Raises:

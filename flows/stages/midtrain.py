@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, PolyaName, PolyaOverrides
 from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
-from flows.stages.dataset import materialize
+from flows.stages.dataset import dataset as dataset_flow
 from tasks.midtrain.task import train
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
@@ -26,6 +26,6 @@ def midtrain(
     with pipeline("midtrain", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         rows = (
-            reference(dataset) if dataset else call(materialize, recipe=recipe, model=str(policy), overrides=overrides)
+            reference(dataset) if dataset else call(dataset_flow, recipe=recipe, model=str(policy), overrides=overrides)
         )
-        return train(settings.midtraining, settings.runtime, dataset=rows, model=policy, force=force, label=label)
+        return train(settings.midtrain, settings.runtime, dataset=rows, model=policy, force=force, label=label)

@@ -23,9 +23,9 @@ def questions(
     settings = load(AnyRecipe, recipe, overrides)
     if which in ("questions", "rl_questions"):
         if which not in type(settings).model_fields:
-            raise RecipeError(f"recipe {recipe!r} has no section {which!r}; method A's recipes have seed questions")
+            raise RecipeError(f"recipe {recipe!r} has no section {which!r}; only polya recipes have seed questions")
         config = getattr(settings, which)
     else:
-        config = settings.evaluation.questions(which)
+        config = settings.evaluate.questions(which)
     with pipeline("questions", {"recipe": recipe}):
         return load_questions(config, settings.runtime, force=force, label=which)

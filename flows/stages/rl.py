@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, Overrides, Recipe
 from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
-from flows.stages.dataset import materialize
+from flows.stages.rl_prompts import rl_prompts
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.rl.task import train
@@ -26,8 +26,6 @@ def rl(
     with pipeline("rl", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         rows = (
-            reference(prompts)
-            if prompts
-            else call(materialize, recipe=recipe, which="prompts", model=str(policy), overrides=overrides)
+            reference(prompts) if prompts else call(rl_prompts, recipe=recipe, model=str(policy), overrides=overrides)
         )
         return train(settings.rl, settings.runtime, prompts=rows, model=policy, force=force, label=label)

@@ -12,8 +12,8 @@ from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="reinforce", flow_run_name="reinforce: {label}", **FLOW_OPTIONS)
-def reinforce(
+@flow(name="rmt_train", flow_run_name="rmt_train: {label}", **FLOW_OPTIONS)
+def rmt_train(
     recipe: RmtName = "tiny-cpu-rmt",
     schedule: Artifact = "",
     model: Artifact = "",
@@ -23,11 +23,11 @@ def reinforce(
 ) -> ArtifactRef:
     """RL on next tokens with the joint next-token loss; resumes from its last checkpoint."""
     settings = load(RmtRecipe, recipe, overrides)
-    with pipeline("reinforce", {"recipe": recipe}):
+    with pipeline("rmt_train", {"recipe": recipe}):
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         rows = (
             reference(schedule)
             if schedule
             else call(schedule_flow, recipe=recipe, model=str(policy), label=label, overrides=overrides)
         )
-        return train(settings.rmt, settings.runtime, schedule=rows, model=policy, force=force, label=label)
+        return train(settings.rmt_train, settings.runtime, schedule=rows, model=policy, force=force, label=label)

@@ -15,13 +15,13 @@ from tasks.spine.stage.stage import Build, Stage
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.fingerprint import canonical_json
 
-SOLUTIONS = Stage("materialize", version=1, kind="dataset")
-PROMPTS = Stage("prompts", version=1, kind="dataset")
+DATASET = Stage("dataset", version=1, kind="dataset")
+RL_PROMPTS = Stage("rl_prompts", version=1, kind="dataset")
 
 CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
 
 
-@stage_task(SOLUTIONS)
+@stage_task(DATASET)
 def materialize_solutions(build: Build, config: DatasetConfig) -> None:
     """The mid-training set from the parent `kept` (filtering); the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
@@ -41,7 +41,7 @@ def materialize_solutions(build: Build, config: DatasetConfig) -> None:
     )
 
 
-@stage_task(PROMPTS)
+@stage_task(RL_PROMPTS)
 def materialize_prompts(build: Build, config: PromptSetConfig) -> None:
     """The RL question set from the parent `questions`; the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)

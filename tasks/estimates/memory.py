@@ -43,21 +43,21 @@ def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
     after = [
         _rollouts(recipe, facts, device, rl),
         _update(recipe, facts, device, rl),
-        _engine(recipe, facts, device, "evaluation", recipe.evaluation.sampling, recipe.rl.max_prompt_tokens),
+        _engine(recipe, facts, device, "evaluate", recipe.evaluate.sampling, recipe.rl.max_prompt_tokens),
     ]
     if isinstance(recipe, RmtRecipe):
         prompt = recipe.schedule.max_prompt_tokens
-        rmt = _Reinforced("rmt", recipe.rmt, prompt)
+        rmt = _Reinforced("rmt_train", recipe.rmt_train, prompt)
         return [
             _rollouts(recipe, facts, device, rmt),
             _update(recipe, facts, device, rmt),
-            _engine(recipe, facts, device, "prediction", recipe.prediction.sampling, prompt),
+            _engine(recipe, facts, device, "predict", recipe.predict.sampling, prompt),
             *after,
         ]
     assert isinstance(recipe, PolyaRecipe)
-    scoring = [_scoring(facts, device)] if recipe.filtering.scorer.type != "none" else []
+    scoring = [_scoring(facts, device)] if recipe.filter.scorer.type != "none" else []
     return [
-        _engine(recipe, facts, device, "generation", recipe.generation.sampling, recipe.rl.max_prompt_tokens),
+        _engine(recipe, facts, device, "generate", recipe.generate.sampling, recipe.rl.max_prompt_tokens),
         *scoring,
         _midtraining(recipe, facts, device),
         *after,
@@ -117,8 +117,7 @@ def _engine(
         f"runtime.gpu_memory_utilization={runtime.gpu_memory_utilization} or runtime.tensor_parallel_size"
     )
     gpus = runtime.tensor_parallel_size
-    phase = {"generation": "generate", "evaluation": "evaluate", "prediction": "predict"}[section]
-    return MemoryNeed(phase, parts, runtime.gpu_memory_utilization * device.memory_bytes * gpus, advice)
+    return MemoryNeed(section, parts, runtime.gpu_memory_utilization * device.memory_bytes * gpus, advice)
 
 
 def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
@@ -129,7 +128,7 @@ def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
         "activations": SCORING_TOKENS * (8 * facts.hidden_size + 3 * facts.intermediate_size) * 2.0,
         "logits": 2.0 * (1 << 28),
     }
-    advice = "set filtering.scorer.type=none, or score on a larger device"
+    advice = "set filter.scorer.type=none, or score on a larger device"
     return MemoryNeed("filter", parts, device.memory_bytes - CONTEXT, advice)
 
 
@@ -154,10 +153,10 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
 
 
 def _midtraining(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
-    config = recipe.midtraining
+    config = recipe.midtrain
     length = max(config.max_length, config.pack_length)
     rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
-    lower = f"midtraining.max_length={config.max_length}"
+    lower = f"midtrain.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
     return training_need("midtrain", recipe, facts, config.dtype == "bfloat16", length, rows, available, lower)
 

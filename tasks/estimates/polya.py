@@ -1,4 +1,4 @@
-"""What each stage of method A costs."""
+"""What each stage of self-generated mid-training costs."""
 
 from tasks.estimates.cost import STORED_PER_TOKEN, Costs, StageEstimate
 from tasks.estimates.devices import Device
@@ -25,11 +25,11 @@ class PolyaCosts(Costs):
             "questions": self.table(work.questions * QUESTION_BYTES),
             "generate": self._generate(),
             "filter": self._filter(),
-            "materialize": self.table(work.trained.all_tokens / self.recipe.midtraining.epochs * STORED_PER_TOKEN),
-            "prompts": self.table(work.prompts * QUESTION_BYTES),
+            "dataset": self.table(work.trained.all_tokens / self.recipe.midtrain.epochs * STORED_PER_TOKEN),
+            "rl_prompts": self.table(work.prompts * QUESTION_BYTES),
             "midtrain": self._midtrain(),
             "rl": self.reinforced(work.rollouts, rl, rl.prompts_per_step * rl.group_size),
-            "evaluate": self.sampled(work.evaluated, self.recipe.evaluation.draws),
+            "evaluate": self.sampled(work.evaluated, self.recipe.evaluate.draws),
             "report": self.table(1e6),
         }
 

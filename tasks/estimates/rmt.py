@@ -1,4 +1,4 @@
-"""What each stage of method B costs: documents, positions, rollouts of the budget's mean length."""
+"""What each stage of reinforcement mid-training costs: documents, positions, rollouts of the budget's mean length."""
 
 import math
 
@@ -41,17 +41,17 @@ class RmtCosts(Costs):
             "texts": self.table(held * self.document_tokens * STORED_PER_TOKEN),
             "entropy": self.read(held * self.document_tokens, "read"),
             "schedule": self.table(positions * self._prompt() * STORED_PER_TOKEN),
-            "rmt": self._rmt(),
+            "rmt_train": self._rmt(),
             "predict": self._predict(),
             "questions": self.table(rl_prompts(recipe) * 250.0),
-            "prompts": self.table(rl_prompts(recipe) * 250.0),
+            "rl_prompts": self.table(rl_prompts(recipe) * 250.0),
             "rl": self.reinforced(rl_rollouts(recipe), rl, rl.prompts_per_step * rl.group_size),
-            "evaluate": self.sampled(evaluated(recipe), recipe.evaluation.draws),
+            "evaluate": self.sampled(evaluated(recipe), recipe.evaluate.draws),
             "rmt-report": self.table(1e6),
         }
 
     def _rmt(self) -> StageEstimate:
-        config, batch = self.recipe.rmt, self.recipe.schedule.positions_per_step
+        config, batch = self.recipe.rmt_train, self.recipe.schedule.positions_per_step
         joint = self.steps * batch * self.document_tokens
         if config.objective == "ntp":
             return self._next_token(joint)

@@ -13,12 +13,12 @@ from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.fingerprint import canonical_json
 
-SOLUTIONS = ("questions", "generation", "filtering", "dataset")
+SOLUTIONS = ("questions", "generate", "filter", "dataset")
 SCHEDULE = ("texts", "entropy", "schedule")
 PROMPTS = ("rl_questions", "rl_prompts")
 ORDER = (
-    "questions", "generate", "filter", "materialize", "midtrain", "texts", "entropy", "schedule", "rmt", "predict",
-    "prompts", "rl", "evaluate",
+    "questions", "generate", "filter", "dataset", "midtrain", "texts", "entropy", "schedule", "rmt_train",
+    "predict", "rl_prompts", "rl", "evaluate",
 )  # fmt: skip
 """Of the stages of all methods."""
 
@@ -46,38 +46,38 @@ def stage_runs(recipe: Recipe, device: Device) -> list[StageRun]:
 
 
 def _passed(arm: Recipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Stages of an arm of method A in order, each with the sections of the recipe that its artifact hangs on."""
+    """Stages of an arm in order, each with the sections of the recipe that its artifact hangs on."""
     assert isinstance(arm, PolyaRecipe)
     policy: tuple[str, ...] = ()
-    yield "evaluate", ("evaluation",)
+    yield "evaluate", ("evaluate",)
     if arm.arms[name].midtrain:
-        for length, stage in enumerate(("questions", "generate", "filter", "materialize"), start=1):
+        for length, stage in enumerate(SOLUTIONS, start=1):
             yield stage, SOLUTIONS[:length]
-        policy = (*SOLUTIONS, "midtraining")
+        policy = (*SOLUTIONS, "midtrain")
         yield "midtrain", policy
-        yield "evaluate", (*policy, "evaluation")
+        yield "evaluate", (*policy, "evaluate")
     if arm.arms[name].rl:
         yield "questions", PROMPTS[:1]
-        yield "prompts", PROMPTS
+        yield "rl_prompts", PROMPTS
         yield "rl", (*policy, *PROMPTS, "rl")
-        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluation")
+        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluate")
 
 
 def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The same of method B."""
+    """The same of reinforcement mid-training."""
     policy: tuple[str, ...] = ()
     yield "texts", SCHEDULE[:1]
     yield "entropy", SCHEDULE[:2]
     if arm.arms[name].train:
         yield "schedule", SCHEDULE
-        policy = (*SCHEDULE, "rmt")
-        yield "rmt", policy
-    yield "predict", (*SCHEDULE[:2], *policy, "prediction")
+        policy = (*SCHEDULE, "rmt_train")
+        yield "rmt_train", policy
+    yield "predict", (*SCHEDULE[:2], *policy, "predict")
     if arm.arms[name].rl:
         yield "questions", PROMPTS[:1]
-        yield "prompts", PROMPTS
+        yield "rl_prompts", PROMPTS
         yield "rl", (*policy, *PROMPTS, "rl")
-        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluation")
+        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluate")
 
 
 def cost_table(recipe: Recipe, device: Device) -> str:

@@ -77,15 +77,15 @@ def workload(recipe: PolyaRecipe) -> Workload:
     """
     seeds = recipe.questions
     questions = count(seeds, "questions")
-    heuristics = load_heuristics(recipe.generation.heuristics)
+    heuristics = load_heuristics(recipe.generate.heuristics)
     fixed = [tokens(recipe, len(heuristic_text(recipe.prompt, item, ""))) for item in heuristics]
-    solution = min(_size(seeds).solution_tokens, recipe.generation.sampling.max_new_tokens)
+    solution = min(_size(seeds).solution_tokens, recipe.generate.sampling.max_new_tokens)
     question = _question_tokens(recipe, seeds)
     named = sum(fixed) / len(fixed) + question
-    samples = questions * len(heuristics) * recipe.generation.samples_per_heuristic
+    samples = questions * len(heuristics) * recipe.generate.samples_per_heuristic
     plain = plain_tokens(recipe, seeds)
     rows = _rows(recipe, questions, heuristics)
-    scorer = recipe.filtering.scorer.type != "none"
+    scorer = recipe.filter.scorer.type != "none"
     return Workload(
         questions=questions,
         prompts=rl_prompts(recipe),
@@ -93,7 +93,7 @@ def workload(recipe: PolyaRecipe) -> Workload:
         read=sum(fixed) + questions * len(heuristics) * question,
         scored=Texts(samples if scorer else 0, question, solution),
         rows=rows,
-        trained=Texts(rows * recipe.midtraining.epochs, plain, solution),
+        trained=Texts(rows * recipe.midtrain.epochs, plain, solution),
         steps=rl_steps(recipe),
         rollouts=rl_rollouts(recipe),
         evaluated=evaluated(recipe),
@@ -140,7 +140,7 @@ def plain_tokens(recipe: Recipe, questions: QuestionsConfig) -> float:
 def _rows(recipe: PolyaRecipe, questions: int, heuristics: tuple[Heuristic, ...]) -> int:
     dataset = recipe.dataset
     used = [item for item in heuristics if not dataset.heuristics or item.name in dataset.heuristics]
-    kept = min(recipe.filtering.keep_per_heuristic, recipe.generation.samples_per_heuristic)
+    kept = min(recipe.filter.keep_per_heuristic, recipe.generate.samples_per_heuristic)
     asked = min(questions, dataset.max_questions or questions)
     rows = asked * min(dataset.variants, len(used) * kept)
     return min(rows, dataset.max_rows or rows)
@@ -148,7 +148,7 @@ def _rows(recipe: PolyaRecipe, questions: int, heuristics: tuple[Heuristic, ...]
 
 def evaluated(recipe: Recipe) -> Texts:
     """Completions of all benchmarks for one model."""
-    evaluation = recipe.evaluation
+    evaluation = recipe.evaluate
     sets = [evaluation.questions(name) for name in evaluation.benchmarks]
     draws = [count(item, "evaluation") * evaluation.draws for item in sets]
     total = sum(draws)

@@ -20,7 +20,7 @@ class Benchmark(Frozen):
 
     title: str
     questions: QuestionsConfig
-    """The publisher's set; `EvaluationConfig.sources` may say that it lies elsewhere."""
+    """The publisher's set; `EvaluateConfig.sources` may say that it lies elsewhere."""
 
 
 @cache
@@ -50,7 +50,7 @@ class EvaluationSampling(Sampling):
     """Longest completion; the paper's in RL."""
 
 
-class EvaluationConfig(Frozen):
+class EvaluateConfig(Frozen):
     """Evaluation by sampling: unbiased pass@k, and greedy decoding. Counts and intervals are ours."""
 
     benchmarks: tuple[str, ...] = ("math500", "aime24", "amc23")

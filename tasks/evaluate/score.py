@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluate.config import EvaluationConfig
+from tasks.evaluate.config import EvaluateConfig
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean
 from tasks.shared.statistics.passk import check_sample_counts, pass_at_k
 from tasks.shared.tables.parquet import Row
@@ -46,7 +46,7 @@ class Tally:
         self.styles[style_of(row["completion"]) if "family" in row["meta"] else OTHER] += 1
 
 
-def score(rows: Iterable[Row], config: EvaluationConfig) -> dict[str, Any]:
+def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
     """Summary of an evaluation: `scores`, `curve` and `styles` by benchmark.
 
     Raises:
@@ -72,7 +72,7 @@ def score(rows: Iterable[Row], config: EvaluationConfig) -> dict[str, Any]:
     return json.loads(json.dumps(summary))
 
 
-def _scores(tally: Tally, curve: dict[int, Interval], config: EvaluationConfig) -> dict[str, float]:
+def _scores(tally: Tally, curve: dict[int, Interval], config: EvaluateConfig) -> dict[str, float]:
     total = sum(tally.samples.values())
     values: dict[str, float] = {"questions": len(tally.samples), "samples": config.samples}
     named = {f"pass@{k}": interval for k, interval in curve.items()}
@@ -95,5 +95,5 @@ def _passes(tally: Tally, samples: int, k: int) -> np.ndarray:
     return pass_at_k(samples, correct, k)
 
 
-def _interval(values: np.ndarray, config: EvaluationConfig) -> Interval:
+def _interval(values: np.ndarray, config: EvaluateConfig) -> Interval:
     return bootstrap_mean(values, confidence=config.confidence, resamples=config.resamples, seed=config.seed)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tasks.evaluate.config import EvaluationConfig
+from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE, SCORES_FILE
 from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS_FILE
@@ -23,7 +23,7 @@ ROLE = "questions."
 
 
 @stage_task(EVALUATE)
-def measure(build: Build, config: EvaluationConfig) -> None:
+def measure(build: Build, config: EvaluateConfig) -> None:
     """Sample every benchmark question, grade every completion, compute pass@k and greedy accuracy with intervals."""
     renderer = Renderer.for_model(config.prompt, build.path("model"))
     sets = {name: _wanted(build, config, name, renderer) for name in config.benchmarks}
@@ -39,7 +39,7 @@ def _questions(build: Build, benchmark: str) -> Path:
     return build.path(ROLE + benchmark) / QUESTIONS_FILE
 
 
-def _wanted(build: Build, config: EvaluationConfig, benchmark: str, renderer: Renderer) -> list[SampleSet]:
+def _wanted(build: Build, config: EvaluateConfig, benchmark: str, renderer: Renderer) -> list[SampleSet]:
     """The sampled completions of a benchmark, and the greedy ones if asked for."""
     path = _questions(build, benchmark)
     samplings = {"samples": config.sampling}
@@ -56,7 +56,7 @@ def _wanted(build: Build, config: EvaluationConfig, benchmark: str, renderer: Re
     return sets
 
 
-def _graded(build: Build, config: EvaluationConfig, sets: dict[str, list[SampleSet]]) -> Iterator[Row]:
+def _graded(build: Build, config: EvaluateConfig, sets: dict[str, list[SampleSet]]) -> Iterator[Row]:
     """Every completion with its verdict; a truncated one has no final answer, whatever it contains."""
     total = sum(item.num_rows for several in sets.values() for item in several)
     done = 0

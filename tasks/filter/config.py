@@ -27,7 +27,7 @@ class LikelihoodRatioScorer(Frozen):
 ScorerConfig = Annotated[NoScorer | LikelihoodRatioScorer, Field(discriminator="type")]
 
 
-class FilteringConfig(Frozen):
+class FilterConfig(Frozen):
     """Correctness by verifier, adherence by scorer, the best ones per (question, heuristic)."""
 
     verification: VerificationConfig = VerificationConfig()

@@ -52,8 +52,8 @@ class LikelihoodRatio:
         self._tokens_per_batch = tokens_per_batch
         if not is_plain_head(self._model):
             raise Permanent(
-                f"filtering.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
-                f"logits; set filtering.scorer.type to 'none'"
+                f"filter.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
+                f"logits; set filter.scorer.type to 'none'"
             )
 
     def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:

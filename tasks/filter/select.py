@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tasks.filter.config import FilteringConfig
+from tasks.filter.config import FilterConfig
 from tasks.shared.tables.parquet import Row
 
 CORRECT, WRONG, TRUNCATED = "correct", "wrong", "truncated"
@@ -25,7 +25,7 @@ class Decision:
     """As many wrong solutions, chosen by the same rule; the ablation trains on them."""
 
 
-def decide(samples: Sequence[Row], config: FilteringConfig) -> Decision:
+def decide(samples: Sequence[Row], config: FilterConfig) -> Decision:
     """Choose among the samples of one (question, heuristic).
 
     Rows have key, sample_index, verdict, truncated and adherence (None where not scored). A truncated sample is never

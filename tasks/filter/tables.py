@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
-from tasks.filter.config import FilteringConfig, LikelihoodRatioScorer
+from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
 from tasks.filter.schema import KEPT, VERDICTS
 from tasks.filter.select import CORRECT, WRONG, Decision, FilterTally, decide
 from tasks.questions.schema import QUESTIONS_FILE
@@ -49,7 +49,7 @@ class Tables:
             yield {**sample, **checked, "truncated": sample["finish_reason"] == LENGTH}
 
 
-def to_score(tables: Tables, config: FilteringConfig) -> Iterator[Row]:
+def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:
     """Rows of schema `TO_SCORE`: correct solutions under a heuristic, and wrong ones if asked for.
 
     Plain prompts have no heuristic to follow and are not scored.
@@ -74,7 +74,7 @@ def to_score(tables: Tables, config: FilteringConfig) -> Iterator[Row]:
 
 
 def decisions(
-    tables: Tables, scores: Mapping[str, float], config: FilteringConfig, columns: Iterable[str] = ()
+    tables: Tables, scores: Mapping[str, float], config: FilterConfig, columns: Iterable[str] = ()
 ) -> Iterator[tuple[list[Row], Decision]]:
     """The samples of every (question, heuristic) and what becomes of them, in order of question."""
     rows = ({**row, "adherence": scores.get(row["key"])} for row in tables.judged(columns))
@@ -93,7 +93,7 @@ def verdict_rows(decided: Iterable[tuple[list[Row], Decision]], tally: FilterTal
             yield {name: row[name] for name in VERDICTS.names}
 
 
-def chosen_rows(tables: Tables, scores: Mapping[str, float], config: FilteringConfig, *, wrong: bool) -> Iterator[Row]:
+def chosen_rows(tables: Tables, scores: Mapping[str, float], config: FilterConfig, *, wrong: bool) -> Iterator[Row]:
     """Rows of schema `KEPT`: the kept solutions, or the chosen wrong ones."""
     for _, decision in decisions(tables, scores, config, ["completion"]):
         for row in decision.wrong if wrong else decision.kept:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tasks.filter.config import FilteringConfig, LikelihoodRatioScorer
+from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
 from tasks.filter.job import ScoringJob
 from tasks.filter.schema import (
     CHECKED,
@@ -30,7 +30,7 @@ REPORT_EVERY = 200
 
 
 @stage_task(FILTER)
-def filter_solutions(build: Build, config: FilteringConfig) -> None:
+def filter_solutions(build: Build, config: FilterConfig) -> None:
     """One verdict per sample of the parent `samples`; the best correct ones and, for the ablation, the best wrong ones.
 
     Other parents: `questions` with the gold answers, and the `model` that wrote the samples and scores their adherence.
@@ -57,7 +57,7 @@ def filter_solutions(build: Build, config: FilteringConfig) -> None:
     )
 
 
-def _checked(build: Build, config: FilteringConfig, tables: Tables) -> Iterator[Row]:
+def _checked(build: Build, config: FilterConfig, tables: Tables) -> Iterator[Row]:
     """Verdicts in the order of the samples, from killable processes."""
     path = tables.samples / SAMPLES_FILE
     total = count_rows(path)
@@ -73,7 +73,7 @@ def _checked(build: Build, config: FilteringConfig, tables: Tables) -> Iterator[
             yield {"key": key, "verdict": verdict.verdict, "extracted": verdict.extracted}
 
 
-def _scores(build: Build, config: FilteringConfig, tables: Tables) -> dict[str, float]:
+def _scores(build: Build, config: FilterConfig, tables: Tables) -> dict[str, float]:
     """Adherence by sample key; what a killed run has scored already is not scored again."""
     requests = build.work / "to_score.parquet"
     if not isinstance(config.scorer, LikelihoodRatioScorer) or not write_parquet(

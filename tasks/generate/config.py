@@ -10,7 +10,7 @@ from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.config import PromptConfig
 
 
-class GenerationConfig(Frozen):
+class GenerateConfig(Frozen):
     """Candidates of every question under every heuristic (arXiv 2605.08472; the counts and settings are ours)."""
 
     heuristics: str = "polya16"

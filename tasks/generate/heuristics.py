@@ -2,7 +2,7 @@
 
 A file has `name`, `instruction` and `examples` (worked: `question`, `solution`, `answer`, and optionally `check`, an
 expression that evaluates to the answer and that the project's tests evaluate). A user adds a heuristic by adding a file
-to a set, or a set by pointing `generation.heuristics` at a folder.
+to a set, or a set by pointing `generate.heuristics` at a folder.
 """
 
 from pathlib import Path
@@ -58,7 +58,7 @@ def load_heuristics(source: str) -> tuple[Heuristic, ...]:
     files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if folder.is_dir() else []
     if not files:
         raise FileNotFoundError(
-            f"generation.heuristics is {source!r}: neither a shipped set ({', '.join(set_names())}) "
+            f"generate.heuristics is {source!r}: neither a shipped set ({', '.join(set_names())}) "
             f"nor a folder with .yaml files"
         )
     named: dict[str, tuple[Heuristic, Path]] = {}

@@ -11,7 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from tasks.generate.config import GenerationConfig
+from tasks.generate.config import GenerateConfig
 from tasks.generate.heuristics import load_heuristics
 from tasks.generate.plan import heuristic_prompts, with_first_logged
 from tasks.questions.schema import QUESTIONS_FILE
@@ -34,7 +34,7 @@ GENERATE = Stage("generate", version=1, kind="samples")
 SHARD = Stage("generate-shard", version=1, kind="pool")
 
 
-def shards_have_work(config: GenerationConfig, runtime: Runtime, parents: dict[str, ArtifactRef], force: bool) -> bool:
+def shards_have_work(config: GenerateConfig, runtime: Runtime, parents: dict[str, ArtifactRef], force: bool) -> bool:
     """Whether shard tasks are asked for, and their samples are not in the store already; never in a plan.
 
     Shards put samples into the pool and nothing else, so their number can change between runs, and one that failed is
@@ -55,7 +55,7 @@ def shards_have_work(config: GenerationConfig, runtime: Runtime, parents: dict[s
     retry_delay_seconds=5,
     retry_condition_fn=is_transient,
 )
-def generate_shard(config: GenerationConfig, parents: dict[str, ArtifactRef], runtime: Runtime, index: int) -> int:
+def generate_shard(config: GenerateConfig, parents: dict[str, ArtifactRef], runtime: Runtime, index: int) -> int:
     """Generate what the pool lacks of every `num_shards`-th question; returns the number of new samples."""
     settings = Settings()
     store = Store.open(settings)
@@ -74,7 +74,7 @@ def generate_shard(config: GenerationConfig, parents: dict[str, ArtifactRef], ru
 
 
 @stage_task(GENERATE)
-def assemble(build: Build, config: GenerationConfig) -> None:
+def assemble(build: Build, config: GenerateConfig) -> None:
     """All samples in order from the pool, which a worker fills first where it lacks some; and every prompt."""
     wanted, generated = _fill(build, config, (0, 1))
     tally = _Tally()
@@ -122,7 +122,7 @@ class _Tally:
         }
 
 
-def _fill(build: Build, config: GenerationConfig, part: tuple[int, int]) -> tuple[SampleSet, int]:
+def _fill(build: Build, config: GenerateConfig, part: tuple[int, int]) -> tuple[SampleSet, int]:
     """Have the pool filled for one part of the questions; returns the wanted samples and how many are new."""
     renderer = Renderer.for_model(config.prompt, build.path("model"))
     heuristics = load_heuristics(config.heuristics)
@@ -138,7 +138,7 @@ def _fill(build: Build, config: GenerationConfig, part: tuple[int, int]) -> tupl
     return wanted, generate_missing(build, [wanted], as_messages=renderer.style == "message")
 
 
-def _prompt_rows(build: Build, config: GenerationConfig) -> Iterator[Row]:
+def _prompt_rows(build: Build, config: GenerateConfig) -> Iterator[Row]:
     renderer = Renderer.for_model(config.prompt, build.path("model"))
     heuristics = [heuristic for heuristic in load_heuristics(config.heuristics) if heuristic.name]
     for question in _questions(build, (0, 1)):

@@ -7,7 +7,7 @@ from pydantic import Field
 from tasks.shared.training.optimization import Optimization, Schedule
 
 
-class MidtrainingConfig(Optimization):
+class MidtrainConfig(Optimization):
     """Supervised fine-tuning on question -> solution pairs, loss on the solution only.
 
     arXiv 2605.08472 fine-tunes with TRL before RL and publishes no hyper-parameters; all defaults here are ours.

@@ -69,6 +69,6 @@ def _refuse_long(question_ids: Sequence[str], lengths: Sequence[int], max_length
     if long:
         shown = ", ".join(f"{question_id} ({length} tokens)" for length, question_id in long[:_SHOWN])
         raise Permanent(
-            f"midtraining.max_length={max_length} would cut {len(long)} of {len(lengths)} examples: {shown}; "
-            f"set midtraining.max_length to at least {long[0][0]}, or filter the dataset by length"
+            f"midtrain.max_length={max_length} would cut {len(long)} of {len(lengths)} examples: {shown}; "
+            f"set midtrain.max_length to at least {long[0][0]}, or filter the dataset by length"
         )

@@ -1,10 +1,10 @@
 """What the parent tells the mid-training worker."""
 
-from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.config import MidtrainConfig
 from tasks.shared.training.job import Place
 
 
-class MidtrainingJob(Place):
+class MidtrainJob(Place):
     """One mid-training run."""
 
-    config: MidtrainingConfig
+    config: MidtrainConfig

@@ -1,8 +1,8 @@
 """The mid-training stage as a Prefect task."""
 
 from tasks.dataset.schema import TRAIN_FILE
-from tasks.midtrain.config import MidtrainingConfig
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.config import MidtrainConfig
+from tasks.midtrain.job import MidtrainJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.job import place_of
 from tasks.spine.stage.stage import Build, Stage
@@ -12,9 +12,9 @@ MIDTRAIN = Stage("midtrain", version=1, kind="model", trains=True)
 
 
 @stage_task(MIDTRAIN)
-def train(build: Build, config: MidtrainingConfig) -> None:
+def train(build: Build, config: MidtrainConfig) -> None:
     """Fine-tune the parent `model` on the rows of the parent `dataset`; resumes after a crash."""
-    job = MidtrainingJob(**place_of(build, data=build.path("dataset") / TRAIN_FILE), config=config)
+    job = MidtrainJob(**place_of(build, data=build.path("dataset") / TRAIN_FILE), config=config)
     result = build.worker("tasks.midtrain.worker", job, prefix=launcher(build.runtime))
     ledger = result["ledger"]
     build.record(

@@ -15,7 +15,7 @@ from trl import SFTConfig, SFTTrainer
 from tasks.errors import Permanent
 from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan
 from tasks.midtrain.collate import IGNORED, blank, lay_out
-from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.encoding import Example
 from tasks.shared.training.batch_balancing import deal
 from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
@@ -50,7 +50,7 @@ class StepCollator:
         self,
         examples: Sequence[Example],
         steps: Sequence[Step],
-        config: MidtrainingConfig,
+        config: MidtrainConfig,
         *,
         rows_per_pass: int,
         tokens_per_pass: int,
@@ -151,7 +151,7 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
         if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
             raise Permanent(
                 f"mid-training step {step}: loss {logs['loss']}, gradient norm {logs.get('grad_norm')}; "
-                f"lower midtraining.learning_rate={self.args.learning_rate} or use midtraining.dtype=float32"
+                f"lower midtrain.learning_rate={self.args.learning_rate} or use midtrain.dtype=float32"
             )
         now = time.perf_counter()
         tokens, slots = self._window["tokens"], self._window["slots"]
@@ -170,7 +170,7 @@ def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
-    config: MidtrainingConfig,
+    config: MidtrainConfig,
     place: Place,
     reporter: Reporter,
 ) -> StepTrainer:
@@ -230,7 +230,7 @@ def check_packing(model: PreTrainedModel, examples: Sequence[Example]) -> None:
     if gap > _PROBE_TOLERANCE:
         raise Permanent(
             f"packed examples see each other in this model (token losses differ by {gap:.2g}); "
-            "set midtraining.batching=length_grouped"
+            "set midtrain.batching=length_grouped"
         )
 
 

@@ -4,14 +4,14 @@ import time
 from typing import Any
 
 from tasks.errors import Permanent
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.job import MidtrainJob
 from tasks.shared.training import curve
 from tasks.shared.training.checkpoints import last_whole
 from tasks.spine.stage.imports import absent, offline
 from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
 
 
-def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
+def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
     with absent("mlflow", "vllm"):
         from tasks.midtrain.trainer import METRICS, check_packing, make_trainer
@@ -54,4 +54,4 @@ def run(job: MidtrainingJob, reporter: Reporter) -> dict[str, Any]:
 
 if __name__ == "__main__":
     offline()
-    worker_main(MidtrainingJob, run)
+    worker_main(MidtrainJob, run)

@@ -23,7 +23,7 @@ class PredictionSampling(Sampling):
     """Reasoning is found by its tags."""
 
 
-class PredictionConfig(Frozen):
+class PredictConfig(Frozen):
     """Accuracy of one checkpoint at positions drawn from the entropy of a base model, the same for every checkpoint.
 
     The paper evaluates 200 problems of OmniMATH by tier; counts, draws and intervals are ours.

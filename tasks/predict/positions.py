@@ -14,7 +14,7 @@ import numpy as np
 
 from tasks.entropy.read import DocumentEntropy, read_documents
 from tasks.errors import Permanent
-from tasks.predict.config import PredictionConfig
+from tasks.predict.config import PredictConfig
 from tasks.schedule.positions import context_room, judge
 from tasks.schedule.spans import TokenText
 from tasks.schedule.write import continue_from
@@ -65,7 +65,7 @@ class Drawn:
     documents_read: int
 
 
-def draw_positions(entropy: Path, config: PredictionConfig, renderer: PredictionRenderer) -> Drawn:
+def draw_positions(entropy: Path, config: PredictConfig, renderer: PredictionRenderer) -> Drawn:
     """Draw from the evaluation split of an entropy artifact's folder.
 
     Raises:
@@ -98,7 +98,7 @@ def draw_positions(entropy: Path, config: PredictionConfig, renderer: Prediction
     return Drawn(*drawn, sizes, dict(unusable), len(chosen))
 
 
-def _documents(entropy: Path, config: PredictionConfig) -> dict[str, str]:
+def _documents(entropy: Path, config: PredictConfig) -> dict[str, str]:
     """The ids of the documents to draw from, each with the digest that its place in the order comes from."""
     order = ((digest_text(f"{config.seed} {found.document_id}"), found.document_id) for found in _read(entropy))
     return {name: digest for digest, name in heapq.nsmallest(config.documents, order)}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.predict.config import PredictionConfig
+from tasks.predict.config import PredictConfig
 from tasks.predict.schema import MODES
 from tasks.predict.tally import OUTCOMES, RULES, Tally
 from tasks.shared.next_token.method import TIERS
@@ -10,7 +10,7 @@ from tasks.shared.statistics.bootstrap import Interval
 from tasks.shared.statistics.clustered import Array, clustered_mean
 
 
-def score(tally: Tally, config: PredictionConfig) -> dict[str, Any]:
+def score(tally: Tally, config: PredictConfig) -> dict[str, Any]:
     """Summary: `accuracy[mode][rule][part]` and `reasoning_tokens[part]` with intervals over documents, `outcomes`.
 
     Parts are the tiers and `mean`, the plain mean of the three, as in the paper's tables. Reasoning that was never
@@ -46,11 +46,11 @@ def ledger(tally: Tally) -> dict[str, int]:
     return {"completions": sum(totals.values()), **totals}
 
 
-def _parts(tally: Tally, sums: Array, config: PredictionConfig, *, share: bool) -> dict[str, dict[str, float]]:
+def _parts(tally: Tally, sums: Array, config: PredictConfig, *, share: bool) -> dict[str, dict[str, float]]:
     return {part: _plain(_interval(tally, sums, part, config, share)) for part in tally.parts}
 
 
-def _interval(tally: Tally, sums: Array, part: str, config: PredictionConfig, share: bool) -> Interval:
+def _interval(tally: Tally, sums: Array, part: str, config: PredictConfig, share: bool) -> Interval:
     columns = tally.columns(part)
     return clustered_mean(
         sums[:, columns],

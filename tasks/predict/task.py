@@ -6,7 +6,7 @@ from itertools import islice
 from tasks.entropy.config import EntropyConfig
 from tasks.errors import Permanent
 from tasks.predict.answers import Answers
-from tasks.predict.config import PredictionConfig
+from tasks.predict.config import PredictConfig
 from tasks.predict.examples import examples
 from tasks.predict.job import DirectJob
 from tasks.predict.positions import Drawn, draw_positions
@@ -28,7 +28,7 @@ ORDER = ("document_id", "position", "mode", "sample_index")
 
 
 @stage_task(PREDICT)
-def predict(build: Build, config: PredictionConfig) -> None:
+def predict(build: Build, config: PredictConfig) -> None:
     """Next-token accuracy of the parent `model` at held-out positions of the parent `entropy`, by tier.
 
     `entropy` is that of the base model, whatever checkpoint `model` is: it decides the positions and their tiers.
@@ -84,7 +84,7 @@ def _likeliest(build: Build, drawn: Drawn) -> dict[tuple[str, int], int]:
     return {(row["document_id"], row["position"]): row["token"] for row in read_rows(answered)}
 
 
-def _reasoned(build: Build, config: PredictionConfig, drawn: Drawn, renderer: PredictionRenderer) -> SampleSet:
+def _reasoned(build: Build, config: PredictConfig, drawn: Drawn, renderer: PredictionRenderer) -> SampleSet:
     """Completions of the prediction prompt at every position, in the pool."""
     budget = config.budget_tokens
     prompts = (
@@ -103,7 +103,7 @@ def _predictions(
     answers: Answers,
     likeliest: dict[tuple[str, int], int],
     samples: SampleSet,
-    config: PredictionConfig,
+    config: PredictConfig,
 ) -> Iterator[Row]:
     """Position by position: the direct prediction, then the reasoned ones."""
     completions = rows(samples)

@@ -7,9 +7,9 @@ from pydantic import Field, JsonValue
 
 from tasks.config import Frozen
 from tasks.dataset.config import PromptSetConfig
-from tasks.evaluate.config import EvaluationConfig
+from tasks.evaluate.config import EvaluateConfig
 from tasks.questions.config import QuestionsConfig
-from tasks.recipe.merging import RecipeError, build, closest
+from tasks.recipe.merging import RecipeError, Sections, build, closest
 from tasks.rl.config import RLConfig
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.prompts.config import PromptConfig
@@ -30,13 +30,11 @@ class Arm(Frozen):
     """Dotted keys that make this arm differ, e.g. `dataset.variants: 4`."""
 
 
-class Recipe(Frozen):
+class Recipe(Sections):
     """Every stage's settings in one model."""
 
     SHARED: ClassVar[tuple[str, ...]] = ("prompt", "verification")
-    """Sections that stages which have a field of that name get a copy of."""
     SEEDED: ClassVar[tuple[str, ...]] = ("rl_prompts", "rl")
-    """Stages that get the recipe's seed."""
 
     method: str
     """Which of the methods it is a recipe of."""
@@ -59,7 +57,7 @@ class Recipe(Frozen):
     """Questions of RL."""
     rl_prompts: PromptSetConfig = PromptSetConfig()
     rl: RLConfig = RLConfig()
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
     arms: Mapping[str, Arm] = {}
     runtime: Runtime = Runtime()
 

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import JsonValue
 
 from tasks.recipe.base import Recipe
-from tasks.recipe.merging import R, RecipeError, build, check_keys, closest
+from tasks.recipe.merging import RecipeError, build, check_keys, closest
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 
+RecipeT = TypeVar("RecipeT", bound=Recipe)
 RECIPES = Path(__file__).resolve().parents[2] / "deployments" / "recipes"
 METHODS: dict[str, type[Recipe]] = {"polya": PolyaRecipe, "rmt": RmtRecipe}
 
@@ -24,7 +25,7 @@ def names(method: str = "") -> list[str]:
     return [stem for stem in stems if not method or _method(_read(stem)) == method]
 
 
-def load(kind: type[R], name: str, overrides: Mapping[str, JsonValue] | None = None) -> R:
+def load(kind: type[RecipeT], name: str, overrides: Mapping[str, JsonValue] | None = None) -> RecipeT:
     """A recipe by name or by path of a YAML file, with dotted overrides merged in and validated.
 
     Args:

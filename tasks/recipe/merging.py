@@ -2,14 +2,37 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-if TYPE_CHECKING:
-    from tasks.recipe.base import Recipe
+from tasks.config import Frozen
 
-R = TypeVar("R", bound="Recipe")
+RENAMED = {
+    "generation": "generate",
+    "filtering": "filter",
+    "materialize": "dataset, rl_prompts",
+    "prompts": "rl_prompts",
+    "midtraining": "midtrain",
+    "reinforce": "rmt_train",
+    "rmt": "rmt_train",
+    "evaluation": "evaluate",
+    "prediction": "predict",
+    "mixed-sft": "rollout-sft",
+}
+"""Sections, stages and arms that had another name before 0.2; each is refused with the new one named."""
+
+
+class Sections(Frozen):
+    """A model of sections, one for each stage, which overrides are merged onto."""
+
+    SHARED: ClassVar[tuple[str, ...]] = ()
+    """Sections that stages which have a field of that name get a copy of."""
+    SEEDED: ClassVar[tuple[str, ...]] = ()
+    """Stages that get the recipe's seed."""
+
+
+R = TypeVar("R", bound=Sections)
 
 
 class RecipeError(ValueError):
@@ -49,11 +72,14 @@ def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = ""
 
 def closest(name: str, known: Any) -> str:
     """The end of an error message: the name that was probably meant, or all that there are."""
+    first, dot, rest = name.partition(".")
+    if first in RENAMED and RENAMED[first].split(", ")[0] in {str(option).partition(".")[0] for option in known}:
+        return f"; it is called {RENAMED[first] + dot + rest!r} now"
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
     return f"; did you mean {found[0]!r}?" if found else f"; there are: {', '.join(sorted(known))}"
 
 
-def _share(kind: type["Recipe"], merged: dict[str, Any]) -> None:
+def _share(kind: type[Sections], merged: dict[str, Any]) -> None:
     """Copy shared sections and the seed into the stages that have a field for them."""
     stages = {
         name: field.annotation

@@ -1,13 +1,13 @@
-"""The recipe of method A."""
+"""The recipe of self-generated mid-training."""
 
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from tasks.dataset.config import DatasetConfig
-from tasks.filter.config import FilteringConfig
-from tasks.generate.config import GenerationConfig
-from tasks.midtrain.config import MidtrainingConfig
+from tasks.filter.config import FilterConfig
+from tasks.generate.config import GenerateConfig
+from tasks.midtrain.config import MidtrainConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.base import Arm, Recipe
 
@@ -20,20 +20,20 @@ class PolyaArm(Arm):
 
 
 class PolyaRecipe(Recipe):
-    """Everything that method A (arXiv 2605.08472) does, from the base model to the report.
+    """Everything that self-generated mid-training (arXiv 2605.08472) does, from the base model to the report.
 
     Questions of RL are another, harder set than the seed questions in the paper.
     """
 
-    SEEDED: ClassVar[tuple[str, ...]] = ("generation", "dataset", "midtraining", *Recipe.SEEDED)
+    SEEDED: ClassVar[tuple[str, ...]] = ("generate", "dataset", "midtrain", *Recipe.SEEDED)
 
     method: Literal["polya"] = "polya"
     questions: QuestionsConfig = QuestionsConfig()
     """Seed questions that the model writes solutions for."""
-    generation: GenerationConfig = GenerationConfig()
-    filtering: FilteringConfig = FilteringConfig()
+    generate: GenerateConfig = GenerateConfig()
+    filter: FilterConfig = FilterConfig()
     dataset: DatasetConfig = DatasetConfig()
-    midtraining: MidtrainingConfig = MidtrainingConfig()
+    midtrain: MidtrainConfig = MidtrainConfig()
     arms: dict[str, PolyaArm] = Field(
         default_factory=lambda: {
             "vanilla": PolyaArm(label="RL from base", midtrain=False),

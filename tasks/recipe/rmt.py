@@ -1,14 +1,14 @@
-"""The recipe of method B, with its baselines and ablations as arms that differ in configuration alone."""
+"""The recipe of reinforcement mid-training; baselines and ablations are arms that differ in configuration alone."""
 
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from tasks.entropy.config import EntropyConfig
-from tasks.predict.config import PredictionConfig
+from tasks.predict.config import PredictConfig
 from tasks.recipe.base import Arm, Recipe
 from tasks.recipe.merging import closest
-from tasks.rmt.config import RMTConfig
+from tasks.rmt.config import RMTTrainConfig
 from tasks.schedule.config import ScheduleConfig
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.next_token.config import PredictionPrompt
@@ -29,24 +29,26 @@ _UNGUIDED = {"schedule.budget.enabled": False, "schedule.curriculum.enabled": Fa
 
 STANDARD_ARMS: dict[str, RmtArm] = {
     "ntr": RmtArm(label="NTR (untrained)", train=False, rl=True, overrides=_UNGUIDED),
-    "ntp": RmtArm(label="NTP", overrides={**_UNGUIDED, "rmt.objective": "ntp"}),
-    "rpt": RmtArm(label="RPT", rl=True, overrides={**_UNGUIDED, "rmt.ntp_weight": 0.0, "rmt.reward.match": "prefix"}),
+    "ntp": RmtArm(label="NTP", overrides={**_UNGUIDED, "rmt_train.objective": "ntp"}),
+    "rpt": RmtArm(
+        label="RPT", rl=True, overrides={**_UNGUIDED, "rmt_train.ntp_weight": 0.0, "rmt_train.reward.match": "prefix"}
+    ),
     "rmt": RmtArm(label="RMT", rl=True, against="rpt"),
     "no-budget": RmtArm(label="RMT without budget", against="rmt", overrides={"schedule.budget.enabled": False}),
     "no-curriculum": RmtArm(
         label="RMT without curriculum", against="rmt", overrides={"schedule.curriculum.enabled": False}
     ),
-    "no-ntp": RmtArm(label="RMT without NTP", against="rmt", overrides={"rmt.ntp_weight": 0.0}),
-    "mixed-sft": RmtArm(label="Mixed SFT", against="rmt", overrides={"rmt.objective": "sft"}),
+    "no-ntp": RmtArm(label="RMT without NTP", against="rmt", overrides={"rmt_train.ntp_weight": 0.0}),
+    "rollout-sft": RmtArm(label="Rollout SFT", against="rmt", overrides={"rmt_train.objective": "sft"}),
 }
 """Baselines and ablations of arXiv 2509.24375, and the control that fine-tunes on what RMT is rewarded for."""
 
 
 class RmtRecipe(Recipe):
-    """Everything that method B (arXiv 2509.24375) does, from the texts to the report."""
+    """Everything that reinforcement mid-training (arXiv 2509.24375) does, from the texts to the report."""
 
     SHARED: ClassVar[tuple[str, ...]] = ("prediction_prompt", *Recipe.SHARED)
-    SEEDED: ClassVar[tuple[str, ...]] = ("schedule", "rmt", *Recipe.SEEDED)
+    SEEDED: ClassVar[tuple[str, ...]] = ("schedule", "rmt_train", *Recipe.SEEDED)
 
     method: Literal["rmt"] = "rmt"
     prediction_prompt: PredictionPrompt = PredictionPrompt()
@@ -60,8 +62,8 @@ class RmtRecipe(Recipe):
     """A small proxy that entropy is measured under, as in RPT; None takes the policy itself. It needs the policy's
     tokenizer, and `schedule.entropy_model: proxy` says that the difference is meant."""
     schedule: ScheduleConfig = ScheduleConfig()
-    rmt: RMTConfig = RMTConfig()
-    prediction: PredictionConfig = PredictionConfig()
+    rmt_train: RMTTrainConfig = RMTTrainConfig()
+    predict: PredictConfig = PredictConfig()
     arms: dict[str, RmtArm] = Field(default_factory=lambda: dict(STANDARD_ARMS))
     run_arms: tuple[str, ...] = ("ntr", "rpt", "rmt")
     """Arms of `midtrain run rmt`; a comparison runs all."""
@@ -73,8 +75,8 @@ class RmtRecipe(Recipe):
                 raise ValueError(f"run_arms: no arm {name!r}{closest(name, self.arms)}")
         return self
 
-    def prediction_at_end(self) -> PredictionConfig:
+    def prediction_at_end(self) -> PredictConfig:
         """The measurement, asking for the budget that training ended with."""
         if not self.schedule.budget.enabled:
-            return self.prediction
-        return self.prediction.model_copy(update={"budget_tokens": budget(1, 1, self.schedule.budget)})
+            return self.predict
+        return self.predict.model_copy(update={"budget_tokens": budget(1, 1, self.schedule.budget)})

@@ -44,7 +44,7 @@ def values(evaluated: Evaluated, benchmark: str, metric: str) -> np.ndarray:
     scores = evaluated.benchmarks[benchmark]
     if metric == GREEDY:
         if scores.greedy is None:
-            raise ValueError(f"{benchmark}: {evaluated.entry.role} has no greedy completions; set evaluation.greedy")
+            raise ValueError(f"{benchmark}: {evaluated.entry.role} has no greedy completions; set evaluate.greedy")
         return scores.greedy
     return pass_at_k(scores.samples, scores.correct, int(metric.removeprefix("pass@")))
 

@@ -57,6 +57,6 @@ def check_prompt(written: dict[str, Any], wanted: PredictionPrompt) -> None:
     if changes:
         shown = "; ".join(f"{name}: {old!r} there, {new!r} here" for name, (old, new) in changes.items())
         raise Permanent(
-            f"the schedule was written with another rmt.prediction_prompt ({shown}); give both the same, e.g. by "
+            f"the schedule was written with another rmt_train.prediction_prompt ({shown}); give both the same, e.g. by "
             "writing the schedule again"
         )

@@ -10,7 +10,7 @@ from tasks.shared.training.grpo import GRPOSettings
 from tasks.shared.training.optimization import Schedule
 
 
-class RMTConfig(GRPOSettings):
+class RMTTrainConfig(GRPOSettings):
     """L = L_RL + lambda * L_NTP over a schedule that was written ahead (arXiv 2509.24375).
 
     From the paper: lambda, 8 rollouts a prompt, completions of 2,048 tokens, learning rate 1e-6. Steps, positions per
@@ -46,7 +46,7 @@ class RMTConfig(GRPOSettings):
     without (ours)."""
 
     @model_validator(mode="after")
-    def _windows_move_on(self) -> "RMTConfig":
+    def _windows_move_on(self) -> "RMTTrainConfig":
         if self.ntp_overlap_tokens >= self.ntp_context_tokens:
             raise ValueError(
                 f"ntp_overlap_tokens={self.ntp_overlap_tokens} must be below "

@@ -1,18 +1,18 @@
 """The reinforcement mid-training stage as a Prefect task."""
 
 from tasks.rmt.checks import check_prompt
-from tasks.rmt.config import RMTConfig
+from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.job import RMTJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.job import rollout_place_of
 from tasks.spine.stage.stage import Build, Stage
 from tasks.spine.stage.task import stage_task
 
-RMT = Stage("rmt", version=1, kind="model", trains=True)
+RMT_TRAIN = Stage("rmt_train", version=1, kind="model", trains=True)
 
 
-@stage_task(RMT)
-def train(build: Build, config: RMTConfig) -> None:
+@stage_task(RMT_TRAIN)
+def train(build: Build, config: RMTTrainConfig) -> None:
     """Train the parent `model` with the dual loss along the parent `schedule`; resumes after a crash."""
     schedule = build.parent("schedule")
     check_prompt(schedule.payload["config"].get("prediction_prompt", {}), config.prediction_prompt)

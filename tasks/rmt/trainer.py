@@ -9,7 +9,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
-from tasks.rmt.config import RMTConfig
+from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss, next_token_loss
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.job import RMTJob
@@ -48,14 +48,17 @@ class DualTrainer(GroupTrainer):
     """
 
     metrics: ClassVar[dict[str, str]] = METRICS
-    section: ClassVar[str] = "rmt"
+    section: ClassVar[str] = "rmt_train"
     shown: ClassVar[tuple[str, ...]] = ("loss", "match", "reasoning_tokens")
     dead_advice: ClassVar[str] = (
         "Draw positions that the model predicts sometimes (lower the thresholds of the tiers), use a larger "
-        "rmt.group_size, or check rmt.max_completion_tokens and the form of the prediction in prediction_prompt"
+        "rmt_train.group_size, or check rmt_train.max_completion_tokens and the form of the prediction in "
+        "prediction_prompt"
     )
 
-    def __init__(self, *args: Any, plan: TextPlan, config: RMTConfig, grader: PredictionReward, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, plan: TextPlan, config: RMTTrainConfig, grader: PredictionReward, **kwargs: Any
+    ) -> None:
         super().__init__(*args, reward_funcs=grader, max_dead_steps=config.max_dead_steps, **kwargs)
         self._plan, self._config, self._grader = plan, config, grader
         self.text_weight = 1.0 if config.objective == "ntp" else config.ntp_weight
@@ -180,9 +183,10 @@ class DualTrainer(GroupTrainer):
         if len(last) == limit and min(entry["unclosed"] for entry in last) == 1:
             prompt = self._config.prediction_prompt
             raise Permanent(
-                f"{self._where()}: in {limit} batches (rmt.max_unclosed_steps) no rollout closed its reasoning with "
+                f"{self._where()}: in {limit} batches (rmt_train.max_unclosed_steps) no rollout closed its reasoning "
+                f"with "
                 f"{prompt.close_tag!r}, so no prediction was read and no reward was above 0; "
-                f"{last[-1]['outcome/truncated']:.0%} of the last were cut at rmt.max_completion_tokens="
+                f"{last[-1]['outcome/truncated']:.0%} of the last were cut at rmt_train.max_completion_tokens="
                 f"{self._config.max_completion_tokens}. Raise that, or start from a model that writes the tags"
             )
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tasks.rmt.checks import check_tokenizer, longest_prompt
-from tasks.rmt.config import RMTConfig
+from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.job import RMTJob
 from tasks.rmt.ledger import count
@@ -53,17 +53,19 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     }
 
 
-def _longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", run: Run, config: RMTConfig) -> int:
+def _longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", run: Run, config: RMTTrainConfig) -> int:
     """Tokens of the longest prompt, which fits the model's context with its completion."""
     from tasks.shared.training.models import check_context
 
     longest = longest_prompt(tokenizer, run.asked["prompt"])
-    what = f"the longest prompt with rmt.max_completion_tokens={config.max_completion_tokens}"
+    what = f"the longest prompt with rmt_train.max_completion_tokens={config.max_completion_tokens}"
     check_context(model, longest + config.max_completion_tokens, what)
     return longest
 
 
-def make_grader(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", config: RMTConfig) -> PredictionReward:
+def make_grader(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", config: RMTTrainConfig
+) -> PredictionReward:
     """The reward of what `model` writes.
 
     Raises:

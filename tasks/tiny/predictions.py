@@ -19,7 +19,7 @@ from tasks.tiny.thinking import CLOSE, LONGEST, OPEN, Place, ThinkingConfig, thi
 Cut = Callable[[str], Sequence[str]]
 
 
-class PredictionConfig(Frozen):
+class PredictionTextConfig(Frozen):
     """The mixture of the prediction texts (ours; chosen on the dev split)."""
 
     thinking: ThinkingConfig = ThinkingConfig()
@@ -62,7 +62,7 @@ def _draw_place(all_places: list[Place], worked_share: float, rng: random.Random
     return rng.choice(worked if worked and rng.random() < worked_share else all_places)
 
 
-def _budget(length: int, config: PredictionConfig, rng: random.Random) -> int | None:
+def _budget(length: int, config: PredictionTextConfig, rng: random.Random) -> int | None:
     if rng.random() < config.no_budget_share:
         return None
     if rng.random() < config.true_budget_share:
@@ -70,7 +70,7 @@ def _budget(length: int, config: PredictionConfig, rng: random.Random) -> int | 
     return rng.randint(config.smallest_budget, LONGEST)
 
 
-def prediction(problem: Problem, config: PredictionConfig, cut: Cut, rng: random.Random) -> Text:
+def prediction(problem: Problem, config: PredictionTextConfig, cut: Cut, rng: random.Random) -> Text:
     """One prediction text; thinking and prediction are trained on, what comes before them is not."""
     prompt, style = worked_problem(problem, config.step_share, rng)
     place = _draw_place(places(problem, completion(problem, style), cut), config.worked_share, rng)
@@ -80,7 +80,7 @@ def prediction(problem: Problem, config: PredictionConfig, cut: Cut, rng: random
     return Text(((asked, False), (f"{thinking}{CLOSE}{place.target}", True)), ends=True)
 
 
-def predictions(config: PredictionConfig, cut: Cut, seed: int) -> Iterator[Text]:
+def predictions(config: PredictionTextConfig, cut: Cut, seed: int) -> Iterator[Text]:
     """Endless prediction texts from problems of the `base` split, the same ones for the same seed."""
     rng = random.Random(f"predictions/{seed}")
     while True:
@@ -90,7 +90,7 @@ def predictions(config: PredictionConfig, cut: Cut, seed: int) -> Iterator[Text]
 
 
 def mixture(
-    config: PredictionConfig, corpus: CorpusConfig, prediction_share: float, cut: Cut, seed: int
+    config: PredictionTextConfig, corpus: CorpusConfig, prediction_share: float, cut: Cut, seed: int
 ) -> Iterator[Text]:
     """Prediction texts among the texts that the first base was made from."""
     rng = random.Random(f"mixture/{seed}")

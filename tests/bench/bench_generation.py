@@ -21,7 +21,7 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.render import Renderer
-from tasks.shared.sampling.job import GenerationJob, SampleSetJob
+from tasks.shared.sampling.job import SampleSetJob, SamplingJob
 from tasks.shared.sampling.schema import WANTED
 from tasks.shared.sampling.wanted import wanted_rows
 from tasks.shared.tables.parquet import read_rows, write_parquet
@@ -101,7 +101,7 @@ def bare_vllm(engine: object, prompts: Sequence[str], batch_size: int) -> int:
     return sum(len(output.outputs[0].token_ids) for output in outputs)
 
 
-def _ours(engine: object, job: GenerationJob, folder: Path) -> int:
+def _ours(engine: object, job: SamplingJob, folder: Path) -> int:
     from tasks.shared.sampling.worker import Tally, fill
 
     tally = Tally(total=0, reporter=Reporter(folder))
@@ -124,10 +124,10 @@ def _wanted(folder: Path, questions: int) -> Path:
     return folder / "wanted.parquet"
 
 
-def _job(folder: Path, wanted: Path, runtime: Runtime, turn: int) -> GenerationJob:
+def _job(folder: Path, wanted: Path, runtime: Runtime, turn: int) -> SamplingJob:
     """A job with an empty pool, so that every turn generates everything."""
     samples = SampleSetJob(wanted=wanted, pool=str(folder / f"pool-{turn}"), sampling=SAMPLING)
-    return GenerationJob(model=MODEL, sets=(samples,), runtime=runtime)
+    return SamplingJob(model=MODEL, sets=(samples,), runtime=runtime)
 
 
 if __name__ == "__main__":

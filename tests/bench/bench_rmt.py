@@ -32,7 +32,7 @@ with absent("mlflow", "vllm"):
 
 import numpy as np  # noqa: E402
 
-from tasks.rmt.config import RMTConfig  # noqa: E402
+from tasks.rmt.config import RMTTrainConfig  # noqa: E402
 from tasks.rmt.grading import PredictionReward  # noqa: E402
 from tasks.rmt.job import RMTJob  # noqa: E402
 from tasks.rmt.rows import ASKED, Run, Text  # noqa: E402
@@ -114,7 +114,7 @@ def schedule_of(document_tokens: int, seed: int = 0) -> Run:
 def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callable[[], GRPOTrainer]]:
     """The three of them over the same schedule."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    config = RMTConfig(
+    config = RMTTrainConfig(
         learning_rate=TOO_SMALL_TO_MOVE, max_completion_tokens=completion_tokens, prediction_prompt=PROMPT
     )
     job = RMTJob(

@@ -24,7 +24,7 @@ from transformers import logging as transformers_logging  # noqa: E402
 with absent("mlflow", "vllm"):
     from trl import SFTConfig, SFTTrainer
 
-from tasks.midtrain.config import MidtrainingConfig  # noqa: E402
+from tasks.midtrain.config import MidtrainConfig  # noqa: E402
 from tasks.midtrain.encoding import Example  # noqa: E402
 from tasks.midtrain.trainer import make_trainer  # noqa: E402
 from tasks.shared.training.job import Place  # noqa: E402
@@ -66,7 +66,7 @@ def ours(size: str, examples: list[Example], folder: Path, pack_length: int, bat
     place = Place(
         model=folder, data=folder, out=folder, checkpoints=folder / "ours", device="cpu", save_every_steps=10**6
     )
-    config = MidtrainingConfig(epochs=1, batch_size=BATCH, pack_length=pack_length, batching=batching)
+    config = MidtrainConfig(epochs=1, batch_size=BATCH, pack_length=pack_length, batching=batching)
     trainer = make_trainer(model_of(size), tokenizer, examples, config, place, Reporter(folder))
     return _timed(trainer)
 

@@ -1,4 +1,4 @@
-"""What method A does on the embedded world, at three seeds, with intervals."""
+"""What self-generated mid-training does on the embedded world, at three seeds, with intervals."""
 
 import subprocess
 import sys

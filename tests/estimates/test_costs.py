@@ -78,7 +78,7 @@ def test_tokens_are_counts_times_lengths() -> None:
     recipe = load(PolyaRecipe, RECIPE)
     costs, facts = estimate(recipe, H100), model_facts(recipe.model)
     assert costs["generate"].tokens == 2000 * 16 * 2 * 200
-    rows = 2000 * 8 * recipe.midtraining.epochs
+    rows = 2000 * 8 * recipe.midtrain.epochs
     example = plain_tokens(recipe, recipe.questions) + 200
     assert costs["midtrain"].tokens == pytest.approx(rows * example)
     assert costs["midtrain"].flops == pytest.approx(6 * facts.active * rows * example)
@@ -90,25 +90,25 @@ def test_tokens_are_counts_times_lengths() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "stage", "factor"),
     [
-        ("generation.samples_per_heuristic", 4, "generate", 2),
-        ("generation.heuristics", "plain", "generate", 1 / 16),
+        ("generate.samples_per_heuristic", 4, "generate", 2),
+        ("generate.heuristics", "plain", "generate", 1 / 16),
         ("questions.limit", 500, "generate", 1 / 4),
         ("questions.limit", 500, "midtrain", 1 / 4),
-        ("generation.sampling.max_new_tokens", 100, "generate", 1 / 2),
+        ("generate.sampling.max_new_tokens", 100, "generate", 1 / 2),
         ("dataset.variants", 16, "midtrain", 2),
         ("dataset.variants", 64, "midtrain", 2),
         ("dataset.max_rows", 4000, "midtrain", 1 / 4),
         ("dataset.max_questions", 1000, "midtrain", 1 / 2),
         ("dataset.heuristics", ["analogy", "symmetry"], "midtrain", 1 / 4),
-        ("midtraining.epochs", 4, "midtrain", 2),
+        ("midtrain.epochs", 4, "midtrain", 2),
         ("rl.steps", 50, "rl", 50 / 125),
         ("rl.epochs", 3, "rl", 3),
         ("rl.group_size", 16, "rl", 2),
         ("rl_questions.limit", 2000, "rl", 63 / 125),
         ("rl_prompts.max_questions", 2000, "rl", 63 / 125),
         ("rl.max_completion_tokens", 450, "rl", 1 / 2),
-        ("evaluation.samples", 33, "evaluate", 2),
-        ("evaluation.greedy", False, "evaluate", 16 / 17),
+        ("evaluate.samples", 33, "evaluate", 2),
+        ("evaluate.greedy", False, "evaluate", 16 / 17),
     ],
 )
 def test_tokens_follow_each_setting_and_hours_follow_tokens(key: str, value: object, stage: str, factor: float) -> None:
@@ -126,7 +126,7 @@ def test_several_passes_over_a_rollout_batch_cost_updates_but_no_rollouts() -> N
 
 def test_without_a_scorer_filtering_only_checks() -> None:
     scored = estimate(load(PolyaRecipe, RECIPE), H100)["filter"]
-    checked = estimate(load(PolyaRecipe, RECIPE, {"filtering.scorer": {"type": "none"}}), H100)["filter"]
+    checked = estimate(load(PolyaRecipe, RECIPE, {"filter.scorer": {"type": "none"}}), H100)["filter"]
     assert scored.tokens > checked.tokens == 0
     assert checked.hours < scored.hours
 
@@ -175,6 +175,6 @@ def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:
     assert costs.steps == math.ceil(4051 * 10 / 128)
     rollouts = costs.steps * 128 * 8
     mean = sum(800 * 0.2 ** (step / costs.steps) for step in range(costs.steps)) / costs.steps
-    assert costs.all()["rmt"].tokens == pytest.approx(rollouts * (mean + 12), rel=0.01)
-    unguided = RmtCosts(recipe.arm("rpt"), H100).all()["rmt"]
+    assert costs.all()["rmt_train"].tokens == pytest.approx(rollouts * (mean + 12), rel=0.01)
+    unguided = RmtCosts(recipe.arm("rpt"), H100).all()["rmt_train"]
     assert unguided.tokens == pytest.approx(rollouts * (872 + 12), rel=0.01)

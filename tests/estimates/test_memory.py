@@ -23,7 +23,7 @@ def test_training_state_is_eighteen_bytes_a_weight() -> None:
     parts = need(recipe, "midtrain").parts
     state = sum(parts[name] for name in ("weights", "gradients", "AdamW", "bfloat16 copies"))
     assert state == 18 * model_facts(recipe.model).parameters
-    assert need(load(PolyaRecipe, RECIPE, {"midtraining.dtype": "float32"}), "midtrain").parts["bfloat16 copies"] == 0
+    assert need(load(PolyaRecipe, RECIPE, {"midtrain.dtype": "float32"}), "midtrain").parts["bfloat16 copies"] == 0
 
 
 @pytest.mark.parametrize("phase", ["midtrain", "rl update"])
@@ -39,7 +39,7 @@ def test_the_largest_micro_batch_fits_and_one_more_row_does_not(phase: str, devi
     [
         ({"runtime.micro_batch_size": 64}, r"rl update needs .*runtime\.micro_batch_size=64 to \d+"),
         ({"rl.max_completion_tokens": 60_000}, r"rl update needs .*rl\.max_completion_tokens=60000"),
-        ({"midtraining.max_length": 60_000}, r"midtrain needs .*midtraining\.max_length=60000"),
+        ({"midtrain.max_length": 60_000}, r"midtrain needs .*midtraining\.max_length=60000"),
         ({"runtime.rollout_gpu_memory_utilization": 0.9}, r"rl rollouts .*lower runtime\.rollout_gpu\w+=0\.9 to 0\.\d"),
         ({"runtime.rollout_gpu_memory_utilization": 0.1}, r"rl rollouts .*raise runtime\.rollout_gpu\w+=0\.1 to 0\.\d"),
         ({"runtime.gpu_memory_utilization": 0.1}, r"generate needs .*raise runtime\.gpu_memory_utilization=0\.1"),

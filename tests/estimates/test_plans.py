@@ -56,7 +56,7 @@ def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
     arms = {
         "polya": {"label": "RL from mid-trained"},
-        "star": {"label": "STaR", "overrides": {"generation.heuristics": "plain", "dataset.variants": 1}},
+        "star": {"label": "STaR", "overrides": {"generate.heuristics": "plain", "dataset.variants": 1}},
     }
     with planning(Store.open()) as plan:
         polya.fn(recipe="tiny-cpu", overrides={"arms": arms})

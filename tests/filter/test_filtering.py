@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from tasks.filter.config import FilteringConfig, LikelihoodRatioScorer, NoScorer
+from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, NoScorer
 from tasks.filter.job import ScoringJob
 from tasks.filter.schema import KEPT, KEPT_FILE, TO_SCORE, VERDICTS, VERDICTS_FILE, WRONG_FILE
 from tasks.filter.task import filter_solutions
-from tasks.generate.config import GenerationConfig
+from tasks.generate.config import GenerateConfig
 from tasks.generate.task import assemble
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
@@ -36,13 +36,13 @@ RUNTIME = Runtime(device="cpu", batch_size=256, num_verifiers=1)
 
 def filtered(world: World, samples: ArtifactRef, **settings: Any) -> ArtifactRef:
     parents = {"samples": samples, "questions": world.questions, "model": world.model}
-    return filter_solutions(FilteringConfig.model_validate(settings), RUNTIME, **parents)
+    return filter_solutions(FilterConfig.model_validate(settings), RUNTIME, **parents)
 
 
 @pytest.fixture(scope="module")
 def samples(world: World) -> ArtifactRef:
     """Three samples of 10 questions under 6 heuristics; 48 tokens cut some of them off."""
-    config = GenerationConfig(
+    config = GenerateConfig(
         heuristics="tiny", samples_per_heuristic=3, sampling=Sampling(top_p=1.0, max_new_tokens=36), prompt=TINY
     )
     return assemble(config, RUNTIME, questions=world.questions, model=world.model)
@@ -192,6 +192,6 @@ def test_a_killed_scorer_goes_on_where_it_was(job: ScoringJob, tmp_path: Path) -
 
 
 def test_scorers_are_told_apart_by_type() -> None:
-    assert FilteringConfig.model_validate({"scorer": {"type": "none"}}).scorer == NoScorer()
+    assert FilterConfig.model_validate({"scorer": {"type": "none"}}).scorer == NoScorer()
     with pytest.raises(ValueError, match="likelihood_ratio"):
-        FilteringConfig.model_validate({"scorer": {"type": "judge"}})
+        FilterConfig.model_validate({"scorer": {"type": "judge"}})

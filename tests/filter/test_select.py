@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.filter.config import FilteringConfig
+from tasks.filter.config import FilterConfig
 from tasks.filter.select import FilterTally, decide
 
 
@@ -24,12 +24,12 @@ def sample(
 
 
 def kept(samples: list[dict[str, Any]], **settings: Any) -> list[str]:
-    return [row["key"] for row in decide(samples, FilteringConfig(**settings)).kept]
+    return [row["key"] for row in decide(samples, FilterConfig(**settings)).kept]
 
 
 def test_the_best_scoring_correct_sample_is_kept() -> None:
     samples = [sample(0, adherence=0.1), sample(1, adherence=0.9), sample(2, "wrong", 2.0), sample(3, adherence=0.5)]
-    decision = decide(samples, FilteringConfig())
+    decision = decide(samples, FilterConfig())
     assert [row["key"] for row in decision.kept] == ["k1"]
     assert decision.reasons == {"k0": "not_best", "k1": "", "k2": "wrong", "k3": "not_best"}
 
@@ -40,7 +40,7 @@ def test_without_scores_and_on_ties_the_first_wins() -> None:
 
 
 def test_a_truncated_sample_is_never_kept() -> None:
-    decision = decide([sample(0, truncated=True, adherence=9.0), sample(1)], FilteringConfig())
+    decision = decide([sample(0, truncated=True, adherence=9.0), sample(1)], FilterConfig())
     assert [row["key"] for row in decision.kept] == ["k1"]
     assert decision.reasons["k0"] == "truncated"
 
@@ -53,7 +53,7 @@ def test_several_may_be_kept() -> None:
 
 def test_a_threshold_drops_what_does_not_adhere() -> None:
     samples = [sample(0, adherence=-0.5), sample(1, adherence=-0.1)]
-    decision = decide(samples, FilteringConfig(min_adherence=0.0))
+    decision = decide(samples, FilterConfig(min_adherence=0.0))
     assert decision.kept == []
     assert set(decision.reasons.values()) == {"not_adherent"}
     assert kept([*samples, sample(2, adherence=0.0)], min_adherence=0.0) == ["k2"]
@@ -68,7 +68,7 @@ def test_wrong_ones_for_the_ablation_are_whole_and_have_an_answer() -> None:
         sample(3, "wrong", None),
         sample(4, "wrong", None),
     ]
-    decision = decide(samples, FilteringConfig())
+    decision = decide(samples, FilterConfig())
     assert [row["key"] for row in decision.wrong] == ["k3"]
     assert decision.kept == []
     assert list(decision.reasons.values()) == ["truncated", "unparsed", "timeout", "wrong", "wrong"]
@@ -78,7 +78,7 @@ def test_wrong_ones_for_the_ablation_are_whole_and_have_an_answer() -> None:
 def test_the_ledger_adds_up(seed: int) -> None:
     rng = random.Random(seed)
     tally, total, tokens = FilterTally(), 0, 0
-    config = FilteringConfig(min_adherence=0.3, keep_per_heuristic=2)
+    config = FilterConfig(min_adherence=0.3, keep_per_heuristic=2)
     for _ in range(200):
         samples = [
             sample(
@@ -110,7 +110,7 @@ def test_the_ledger_adds_up(seed: int) -> None:
 def test_the_summary_has_rates_by_heuristic() -> None:
     tally = FilterTally()
     samples = [sample(0, adherence=0.2), sample(1, adherence=0.4), sample(2, "wrong"), sample(3, truncated=True)]
-    tally.add(samples, decide(samples, FilteringConfig()))
+    tally.add(samples, decide(samples, FilterConfig()))
     assert tally.summary() == {
         "analogy": {
             "samples": 4,
@@ -124,4 +124,4 @@ def test_the_summary_has_rates_by_heuristic() -> None:
 
 
 def test_the_verifier_is_part_of_the_identity() -> None:
-    assert "math-verify" in FilteringConfig().identity_payload()["verifier"]
+    assert "math-verify" in FilterConfig().identity_payload()["verifier"]

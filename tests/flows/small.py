@@ -11,20 +11,20 @@ SMALL: dict[str, Any] = {
     "questions.tiny.count": 16,
     "rl_questions.tiny.count": 16,
     "dataset.min_rows": 1,
-    "midtraining.epochs": 1,
+    "midtrain.epochs": 1,
     "rl.steps": 2,
     "rl.group_size": 4,
     "rl.prompts_per_step": 4,
-    "evaluation.benchmarks": ["tiny-test"],
-    "evaluation.limit": 8,
-    "evaluation.samples": 2,
-    "evaluation.resamples": 200,
+    "evaluate.benchmarks": ["tiny-test"],
+    "evaluate.limit": 8,
+    "evaluate.samples": 2,
+    "evaluate.resamples": 200,
 }
 """Overrides that make the tiny pipeline as small as it can be and still pass every stage."""
 
 
 SMALL_RMT: dict[str, Any] = {
-    # RL on questions, which method A's tests cover, follows one arm only.
+    # RL on questions, which the other method's tests cover, follows one arm only.
     "arms": {
         name: {**STANDARD_ARMS[name].model_dump(mode="json"), "rl": name == "rmt"} for name in ("ntr", "rpt", "rmt")
     },
@@ -32,17 +32,17 @@ SMALL_RMT: dict[str, Any] = {
     "texts.evaluation_documents": 20,
     "schedule.steps": 3,
     "schedule.positions_per_step": 4,
-    "rmt.group_size": 4,
-    "prediction.positions_per_tier": 8,
-    "prediction.samples": 2,
-    "prediction.resamples": 200,
+    "rmt_train.group_size": 4,
+    "predict.positions_per_tier": 8,
+    "predict.samples": 2,
+    "predict.resamples": 200,
     "rl_questions.tiny.count": 16,
     "rl.steps": 2,
     "rl.group_size": 4,
     "rl.prompts_per_step": 4,
-    "evaluation.limit": 8,
-    "evaluation.samples": 2,
-    "evaluation.resamples": 200,
+    "evaluate.limit": 8,
+    "evaluate.samples": 2,
+    "evaluate.resamples": 200,
 }
 """The same for reinforcement mid-training."""
 

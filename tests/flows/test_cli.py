@@ -44,10 +44,10 @@ def test_set_reads_values_as_yaml() -> None:
 @pytest.mark.parametrize(
     ("key", "closest"),
     [
-        ("generation.sampels_per_heuristic", "generation.samples_per_heuristic"),
+        ("generate.sampels_per_heuristic", "generate.samples_per_heuristic"),
         ("midtrainig.epochs", "midtraining"),
         ("rl.learnin_rate", "rl.learning_rate"),
-        ("generation.sampling.temperatur", "generation.sampling.temperature"),
+        ("generate.sampling.temperatur", "generate.sampling.temperature"),
     ],
 )
 def test_unknown_settings_are_refused_with_the_closest_name(key: str, closest: str) -> None:
@@ -86,21 +86,21 @@ def test_every_recipe_and_each_of_its_arms_loads(name: str) -> None:
     assert recipe.description
     for arm in recipe.arms:
         recipe.arm(arm)
-    assert recipe.prompt == recipe.evaluation.prompt == recipe.rl_prompts.prompt
-    assert recipe.verification == recipe.evaluation.verification == recipe.rl.verification
+    assert recipe.prompt == recipe.evaluate.prompt == recipe.rl_prompts.prompt
+    assert recipe.verification == recipe.evaluate.verification == recipe.rl.verification
 
 
 @pytest.mark.parametrize("name", names("polya"))
 def test_method_a_shows_questions_and_checks_answers_in_one_way(name: str) -> None:
     recipe = load(PolyaRecipe, name)
-    assert recipe.generation.prompt == recipe.prompt == recipe.dataset.prompt
-    assert recipe.filtering.verification == recipe.verification
+    assert recipe.generate.prompt == recipe.prompt == recipe.dataset.prompt
+    assert recipe.filter.verification == recipe.verification
 
 
 @pytest.mark.parametrize("name", names("rmt"))
 def test_method_b_asks_for_predictions_in_one_way(name: str) -> None:
     recipe = load(RmtRecipe, name)
-    stages = (recipe, recipe.schedule, recipe.rmt, recipe.prediction)
+    stages = (recipe, recipe.schedule, recipe.rmt_train, recipe.predict)
     assert len({stage.prediction_prompt.model_dump_json() for stage in stages}) == 1
 
 
@@ -121,5 +121,5 @@ def test_arm_overrides_are_stronger_than_the_recipe_and_the_seed_reaches_every_s
     arms = {"few": {"label": "few", "overrides": {"dataset.variants": 1}}}
     recipe = load(PolyaRecipe, "tiny-cpu", {"seed": 7, "arms": arms})
     assert recipe.arm("few").dataset.variants == 1
-    assert {recipe.generation.seed, recipe.midtraining.seed, recipe.rl.seed} == {7}
-    assert recipe.evaluation.seed == 0
+    assert {recipe.generate.seed, recipe.midtrain.seed, recipe.rl.seed} == {7}
+    assert recipe.evaluate.seed == 0

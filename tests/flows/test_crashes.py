@@ -53,7 +53,7 @@ def trained() -> list[Manifest]:
 
 
 def test_a_killed_flow_is_restarted_and_generates_no_sample_twice(server: Deployed) -> None:
-    run_id = server.start_run("midtrain/stage", overrides={**SMALL, **SLOWLY, "midtraining.batch_size": 4})
+    run_id = server.start_run("midtrain/stage", overrides={**SMALL, **SLOWLY, "midtrain.batch_size": 4})
     wait_until(lambda: len(batches(server.home)) >= 3, RUN_S)
     (flow,) = [each for each in processes(server.home, "prefect.engine") if each.environ()[STARTED_BY_WORKER] == run_id]
     flow.kill()

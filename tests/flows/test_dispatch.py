@@ -39,7 +39,7 @@ def store(server: Deployed) -> Store:
 
 def stage_runs(server: Deployed) -> dict[str, list[dict[str, Any]]]:
     """Runs of the stages' deployments, by flow."""
-    names = ("questions", "generate", "filter", "materialize", "midtrain", "rl", "evaluate")
+    names = ("questions", "generate", "filter", "dataset", "midtrain", "rl_prompts", "rl", "evaluate")
     return {name: server.runs_of(f"{name}/stage") for name in names}
 
 

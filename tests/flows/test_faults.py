@@ -85,7 +85,7 @@ def test_a_killed_midtraining_worker_resumes_in_the_same_run(
 ) -> None:
     shutil.copytree(small_home / "store", in_new_home / "store")
     killer = kill_trainer(in_new_home, "tasks.midtrain.worker")
-    overrides = {"midtraining.batch_size": 4, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
+    overrides = {"midtrain.batch_size": 4, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
     done = run(midtrain, overrides={**SMALL, **overrides})
     killer.join()
     assert done.built == ["midtrain"]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 def test_first_run_builds_every_stage(finished: Run) -> None:
     stages = set(finished.built)
-    assert stages >= {"model", "questions", "generate", "filter", "materialize", "prompts", "midtrain", "rl"}
+    assert stages >= {"model", "questions", "generate", "filter", "dataset", "rl_prompts", "midtrain", "rl"}
     assert finished.built.count("rl") == 2
     assert finished.built.count("evaluate") == 4
     assert finished.ref.kind == "report"
@@ -41,7 +41,7 @@ def test_second_run_is_served_from_the_store_and_changes_nothing(finished: Run, 
 
 
 def test_deleted_artifact_behind_a_cache_hit_is_made_again(finished: Run, store: Store) -> None:
-    name, manifest = next((name, m) for name, m, *_ in finished.stages if name == "materialize")
+    name, manifest = next((name, m) for name, m, *_ in finished.stages if name == "dataset")
     shutil.rmtree(Path(store.files.full(manifest.ref.path)))
     again = run(polya, recipe="tiny-cpu", overrides=SMALL)
     assert again.built == [name]
@@ -73,7 +73,7 @@ def test_one_more_sample_generates_only_the_difference(finished: Run, in_small_h
     samples = SMALL["questions.tiny.count"] * 6
     pools = sorted((in_small_home / "store" / "pool").iterdir())
     before = {pool: _pool_rows(pool) for pool in pools}
-    run(polya, recipe="tiny-cpu", overrides={**SMALL, "generation.samples_per_heuristic": 2, "arms": _only_midtrain()})
+    run(polya, recipe="tiny-cpu", overrides={**SMALL, "generate.samples_per_heuristic": 2, "arms": _only_midtrain()})
     grown = {pool: _pool_rows(pool) - before.get(pool, 0) for pool in (in_small_home / "store" / "pool").iterdir()}
     assert samples in grown.values()
 

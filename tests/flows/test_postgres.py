@@ -26,7 +26,7 @@ SHARDS = 100
 LEAN = {
     **SMALL,
     "questions.tiny.count": 3,
-    "evaluation.samples": 1,
+    "evaluate.samples": 1,
     "runtime.num_shards": SHARDS,
     "runtime.num_threads": 1,
     "arms": {"polya": {"label": "Mid-trained", "rl": False}},

@@ -23,7 +23,7 @@ from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_setting
 from flows.stages.generate import generate
 from flows.stages.generate_shards import fill_pool
 from tasks.errors import Permanent
-from tasks.generate.config import GenerationConfig
+from tasks.generate.config import GenerateConfig
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
@@ -219,7 +219,7 @@ def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delitem(sys.modules, "flows.stages.generate_on_ray", raising=False)
     monkeypatch.setitem(sys.modules, "prefect_ray", None)
     with pytest.raises(Permanent, match=r"ray_address=head:6379 .*midtrain\[ray\]"):
-        fill_pool(GenerationConfig(), Runtime(ray_address="head:6379"), {})
+        fill_pool(GenerateConfig(), Runtime(ray_address="head:6379"), {})
 
 
 def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

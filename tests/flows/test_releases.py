@@ -48,8 +48,8 @@ def test_each_new_base_model_is_released_once_and_compared(in_new_home: Path) ->
     started, stages = watch(models)
     assert started == ["second"]
     built = [name for name, hit in stages if not hit]
-    assert {"questions", "prompts"} <= {name for name, hit in stages if hit}
-    assert not {"questions", "prompts"} & set(built)
+    assert {"questions", "rl_prompts"} <= {name for name, hit in stages if hit}
+    assert not {"questions", "rl_prompts"} & set(built)
     assert {"generate", "midtrain", "rl"} <= set(built)
 
     started, stages = watch(models)

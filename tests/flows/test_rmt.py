@@ -31,7 +31,7 @@ def manifests(done: Run, stage: str) -> list[Any]:
 def test_baselines_and_method_run_side_by_side_and_only_once(done: Run) -> None:
     assert done.ref.kind == "report"
     assert len(manifests(done, "texts")) == len(manifests(done, "entropy")) == 1
-    assert len(manifests(done, "schedule")) == len(manifests(done, "rmt")) == 2
+    assert len(manifests(done, "schedule")) == len(manifests(done, "rmt_train")) == 2
     assert len(manifests(done, "predict")) == 3
     again = run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
     assert again.built == []
@@ -57,7 +57,7 @@ def test_plan_says_hit_for_all_and_what_a_budget_would_change(done: Run) -> None
 
 def test_a_schedule_is_followed_position_by_position(done: Run) -> None:
     store = Store.open()
-    trained = next(m for m in manifests(done, "rmt") if m.payload["config"]["ntp_weight"])
+    trained = next(m for m in manifests(done, "rmt_train") if m.payload["config"]["ntp_weight"])
     schedule = store.local(trained.parents["schedule"])
     rows = list(read_rows(schedule / "schedule.parquet"))
     curve = trained.summary["curve"]
@@ -67,16 +67,16 @@ def test_a_schedule_is_followed_position_by_position(done: Run) -> None:
 
 def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) -> None:
     store = Store.open()
-    trained = next(m for m in manifests(done, "rmt") if m.payload["config"]["ntp_weight"])
+    trained = next(m for m in manifests(done, "rmt_train") if m.payload["config"]["ntp_weight"])
     arms = {"polya": {"label": "RL from mid-trained", "rl": False}}
-    overrides = {**SMALL, "evaluation.limit": 4, "arms": arms}
+    overrides = {**SMALL, "evaluate.limit": 4, "arms": arms}
     run(polya, recipe="tiny-cpu", base_model=str(trained.ref), overrides=overrides)
     after = next(m for m in store.all("model") if m.stage == "midtrain")
     kinds = {node.ref.kind for node in ancestry(store, after.ref).walk()}
     assert kinds >= {"texts", "entropy", "schedule", "model", "questions", "samples", "filtered", "dataset"}
     document = next(iter(read_rows(store.local(trained.parents["schedule"]) / "texts.parquet", ["document_id"])))
     sightings = {(s.model.stage, s.direct) for s in models_that_saw(store, document["document_id"])}
-    assert {("rmt", True), ("midtrain", False)} <= sightings
+    assert {("rmt_train", True), ("midtrain", False)} <= sightings
     assert render_sightings(store, document["document_id"])
 
 
@@ -94,10 +94,10 @@ def test_what_cannot_work_is_refused_before_any_training(
 ) -> None:
     with pytest.raises(Exception, match=message):
         run(rmt, recipe="tiny-cpu-rmt", overrides={**SMALL_RMT, **override})
-    assert "rmt" not in {manifest.stage for manifest in Store.open().all()}
+    assert "rmt_train" not in {manifest.stage for manifest in Store.open().all()}
 
 
-@pytest.mark.parametrize("key", ["rmt.ntp_weight", "schedule.budget.gamma", "rmt.reward.length_weight"])
+@pytest.mark.parametrize("key", ["rmt_train.ntp_weight", "schedule.budget.gamma", "rmt_train.reward.length_weight"])
 def test_settings_out_of_range_are_named(key: str) -> None:
     with pytest.raises(RecipeError, match=key.replace(".", r"\.")):
         rmt.fn(recipe="tiny-cpu-rmt", overrides={key: -1})

@@ -40,7 +40,7 @@ def test_a_pipeline_on_s3_survives_faults_and_is_reused_elsewhere(
     assert first.wait(600) == 0, first.output
     assert all(fault.seen for fault in s3_proxy.faults)
     built = first.stages("built now")
-    assert {"questions", "model", "generate", "filter", "materialize", "midtrain", "evaluate", "report"} <= set(built)
+    assert {"questions", "model", "generate", "filter", "dataset", "midtrain", "evaluate", "report"} <= set(built)
     s3_proxy.faults.clear()
 
     store = Store.open(Settings(home=tmp_path / "reader", store=address))

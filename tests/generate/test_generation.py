@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from tasks.generate.config import GenerationConfig
+from tasks.generate.config import GenerateConfig
 from tasks.generate.heuristics import load_heuristics
 from tasks.generate.task import assemble
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.sampling.job import GenerationJob, SampleSetJob
+from tasks.shared.sampling.job import SampleSetJob, SamplingJob
 from tasks.shared.sampling.pool import Pool
 from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES, SAMPLES_FILE, WANTED
 from tasks.shared.sampling.wanted import Prompt, wanted_rows
@@ -31,9 +31,9 @@ RUNTIME = Runtime(device="cpu", batch_size=32, flush_rows=16)
 SAMPLING = Sampling(top_p=1.0, max_new_tokens=48)
 
 
-def config(**changes: Any) -> GenerationConfig:
+def config(**changes: Any) -> GenerateConfig:
     settings = {"heuristics": "tiny", "samples_per_heuristic": 1, "sampling": SAMPLING, "prompt": TINY}
-    return GenerationConfig.model_validate(settings | changes)
+    return GenerateConfig.model_validate(settings | changes)
 
 
 def generate(world: World, **changes: Any) -> ArtifactRef:
@@ -121,17 +121,15 @@ def wanted(path: Path, count: int) -> None:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> GenerationJob:
+def job(tmp_path: Path) -> SamplingJob:
     wanted(tmp_path / "wanted.parquet", 200)
     samples = SampleSetJob(wanted=tmp_path / "wanted.parquet", pool=str(tmp_path / "pool"), sampling=SAMPLING)
     runtime = Runtime(device="cpu", batch_size=8, flush_rows=20, num_threads=1)
-    return GenerationJob(model=TINY_MODEL, sets=(samples,), runtime=runtime)
+    return SamplingJob(model=TINY_MODEL, sets=(samples,), runtime=runtime)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_worker_loses_only_the_batch_in_flight(
-    job: GenerationJob, tmp_path: Path, how: signal.Signals
-) -> None:
+def test_a_killed_worker_loses_only_the_batch_in_flight(job: SamplingJob, tmp_path: Path, how: signal.Signals) -> None:
     folder, pool = tmp_path / "pool", Pool(str(tmp_path / "pool"))
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "job.json").write_text(job.model_dump_json())
@@ -151,7 +149,7 @@ def test_a_killed_worker_loses_only_the_batch_in_flight(
     assert all((folder / name).read_bytes() == content for name, content in written.items())
 
 
-def test_the_worker_reports_how_it_fares(job: GenerationJob, tmp_path: Path) -> None:
+def test_the_worker_reports_how_it_fares(job: SamplingJob, tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
     run_worker("tasks.shared.sampling.worker", job, tmp_path / "work", timeout_s=300, on_progress=lines.append)
     assert lines[0]["done"] == 0
@@ -159,7 +157,7 @@ def test_the_worker_reports_how_it_fares(job: GenerationJob, tmp_path: Path) -> 
     assert set(lines[-1]["values"]) == {"tokens_per_s", "truncated_share", "mean_tokens"}
 
 
-def test_two_runs_at_once_agree_in_the_end(job: GenerationJob, tmp_path: Path) -> None:
+def test_two_runs_at_once_agree_in_the_end(job: SamplingJob, tmp_path: Path) -> None:
     """Two stages may want the same samples; each key ends up with one text for both."""
     children = []
     for name in ("one", "two"):

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from tasks.generate.config import GenerationConfig
+from tasks.generate.config import GenerateConfig
 from tasks.generate.heuristics import Heuristic, load_heuristics
 from tasks.generate.plan import heuristic_prompts, with_first_logged
 from tasks.shared.engines.protocol import Sampling
@@ -87,7 +87,7 @@ def test_the_first_prompt_of_every_heuristic_is_logged(caplog: pytest.LogCapture
 
 def test_a_stage_is_identified_by_what_its_heuristics_say(tmp_path) -> None:
     def stage_key(source: str) -> str:
-        return fingerprint("generate", 1, GenerationConfig(heuristics=source), {})
+        return fingerprint("generate", 1, GenerateConfig(heuristics=source), {})
 
     (tmp_path / "one.yaml").write_text("name: analogy\ninstruction: compare\n")
     first = stage_key(str(tmp_path))
@@ -96,6 +96,6 @@ def test_a_stage_is_identified_by_what_its_heuristics_say(tmp_path) -> None:
     (tmp_path / "renamed.yaml").write_text("name: analogy\ninstruction: compare it\n")
     assert stage_key(str(tmp_path)) != first
     (tmp_path / "two.yaml").write_text("name: symmetry\ninstruction: mirror\n")
-    payload = GenerationConfig(heuristics=str(tmp_path)).identity_payload()
+    payload = GenerateConfig(heuristics=str(tmp_path)).identity_payload()
     assert set(payload["heuristics"]) == {"analogy", "symmetry"}
     assert payload["heuristics"]["symmetry"] == Heuristic(name="symmetry", instruction="mirror").digest

@@ -8,8 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from tasks.errors import Permanent
-from tasks.midtrain.config import MidtrainingConfig
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.config import MidtrainConfig
+from tasks.midtrain.job import MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.shared.training.accelerate import launcher
 from tasks.spine.stage.launch import run_worker
@@ -22,15 +22,15 @@ MODULE = "tasks.midtrain.worker"
 TWO = launcher(Runtime(num_processes=2))
 
 
-def job(model: Path, dataset: Path, folder: Path, **place: object) -> MidtrainingJob:
+def job(model: Path, dataset: Path, folder: Path, **place: object) -> MidtrainJob:
     (folder / "out").mkdir(parents=True, exist_ok=True)
-    return MidtrainingJob(
+    return MidtrainJob(
         model=model,
         data=dataset,
         out=folder / "out",
         checkpoints=folder / "checkpoints",
         num_threads=1,
-        config=MidtrainingConfig(learning_rate=1e-3, epochs=2, batch_size=8),
+        config=MidtrainConfig(learning_rate=1e-3, epochs=2, batch_size=8),
         **place,
     )
 

@@ -11,9 +11,9 @@ from transformers import AutoModelForCausalLM, masking_utils
 
 from tasks.errors import Permanent
 from tasks.midtrain.collate import lay_out
-from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.encoding import Example, read_examples
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.job import MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.spine.stage.imports import absent
@@ -35,8 +35,8 @@ def train(random_model: Path, dataset: Path, tmp_path: Path) -> Run:
     def call(name: str, micro_batch_size: int = 0, reporter: Reporter | None = None, **settings: object) -> dict:
         folder = tmp_path / name
         (folder / "out").mkdir(parents=True, exist_ok=True)
-        config = MidtrainingConfig(**{"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, **settings})
-        job = MidtrainingJob(
+        config = MidtrainConfig(**{"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, **settings})
+        job = MidtrainJob(
             model=random_model,
             data=dataset,
             out=folder / "out",

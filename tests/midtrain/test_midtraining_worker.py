@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tasks.midtrain.config import MidtrainingConfig
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.config import MidtrainConfig
+from tasks.midtrain.job import MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
@@ -16,16 +16,16 @@ pytestmark = pytest.mark.slow
 MODULE = "tasks.midtrain.worker"
 
 
-def job(model: Path, dataset: Path, folder: Path, epochs: int = 2) -> MidtrainingJob:
+def job(model: Path, dataset: Path, folder: Path, epochs: int = 2) -> MidtrainJob:
     (folder / "out").mkdir(parents=True, exist_ok=True)
-    return MidtrainingJob(
+    return MidtrainJob(
         model=model,
         data=dataset,
         out=folder / "out",
         checkpoints=folder / "checkpoints",
         save_every_steps=5,
         num_threads=1,
-        config=MidtrainingConfig(learning_rate=1e-3, epochs=epochs, batch_size=4),
+        config=MidtrainConfig(learning_rate=1e-3, epochs=epochs, batch_size=4),
     )
 
 

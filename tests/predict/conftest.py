@@ -12,7 +12,7 @@ from tasks.config import Frozen
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.read import read_documents
 from tasks.entropy.task import compute_entropy
-from tasks.predict.config import PredictionConfig, PredictionSampling
+from tasks.predict.config import PredictConfig, PredictionSampling
 from tasks.predict.schema import PREDICTIONS_FILE
 from tasks.predict.task import predict
 from tasks.shared.next_token.config import PredictionPrompt
@@ -50,11 +50,11 @@ class Held:
     entropy: ArtifactRef
     base: ArtifactRef
     trained: ArtifactRef
-    config: PredictionConfig
+    config: PredictConfig
 
     def predict(self, model: ArtifactRef, **changes: Any) -> ArtifactRef:
         """A prediction with some settings changed."""
-        config = PredictionConfig.model_validate(self.config.model_dump() | changes)
+        config = PredictConfig.model_validate(self.config.model_dump() | changes)
         return predict(config, RUNTIME, entropy=self.entropy, model=model)
 
     def rows(self, ref: ArtifactRef) -> list[Row]:
@@ -83,11 +83,11 @@ def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
         yield Held(store, entropy, base, trained, _config(store.local(entropy)))
 
 
-def _config(entropy: Path) -> PredictionConfig:
+def _config(entropy: Path) -> PredictConfig:
     """Tiers that are all there under a model without skill, whose entropies lie close together."""
     values = np.concatenate([found.entropy[1:] for found in read_documents(entropy, "evaluation")])
     low, middle, high = (float(np.quantile(values, share)) for share in (0.2, 0.5, 0.8))
-    return PredictionConfig(
+    return PredictConfig(
         tiers=TierConfig(easy=low, medium=middle, hard=high),
         prediction_prompt=PROMPT,
         budget_tokens=12,

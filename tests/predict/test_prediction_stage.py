@@ -7,7 +7,7 @@ import pytest
 
 from tasks.entropy.read import read_documents
 from tasks.errors import Permanent
-from tasks.predict.config import PredictionConfig
+from tasks.predict.config import PredictConfig
 from tasks.predict.positions import draw_positions
 from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING, SCORES_FILE
 from tasks.shared.engines.tokens import load_tokenizer
@@ -104,7 +104,7 @@ def test_positions_are_spread_over_documents(held: Held) -> None:
     folder = held.store.local(held.entropy)
 
     def drawn(**changes: object) -> Counter[str]:
-        config = PredictionConfig.model_validate(held.config.model_dump() | changes)
+        config = PredictConfig.model_validate(held.config.model_dump() | changes)
         positions = draw_positions(folder, config, renderer).positions
         for position in positions:
             assert position.continuation.startswith(position.target)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.predict.config import PredictionConfig
+from tasks.predict.config import PredictConfig
 from tasks.predict.schema import DIRECT, REASONING
 from tasks.predict.score import ledger, score
 from tasks.predict.tally import EXACT, PREFIX, tally
@@ -70,7 +70,7 @@ def test_a_position_that_lacks_a_prediction_is_refused(dropped: int) -> None:
 
 
 def test_scores() -> None:
-    summary = score(tally(ROWS), PredictionConfig(samples=2, resamples=100, budget_tokens=7))
+    summary = score(tally(ROWS), PredictConfig(samples=2, resamples=100, budget_tokens=7))
     reasoning = summary["accuracy"][REASONING][EXACT]
     assert {part: value["mean"] for part, value in reasoning.items()} == {
         "easy": 0.25,
@@ -93,4 +93,4 @@ def test_the_ledger_adds_up() -> None:
 def test_without_a_tier_there_is_no_mean() -> None:
     found = tally([each for each in ROWS if each["tier"] != "medium"])
     assert found.parts == ("easy", "hard")
-    assert "mean" not in score(found, PredictionConfig(resamples=100))["accuracy"][DIRECT][EXACT]
+    assert "mean" not in score(found, PredictConfig(resamples=100))["accuracy"][DIRECT][EXACT]

@@ -80,8 +80,8 @@ def test_a_recipe_states_only_what_differs_from_the_defaults(name: str) -> None:
 
 
 def test_setting_one_field_of_sampling_leaves_the_others() -> None:
-    before = load(PolyaRecipe, "llama-3.2-3b").evaluation.sampling
-    after = load(PolyaRecipe, "llama-3.2-3b", {"evaluation.sampling.max_new_tokens": 99}).evaluation.sampling
+    before = load(PolyaRecipe, "llama-3.2-3b").evaluate.sampling
+    after = load(PolyaRecipe, "llama-3.2-3b", {"evaluate.sampling.max_new_tokens": 99}).evaluate.sampling
     assert after == before.model_copy(update={"max_new_tokens": 99})
 
 
@@ -89,9 +89,9 @@ def test_setting_one_field_of_sampling_leaves_the_others() -> None:
 def test_prompts_of_every_heuristic_render_and_leave_room(name: str) -> None:
     recipe = load(PolyaRecipe, name)
     question = "How many apples are left? " * 20
-    room = model_facts(recipe.model).max_position_embeddings - recipe.generation.sampling.max_new_tokens
+    room = model_facts(recipe.model).max_position_embeddings - recipe.generate.sampling.max_new_tokens
     for renderer in renderers(recipe):
-        for heuristic in load_heuristics(recipe.generation.heuristics):
+        for heuristic in load_heuristics(recipe.generate.heuristics):
             prompt = renderer.heuristic(heuristic, question)
             assert heuristic.instruction.strip() in prompt
             assert prompt.count(question) == 1
@@ -109,9 +109,9 @@ def test_the_longest_real_questions_and_solutions_fit(name: str, shared_data: Pa
     for renderer in renderers(recipe):
         prompt = token_count(renderer.plain(longest))
         assert prompt <= recipe.rl.max_prompt_tokens
-        assert prompt + recipe.generation.sampling.max_new_tokens <= recipe.midtraining.max_length
+        assert prompt + recipe.generate.sampling.max_new_tokens <= recipe.midtrain.max_length
         hardest = max(_questions(shared_data / "olympiadbench" / "test.jsonl", "question"), key=len)
-        assert token_count(renderer.plain(hardest)) + recipe.evaluation.sampling.max_new_tokens <= context
+        assert token_count(renderer.plain(hardest)) + recipe.evaluate.sampling.max_new_tokens <= context
 
 
 @pytest.mark.parametrize("name", [*REAL, *REAL_RMT])
@@ -134,7 +134,7 @@ def test_the_papers_recipe_has_the_papers_settings() -> None:
     budget, curriculum = recipe.schedule.budget, recipe.schedule.curriculum
     assert (budget.start, budget.floor, budget.gamma, curriculum.turning_points) == (800, 1, 0.2, (0.3, 0.7))
     assert (recipe.schedule.positions_per_step, recipe.schedule.epochs) == (128, 10)
-    rmt = recipe.rmt
+    rmt = recipe.rmt_train
     assert (rmt.ntp_weight, rmt.group_size, rmt.learning_rate, rmt.max_completion_tokens) == (0.1, 8, 1e-6, 2048)
     assert (recipe.texts.limit, recipe.texts.evaluation_documents) == (4051, 200)
 
@@ -142,7 +142,7 @@ def test_the_papers_recipe_has_the_papers_settings() -> None:
 def test_ablations_of_reinforcement_mid_training_change_one_part_each() -> None:
     recipe = load(RmtRecipe, "qwen3-14b-rmt")
     full = recipe.arm("rmt")
-    for arm, changed in (("no-budget", {"schedule"}), ("no-curriculum", {"schedule"}), ("no-ntp", {"rmt"})):
+    for arm, changed in (("no-budget", {"schedule"}), ("no-curriculum", {"schedule"}), ("no-ntp", {"rmt_train"})):
         ablated = recipe.arm(arm)
         assert {name for name in RmtRecipe.model_fields if getattr(full, name) != getattr(ablated, name)} == changed
 
@@ -151,7 +151,7 @@ def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> 
     paper, ablations = load(PolyaRecipe, "llama-3.2-3b"), load(PolyaRecipe, "llama-3.2-3b-ablations")
     same = set(PolyaRecipe.model_fields) - {"name", "description", "arms", "generation", "filtering"}
     assert {name for name in same if getattr(paper, name) != getattr(ablations, name)} == set()
-    assert paper.generation.sampling == ablations.generation.sampling
+    assert paper.generate.sampling == ablations.generate.sampling
 
 
 @pytest.mark.parametrize("variants", [1, 2, 4, 8, 16, 32, 64])

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tasks.dataset.schema import RL, TRAIN
-from tasks.evaluate.config import EvaluationConfig
+from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS
@@ -129,7 +129,7 @@ def evaluate(
     rows = answers(name, rate, benchmarks=benchmarks, samples=samples, seed=entry.seed, styles=styles)
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
-    summary = score(read_rows(path), EvaluationConfig(samples=samples, resamples=200))
+    summary = score(read_rows(path), EvaluateConfig(samples=samples, resamples=200))
     parents = {"model": model, **{f"questions.{benchmark}": benchmark for benchmark in benchmarks}}
     world.publish(name, "evaluation", "evaluate", {"samples": samples, "of": model}, parents=parents, summary=summary)
     world.entries.append(entry)
@@ -221,7 +221,7 @@ def _polya(world: World, seed: int) -> None:
     world.publish(
         f"rows-{seed}",
         "dataset",
-        "materialize",
+        "dataset",
         {"variants": 4, "seed": seed},
         parents={"kept": f"kept-{seed}", "model": "base"},
         ledger={

@@ -9,10 +9,10 @@ import numpy as np
 
 from tasks.entropy.plot import draw_histogram
 from tasks.entropy.schema import PLOT_FILE
-from tasks.evaluate.config import EvaluationConfig
+from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.evaluate.score import score as score_benchmarks
-from tasks.predict.config import PredictionConfig
+from tasks.predict.config import PredictConfig
 from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING
 from tasks.predict.score import ledger, score
 from tasks.predict.tally import read_tally
@@ -48,7 +48,7 @@ ARMS = {
     "no-budget": Made("RMT without budget", 0.56, 60, "no-budget"),
     "no-curriculum": Made("RMT without curriculum", 0.6, 17, "no-curriculum", budget=16),
     "no-ntp": Made("RMT without NTP", 0.55, 17, "no-ntp", budget=16),
-    "mixed-sft": Made("Mixed fine-tuning", 0.57, 22, "mixed-sft", budget=16),
+    "rollout-sft": Made("Rollout SFT", 0.57, 22, "rollout-sft", budget=16),
 }
 BASE = Made("Untrained (NTR)", 0.4, 38, "ntr", afterwards=0.4)
 CONTROLS = ("Untrained (NTR)", "RPT", "RMT without budget", "RMT without curriculum", "RMT without NTP")
@@ -194,7 +194,7 @@ def _arm(found: RMTWorld, arm: str, seed: int, sizes: dict[str, int]) -> None:
     world.publish(
         f"{arm}-{seed}",
         "model",
-        "rmt",
+        "rmt_train",
         {"objective": "ntp" if arm == "ntp" else "grpo", "ntp_weight": 0.1, "arm": arm, "seed": seed},
         parents={"schedule": schedule, "model": "base"},
         summary={"curve": curve(made, seed, 60)},
@@ -209,7 +209,7 @@ def _arm(found: RMTWorld, arm: str, seed: int, sizes: dict[str, int]) -> None:
 
 def _predict(found: RMTWorld, model: str, made: Made, entry: RMTEntry, sizes: dict[str, int]) -> None:
     world, name = found.world, entry.prediction
-    config = PredictionConfig(samples=sizes["samples"], budget_tokens=made.budget, resamples=200)
+    config = PredictConfig(samples=sizes["samples"], budget_tokens=made.budget, resamples=200)
     rows = predicted(made, entry.seed, **sizes)
     write_parquet(rows, world.folder / name / PREDICTIONS_FILE, PREDICTIONS)
     tally = read_tally(world.folder / name)
@@ -235,7 +235,7 @@ def _evaluate(found: RMTWorld, model: str, made: Made, arm: str, seed: int) -> N
     rows = answers(name, made.afterwards, benchmarks={BENCHMARK: 80}, samples=8, seed=seed, styles=False)
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
-    summary = score_benchmarks(read_rows(path), EvaluationConfig(samples=8, resamples=200))
+    summary = score_benchmarks(read_rows(path), EvaluateConfig(samples=8, resamples=200))
     parents = {"model": policy, f"questions.{BENCHMARK}": BENCHMARK}
     world.publish(name, "evaluation", "evaluate", {"samples": 8, "of": policy}, parents=parents, summary=summary)
     entry = RMTEntry(

@@ -199,7 +199,7 @@ def test_markdown_and_numbers(written: tuple[Path, RMTSummary]) -> None:
     numbers = json.loads((out / "summary.json").read_text())
     curves = numbers.pop("curves")
     assert RMTSummary.model_validate(numbers) == summary
-    assert {curve["stage"] for curve in curves} == {"rmt", "rl"}
+    assert {curve["stage"] for curve in curves} == {"rmt_train", "rl"}
 
 
 def test_terminal_tables(written: tuple[Path, RMTSummary]) -> None:
@@ -281,8 +281,8 @@ def test_a_role_without_a_prediction_is_named(world: RMTWorld, tmp_path: Path) -
 
 
 def test_curves_of_seeds_are_averaged_where_all_have_a_step() -> None:
-    one = Curve("A", 0, "rmt", ({"step": 0.0, "match": 0.2}, {"step": 1.0, "match": 0.4}))
-    two = Curve("A", 1, "rmt", ({"step": 0.0, "match": 0.4, "loss_ntp": 1.0},))
+    one = Curve("A", 0, "rmt_train", ({"step": 0.0, "match": 0.2}, {"step": 1.0, "match": 0.4}))
+    two = Curve("A", 1, "rmt_train", ({"step": 0.0, "match": 0.4, "loss_ntp": 1.0},))
     (mean,) = over_seeds([one, two])
     assert mean.points == ({"step": 0.0, "match": pytest.approx(0.3)},)
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.dataset.schema import RL
-from tasks.midtrain.config import MidtrainingConfig
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.config import MidtrainConfig
+from tasks.midtrain.job import MidtrainJob
 from tasks.midtrain.worker import run as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob
@@ -45,14 +45,14 @@ def guesser(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for i in range(160)
     ]
-    job = MidtrainingJob(
+    job = MidtrainJob(
         model=save_random_model(folder / "random"),
         data=write_rows(folder / "train.parquet", rows),
         out=folder / "out",
         checkpoints=folder / "checkpoints",
         num_threads=1,
         save_every_steps=10_000,
-        config=MidtrainingConfig(learning_rate=1e-2, epochs=6, batch_size=16),
+        config=MidtrainConfig(learning_rate=1e-2, epochs=6, batch_size=16),
     )
     midtrain(job, Reporter(folder))
     return folder / "out"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from transformers import AutoModelForCausalLM
 
-from tasks.midtrain.config import MidtrainingConfig
+from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.task import train as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.task import train as rl
@@ -73,7 +73,7 @@ def test_both_stages_publish_models_with_their_ledgers(guesser: Path, settings: 
         return outcome.manifest, watcher
 
     dataset = published(settings, "dataset", tmp_path / "solutions")
-    trained, watcher = build(midtrain, MidtrainingConfig(batch_size=4, epochs=1), dataset=dataset)
+    trained, watcher = build(midtrain, MidtrainConfig(batch_size=4, epochs=1), dataset=dataset)
     assert trained.ledger["trained_tokens"] == trained.ledger["completion_tokens"]
     assert [point["step"] for point in trained.summary["curve"]] == [1, 2, 3]
     assert {"done", "total", "unit", "values"} in [set(line) for line in watcher.lines]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.rmt.config import RMTConfig
+from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.job import RMTJob
 from tests.rmt.guessing import PROMPT, save_guesser, write_schedule
 
@@ -43,7 +43,7 @@ def make_job(guesser: Path, tmp_path: Path) -> MakeJob:
             save_every_steps=save_every_steps,
             micro_batch_size=micro_batch_size,
             num_threads=1,
-            config=RMTConfig(**{**small, **settings}),
+            config=RMTTrainConfig(**{**small, **settings}),
         )
 
     return make

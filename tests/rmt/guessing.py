@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import AutoModelForCausalLM
 
-from tasks.midtrain.config import MidtrainingConfig
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.config import MidtrainConfig
+from tasks.midtrain.job import MidtrainJob
 from tasks.midtrain.worker import run as midtrain
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.config import PredictionPrompt
@@ -41,14 +41,14 @@ def save_guesser(folder: Path) -> Path:
         }
         for i in range(160)
     ]
-    job = MidtrainingJob(
+    job = MidtrainJob(
         model=base,
         data=write_rows(folder / "train.parquet", rows),
         out=folder / "out",
         checkpoints=folder / "checkpoints",
         num_threads=1,
         save_every_steps=10_000,
-        config=MidtrainingConfig(learning_rate=1e-2, epochs=8, batch_size=16),
+        config=MidtrainConfig(learning_rate=1e-2, epochs=8, batch_size=16),
     )
     midtrain(job, Reporter(folder))
     return folder / "out"

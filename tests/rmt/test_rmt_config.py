@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from tasks.errors import Permanent
 from tasks.rl.config import RLConfig
 from tasks.rmt.checks import check_prompt, check_tokenizer
-from tasks.rmt.config import RMTConfig
+from tasks.rmt.config import RMTTrainConfig
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import BudgetConfig
 from tasks.spine.store.fingerprint import canonical, canonical_json, digest_text
@@ -21,7 +21,7 @@ def test_the_identity_of_rl_has_not_moved() -> None:
 
 
 def test_defaults_are_the_papers() -> None:
-    config = RMTConfig()
+    config = RMTTrainConfig()
     found = (config.ntp_weight, config.group_size, config.learning_rate, config.max_completion_tokens, config.beta)
     assert found == (0.1, 8, 1e-6, 2048, 0.0)
 
@@ -29,11 +29,11 @@ def test_defaults_are_the_papers() -> None:
 @pytest.mark.parametrize(
     ("model", "fields", "named"),
     [
-        (RMTConfig, {"ntp_weight": -0.1}, "ntp_weight"),
-        (RMTConfig, {"objective": "ppo"}, "objective"),
-        (RMTConfig, {"group_size": 1}, "group_size"),
-        (RMTConfig, {"reward": {"length_weight": 1.5}}, "reward.length_weight"),
-        (RMTConfig, {"ntp_overlap_tokens": 2048}, "ntp_overlap_tokens=2048 must be below ntp_context_tokens=2048"),
+        (RMTTrainConfig, {"ntp_weight": -0.1}, "ntp_weight"),
+        (RMTTrainConfig, {"objective": "ppo"}, "objective"),
+        (RMTTrainConfig, {"group_size": 1}, "group_size"),
+        (RMTTrainConfig, {"reward": {"length_weight": 1.5}}, "reward.length_weight"),
+        (RMTTrainConfig, {"ntp_overlap_tokens": 2048}, "ntp_overlap_tokens=2048 must be below ntp_context_tokens=2048"),
         (BudgetConfig, {"gamma": 0.0}, "gamma"),
         (BudgetConfig, {"gamma": 1.1}, "gamma"),
     ],
@@ -46,7 +46,9 @@ def test_values_out_of_range_name_their_field(model: Any, fields: dict[str, Any]
 def test_a_schedule_with_another_prompt_is_refused() -> None:
     written = canonical(PredictionPrompt())
     check_prompt(written, PredictionPrompt())
-    with pytest.raises(Permanent, match=r"another rmt.prediction_prompt \(prediction: 'boxed' there, 'bare' here\)"):
+    with pytest.raises(
+        Permanent, match=r"another rmt_train.prediction_prompt \(prediction: 'boxed' there, 'bare' here\)"
+    ):
         check_prompt(written, PredictionPrompt(prediction="bare"))
 
 

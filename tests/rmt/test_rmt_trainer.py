@@ -122,7 +122,7 @@ def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_p
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_a_number_stops_with_its_cause(make_job: MakeJob, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match=r"RMT step 1: loss is inf; lower rmt.learning_rate=0.003"):
+    with pytest.raises(Permanent, match=r"RMT step 1: loss is inf; lower rmt_train.learning_rate=0.003"):
         run(make_job("nan", ntp_weight=1e39), Reporter(tmp_path / "nan"))
 
 
@@ -141,10 +141,10 @@ def test_a_run_without_anything_to_learn_stops_and_says_why(
     objective: str, cause: str, make_job: MakeJob, tmp_path: Path
 ) -> None:
     job = make_job("dead", objective=objective, max_dead_steps=2, max_completion_tokens=1)
-    with pytest.raises(Permanent, match=rf"RMT step 2: .*max_dead_steps=2 batches .*{cause}.*rmt.group_size"):
+    with pytest.raises(Permanent, match=rf"RMT step 2: .*max_dead_steps=2 batches .*{cause}.*rmt_train.group_size"):
         run(job, Reporter(tmp_path / "dead"))
 
 
 def test_completions_beyond_the_context_are_refused_before_the_start(make_job: MakeJob, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match=r"rmt.max_completion_tokens=2048 takes 20\d\d tokens.* context is 1024"):
+    with pytest.raises(Permanent, match=r"rmt_train.max_completion_tokens=2048 takes 20\d\d tokens.* context is 1024"):
         run(make_job("wide", max_completion_tokens=2048), Reporter(tmp_path / "wide"))

@@ -8,7 +8,7 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from tasks.errors import Permanent
-from tasks.rmt.config import RMTConfig
+from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.task import train
 from tasks.rmt.worker import run
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
@@ -81,7 +81,7 @@ def published(settings: Settings, kind: str, source: Path, config: dict[str, Any
 def test_the_stage_publishes_a_model_with_its_ledger(guesser: Path, tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     folder = write_schedule(tmp_path / "schedule", guesser, steps=2, slots=2)
-    config = RMTConfig(group_size=2, max_completion_tokens=16, prediction_prompt=PROMPT)
+    config = RMTTrainConfig(group_size=2, max_completion_tokens=16, prediction_prompt=PROMPT)
 
     def build(digest: str, prompt: dict[str, Any]) -> Manifest:
         parents: dict[str, ArtifactRef] = {

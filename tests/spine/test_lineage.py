@@ -61,7 +61,7 @@ def made(store: Store, publish: Publish, tmp_path: Path) -> dict[str, Manifest]:
         ledger={"generated": 4, "wrong": 1, "correct": 3},
     )
     rows = [{"question_id": SEED, "rank": rank} for rank in range(3)]
-    dataset = parquet("materialize", "dataset", "train.parquet", TRAIN, rows, kept=kept)
+    dataset = parquet("dataset", "dataset", "train.parquet", TRAIN, rows, kept=kept)
     prompts = parquet("rl-set", "dataset", "rl.parquet", RL, [{"question_id": HARD}])
     mid = publish(store, "model", "mid", stage="midtrain", parents={"dataset": dataset.ref, "model": base.ref})
     polya = publish(store, "model", "polya", stage="rl", parents={"prompts": prompts.ref, "model": mid.ref})
@@ -122,7 +122,7 @@ def test_a_model_is_traced_to_the_content_it_saw_after_its_dataset_was_rebuilt(
     store.publish(
         tmp_path / "again",
         kind="dataset",
-        stage="materialize",
+        stage="dataset",
         version=1,
         fingerprint=old.fingerprint,
         payload={},

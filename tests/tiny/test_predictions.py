@@ -11,12 +11,12 @@ from tasks.tiny import MODEL_DIR
 from tasks.tiny.corpus import CorpusConfig, Text
 from tasks.tiny.make.sampling import load
 from tasks.tiny.make.think import tokens_of
-from tasks.tiny.predictions import PredictionConfig, mixture, places, predictions, thinking_prompt
+from tasks.tiny.predictions import PredictionTextConfig, mixture, places, predictions, thinking_prompt
 from tasks.tiny.problems import generate_problems
 from tasks.tiny.styles import STYLES, completion
 from tasks.tiny.thinking import CLOSE, LONGEST, OPEN, ThinkingConfig, compact, think
 
-CONFIG = PredictionConfig()
+CONFIG = PredictionTextConfig()
 TOKENIZER = load(MODEL_DIR)[1]
 
 

@@ -20,7 +20,7 @@ NAMES: dict[Method, str] = {
     "no-budget": "RMT without budget",
     "no-curriculum": "RMT without curriculum",
     "no-ntp": "RMT without next-token prediction",
-    "mixed-sft": "mixed fine-tuning",
+    "rollout-sft": "mixed fine-tuning",
 }
 STATUS: dict[str, Status] = {"better": "holds", "worse": "does not hold", "unclear": "unclear"}
 

@@ -11,7 +11,7 @@ from tasks.report.config import Entry
 Checkpoint = Literal["base", "mid-trained", "rl"]
 CHECKPOINTS = get_args(Checkpoint)
 
-Method = Literal["", "ntr", "ntp", "rpt", "rmt", "no-budget", "no-curriculum", "no-ntp", "mixed-sft"]
+Method = Literal["", "ntr", "ntp", "rpt", "rmt", "no-budget", "no-curriculum", "no-ntp", "rollout-sft"]
 """What a checkpoint is in the paper's terms. `ntr`: the untrained model, which reasons and then predicts; its direct
 prediction is the untrained baseline of next-token prediction. The last five: RMT without one of its parts, and
 supervised fine-tuning in its place."""

@@ -13,7 +13,7 @@ from tasks.report.rmt.summary import RMTSummary
 from tasks.shared.figures import INK, STYLE, WIDTH, Look, shared_legend
 from tasks.shared.next_token.method import TIERS
 
-STAGE = "rmt"
+STAGE = "rmt_train"
 SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 BUDGETS = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 """Dashes of budgets, so that two arms with the same one are told apart."""

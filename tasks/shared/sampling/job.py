@@ -17,7 +17,7 @@ class SampleSetJob(Frozen):
     sampling: Sampling
 
 
-class GenerationJob(Frozen):
+class SamplingJob(Frozen):
     """One engine start, any number of sample sets."""
 
     model: Path

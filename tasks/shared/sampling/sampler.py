@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.sampling.job import GenerationJob, SampleSetJob
+from tasks.shared.sampling.job import SampleSetJob, SamplingJob
 from tasks.shared.sampling.pool import Pool
 from tasks.shared.sampling.schema import SAMPLES, WANTED
 from tasks.shared.sampling.wanted import Prompt, pool_name, wanted_rows
@@ -71,7 +71,7 @@ def generate_missing(
         for item, count in missing.items()
         if count
     ]
-    job = GenerationJob(model=build.path(model), sets=tuple(jobs), runtime=build.runtime, as_messages=as_messages)
+    job = SamplingJob(model=build.path(model), sets=tuple(jobs), runtime=build.runtime, as_messages=as_messages)
     result = build.worker(WORKER, job, name="generation")
     return int(result["generated"])
 

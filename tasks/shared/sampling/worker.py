@@ -8,7 +8,7 @@ from typing import Any
 
 from tasks.shared.engines.factory import make_engine
 from tasks.shared.engines.protocol import Completion, Engine, Request
-from tasks.shared.sampling.job import GenerationJob, SampleSetJob
+from tasks.shared.sampling.job import SampleSetJob, SamplingJob
 from tasks.shared.sampling.pool import Pool
 from tasks.shared.tables.parquet import Row, read_rows
 from tasks.spine.stage.imports import offline
@@ -78,7 +78,7 @@ class _Batch:
         self._rows, self._since = [], time.monotonic()
 
 
-def run(job: GenerationJob, reporter: Reporter) -> dict[str, Any]:
+def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     """Generate every wanted sample that its pool lacks; returns counts, throughput and the engine's name."""
     offline()
     total, seed = _count(job)
@@ -95,7 +95,7 @@ def run(job: GenerationJob, reporter: Reporter) -> dict[str, Any]:
     return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, **tally.values()}
 
 
-def fill(sample_set: SampleSetJob, engine: Engine, tally: Tally, job: GenerationJob) -> None:
+def fill(sample_set: SampleSetJob, engine: Engine, tally: Tally, job: SamplingJob) -> None:
     """One sample set; whatever ends it, completions that are there are written."""
     batch = _Batch(Pool(sample_set.pool), engine.name, job.runtime.flush_rows, job.flush_s)
     requests = missing_requests(sample_set)
@@ -120,7 +120,7 @@ def missing_requests(sample_set: SampleSetJob) -> Iterator[Request]:
         yield Request(key=row["key"], prompt=previous, seed=row["seed"])
 
 
-def _count(job: GenerationJob) -> tuple[int, int]:
+def _count(job: SamplingJob) -> tuple[int, int]:
     """Number of missing samples, and a seed that no other set of missing samples has."""
     total, digest = 0, ""
     for request in itertools.chain.from_iterable(map(missing_requests, job.sets)):
@@ -130,4 +130,4 @@ def _count(job: GenerationJob) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    worker_main(GenerationJob, run)
+    worker_main(SamplingJob, run)

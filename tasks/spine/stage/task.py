@@ -2,12 +2,12 @@
 
 A stage is written as a plain function `body(build, config)` and decorated:
 
-    DATASET = Stage("materialize", version=1, kind="dataset")
+    DATASET = Stage("dataset", version=1, kind="dataset")
 
     @stage_task(DATASET)
-    def materialize(build: Build, config: DatasetConfig) -> None: ...
+    def write_dataset(build: Build, config: DatasetConfig) -> None: ...
 
-    ref = materialize(config, runtime, kept=kept_ref)
+    ref = write_dataset(config, runtime, kept=kept_ref)
 """
 
 from collections.abc import Callable

@@ -2,7 +2,8 @@
 
 `launch.py` beside this starts `python -m tasks.<room>.worker WORK_DIR`. In that folder the child finds `job.json`,
 appends to `progress.jsonl` and `metrics.jsonl`, and writes `result.json` last, under a temporary name that is then
-renamed: a result that can be read is whole. An error goes to `error.json` with a flag that says whether a retry could mend it.
+renamed: a result that can be read is whole. An error goes to `error.json` with a flag that says whether a retry could
+mend it.
 Workers import neither Prefect nor MLflow, so that the GPU environment may be another one than the flows'.
 """
 

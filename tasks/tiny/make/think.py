@@ -18,7 +18,7 @@ from tasks.tiny.corpus import CorpusConfig
 from tasks.tiny.make.base import Report, encode, save_base
 from tasks.tiny.make.sampling import load
 from tasks.tiny.make.training import Sequence, TrainConfig, train
-from tasks.tiny.predictions import PredictionConfig, mixture
+from tasks.tiny.predictions import PredictionTextConfig, mixture
 from tasks.tiny.thinking import CLOSE, LONGEST, OPEN
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class ThinkConfig(Frozen):
     seed: int = 0
     prediction_share: float = Field(0.6, ge=0, le=1)
     """Share of texts that are predictions; the rest are the texts of the first base."""
-    predictions: PredictionConfig = PredictionConfig()
+    predictions: PredictionTextConfig = PredictionTextConfig()
     corpus: CorpusConfig = CorpusConfig()
     training: TrainConfig = TrainConfig(steps=1600, learning_rate=2e-3, warmup_steps=50, decay_share=0.7)
 

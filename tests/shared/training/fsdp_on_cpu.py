@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import DistributedType
 from accelerate.state import AcceleratorState
 
-from tasks.midtrain.job import MidtrainingJob
+from tasks.midtrain.job import MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.shared.training import distributed
 from tasks.spine.stage.imports import offline
@@ -30,4 +30,4 @@ if __name__ == "__main__":
     offline()
     AcceleratorState.__init__ = start
     distributed.check_sharding = lambda *_: None
-    worker_main(MidtrainingJob, run)
+    worker_main(MidtrainJob, run)
