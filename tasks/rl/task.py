@@ -7,8 +7,10 @@ from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.job import rollout_place_of
 from tasks.spine.stage.stage import Build, Stage
 from tasks.spine.stage.task import stage_task
+from tasks.spine.store.manifest import TrainedRows
 
 RL = Stage("rl", version=1, kind="model", trains=True)
+TRAINED_ON = TrainedRows(role="prompts", path=RL_FILE, id_column="question_id", method="RL")
 
 
 @stage_task(RL)
@@ -27,4 +29,5 @@ def train(build: Build, config: RLConfig) -> None:
         rows={"prompts": ledger["usable"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
         ledger=ledger,
         summary={name: result[name] for name in ("curve", "solved", "left_out", "seconds", "resumed_from_step")},
+        trained_on=[TRAINED_ON],
     )

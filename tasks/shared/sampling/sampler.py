@@ -18,6 +18,7 @@ from tasks.shared.sampling.schema import SAMPLES, WANTED
 from tasks.shared.sampling.wanted import Prompt, pool_name, wanted_rows
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.stage import Build
+from tasks.spine.store.manifest import POOLS
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +47,15 @@ def want(
 ) -> SampleSet:
     """Write down which samples are wanted; `name` is unique in the build, `model` is the role of the parent.
 
-    Memory does not grow with the number of prompts.
+    The artifact's manifest names their pool. Memory does not grow with the number of prompts.
     """
     digest = build.parents[model].digest
     path = build.work / "wanted" / f"{name}.parquet"
     rows = wanted_rows(prompts, sampling=sampling, model_digest=digest, num_samples=num_samples, seed=seed)
     num_rows = write_parquet(rows, path, WANTED)
-    pool = f"{build.store.files.uri.rstrip('/')}/pool/{pool_name(digest, sampling)}"
-    return SampleSet(path, pool, sampling, num_rows)
+    pool = f"{POOLS}/{pool_name(digest, sampling)}"
+    build.record(pools=[pool])
+    return SampleSet(path, f"{build.store.files.uri.rstrip('/')}/{pool}", sampling, num_rows)
 
 
 def generate_missing(
