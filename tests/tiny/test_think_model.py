@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
-from tasks.tiny.make.measure import MEASURED_NAME, answer_of, best_named
+from tasks.tiny.make.accuracy import answer_of
+from tasks.tiny.make.measure import MEASURED_NAME, best_named
 from tasks.tiny.make.measure_thinking import (
     GROUP_SIZE,
     TIERS,
-    Outcome,
-    Position,
+    ThinkingOutcome,
+    UncertainPosition,
     measure_thinking,
     outcome_of,
     sample_outcomes,
@@ -129,6 +130,6 @@ def test_positions_are_those_after_the_given_text() -> None:
 )
 def test_what_counts_as_a_right_prediction(completion: str, expected: tuple[int, bool, bool]) -> None:
     _, tokenizer = load(THINK_MODEL_DIR)
-    position = Position("A: Step 3+4=", "7", 2.0, False)
+    position = UncertainPosition("A: Step 3+4=", "7", 2.0, False)
     found = outcome_of(position, tokenizer(completion)["input_ids"], tokenizer)
-    assert found == Outcome(position, *expected)
+    assert found == ThinkingOutcome(position, *expected)

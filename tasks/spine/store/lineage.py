@@ -100,7 +100,7 @@ def models_that_saw(store: Store, source_id: str) -> list[Sighting]:
             if (ref, rows) not in counted:
                 counted[ref, rows] = _rows_with(store, dataset, rows.path, rows.id_column, source_id)
             if count := counted[ref, rows]:
-                direct = rows in model.trained_on and model.parents[rows.role] == ref
+                direct = ref in model.parents.values()
                 sightings.append(Sighting(model, ref, rows.method, count, direct))
     return sightings
 
