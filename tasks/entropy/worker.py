@@ -32,7 +32,7 @@ CHUNK_TOKENS = 1 << 18
 """Tokens whose windows are sorted by length together, and held in memory (ours)."""
 
 
-class Run:
+class EntropyTally:
     """What is counted on the way through the corpus."""
 
     def __init__(self, job: EntropyJob, reporter: Reporter, vocabulary: int) -> None:
@@ -114,7 +114,7 @@ def run(job: EntropyJob, reporter: Reporter) -> dict[str, Any]:
         )
     encoder = Encoder(load_tokenizer(job.model, trust_remote_code=job.runtime.trust_remote_code), config)
     model = open_model(job.model, config, job.runtime)
-    counts = Run(job, reporter, model.get_output_embeddings().weight.shape[0])
+    counts = EntropyTally(job, reporter, model.get_output_embeddings().weight.shape[0])
     documents = counts.usable(read_encoded(job.texts, encoder))
     table = job.out / ENTROPY_FILE
     rows = _rows(job, model, documents, counts)
@@ -156,7 +156,9 @@ def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTra
     return model
 
 
-def _rows(job: EntropyJob, model: "PreTrainedModel", documents: Iterator[Encoded], counts: Run) -> Iterator[Row]:
+def _rows(
+    job: EntropyJob, model: "PreTrainedModel", documents: Iterator[Encoded], counts: EntropyTally
+) -> Iterator[Row]:
     from tasks.entropy.passes import TOKENS_PER_PASS, score_documents
 
     for chunk in chunks(documents, CHUNK_TOKENS):

@@ -32,7 +32,7 @@ _SPOOL = _SPOOL.append(pa.field("line", pa.int64(), nullable=False))
 
 
 @dataclass
-class Counts:
+class QuestionCounts:
     """What became of the rows that were read; `read` is the sum of the others."""
 
     read: int = 0
@@ -54,7 +54,7 @@ class Counts:
         return {"read": self.read, **parts}
 
 
-def build_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
+def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionCounts:
     """Write questions.parquet (sorted by id) and rejects.parquet into `out`; `work` holds temporary runs.
 
     `config` must have been resolved. Rows with the same normalised question and the same answer are merged (the first
@@ -63,7 +63,7 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> Counts:
 
     Raises `SourceError` where nothing usable is left or more than `max_rejected_share` was rejected.
     """
-    counts = Counts()
+    counts = QuestionCounts()
     rejects: list[Reject] = []
     mapping = TINY_FIELDS if config.source == "tiny" else config.mapping()
     seen_fields = FieldsSeen()
@@ -107,7 +107,7 @@ def load(config: QuestionsConfig, out: Path) -> dict[str, int]:
 def _mapped(
     config: QuestionsConfig,
     mapping: FieldMapping,
-    counts: Counts,
+    counts: QuestionCounts,
     rejects: list[Reject],
     seen_fields: FieldsSeen,
 ) -> Iterator[dict[str, Any]]:
@@ -123,7 +123,9 @@ def _mapped(
         rejects.append(item)
 
 
-def _merged(ordered: Iterable[Mapping[str, Any]], counts: Counts, rejects: list[Reject]) -> Iterator[Mapping[str, Any]]:
+def _merged(
+    ordered: Iterable[Mapping[str, Any]], counts: QuestionCounts, rejects: list[Reject]
+) -> Iterator[Mapping[str, Any]]:
     for _, same in groupby(ordered, key=lambda row: row["id"]):
         first, *others = same
         if all(normalise(other["answer"]) == normalise(first["answer"]) for other in others):
@@ -135,7 +137,7 @@ def _merged(ordered: Iterable[Mapping[str, Any]], counts: Counts, rejects: list[
             )
 
 
-def _within_limit(unique: Path, config: QuestionsConfig, counts: Counts) -> Iterator[dict[str, Any]]:
+def _within_limit(unique: Path, config: QuestionsConfig, counts: QuestionCounts) -> Iterator[dict[str, Any]]:
     last = _last_place(unique, config)
     for row in read_rows(unique):
         if last is not None and _place(row, config) > last:

@@ -13,7 +13,7 @@ _LISTED = 100
 
 
 @dataclass(frozen=True)
-class Prompt:
+class RLPrompt:
     """One question of RL."""
 
     question_id: str
@@ -26,7 +26,7 @@ class Prompt:
 class Prompts:
     """Prompts that are trained on, and what was left out."""
 
-    usable: list[Prompt] = field(default_factory=list)
+    usable: list[RLPrompt] = field(default_factory=list)
     too_long: list[str] = field(default_factory=list)
     """`question_id (tokens)` of prompts above `max_prompt_tokens`."""
     gold_errors: list[str] = field(default_factory=list)
@@ -85,5 +85,5 @@ def _sort_out(
         elif len(tokens) > max_prompt_tokens:
             result.too_long.append(f"{question_id} ({len(tokens)} tokens)")
         else:
-            result.usable.append(Prompt(question_id, text, answer, tuple(tokens)))
+            result.usable.append(RLPrompt(question_id, text, answer, tuple(tokens)))
     return result

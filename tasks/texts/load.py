@@ -40,7 +40,7 @@ class Duplicate:
 
 
 @dataclass
-class Counts:
+class TextCounts:
     """What became of the rows that were read; `read` is the sum of the others."""
 
     read: int = 0
@@ -65,7 +65,7 @@ class Counts:
         return {"reject_reasons": dict(self.reasons.most_common(LISTED)), "duplicates": duplicates}
 
 
-def build_texts(config: TextsConfig, out: Path, work: Path) -> Counts:
+def build_texts(config: TextsConfig, out: Path, work: Path) -> TextCounts:
     """Write train.parquet, evaluation.parquet (both sorted by id) and rejects.parquet into `out`.
 
     `config` must have been resolved; `work` holds temporary runs. A document that comes twice is kept once, held out if
@@ -74,7 +74,7 @@ def build_texts(config: TextsConfig, out: Path, work: Path) -> Counts:
 
     Raises `SourceError` where nothing usable is left for a split or more than `max_rejected_share` was rejected.
     """
-    counts, seen = Counts(), FieldsSeen()
+    counts, seen = TextCounts(), FieldsSeen()
     rejects: list[Reject] = []
     unique = work / "unique.parquet"
     read = _read(config, counts, rejects, seen)
@@ -105,7 +105,7 @@ def build_texts(config: TextsConfig, out: Path, work: Path) -> Counts:
     return counts
 
 
-def _read(config: TextsConfig, counts: Counts, rejects: list[Reject], seen: FieldsSeen) -> Iterator[Row]:
+def _read(config: TextsConfig, counts: TextCounts, rejects: list[Reject], seen: FieldsSeen) -> Iterator[Row]:
     fields = config.fields()
     for held_out in (False, True) if config.held_out_apart else (False,):
         for item in read_source(config, held_out=held_out):
@@ -120,7 +120,7 @@ def _read(config: TextsConfig, counts: Counts, rejects: list[Reject], seen: Fiel
             rejects.append(item)
 
 
-def _merged(ordered: Iterable[Mapping[str, Any]], counts: Counts) -> Iterator[Mapping[str, Any]]:
+def _merged(ordered: Iterable[Mapping[str, Any]], counts: TextCounts) -> Iterator[Mapping[str, Any]]:
     for document, same in groupby(ordered, key=lambda row: row["document_id"]):
         rows = iter(same)
         first = next(rows)
@@ -132,7 +132,7 @@ def _merged(ordered: Iterable[Mapping[str, Any]], counts: Counts) -> Iterator[Ma
         yield first
 
 
-def _write_splits(config: TextsConfig, unique: Path, out: Path, counts: Counts) -> None:
+def _write_splits(config: TextsConfig, unique: Path, out: Path, counts: TextCounts) -> None:
     held_out, trained = _Chosen(), _Chosen()
     wanted = config.evaluation_documents
     if config.held_out_apart:
@@ -179,7 +179,7 @@ def _place(config: TextsConfig, document_id: str) -> int:
     return int(digest_text(f"{config.seed}:{document_id}")[:16] + document_id, 16)
 
 
-def _nothing_left(config: TextsConfig, counts: Counts) -> str:
+def _nothing_left(config: TextsConfig, counts: TextCounts) -> str:
     found = f"{counts.read - counts.rejected - counts.duplicates} usable documents at {config.source!r}"
     if not counts.evaluation:
         return f"evaluation_source: none of the documents of {config.evaluation_source or config.source!r} can be used"
