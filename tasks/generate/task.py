@@ -20,17 +20,15 @@ from tasks.shared.sampling.sampler import SampleSet, generate_missing, rows, wan
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
 from tasks.shared.sampling.wanted import Prompt, plain_prompts
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.plan import current_visitor
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.progress import PrefectWatcher
-from tasks.spine.stage.stage import LEASE_POLL_S, Build, Stage
+from tasks.spine.stage.stage import LEASE_POLL_S, Build
 from tasks.spine.stage.task import is_transient, stage_task
-from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
 
-GENERATE = Stage("generate", version=1, kind="samples")
+GENERATE = Stage("generate", version=1, kind="samples", pool="gpu")
 SHARD = Stage("generate-shard", version=1, kind="pool")
 
 
@@ -40,10 +38,11 @@ def shards_have_work(config: GenerateConfig, runtime: Runtime, parents: dict[str
     Shards put samples into the pool and nothing else, so their number can change between runs, and one that failed is
     the only one that has work left.
     """
-    if current_visitor() is not None or (runtime.num_shards == 1 and not runtime.ray_address):
+    context = run_context()
+    if context.visitor is not None or (runtime.num_shards == 1 and not runtime.ray_address):
         return False
-    key = fingerprint(GENERATE.name, GENERATE.version, config, parents)
-    return force or Store.open().find(GENERATE.kind, key) is None
+    call = StageCall(GENERATE, assemble.body, config, runtime, parents)
+    return force or context.store.find(GENERATE.kind, call.key) is None
 
 
 @task(
@@ -57,16 +56,15 @@ def shards_have_work(config: GenerateConfig, runtime: Runtime, parents: dict[str
 )
 def generate_shard(config: GenerateConfig, parents: dict[str, ArtifactRef], runtime: Runtime, index: int) -> int:
     """Generate what the pool lacks of every `num_shards`-th question; returns the number of new samples."""
-    settings = Settings()
-    store = Store.open(settings)
+    context = run_context()
     identity = {"config": config, "index": index, "of": runtime.num_shards}
-    key = fingerprint(SHARD.name, SHARD.version, identity, parents)
-    lease = store.lease(SHARD.kind, key, runtime.lease_timeout_s)
+    call = StageCall(SHARD, assemble.body, identity, runtime, parents)
+    lease = context.store.lease(SHARD.kind, call.key, runtime.lease_timeout_s)
     while not lease.try_acquire():
         time.sleep(LEASE_POLL_S)
-    work = settings.work / f"{SHARD.name}-{key[:SHORT]}"
+    work = context.settings.work / f"{SHARD.name}-{call.key[:SHORT]}"
     watcher = PrefectWatcher(SHARD, None, get_run_logger(), f"{index + 1} of {runtime.num_shards}")
-    build = Build(SHARD, config, runtime, parents, store, work, watcher)
+    build = Build(call, context.store, work, watcher)
     with lease.held():
         generated = _fill(build, config, (index, runtime.num_shards))[1]
     shutil.rmtree(work, ignore_errors=True)

@@ -5,10 +5,11 @@ from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.job import MidtrainJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.job import place_of
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-MIDTRAIN = Stage("midtrain", version=1, kind="model", trains=True)
+MIDTRAIN = Stage("midtrain", version=1, kind="model", pool="gpu", trains=True)
 
 
 @stage_task(MIDTRAIN)

@@ -5,10 +5,11 @@ from tasks.rl.config import RLConfig
 from tasks.rl.job import RLJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.job import rollout_place_of
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-RL = Stage("rl", version=1, kind="model", trains=True)
+RL = Stage("rl", version=1, kind="model", pool="gpu", trains=True)
 
 
 @stage_task(RL)

@@ -5,10 +5,11 @@ from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.job import RMTJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.job import rollout_place_of
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-RMT_TRAIN = Stage("rmt_train", version=1, kind="model", trains=True)
+RMT_TRAIN = Stage("rmt_train", version=1, kind="model", pool="gpu", trains=True)
 
 
 @stage_task(RMT_TRAIN)

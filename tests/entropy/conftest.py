@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.spine.stage.plan import visiting
+from tasks.spine.stage.context import run_context_with
 from tasks.spine.store.store import Store
 from tests.bench.bare import Bare
 from tests.random_model import save_random_model
@@ -20,6 +20,6 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bare_home(tmp_path: Path) -> Iterator[Store]:
     """A store of its own; stages run bare."""
-    with pytest.MonkeyPatch.context() as patch, visiting(Bare()):
+    with pytest.MonkeyPatch.context() as patch, run_context_with(visitor=Bare()):
         patch.setenv("MIDTRAIN_HOME", str(tmp_path / "home"))
         yield Store.open()

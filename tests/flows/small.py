@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.recipe.rmt import STANDARD_ARMS
+from tasks.spine.stage.context import run_context_with
 from tasks.spine.store.ref import ArtifactRef
-from tasks.spine.tracking.journal import Passed, journal
+from tasks.spine.tracking.journal import StageRecord
 
 SMALL: dict[str, Any] = {
     "questions.tiny.count": 16,
@@ -52,7 +53,7 @@ class Run:
     """A finished pipeline."""
 
     ref: ArtifactRef
-    stages: list[Passed]
+    stages: list[StageRecord]
 
     @property
     def built(self) -> list[str]:
@@ -62,9 +63,6 @@ class Run:
 
 def run(flow: Any, **parameters: Any) -> Run:
     """Call a flow and note the stages it passes."""
-    stages: list[Passed] = []
-    token = journal.set(stages)
-    try:
+    stages: list[StageRecord] = []
+    with run_context_with(journal=stages):
         return Run(flow(**parameters), stages)
-    finally:
-        journal.reset(token)

@@ -10,8 +10,9 @@ import pytest
 from tasks.config import Frozen
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.plan import visiting
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.context import run_context_with
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
@@ -60,14 +61,14 @@ class World:
 
 def make(stage: str, kind: str, body: Any, config: Any) -> ArtifactRef:
     """Publish what `body` makes."""
-    return ensure(Stage(stage, 1, kind), body, config, Runtime(), {}, watcher=Silent()).manifest.ref
+    return ensure(StageCall(Stage(stage, 1, kind), body, config, Runtime(), {}), watcher=Silent()).manifest.ref
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A home with 10 questions and the base model; stages run bare."""
     home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch, visiting(Bare()):
+    with pytest.MonkeyPatch.context() as patch, run_context_with(visitor=Bare()):
         patch.setenv("MIDTRAIN_HOME", str(home))
         patch.setenv("OMP_NUM_THREADS", "1")
         questions = make("questions", "questions", _write_questions, NumberOf(count=10))

@@ -18,8 +18,9 @@ from tasks.predict.task import predict
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import TierConfig
 from tasks.shared.tables.parquet import Row, read_rows
-from tasks.spine.stage.plan import visiting
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.context import run_context_with
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
@@ -65,7 +66,7 @@ class Held:
 @pytest.fixture(scope="module")
 def held(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
     home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch, visiting(Bare()):
+    with pytest.MonkeyPatch.context() as patch, run_context_with(visitor=Bare()):
         patch.setenv("MIDTRAIN_HOME", str(home))
         patch.setenv("OMP_NUM_THREADS", "1")
 
@@ -101,4 +102,4 @@ def _config(entropy: Path) -> PredictConfig:
 
 
 def _make(stage: str, kind: str, body: Any, config: Numbered) -> ArtifactRef:
-    return ensure(Stage(stage, 1, kind), body, config, Runtime(), {}, watcher=Silent()).manifest.ref
+    return ensure(StageCall(Stage(stage, 1, kind), body, config, Runtime(), {}), watcher=Silent()).manifest.ref

@@ -141,7 +141,9 @@ def test_a_run_without_anything_to_learn_stops_and_says_why(
     objective: str, cause: str, make_job: MakeJob, tmp_path: Path
 ) -> None:
     job = make_job("dead", objective=objective, max_dead_steps=2, max_completion_tokens=1)
-    with pytest.raises(Permanent, match=rf"rmt_train step 2: .*max_dead_steps=2 batches .*{cause}.*rmt_train.group_size"):
+    with pytest.raises(
+        Permanent, match=rf"rmt_train step 2: .*max_dead_steps=2 batches .*{cause}.*rmt_train.group_size"
+    ):
         run(job, Reporter(tmp_path / "dead"))
 
 

@@ -12,8 +12,9 @@ from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.task import train
 from tasks.rmt.worker import run
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.launch import WorkerFailed, run_worker
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -75,7 +76,7 @@ def published(settings: Settings, kind: str, source: Path, config: dict[str, Any
         build.record(summary=summary)
 
     stage = Stage(f"given-{kind}", version=1, kind=kind)
-    return ensure(stage, copy, config, Runtime(), {}, watcher=Watcher(), settings=settings).manifest.ref
+    return ensure(StageCall(stage, copy, config, Runtime(), {}), watcher=Watcher(), settings=settings).manifest.ref
 
 
 def test_the_stage_publishes_a_model_with_its_ledger(guesser: Path, tmp_path: Path) -> None:
@@ -91,7 +92,9 @@ def test_the_stage_publishes_a_model_with_its_ledger(guesser: Path, tmp_path: Pa
             ),
         }
         runtime = Runtime(device="cpu", num_threads=1)
-        found = ensure(train.stage, train.body, config, runtime, parents, watcher=Watcher(), settings=settings)
+        found = ensure(
+            StageCall(train.stage, train.body, config, runtime, parents), watcher=Watcher(), settings=settings
+        )
         return found.manifest
 
     with pytest.raises(Permanent, match="written with the tokenizer 0000"):

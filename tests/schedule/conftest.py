@@ -10,7 +10,8 @@ import pytest
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.tables.parquet import write_parquet
-from tasks.spine.stage.stage import Build, Outcome, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, Outcome, ensure
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
@@ -72,7 +73,7 @@ def make(settings: Settings) -> Callable[..., Outcome]:
     """Runs a stage in the test's own store."""
 
     def run(stage: Stage, body: Callable[..., None], config: Any, **parents: ArtifactRef) -> Outcome:
-        return ensure(stage, body, config, Runtime(), parents, watcher=Quiet(), settings=settings)
+        return ensure(StageCall(stage, body, config, Runtime(), parents), watcher=Quiet(), settings=settings)
 
     return run
 

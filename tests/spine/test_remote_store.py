@@ -7,7 +7,8 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.lease import Lease
@@ -82,7 +83,7 @@ def test_a_stage_runs_against_it(remote: Settings, store: Store, publish: Publis
         write(build, config)
 
     calls = [
-        ensure(toy, body, ToyConfig(), Runtime(), {"questions": parent.ref}, settings=remote, watcher=Seen())
+        ensure(StageCall(toy, body, ToyConfig(), Runtime(), {"questions": parent.ref}), settings=remote, watcher=Seen())
         for _ in range(2)
     ]
     assert [call.hit for call in calls] == [False, True]

@@ -13,7 +13,8 @@ import boto3
 import pytest
 
 from tasks.errors import Permanent
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.files import Files
 from tasks.spine.store.lease import Lease
 from tasks.spine.store.runtime import Runtime
@@ -146,7 +147,7 @@ def test_a_stage_outlasts_an_absence_with_its_lease(remote: Settings, store: Sto
         write(build, config)
 
     runtime = Runtime(lease_timeout_s=6)
-    made = ensure(toy, body, ToyConfig(), runtime, {}, settings=remote, watcher=Seen())
+    made = ensure(StageCall(toy, body, ToyConfig(), runtime, {}), settings=remote, watcher=Seen())
     assert not made.hit
     assert store.find("samples", made.manifest.fingerprint) == made.manifest
     assert all(

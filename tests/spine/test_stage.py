@@ -16,7 +16,8 @@ import pytest
 
 from tasks.config import Frozen
 from tasks.errors import Permanent
-from tasks.spine.stage.stage import Build, Outcome, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, Outcome, ensure
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
@@ -75,8 +76,9 @@ def toy(
     settings: Settings, body: Callable[[Build, ToyConfig], None], config: ToyConfig | None = None, **options: Any
 ) -> Outcome:
     options.setdefault("watcher", Seen())
-    parents = options.pop("parents", {})
-    return ensure(TOY, body, config or ToyConfig(), Runtime(), parents, settings=settings, **options)
+    parents, force = options.pop("parents", {}), options.pop("force", False)
+    call = StageCall(TOY, body, config or ToyConfig(), Runtime(), parents, force)
+    return ensure(call, settings=settings, **options)
 
 
 def test_a_miss_builds_and_a_hit_does_not(settings: Settings, store: Store) -> None:
@@ -119,7 +121,7 @@ def test_where_it_runs_is_no_part_of_it(settings: Settings) -> None:
     body = Counted()
     toy(settings, body)
     far = Runtime(device="cuda", num_shards=8, batch_size=1)
-    assert ensure(TOY, body, ToyConfig(), far, {}, settings=settings, watcher=Seen()).hit
+    assert ensure(StageCall(TOY, body, ToyConfig(), far, {}), settings=settings, watcher=Seen()).hit
 
 
 def test_force_builds_again(settings: Settings) -> None:
