@@ -4,8 +4,9 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, Overrides, Recipe
 from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
+from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
-from tasks.evaluate.task import measure
+from tasks.evaluate.task import EVALUATE, measure, wanted_samples
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.shared.models.task import import_model
@@ -28,4 +29,6 @@ def evaluate(
             f"questions.{name}": call(questions_flow, recipe=recipe, which=name, overrides=overrides)
             for name in settings.evaluate.benchmarks
         }
-        return measure(settings.evaluate, settings.runtime, model=policy, force=force, label=label, **asked)
+        config, parents = settings.evaluate, {"model": policy, **asked}
+        fill_pool(EVALUATE, wanted_samples, config, settings.runtime, parents, force=force)
+        return measure(config, settings.runtime, force=force, label=label, **parents)

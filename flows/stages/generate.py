@@ -4,9 +4,9 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
 from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
-from flows.stages.generate_shards import fill_pool
+from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
-from tasks.generate.task import assemble, shards_have_work
+from tasks.generate.task import GENERATE, assemble, wanted_samples
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.shared.models.task import import_model
@@ -28,6 +28,5 @@ def generate(
         asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
         policy = reference(model) if model else import_model(settings.model, settings.runtime)
         config, parents = settings.generate, {"questions": asked, "model": policy}
-        if shards_have_work(config, settings.runtime, parents, force):
-            fill_pool(config, settings.runtime, parents)
+        fill_pool(GENERATE, wanted_samples, config, settings.runtime, parents, force=force)
         return assemble(config, settings.runtime, force=force, label=label, **parents)

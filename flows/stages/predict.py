@@ -4,8 +4,10 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
+from flows.pipeline.shards import fill_pool
 from flows.stages.entropy import entropy as entropy_flow
 from flows.stages.texts import texts as texts_flow
+from tasks.predict.task import PREDICT, wanted_samples
 from tasks.predict.task import predict as measure
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
@@ -34,5 +36,6 @@ def predict(
         else:
             documents = call(texts_flow, recipe=recipe, which="evaluation_texts", overrides=overrides)
             measured = call(entropy_flow, recipe=recipe, texts=str(documents), overrides=overrides)
-        config = settings.prediction_at_end()
-        return measure(config, settings.runtime, entropy=measured, model=policy, force=force, label=label)
+        config, parents = settings.prediction_at_end(), {"entropy": measured, "model": policy}
+        fill_pool(PREDICT, wanted_samples, config, settings.runtime, parents, force=force)
+        return measure(config, settings.runtime, force=force, label=label, **parents)
