@@ -4,8 +4,9 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, Overrides, Recipe
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
-from tasks.evaluate.task import measure
+from tasks.evaluate.task import EVALUATE, measure, wanted_samples
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -19,6 +20,8 @@ def evaluate(
 ) -> ArtifactRef:
     """Greedy accuracy and unbiased pass@k with intervals; `model` empty measures the recipe's base model."""
     with stage_run("evaluate", recipe, overrides) as run:
-        config = run.settings.evaluate
-        asked = {f"questions.{name}": run.parent("", questions_flow, which=name) for name in config.benchmarks}
-        return measure(config, run.runtime, model=run.model(model), **asked, force=force, label=label)
+        config, parents = run.settings.evaluate, {"model": run.model(model)}
+        for name in config.benchmarks:
+            parents[f"questions.{name}"] = run.parent("", questions_flow, which=name)
+        fill_pool(EVALUATE, wanted_samples, config, run.runtime, parents, force=force)
+        return measure(config, run.runtime, **parents, force=force, label=label)

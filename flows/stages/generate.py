@@ -4,9 +4,9 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
-from flows.stages.generate_shards import fill_pool
+from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
-from tasks.generate.task import assemble, shards_have_work
+from tasks.generate.task import GENERATE, assemble, wanted_samples
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
 
@@ -24,6 +24,5 @@ def generate(
     with stage_run("generate", recipe, overrides, PolyaRecipe) as run:
         config = run.settings.generate
         parents = {"questions": run.parent(questions, questions_flow), "model": run.model(model)}
-        if shards_have_work(config, run.runtime, parents, force):
-            fill_pool(config, run.runtime, parents)
+        fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force)
         return assemble(config, run.runtime, **parents, force=force, label=label)

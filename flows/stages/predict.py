@@ -4,8 +4,10 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.shards import fill_pool
 from flows.stages.entropy import entropy as entropy_flow
 from flows.stages.texts import texts as texts_flow
+from tasks.predict.task import PREDICT, wanted_samples
 from tasks.predict.task import predict as measure
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
@@ -28,5 +30,7 @@ def predict(
         if not entropy:
             documents = run.parent("", texts_flow, which="evaluation_texts")
             entropy = str(run.parent("", entropy_flow, texts=str(documents)))
-        config, measured = run.settings.prediction_at_end(), run.parent(entropy, entropy_flow)
-        return measure(config, run.runtime, entropy=measured, model=run.model(model), force=force, label=label)
+        config = run.settings.prediction_at_end()
+        parents = {"entropy": run.parent(entropy, entropy_flow), "model": run.model(model)}
+        fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force)
+        return measure(config, run.runtime, **parents, force=force, label=label)

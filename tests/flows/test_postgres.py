@@ -22,10 +22,13 @@ from tests.flows.small import SMALL
 
 pytestmark = pytest.mark.slow
 
-SHARDS = 100
+SHARDS = 40
+"""Shards of generation, and of the evaluation of each of two checkpoints. The base model's is evaluated by one pipeline or
+by both, so that there are at least 200 in all."""
 LEAN = {
     **SMALL,
     "questions.tiny.count": 3,
+    "evaluate.limit": 2,
     "evaluate.samples": 1,
     "runtime.num_shards": SHARDS,
     "runtime.num_threads": 1,
@@ -103,6 +106,8 @@ def test_two_pipelines_at_once_with_200_shards_lose_no_task_run(servers: Servers
     ask = servers.postgres.ask
     runs = ask("prefect", "select state_type, count(*) from task_run where name like 'generate-shard-%' group by 1")
     assert runs == [f"COMPLETED|{2 * SHARDS}"]
+    evaluated = ask("prefect", "select count(*) from task_run where name like 'evaluate-shard-%'")
+    assert int(evaluated[0]) in (3 * SHARDS, 4 * SHARDS)
     per_run = ask("prefect", "select count(distinct name) from task_run where name like 'generate-shard-%' "
                              "group by flow_run_id")  # fmt: skip
     assert per_run == [str(SHARDS)] * 2

@@ -1,4 +1,4 @@
-"""Generation over a Ray cluster: the shards run on its nodes, and one that dies costs nothing but time."""
+"""Sampling over a Ray cluster: the shards run on its nodes, and one that dies costs nothing but time."""
 
 import json
 import os
@@ -20,10 +20,11 @@ import psutil
 import pytest
 from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
+from flows.pipeline.shards import fill_pool
 from flows.stages.generate import generate
-from flows.stages.generate_shards import fill_pool
 from tasks.errors import Permanent
 from tasks.generate.config import GenerateConfig
+from tasks.generate.task import GENERATE, wanted_samples
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
@@ -31,7 +32,7 @@ from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.conftest import ROOT
-from tests.flows.commands import GENERATION, SLOWLY, gone, pooled, processes, start, wait_until
+from tests.flows.commands import GENERATION, SLOWLY, batches, gone, pooled, processes, start, wait_until
 from tests.flows.postgres import free_port
 
 NODE = "TEST_RAY_NODE"
@@ -189,6 +190,24 @@ def test_a_failed_shard_is_named_after_the_others_have_finished_and_is_all_that_
 
 
 @pytest.mark.slow
+@pytest.mark.long(reason="starts Ray, and an engine on each of its workers")
+def test_evaluation_spreads_over_ray_as_generation_does(
+    tmp_path: Path, ray_here: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, few = tmp_path / "home", {"evaluate.benchmarks": ["tiny-test"], "evaluate.limit": 6, "evaluate.samples": 2}
+    run = start(home, "evaluate", {**LOCAL, **few, "evaluate.resamples": 200}, **ray_here)
+    assert run.wait() == 0, run.output
+    assert "evaluate-shard-0" in run.output
+    assert "evaluate-shard-1" in run.output
+    monkeypatch.setenv("MIDTRAIN_HOME", str(home))
+    (manifest,) = Store.open().all("evaluation")
+    assert manifest.rows == {"tiny-test": 6 * 3}
+    assert len(pooled(home)) == len(set(pooled(home))) == 6 * 3
+    # Each shard has made its samples and its greedy completions; the stage has added no batch.
+    assert len(batches(home)) == 2 * 2
+
+
+@pytest.mark.slow
 def test_a_cancel_ends_a_run_over_ray_as_any_other(tmp_path: Path, ray_here: dict[str, str]) -> None:
     home = tmp_path / "home"
     run = start(home, "generate", LOCAL, **ray_here)
@@ -216,15 +235,15 @@ def samples_done(worker: psutil.Process) -> int:
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "flows.stages.generate_on_ray", raising=False)
+    monkeypatch.delitem(sys.modules, "flows.pipeline.shards_on_ray", raising=False)
     monkeypatch.setitem(sys.modules, "prefect_ray", None)
     with pytest.raises(Permanent, match=r"ray_address=head:6379 .*midtrain\[ray\]"):
-        fill_pool(GenerateConfig(), Runtime(ray_address="head:6379"), {})
+        fill_pool(GENERATE, wanted_samples, GenerateConfig(), Runtime(ray_address="head:6379"), {})
 
 
 def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.stages.generate_on_ray import HANDED_OVER, node_environment
+    from flows.pipeline.shards_on_ray import HANDED_OVER, node_environment
 
     monkeypatch.chdir(tmp_path)
     for name in HANDED_OVER:
@@ -256,7 +275,7 @@ def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPat
 )
 def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int) -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.stages.generate_on_ray import node_needs
+    from flows.pipeline.shards_on_ray import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2, num_threads=4, **runtime), {"CPU": 8.0, "GPU": 4.0})
     assert (needs["num_cpus"], needs["num_gpus"]) == (4, gpus)
@@ -264,7 +283,7 @@ def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int
 
 def test_a_shard_takes_one_cpu_of_a_cluster_without_gpus() -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.stages.generate_on_ray import node_needs
+    from flows.pipeline.shards_on_ray import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2), {"CPU": 8.0})
     assert (needs["num_cpus"], needs["num_gpus"]) == (1, 0)

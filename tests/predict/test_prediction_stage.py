@@ -10,11 +10,14 @@ from tasks.errors import Permanent
 from tasks.predict.config import PredictConfig
 from tasks.predict.positions import draw_positions
 from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING, SCORES_FILE
+from tasks.predict.task import PREDICT, wanted_samples
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.sampling.task import Shards, fill_part
 from tasks.shared.tables.parquet import check_schema
-from tests.predict.conftest import Held
+from tests.bench.bare import Silent
+from tests.predict.conftest import RUNTIME, Held
 from tests.thinking_model import CLOSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -89,6 +92,19 @@ def test_more_positions_keep_those_that_were_there_and_more_samples_their_text(h
 
 def _key(row: dict) -> tuple[str, int, int]:
     return row["document_id"], row["position"], row["sample_index"]
+
+
+def test_two_shards_make_what_the_stage_alone_would_want(held: Held) -> None:
+    config = PredictConfig.model_validate(held.config.model_dump() | {"seed": 5, "positions_per_tier": 4})
+    parents = {"entropy": held.entropy, "model": held.base}
+    shards = Shards(PREDICT, wanted_samples, config, RUNTIME.model_copy(update={"num_shards": 2}), parents)
+    before = held.pooled()
+    assert [fill_part(shards, index, Silent()) for index in range(2)] == [18, 18]
+    made = held.pooled() - before
+    assert len(made) == made.total() == 36
+    rows = [row for row in held.rows(held.predict(held.base, seed=5, positions_per_tier=4)) if row["mode"] == REASONING]
+    assert len(rows) == 36
+    assert held.pooled() - before == made, "nothing was left for the stage"
 
 
 def test_greedy_decoding_has_one_sample(held: Held) -> None:

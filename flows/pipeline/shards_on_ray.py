@@ -1,4 +1,4 @@
-"""The shard tasks of generation on the nodes of a Ray cluster; imported only where one is asked for.
+"""Shard tasks on the nodes of a Ray cluster; imported only where one is asked for.
 
 A node needs the same installation, the same store and a Prefect server that it reaches. Ray runs a shard whose node
 died again on another one, at most three times; what the dead one had flushed is in the pool, and its lease is taken
@@ -7,6 +7,7 @@ over as any dead holder's.
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,9 +23,9 @@ from prefect_ray.context import remote_options
 from prefect_ray.task_runners import PrefectRayFuture
 
 from tasks.errors import Permanent
-from tasks.generate.config import GenerateConfig
-from tasks.generate.task import generate_shard
-from tasks.spine.store.ref import ArtifactRef
+from tasks.shared.sampling.task import Shards, run_shard
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.launch import check_stop
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 
@@ -44,23 +45,48 @@ class Runner(RayTaskRunner[Any]):
         return entered
 
 
-@flow(name="generate-shards", flow_run_name="generate-{runtime.num_shards}-shards", persist_result=False)
-def generate_shards(config: GenerateConfig, runtime: Runtime, parents: dict[str, ArtifactRef]) -> int:
+_connected = threading.Lock()
+
+
+def run_on_ray(shards: Shards) -> int:
+    """Run the shard tasks on the cluster that `runtime` names; returns the number of new samples.
+
+    One call at a time: a process has one connection, which whoever made it ends. Arms that run at the same time lose
+    nothing by it, since each call spreads over the whole cluster.
+    """
+    while not _connected.acquire(timeout=POLL_S):
+        check_stop()
+    try:
+        return run_shards.with_options(task_runner=Runner(address=shards.runtime.ray_address))(shards)
+    finally:
+        _connected.release()
+
+
+@flow(
+    name="shards",
+    flow_run_name="{shards.stage.name}-{shards.runtime.num_shards}-shards",
+    persist_result=False,
+    validate_parameters=False,
+)
+def run_shards(shards: Shards) -> int:
     """Run the shard tasks on the cluster of the flow's task runner; returns the number of new samples.
 
     Raises:
         Permanent, RuntimeError: some shards failed, which it names; the others were let run to their end.
     """
+    runtime = shards.runtime
     needs = node_needs(runtime, ray.cluster_resources())
     announce(runtime, needs)
-    with remote_options(**needs, runtime_env={"env_vars": node_environment(Settings())}):
-        shards = [generate_shard.submit(config, parents, runtime, index) for index in range(runtime.num_shards)]
-    wait_for_all(shards)
-    outcomes = [shard.state.result(raise_on_failure=False) for shard in shards]
+    with remote_options(**needs, runtime_env={"env_vars": node_environment(run_context().settings)}):
+        running = [run_shard.submit(shards, index) for index in range(runtime.num_shards)]
+    wait_for_all(running)
+    outcomes = [future.state.result(raise_on_failure=False) for future in running]
     errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)}
     if errors:
-        names, first = ", ".join(f"generate-shard-{index}" for index in errors), next(iter(errors.values()))
-        message = f"{len(errors)} of {len(shards)} shards failed ({names}); the samples of the others are kept: {first}"
+        names, first = ", ".join(f"{shards.shard.name}-{index}" for index in errors), next(iter(errors.values()))
+        message = (
+            f"{len(errors)} of {len(running)} shards failed ({names}); the samples of the others are kept: {first}"
+        )
         raise (Permanent if isinstance(first, Permanent | ValueError) else RuntimeError)(message) from first
     return sum(outcomes)
 
@@ -72,6 +98,7 @@ def wait_for_all(shards: Sequence[PrefectRayFuture[int]]) -> None:
     """
     running = [shard.wrapped_future for shard in shards]
     while running:
+        check_stop()
         time.sleep(POLL_S)
         _, running = ray.wait(running, num_returns=len(running), timeout=0)
     wait(shards)

@@ -129,7 +129,7 @@ def test_two_writers_at_once_leave_whole_batches(pool: Pool) -> None:
 
 FULL_DISK = """
 import resource, sys
-from tests.generate.test_pool import row
+from tests.shared.sampling.test_pool import row
 from tasks.shared.sampling.pool import Pool
 pool = Pool(sys.argv[1])
 pool.write([row("before")])

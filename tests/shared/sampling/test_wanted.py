@@ -4,18 +4,11 @@ import logging
 
 import pytest
 
-from tasks.generate.config import GenerateConfig
-from tasks.generate.heuristics import Heuristic, load_heuristics
-from tasks.generate.plan import heuristic_prompts, with_first_logged
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.prompts.config import PromptConfig
-from tasks.shared.prompts.render import Renderer
-from tasks.shared.sampling.wanted import Prompt, plain_prompts, pool_name, wanted_rows
-from tasks.spine.store.fingerprint import fingerprint
+from tasks.shared.sampling.wanted import WHOLE, Part, Prompt, Wanted, pool_name, wanted_rows
 
 PROMPT = Prompt("q1", "1+1?", "analogy", "Q: 1+1?\nMethod: analogy\nA:")
 MODEL = "a" * 64
-RENDERER = Renderer(PromptConfig(style="plain"))
 
 
 def keys(prompt: Prompt = PROMPT, sampling: Sampling | None = None, model: str = MODEL, num: int = 4, seed: int = 0):
@@ -69,33 +62,29 @@ def test_seeds_of_samples_differ_and_fit_into_31_bits() -> None:
     assert all(0 <= row["seed"] < 2**31 for row in rows)
 
 
-def test_prompts_come_question_by_question() -> None:
-    heuristics = load_heuristics("tiny")
-    prompts = list(heuristic_prompts([("q1", "1+1?"), ("q2", "2+2?")], heuristics, RENDERER))
-    assert [prompt.question_id for prompt in prompts] == ["q1"] * 6 + ["q2"] * 6
-    assert [prompt.heuristic for prompt in prompts[:6]] == sorted(heuristic.name for heuristic in heuristics)
-    (plain,) = plain_prompts([("q1", "1+1?")], RENDERER)
-    assert plain == Prompt("q1", "1+1?", "", RENDERER.plain("1+1?"))
+def wanted(count: int, rendered: list[str]) -> Wanted[str]:
+    """Two prompts of every source, and a note of each source that was rendered."""
+
+    def render(source: str) -> list[Prompt]:
+        rendered.append(source)
+        return [Prompt(source, f"{source}?", heuristic, f"{heuristic} {source}") for heuristic in ("", "analogy")]
+
+    sources = {"dev": map(str, range(count))}
+    return Wanted(sources=sources, render=render, samplings=(Sampling(),), num_samples=1, seed=0)
+
+
+@pytest.mark.parametrize("of", [1, 2, 3, 7, 20])
+def test_parts_share_the_sources_out_and_render_nothing_else(of: int) -> None:
+    whole = list(wanted(10, []).prompts("dev", WHOLE))
+    found: list[Prompt] = []
+    for index in range(of):
+        rendered: list[str] = []
+        found += wanted(10, rendered).prompts("dev", Part(index, of))
+        assert rendered == [str(number) for number in range(10) if number % of == index]
+    assert sorted(found, key=whole.index) == whole
 
 
 def test_the_first_prompt_of_every_heuristic_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    prompts = list(heuristic_prompts([("q1", "1+1?"), ("q2", "2+2?")], load_heuristics("tiny"), RENDERER))
     with caplog.at_level(logging.INFO):
-        assert list(with_first_logged(prompts)) == prompts
-    assert [record.args[1] for record in caplog.records] == [prompt.text for prompt in prompts[:6]]
-
-
-def test_a_stage_is_identified_by_what_its_heuristics_say(tmp_path) -> None:
-    def stage_key(source: str) -> str:
-        return fingerprint("generate", 1, GenerateConfig(heuristics=source), {})
-
-    (tmp_path / "one.yaml").write_text("name: analogy\ninstruction: compare\n")
-    first = stage_key(str(tmp_path))
-    (tmp_path / "one.yaml").rename(tmp_path / "renamed.yaml")
-    assert stage_key(str(tmp_path)) == first
-    (tmp_path / "renamed.yaml").write_text("name: analogy\ninstruction: compare it\n")
-    assert stage_key(str(tmp_path)) != first
-    (tmp_path / "two.yaml").write_text("name: symmetry\ninstruction: mirror\n")
-    payload = GenerateConfig(heuristics=str(tmp_path)).identity_payload()
-    assert set(payload["heuristics"]) == {"analogy", "symmetry"}
-    assert payload["heuristics"]["symmetry"] == Heuristic(name="symmetry", instruction="mirror").digest
+        prompts = list(wanted(3, []).prompts("dev", WHOLE))
+    assert [record.args[2] for record in caplog.records] == [prompt.text for prompt in prompts[:2]]
