@@ -3,13 +3,16 @@
 from tasks.rmt.checks import check_prompt
 from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.job import RMTJob
+from tasks.schedule.schema import TEXTS_FILE
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.job import rollout_place_of
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
+from tasks.spine.store.manifest import TrainedRows
 
 RMT_TRAIN = Stage("rmt_train", version=1, kind="model", pool="gpu", trains=True)
+TRAINED_ON = TrainedRows(role="schedule", path=TEXTS_FILE, id_column="document_id", method="reinforcement mid-training")
 
 
 @stage_task(RMT_TRAIN)
@@ -28,4 +31,5 @@ def train(build: Build, config: RMTTrainConfig) -> None:
         rows={"positions": ledger["drawn_positions"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
         ledger=ledger,
         summary={name: result[name] for name in ("curve", "solved", "seconds", "resumed_from_step")},
+        trained_on=[TRAINED_ON],
     )

@@ -16,9 +16,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from tasks.generate.plan import heuristic_prompts
-
-from tasks.generate.heuristics import load_heuristics
+from tasks.generate.heuristics import heuristic_prompts, load_heuristics
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.engines.protocol import Sampling

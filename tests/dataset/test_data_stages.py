@@ -18,6 +18,7 @@ from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.stage import Build, Outcome, ensure
 from tasks.spine.stage.task import StageTask
+from tasks.spine.store.lineage import find_source
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
@@ -74,6 +75,8 @@ def test_a_question_set_is_built_once_and_its_manifest_adds_up(settings: Setting
     assert ledger["read"] == sum(ledger.values()) - ledger["read"] == 40
     assert first.manifest.rows == {"questions": ledger["kept"], "rejects": 0}
     assert questions(settings, "seed", 41).hit is False
+    asked = next(iter(read_rows(files(first, settings) / "questions.parquet")))
+    assert find_source(Store.open(settings), asked["id"]) == asked["question"]
 
 
 def test_a_moved_source_is_a_hit_and_a_changed_one_a_miss(settings: Settings, tmp_path: Path) -> None:

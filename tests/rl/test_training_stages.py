@@ -11,6 +11,7 @@ from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.task import train as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.task import train as rl
+from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.manifest import Manifest
@@ -90,4 +91,7 @@ def test_both_stages_publish_models_with_their_ledgers(guesser: Path, settings: 
     for manifest in (trained, tuned):
         folder = Store.open(settings).local(manifest.ref)
         AutoModelForCausalLM.from_pretrained(folder)
+        (rows,) = manifest.trained_on
+        data = Store.open(settings).local(manifest.parents[rows.role])
+        assert all(row[rows.id_column] for row in read_rows(data / rows.path, [rows.id_column]))
         assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")]

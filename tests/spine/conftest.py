@@ -33,7 +33,10 @@ def remote(s3_bucket: str, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def publish(tmp_path: Path) -> Publish:
-    """`publish(store, kind, config, files={name: text}, parents=..., **manifest_fields)`, through the real store."""
+    """`publish(store, kind, config, files={name: text}, parents=..., **manifest_fields)`, through the real store.
+
+    Made from no samples unless it says otherwise, as a stage that samples nothing.
+    """
     numbers = itertools.count()
 
     def call(
@@ -44,6 +47,7 @@ def publish(tmp_path: Path) -> Publish:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
         stage, parents = fields.pop("stage", kind), fields.pop("parents", {})
+        fields.setdefault("pools", ())
         return store.publish(
             folder,
             kind=kind,

@@ -17,7 +17,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from tasks.dataset import schema, select
 from tasks.filter.select import decide
-from tasks.generate import heuristics, plan
+from tasks.generate import heuristics
 from tasks.midtrain import batching, collate, encoding
 from tasks.questions import config, sources
 from tasks.questions.rows import TINY_FIELDS, to_question
@@ -26,7 +26,7 @@ from tasks.rl.reward import CorrectnessReward
 from tasks.shared.engines import decoding, tokens, transformers_engine
 from tasks.shared.engines.protocol import Request, Sampling
 from tasks.shared.prompts.render import Renderer
-from tasks.shared.sampling.wanted import Prompt, plain_prompts, wanted_rows
+from tasks.shared.sampling.wanted import Prompt, plain_prompt, wanted_rows
 from tasks.shared.statistics import bootstrap, passk
 from tasks.shared.tables.parquet import Row, write_parquet
 from tasks.shared.verification import grading, pool
@@ -62,7 +62,13 @@ def ask(source: config.QuestionsConfig, count: int, named: bool = False) -> tupl
     """1. Questions with gold answers, by id, and 2. their prompts: one for each heuristic that is named, or plain."""
     rows = [to_question(record, source, TINY_FIELDS) for record in islice(sources.read_source(source), count)]
     texts = [(row["id"], row["question"]) for row in rows]
-    prompts = list(plan.heuristic_prompts(texts, HEURISTICS, RENDERER) if named else plain_prompts(texts, RENDERER))
+    prompts = [
+        prompt
+        for text in texts
+        for prompt in (
+            heuristics.heuristic_prompts(text, HEURISTICS, RENDERER) if named else [plain_prompt(text, RENDERER)]
+        )
+    ]
     print(f"\n1. {count} questions, 2. {len(prompts)} prompts, the first one:\n{prompts[0].text} ({rows[0]['answer']})")
     return {row["id"]: row for row in rows}, prompts
 

@@ -14,7 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from tasks.shared.sampling.sampler import POOL, fill
+from tasks.shared.sampling.sampler import fill
 from tasks.shared.sampling.wanted import Part, Wanted
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.context import run_context
@@ -22,6 +22,7 @@ from tasks.spine.stage.launch import check_stop
 from tasks.spine.stage.progress import PrefectWatcher
 from tasks.spine.stage.stage import LEASE_POLL_S, Build, Watcher
 from tasks.spine.stage.task import is_transient
+from tasks.spine.store.manifest import POOLS
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
@@ -40,7 +41,7 @@ class Shards:
     @property
     def shard(self) -> Stage:
         """One shard, for people and for its lease; it publishes nothing."""
-        return Stage(f"{self.stage.name}-shard", version=1, kind=POOL)
+        return Stage(f"{self.stage.name}-shard", version=1, kind=POOLS)
 
     def call(self, part: Part) -> StageCall:
         """The work of one shard as a stage call, whose key names its lease and its folder of unfinished work."""

@@ -15,7 +15,7 @@ from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop, run_worker
 from tasks.spine.stage.worker import is_disk_full
-from tasks.spine.store.manifest import Manifest, git_commit, package_versions
+from tasks.spine.store.manifest import Manifest, SourceTable, TrainedRows, git_commit, package_versions
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
@@ -51,7 +51,7 @@ class Build:
     work: Path
     """Local folder named by the fingerprint: survives a crash, so that a rerun resumes; removed after publishing."""
     watcher: Watcher
-    manifest_fields: dict[str, Any] = field(default_factory=dict)
+    manifest_fields: dict[str, Any] = field(default_factory=lambda: {"pools": ()})
 
     @property
     def out(self) -> Path:
@@ -108,14 +108,21 @@ class Build:
         ledger: Mapping[str, int] | None = None,
         summary: Mapping[str, Any] | None = None,
         external: str | None = None,
+        pools: Sequence[str] = (),
+        sources: Sequence[SourceTable] = (),
+        trained_on: Sequence[TrainedRows] = (),
     ) -> None:
-        """Put small facts into the manifest: row counts, the ledger, and the summary that reports read."""
+        """Put small facts into the manifest: row counts, the ledger, the summary that reports read, and what lineage
+        and garbage collection go by; what several calls record adds up.
+        """
         given = {"rows": rows, "ledger": ledger, "summary": summary, "external": external}
         for name, value in given.items():
             if isinstance(value, Mapping):
                 self.manifest_fields[name] = {**self.manifest_fields.get(name, {}), **value}
             elif value is not None:
                 self.manifest_fields[name] = value
+        for name, items in {"pools": pools, "sources": sources, "trained_on": trained_on}.items():
+            self.manifest_fields[name] = tuple(dict.fromkeys((*self.manifest_fields.get(name, ()), *items)))
 
 
 @dataclass
