@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.entropy import histogram
-from tasks.entropy.config import EntropyConfig
+from tasks.entropy.config import EntropyConfig, EntropyJob
 from tasks.entropy.encoding import Encoded, Encoder, chunks, read_encoded
-from tasks.entropy.job import EntropyJob
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE, GROUP
 from tasks.errors import Permanent
 from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device
@@ -18,7 +17,7 @@ from tasks.shared.engines.tokens import context_length, load_tokenizer
 from tasks.shared.sources.errors import Reject
 from tasks.shared.sources.rejects import REJECTS_FILE, reasons_of, write_rejects
 from tasks.shared.tables.parquet import Row, count_rows, write_parquet
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 from tasks.spine.store.runtime import Runtime
 from tasks.texts.schema import SPLIT_FILES
@@ -129,7 +128,7 @@ def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTra
     Raises:
         Permanent: its logits are more than its output layer's, or it has fewer tokens than `top_k`.
     """
-    with absent(*UNUSED_BY_TRANSFORMERS):
+    with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch
         from transformers import AutoModelForCausalLM
 

@@ -13,13 +13,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from trl import SFTConfig, SFTTrainer
 
 from tasks.errors import Permanent
-from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan
+from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan_steps
 from tasks.midtrain.collate import IGNORED, blank, lay_out
 from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.encoding import Example
-from tasks.shared.training.batch_balancing import deal
+from tasks.shared.training.batch_balancing import balance_by_length
+from tasks.shared.training.config import TrainJob
 from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
-from tasks.shared.training.job import Place
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.training.models import machine_arguments
 from tasks.spine.stage.worker import Reporter
@@ -65,7 +65,7 @@ class StepCollator:
         [item] = items
         examples = [self._examples[i] for i in self._steps[item["step"]].examples]
         lengths = [len(example) for example in examples]
-        shares = [sorted(share) for share in deal(lengths, self._num_processes)]
+        shares = [sorted(share) for share in balance_by_length(lengths, self._num_processes)]
         passes = [self._passes([lengths[i] for i in share]) for share in shares]
         mine = item["process"]
         own = [examples[i] for i in shares[mine]]
@@ -171,12 +171,12 @@ def make_trainer(
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[Example],
     config: MidtrainConfig,
-    place: Place,
+    job: TrainJob,
     reporter: Reporter,
 ) -> StepTrainer:
     """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
-    steps = plan(len(examples), config.epochs, config.batch_size, config.seed)
-    machine = machine_arguments(place)
+    steps = plan_steps(len(examples), config.epochs, config.batch_size, config.seed)
+    machine = machine_arguments(job)
     arguments = SFTConfig(
         **machine,
         **config.trainer_arguments(len(steps)),
@@ -194,7 +194,7 @@ def make_trainer(
         examples,
         steps,
         config,
-        rows_per_pass=place.micro_batch_size,
+        rows_per_pass=job.micro_batch_size,
         tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
         filler=tokenizer.pad_token_id,
         num_processes=world_size(),

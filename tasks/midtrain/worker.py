@@ -4,16 +4,16 @@ import time
 from typing import Any
 
 from tasks.errors import Permanent
-from tasks.midtrain.job import MidtrainJob
+from tasks.midtrain.config import MidtrainJob
 from tasks.shared.training import curve
 from tasks.shared.training.checkpoints import last_whole
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
 
 
 def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    with absent("mlflow", "vllm"):
+    with hide_packages("mlflow", "vllm"):
         from tasks.midtrain.trainer import METRICS, check_packing, make_trainer
     from tasks.midtrain.encoding import read_examples
     from tasks.shared.training.distributed import agreed, checkpoint_folder, join

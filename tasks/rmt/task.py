@@ -1,10 +1,9 @@
 """The reinforcement mid-training stage as a Prefect task."""
 
 from tasks.rmt.checks import check_prompt
-from tasks.rmt.config import RMTTrainConfig
-from tasks.rmt.job import RMTJob
+from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.shared.training.accelerate import launcher
-from tasks.shared.training.job import rollout_place_of
+from tasks.shared.training.config import rollout_job_fields
 from tasks.spine.stage.stage import Build, Stage
 from tasks.spine.stage.task import stage_task
 
@@ -17,7 +16,7 @@ def train(build: Build, config: RMTTrainConfig) -> None:
     schedule = build.parent("schedule")
     check_prompt(schedule.payload["config"].get("prediction_prompt", {}), config.prediction_prompt)
     job = RMTJob(
-        **rollout_place_of(build, data=build.path("schedule")),
+        **rollout_job_fields(build, data=build.path("schedule")),
         config=config,
         tokenizer_digest=schedule.summary.get("tokenizer_digest", ""),
     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 
 offline()
 
@@ -23,7 +23,7 @@ from datasets import Dataset  # noqa: E402
 from transformers import AutoTokenizer, PrinterCallback, TrainerCallback  # noqa: E402
 from transformers import logging as transformers_logging  # noqa: E402
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from trl import GRPOTrainer
 
     from tasks.rl.arguments import grpo_arguments
@@ -32,9 +32,8 @@ with absent("mlflow", "vllm"):
 
 import numpy as np  # noqa: E402
 
-from tasks.rmt.config import RMTTrainConfig  # noqa: E402
+from tasks.rmt.config import RMTJob, RMTTrainConfig  # noqa: E402
 from tasks.rmt.grading import PredictionReward  # noqa: E402
-from tasks.rmt.job import RMTJob  # noqa: E402
 from tasks.rmt.rows import ASKED, Run, Text  # noqa: E402
 from tasks.shared.next_token.prompts import PredictionRenderer  # noqa: E402
 from tasks.shared.training.lm_head import use_compact_head  # noqa: E402
@@ -129,13 +128,13 @@ def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callab
         return {
             "model": model_of("tiny"),
             "reward_funcs": grader,
-            "args": grpo_arguments(job, config, **size),
+            "args": grpo_arguments(job, config, section="rmt_train", batch_setting="slots", **size),
             "train_dataset": Dataset.from_dict(run.asked),
             "processing_class": tokenizer,
         }
 
     def grouped() -> GroupTrainer:
-        trainer = GroupTrainer(**common(), reporter=reporter, max_dead_steps=STEPS + 1)
+        trainer = GroupTrainer(**common(), reporter=reporter, max_zero_advantage_steps=STEPS + 1)
         use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy"))
         return trainer
 

@@ -11,15 +11,14 @@ from transformers import AutoModelForCausalLM, masking_utils
 
 from tasks.errors import Permanent
 from tasks.midtrain.collate import lay_out
-from tasks.midtrain.config import MidtrainConfig
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.encoding import Example, read_examples
-from tasks.midtrain.job import MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.shared.engines.tokens import load_tokenizer
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from trl.trainer.utils import add_fused_lm_head
 
     from tasks.midtrain.trainer import check_packing

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.shared.training import curve
 from tasks.shared.training.checkpoints import last_whole
-from tasks.shared.training.job import Place
+from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ class Trained:
     """For the manifest."""
 
 
-def train(
-    trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", place: Place, metrics: Mapping[str, str]
-) -> Trained:
+def fit(trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", job: TrainJob, metrics: Mapping[str, str]) -> Trained:
     """Train from the last whole checkpoint, or from the start where there is none.
 
     Args:
@@ -35,14 +33,14 @@ def train(
     from tasks.shared.training.distributed import agreed, checkpoint_folder
     from tasks.shared.training.models import save
 
-    checkpoint = agreed(lambda: last_whole(checkpoint_folder(place)))
+    checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     history = curve.points(trainer.state.log_history, metrics)
     if is_main_process():
-        curve.write(history, place.out)
-    save(trainer, tokenizer, place)
+        curve.write(history, job.out)
+    save(trainer, tokenizer, job)
     facts = {
         "steps": trainer.state.global_step,
         "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
