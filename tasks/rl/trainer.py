@@ -168,7 +168,7 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         return entry["frac_reward_zero_std"] == 1
 
     def _where(self) -> str:
-        return f"{self.section.upper()} step {self.state.global_step}"
+        return f"{self.section} step {self.state.global_step}"
 
 
 def make_trainer(

@@ -165,7 +165,7 @@ def test_ablations_of_reinforcement_mid_training_change_one_part_each() -> None:
 
 def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> None:
     paper, ablations = load(PolyaRecipe, "llama-3.2-3b"), load(PolyaRecipe, "llama-3.2-3b-ablations")
-    same = set(PolyaRecipe.model_fields) - {"name", "description", "arms", "generation", "filtering"}
+    same = set(PolyaRecipe.model_fields) - {"name", "description", "arms", "generate", "filter"}
     assert {name for name in same if getattr(paper, name) != getattr(ablations, name)} == set()
     assert paper.generate.sampling == ablations.generate.sampling
 
@@ -174,8 +174,8 @@ def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> 
 def test_the_sweep_over_variants_can_be_filled(variants: int) -> None:
     arm = load(PolyaRecipe, "llama-3.2-3b-ablations").arm(f"polya-{variants}")
     assert arm.dataset.variants == variants
-    kept = min(arm.filtering.keep_per_heuristic, arm.generation.samples_per_heuristic)
-    assert kept * len(load_heuristics(arm.generation.heuristics)) >= variants
+    kept = min(arm.filter.keep_per_heuristic, arm.generate.samples_per_heuristic)
+    assert kept * len(load_heuristics(arm.generate.heuristics)) >= variants
 
 
 def test_breadth_and_depth_have_equal_rows() -> None:

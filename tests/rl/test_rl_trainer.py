@@ -104,9 +104,9 @@ def test_rollouts_beyond_the_context_are_refused_before_the_start(make_job: Make
         run(make_job("long", max_completion_tokens=3072), Reporter(tmp_path / "long"))
 
 
-def test_a_run_without_a_live_group_stops_and_says_why(make_job: MakeJob, tmp_path: Path) -> None:
+def test_a_run_whose_groups_all_have_zero_advantage_stops_and_says_why(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("zero-advantage", max_zero_advantage_steps=3, max_completion_tokens=2)
-    with pytest.raises(Permanent, match=r"RL step 3: .*max_zero_advantage_steps=3 .*every rollout is wrong"):
+    with pytest.raises(Permanent, match=r"rl step 3: .*max_zero_advantage_steps=3 .*every rollout is wrong"):
         run(job, Reporter(tmp_path / "zero-advantage"))
     lines = [json.loads(line) for line in (tmp_path / "zero-advantage" / "metrics.jsonl").read_text().splitlines()]
     assert [line["values"]["truncation_share"] for line in lines] == [1.0, 1.0, 1.0]
@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_cause(
         return original(self, model, inputs) * (float("nan") if self.state.global_step == 1 else 1.0)
 
     monkeypatch.setattr(GroupTrainer, "_compute_loss", broken_at_step_2)
-    with pytest.raises(Permanent, match=r"RL step 2: loss is nan; lower rl.learning_rate=0.003"):
+    with pytest.raises(Permanent, match=r"rl step 2: loss is nan; lower rl.learning_rate=0.003"):
         run(make_job("nan"), Reporter(tmp_path / "nan"))
 
 

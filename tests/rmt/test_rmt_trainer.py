@@ -123,7 +123,7 @@ def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_p
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_a_number_stops_with_its_cause(make_job: MakeJob, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match=r"RMT step 1: loss is inf; lower rmt_train.learning_rate=0.003"):
+    with pytest.raises(Permanent, match=r"rmt_train step 1: loss is inf; lower rmt_train.learning_rate=0.003"):
         run(make_job("nan", ntp_weight=1e39), Reporter(tmp_path / "nan"))
 
 
@@ -133,7 +133,7 @@ def test_a_model_that_never_closes_its_reasoning_stops_with_its_cause(make_job: 
         update={"template": "{context}[{budget}]", "template_without_budget": "{context}"}
     )
     job = make_job("open", prediction_prompt=prompt, max_completion_tokens=1, max_unclosed_steps=2)
-    with pytest.raises(Permanent, match=r"RMT step 2: in 2 batches .*'<think>'.* 100% .*max_completion_tokens=1"):
+    with pytest.raises(Permanent, match=r"rmt_train step 2: in 2 batches .*'<think>'.* 100% .*max_completion_tokens=1"):
         run(job, Reporter(tmp_path / "open"))
 
 
@@ -143,7 +143,7 @@ def test_a_run_without_anything_to_learn_stops_and_says_why(
 ) -> None:
     job = make_job("zero-advantage", objective=objective, max_zero_advantage_steps=2, max_completion_tokens=1)
     with pytest.raises(
-        Permanent, match=rf"RMT step 2: .*max_zero_advantage_steps=2 batches .*{cause}.*rmt_train.group_size"
+        Permanent, match=rf"rmt_train step 2: .*max_zero_advantage_steps=2 batches .*{cause}.*rmt_train.group_size"
     ):
         run(job, Reporter(tmp_path / "zero-advantage"))
 
