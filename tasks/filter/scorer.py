@@ -16,7 +16,7 @@ import torch
 from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
 
 from tasks.errors import Permanent
-from tasks.filter.protocol import Score, ScoreRequest
+from tasks.filter.protocol import AdherenceScore, ScoreRequest
 from tasks.shared.engines.head import is_plain_head
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 
@@ -56,14 +56,14 @@ class LikelihoodRatio:
                 f"logits; set filter.scorer.type to 'none'"
             )
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+    def score(self, requests: Sequence[ScoreRequest]) -> list[AdherenceScore]:
         """One score for each request, in order; an empty completion scores 0."""
         encoded = self._tokenizer([item.completion for item in requests], add_special_tokens=False)
         completions: list[list[int]] = encoded["input_ids"]
         named = self.log_likelihoods([item.prompt for item in requests], completions)
         plain = self.log_likelihoods([item.plain for item in requests], completions)
         return [
-            Score(item.key, (with_name - without) / max(len(ids), 1), len(ids))
+            AdherenceScore(item.key, (with_name - without) / max(len(ids), 1), len(ids))
             for item, ids, with_name, without in zip(requests, completions, named, plain, strict=True)
         ]
 

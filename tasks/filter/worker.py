@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.filter.config import ScoringJob
-from tasks.filter.protocol import Score, Scorer, ScoreRequest
+from tasks.filter.protocol import AdherenceScore, Scorer, ScoreRequest
 from tasks.filter.schema import SCORES
 from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device, resolve_dtype
 from tasks.shared.tables.parquet import count_rows, read_rows, write_parquet
@@ -64,7 +64,7 @@ def _unscored(job: ScoringJob) -> Iterator[list[ScoreRequest]]:
         yield chunk
 
 
-def _row(score: Score) -> dict[str, Any]:
+def _row(score: AdherenceScore) -> dict[str, Any]:
     return {"key": score.key, "adherence": score.adherence, "tokens": score.tokens}
 
 

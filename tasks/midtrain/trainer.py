@@ -16,7 +16,7 @@ from tasks.errors import Permanent
 from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan_steps
 from tasks.midtrain.collate import IGNORED, blank, lay_out
 from tasks.midtrain.config import MidtrainConfig
-from tasks.midtrain.encoding import Example
+from tasks.midtrain.encoding import TrainingExample
 from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.config import TrainJob
 from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
@@ -48,7 +48,7 @@ class StepCollator:
 
     def __init__(
         self,
-        examples: Sequence[Example],
+        examples: Sequence[TrainingExample],
         steps: Sequence[Step],
         config: MidtrainConfig,
         *,
@@ -169,7 +169,7 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
 def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
+    examples: Sequence[TrainingExample],
     config: MidtrainConfig,
     job: TrainJob,
     reporter: Reporter,
@@ -215,7 +215,7 @@ def make_trainer(
     return trainer
 
 
-def check_packing(model: PreTrainedModel, examples: Sequence[Example]) -> None:
+def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample]) -> None:
     """Compare two short examples in one row with each on its own, on the very model that is to be trained.
 
     Raises:
@@ -235,7 +235,7 @@ def check_packing(model: PreTrainedModel, examples: Sequence[Example]) -> None:
 
 
 @torch.no_grad()
-def _token_losses(model: PreTrainedModel, examples: Sequence[Example], rows: list[Row]) -> torch.Tensor:
+def _token_losses(model: PreTrainedModel, examples: Sequence[TrainingExample], rows: list[Row]) -> torch.Tensor:
     batch = {name: value.to(model.device) for name, value in lay_out(examples, rows, filler=0).items()}
     labels = batch.pop("labels")[:, 1:]
     log_probs = model(**batch, use_cache=False).logits[:, :-1].float().log_softmax(-1)

@@ -12,7 +12,7 @@ from trl import GRPOTrainer
 from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.config import RLJob
-from tasks.rl.prompts import Prompt
+from tasks.rl.prompts import RLPrompt
 from tasks.rl.reward import OUTCOMES
 from tasks.rl.schedule import plan_batches
 from tasks.rl.scoring import score_rollouts
@@ -174,7 +174,7 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
 def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[RLPrompt],
     reward: Callable[..., list[float]],
     job: RLJob,
     reporter: Reporter,

@@ -34,7 +34,7 @@ import numpy as np  # noqa: E402
 
 from tasks.rmt.config import RMTJob, RMTTrainConfig  # noqa: E402
 from tasks.rmt.grading import PredictionReward  # noqa: E402
-from tasks.rmt.rows import ASKED, Run, Text  # noqa: E402
+from tasks.rmt.rows import ASKED, Run, ScheduledText  # noqa: E402
 from tasks.shared.next_token.prompts import PredictionRenderer  # noqa: E402
 from tasks.shared.training.lm_head import use_compact_head  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
@@ -103,7 +103,7 @@ def schedule_of(document_tokens: int, seed: int = 0) -> Run:
         length = round(document_tokens * rng.uniform(0.6, 1.4))
         text = "".join(rng.choice("abcdefgh ") for _ in range(length))
         position = rng.randrange(length // 4, length)
-        texts[f"d{index}"] = Text(np.array([rng.randrange(2, 258) for _ in text]), np.array([position]))
+        texts[f"d{index}"] = ScheduledText(np.array([rng.randrange(2, 258) for _ in text]), np.array([position]))
         row = (f"{text[:position]}\n[50]<think>", "easy", 50, text[position], text[position : position + 8], [1])
         for name, value in zip(ASKED, row, strict=True):
             columns[name].append(value)

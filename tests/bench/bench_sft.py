@@ -25,7 +25,7 @@ with hide_packages("mlflow", "vllm"):
     from trl import SFTConfig, SFTTrainer
 
 from tasks.midtrain.config import MidtrainConfig  # noqa: E402
-from tasks.midtrain.encoding import Example  # noqa: E402
+from tasks.midtrain.encoding import TrainingExample  # noqa: E402
 from tasks.midtrain.trainer import make_trainer  # noqa: E402
 from tasks.shared.training.config import TrainJob  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
@@ -40,7 +40,7 @@ SIZES = {
 }
 
 
-def gsm8k_examples(data: Path, count: int, vocab_size: int) -> list[Example]:
+def gsm8k_examples(data: Path, count: int, vocab_size: int) -> list[TrainingExample]:
     """Random ids with the lengths of GSM8K questions and solutions, at four characters a token."""
     lines = (data / "gsm8k" / "train.jsonl").read_text().splitlines()
     rng = random.Random(0)
@@ -49,7 +49,7 @@ def gsm8k_examples(data: Path, count: int, vocab_size: int) -> list[Example]:
         row = json.loads(line)
         lengths = [len(row[key]) // CHARACTERS_PER_TOKEN + 1 for key in ("question", "answer")]
         prompt, completion = ([rng.randrange(2, vocab_size) for _ in range(n)] for n in lengths)
-        examples.append(Example(prompt, completion))
+        examples.append(TrainingExample(prompt, completion))
     return examples
 
 
@@ -60,7 +60,7 @@ def model_of(size: str) -> LlamaForCausalLM:
     return LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
 
 
-def ours(size: str, examples: list[Example], folder: Path, pack_length: int, batching: str) -> float:
+def ours(size: str, examples: list[TrainingExample], folder: Path, pack_length: int, batching: str) -> float:
     """CPU seconds of one epoch with this project's trainer."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
     job = TrainJob(
@@ -71,7 +71,7 @@ def ours(size: str, examples: list[Example], folder: Path, pack_length: int, bat
     return _timed(trainer)
 
 
-def default(size: str, examples: list[Example], folder: Path) -> float:
+def default(size: str, examples: list[TrainingExample], folder: Path) -> float:
     """CPU seconds of one epoch with TRL's default batching."""
     arguments = SFTConfig(
         output_dir=str(folder / "default"),

@@ -65,6 +65,6 @@ def test_a_schedule_of_another_tokenizer_is_refused(run_of_tokens: Any) -> None:
 def run_of_tokens() -> Any:
     import numpy as np
 
-    from tasks.rmt.rows import Run, Text
+    from tasks.rmt.rows import Run, ScheduledText
 
-    return lambda largest: Run(1, 1, {}, ["a"], {"a": Text(np.array([1, largest]), np.array([1]))})
+    return lambda largest: Run(1, 1, {}, ["a"], {"a": ScheduledText(np.array([1, largest]), np.array([1]))})
