@@ -130,20 +130,17 @@ def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTra
     """
     with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch
-        from transformers import AutoModelForCausalLM
 
-        from tasks.shared.engines.head import is_plain_head
+        from tasks.shared.models.causal_lm import is_plain_head, load_causal_lm
     if runtime.num_threads:
         torch.set_num_threads(runtime.num_threads)
-    model = AutoModelForCausalLM.from_pretrained(
+    model = load_causal_lm(
         folder,
         dtype=config.dtype,
+        device=resolve_device(runtime),
+        attention="sdpa",
         trust_remote_code=runtime.trust_remote_code,
-        use_safetensors=True,
-        local_files_only=True,
-        attn_implementation="sdpa",
     )
-    model = model.to(resolve_device(runtime)).eval()
     if not is_plain_head(model):
         raise Permanent(
             f"entropy cannot be computed under {type(model).__name__}, which rescales the logits of its output layer; "

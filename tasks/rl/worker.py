@@ -19,8 +19,9 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
     from tasks.shared.engines.tokens import encode_prompts
+    from tasks.shared.models.causal_lm import end_token_ids
     from tasks.shared.training.distributed import agreed, join, world_size
-    from tasks.shared.training.models import check_context, end_ids, load
+    from tasks.shared.training.models import check_context, load
 
     config = job.config
     join(job)
@@ -34,7 +35,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         check_context(
             model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
-        reward = CorrectnessReward(pool, end_ids(model, tokenizer))
+        reward = CorrectnessReward(pool, end_token_ids(model.generation_config, tokenizer.eos_token_id))
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
         trained = fit(trainer, tokenizer, job, METRICS)
     return {

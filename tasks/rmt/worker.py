@@ -70,10 +70,11 @@ def make_grader(
     Raises:
         Permanent: the tokenizer has no think tags.
     """
-    from tasks.shared.training.models import end_ids
+    from tasks.shared.models.causal_lm import end_token_ids
 
     renderer = PredictionRenderer(config.prediction_prompt, tokenizer)
-    return PredictionReward(config.reward, renderer.reader(end_ids(model, tokenizer)))
+    ends = end_token_ids(model.generation_config, tokenizer.eos_token_id)
+    return PredictionReward(config.reward, renderer.reader(ends))
 
 
 if __name__ == "__main__":

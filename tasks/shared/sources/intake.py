@@ -1,4 +1,4 @@
-"""Rows on their way from a source into a table: mapped one by one, counted, and taken in a drawn order up to a limit."""
+"""Rows on their way from a source into a table: mapped one by one, counted, taken in a drawn order up to a limit."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -73,7 +73,7 @@ def spool_schema(table: pa.Schema, **more: pa.DataType) -> pa.Schema:
 
 
 def drawn_place(seed: int, row_id: str) -> int:
-    """Place of a row in the order drawn by a seed; its hexadecimal id follows the drawn digits, so no two rows share one."""
+    """Place of a row in the order drawn by a seed; the hexadecimal id at its end keeps it apart from all others."""
     return int(digest_text(f"{seed}:{row_id}")[:16] + row_id, 16)
 
 

@@ -1,17 +1,21 @@
-"""A whole training by RL: resumed where it was left, timed, its weights and its curve written."""
+"""A whole training: resumed where it was left, timed, its weights and its curve written."""
 
+import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.shared.training import curve
-from tasks.shared.training.checkpoints import last_whole
 from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
+
+_STATE = "trainer_state.json"
 
 
 @dataclass(frozen=True)
@@ -48,3 +52,26 @@ def fit(trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", job: TrainJob,
         "seconds": round(seconds, 3),
     }
     return Trained(history, facts)
+
+
+def last_whole(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end, or None; half-written ones are removed.
+
+    `transformers` writes `trainer_state.json` last, and `WholeCheckpoints` waits for every process before, so a
+    checkpoint whose state parses is whole.
+    """
+    whole: dict[int, Path] = {}
+    for path in folder.glob("checkpoint-*"):
+        step = _step(path)
+        if step is None:
+            shutil.rmtree(path)
+        else:
+            whole[step] = path
+    return whole[max(whole)] if whole else None
+
+
+def _step(checkpoint: Path) -> int | None:
+    try:
+        return int(json.loads((checkpoint / _STATE).read_text())["global_step"])
+    except (OSError, ValueError, KeyError):
+        return None

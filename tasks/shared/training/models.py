@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -15,6 +14,7 @@ from transformers import (
 
 from tasks.errors import Permanent
 from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.training import distributed
 from tasks.shared.training.config import RolloutJob, TrainJob
 from tasks.spine.stage.worker import is_main_process
@@ -33,24 +33,14 @@ def load(job: TrainJob) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         torch.set_num_threads(job.num_threads)
     if not (job.model / "config.json").exists():
         raise Permanent(f"{job.model} has no config.json; give a folder with a model's config, weights and tokenizer")
-    common = {"local_files_only": True, "trust_remote_code": job.trust_remote_code}
     tokenizer = load_tokenizer(job.model, trust_remote_code=job.trust_remote_code)
     if tokenizer.eos_token_id is None:
         raise Permanent(
             f"the tokenizer in {job.model} has no end-of-sequence token, so a model trained with it would never "
             "learn to stop; set eos_token in tokenizer_config.json"
         )
-    model = AutoModelForCausalLM.from_pretrained(
-        job.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True, **common
-    )
+    model = load_causal_lm(job.model, dtype=torch.float32, attention="sdpa", trust_remote_code=job.trust_remote_code)
     return model, tokenizer
-
-
-def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that end a rollout: those of the generation config and the tokenizer's own."""
-    ends = model.generation_config.eos_token_id
-    ends = ends if isinstance(ends, list) else [ends]
-    return [token for token in {*ends, tokenizer.eos_token_id} if token is not None]
 
 
 def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
@@ -74,8 +64,7 @@ def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) ->
     if not is_main_process():
         return
     model = trainer.model
-    common = {"local_files_only": True, "trust_remote_code": job.trust_remote_code}
-    stored = AutoConfig.from_pretrained(job.model, **common).dtype
+    stored = AutoConfig.from_pretrained(job.model, local_files_only=True, trust_remote_code=job.trust_remote_code).dtype
     model.config.use_cache = True
     if (job.model / "generation_config.json").exists():
         model.generation_config = GenerationConfig.from_pretrained(job.model, local_files_only=True)
@@ -120,8 +109,6 @@ def wants_vllm(job: RolloutJob) -> bool:
     Raises:
         Permanent: they are, and it is not installed.
     """
-    import torch
-
     if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
         return False
     if importlib.util.find_spec("vllm") is None:
