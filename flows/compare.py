@@ -13,7 +13,7 @@ from flows.pipeline.concurrent import each
 from flows.pipeline.forms import About, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
 from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_fields
-from tasks.recipe.base import Arm as ArmConfig
+from tasks.recipe.base import ArmConfig
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.recipe.merging import RecipeError, closest

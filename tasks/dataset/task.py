@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.dataset.card import dataset_card
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
-from tasks.dataset.materialize import EXAMPLES, Tally, write_prompts, write_solutions
+from tasks.dataset.materialize import EXAMPLES, DatasetTally, write_prompts, write_solutions
 from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
 from tasks.errors import Permanent
 from tasks.shared.prompts.config import PromptConfig
@@ -66,7 +66,7 @@ def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
     build.record(rows={"questions": ledger["kept"]}, ledger=ledger)
 
 
-def _write_training_card(build: Build, config: DatasetConfig, tally: Tally) -> None:
+def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTally) -> None:
     of_rank = {f"rows of rank {rank}": count for rank, count in sorted(tally.ranks.items())}
     counts = {"rows": tally.rows["kept"], "questions": tally.questions, **of_rank}
     card = dataset_card(

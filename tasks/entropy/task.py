@@ -7,8 +7,7 @@ from pathlib import Path
 from prefect.artifacts import create_image_artifact
 from prefect.context import TaskRunContext
 
-from tasks.entropy.config import EntropyConfig
-from tasks.entropy.job import EntropyJob
+from tasks.entropy.config import EntropyConfig, EntropyJob
 from tasks.entropy.plot import draw_histogram
 from tasks.entropy.schema import PLOT_FILE
 from tasks.spine.stage.call import Stage

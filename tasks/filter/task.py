@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
-from tasks.filter.job import ScoringJob
+from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, ScoringJob
 from tasks.filter.schema import (
     CHECKED,
     KEPT,

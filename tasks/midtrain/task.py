@@ -1,10 +1,9 @@
 """The mid-training stage as a Prefect task."""
 
 from tasks.dataset.schema import TRAIN_FILE
-from tasks.midtrain.config import MidtrainConfig
-from tasks.midtrain.job import MidtrainJob
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.shared.training.accelerate import launcher
-from tasks.shared.training.job import place_of
+from tasks.shared.training.config import train_job_fields
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
@@ -17,7 +16,7 @@ TRAINED_ON = TrainedRows(role="dataset", path=TRAIN_FILE, id_column="question_id
 @stage_task(MIDTRAIN)
 def train(build: Build, config: MidtrainConfig) -> None:
     """Fine-tune the parent `model` on the rows of the parent `dataset`; resumes after a crash."""
-    job = MidtrainJob(**place_of(build, data=build.path("dataset") / TRAIN_FILE), config=config)
+    job = MidtrainJob(**train_job_fields(build, data=build.path("dataset") / TRAIN_FILE), config=config)
     result = build.worker("tasks.midtrain.worker", job, prefix=launcher(build.runtime))
     ledger = result["ledger"]
     build.record(

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.entropy.config import EntropyConfig
+from tasks.entropy.config import EntropyConfig, EntropyJob
 from tasks.entropy.encoding import Encoded
-from tasks.entropy.job import EntropyJob
 from tasks.entropy.read import DocumentEntropy, Split, read_documents
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
 from tasks.entropy.worker import run

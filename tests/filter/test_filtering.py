@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, NoScorer
-from tasks.filter.job import ScoringJob
+from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, NoScorer, ScoringJob
 from tasks.filter.schema import KEPT, KEPT_FILE, TO_SCORE, VERDICTS, VERDICTS_FILE, WRONG_FILE
 from tasks.filter.task import filter_solutions
 from tasks.generate.config import GenerateConfig

@@ -8,8 +8,7 @@ import torch
 from safetensors.torch import load_file
 
 from tasks.errors import Permanent
-from tasks.midtrain.config import MidtrainConfig
-from tasks.midtrain.job import MidtrainJob
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.shared.training.accelerate import launcher
 from tasks.spine.stage.launch import run_worker

@@ -14,6 +14,7 @@ from tasks.estimates.memory import require_fit
 from tasks.generate.heuristics import load_heuristics
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import RECIPES, load, names
+from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.models.facts import model_facts
@@ -83,6 +84,21 @@ def test_setting_one_field_of_sampling_leaves_the_others() -> None:
     before = load(PolyaRecipe, "llama-3.2-3b").evaluate.sampling
     after = load(PolyaRecipe, "llama-3.2-3b", {"evaluate.sampling.max_new_tokens": 99}).evaluate.sampling
     assert after == before.model_copy(update={"max_new_tokens": 99})
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rl.max_dead_steps", "rl.max_zero_advantage_steps"),
+        ("rmt_train.max_dead_steps", "rmt_train.max_zero_advantage_steps"),
+        ("rl.entropy_coef", "rl.trl.entropy_coef"),
+        ("rl.sampler_correction_max", "rl.trl.vllm_importance_sampling_clip_max"),
+    ],
+)
+def test_the_old_name_of_a_setting_is_refused_with_the_new_one_named(old: str, new: str) -> None:
+    with pytest.raises(RecipeError, match=f"{old} is not a setting; it is called '{new}' now"):
+        load(RmtRecipe, "qwen3-14b-rmt", {old: 2})
+    load(RmtRecipe, "qwen3-14b-rmt", {new: 2})
 
 
 @pytest.mark.parametrize("name", REAL)

@@ -10,11 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.dataset.schema import RL
-from tasks.midtrain.config import MidtrainConfig
-from tasks.midtrain.job import MidtrainJob
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run as midtrain
-from tasks.rl.config import RLConfig
-from tasks.rl.job import RLJob
+from tasks.rl.config import RLConfig, RLJob
 from tasks.spine.stage.worker import Reporter
 from tests.midtrain.rows import write_rows
 from tests.random_model import save_random_model

@@ -2,8 +2,8 @@
 
 import random
 
-from tasks.rl.job import RLJob
-from tasks.spine.stage.imports import absent, offline
+from tasks.rl.config import RLJob
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import worker_main
 from tests.grpo_runs import written_by
 
@@ -21,7 +21,7 @@ write = written_by(answer)
 
 if __name__ == "__main__":
     offline()
-    with absent("mlflow", "vllm"):
+    with hide_packages("mlflow", "vllm"):
         import tasks.rl.trainer as trainer
     from tasks.rl.worker import run
 

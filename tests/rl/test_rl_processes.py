@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 
 from tasks.errors import Permanent
-from tasks.rl.job import RLJob
+from tasks.rl.config import RLJob
 from tasks.rl.worker import run
 from tasks.shared.training.accelerate import launcher
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
@@ -21,7 +21,7 @@ from tests.killing import kill_when
 from tests.rl import given_rollouts
 from tests.rl.conftest import MakeJob
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     import tasks.rl.trainer as trainer
     from tasks.rl.arguments import grpo_arguments
 
@@ -73,7 +73,13 @@ def test_two_killed_processes_finish_as_if_nothing_had_happened(make_job: MakeJo
 
 def arguments(job: RLJob) -> Any:
     return grpo_arguments(
-        job, job.config, num_batches=1, prompts_per_batch=4, max_prompt_tokens=9, batch_setting="rl.prompts_per_step"
+        job,
+        job.config,
+        section="rl",
+        num_batches=1,
+        prompts_per_batch=4,
+        max_prompt_tokens=9,
+        batch_setting="rl.prompts_per_step",
     )
 
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks.rmt.config import RMTTrainConfig
-from tasks.rmt.job import RMTJob
+from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tests.rmt.guessing import PROMPT, save_guesser, write_schedule
 
 MakeJob = Callable[..., RMTJob]

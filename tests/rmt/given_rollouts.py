@@ -2,8 +2,8 @@
 
 import random
 
-from tasks.rmt.job import RMTJob
-from tasks.spine.stage.imports import absent, offline
+from tasks.rmt.config import RMTJob
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import worker_main
 from tests.grpo_runs import written_by
 
@@ -21,7 +21,7 @@ write = written_by(reasoning)
 
 if __name__ == "__main__":
     offline()
-    with absent("mlflow", "vllm"):
+    with hide_packages("mlflow", "vllm"):
         import tasks.rl.trainer as rl
         import tasks.rmt.trainer as rmt
     from tasks.rmt.worker import run

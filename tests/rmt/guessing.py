@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import AutoModelForCausalLM
 
-from tasks.midtrain.config import MidtrainConfig
-from tasks.midtrain.job import MidtrainJob
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run as midtrain
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.config import PredictionPrompt

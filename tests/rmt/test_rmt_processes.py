@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 from tasks.errors import Permanent
 from tasks.rmt.worker import run
 from tasks.shared.training.accelerate import launcher
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tests.rmt import given_rollouts
 from tests.rmt.conftest import MakeJob
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     import tasks.rmt.trainer as trainer
 
 pytestmark = pytest.mark.slow

@@ -13,13 +13,13 @@ from transformers import AutoModelForCausalLM
 from tasks.errors import Permanent
 from tasks.rmt.rows import read_run
 from tasks.rmt.worker import run
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
 from tests.grpo_runs import Crash, curve, note_prompts
 from tests.rmt.conftest import MakeJob
 from tests.rmt.guessing import PROMPT, TIERS
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from tasks.rl.trainer import GroupTrainer
 
 OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
@@ -89,7 +89,8 @@ def test_it_learns_reports_and_adds_up(make_job: MakeJob, tmp_path: Path) -> Non
     assert {
         "reward", "match", "match_easy", "match_medium", "match_hard", "length_reward", "reasoning_tokens",
         "budget_tokens", "rl_tokens", "ntp_tokens", "rl_token_share", "truncation_share", "outcome_no_prediction",
-        "unclosed_share", "entropy", "grad_norm", "learning_rate", "dead_group_share", "loss_rl", "loss_ntp", "step_s",
+        "unclosed_share", "entropy", "grad_norm", "learning_rate", "zero_advantage_group_share", "loss_rl", "loss_ntp",
+        "step_s",
     } <= set(lines[0]["values"])  # fmt: skip
     assert ledger["steps"] == 30
     assert ledger["drawn_positions"] == 240
@@ -140,11 +141,11 @@ def test_a_model_that_never_closes_its_reasoning_stops_with_its_cause(make_job: 
 def test_a_run_without_anything_to_learn_stops_and_says_why(
     objective: str, cause: str, make_job: MakeJob, tmp_path: Path
 ) -> None:
-    job = make_job("dead", objective=objective, max_dead_steps=2, max_completion_tokens=1)
+    job = make_job("zero-advantage", objective=objective, max_zero_advantage_steps=2, max_completion_tokens=1)
     with pytest.raises(
-        Permanent, match=rf"rmt_train step 2: .*max_dead_steps=2 batches .*{cause}.*rmt_train.group_size"
+        Permanent, match=rf"rmt_train step 2: .*max_zero_advantage_steps=2 batches .*{cause}.*rmt_train.group_size"
     ):
-        run(job, Reporter(tmp_path / "dead"))
+        run(job, Reporter(tmp_path / "zero-advantage"))
 
 
 def test_completions_beyond_the_context_are_refused_before_the_start(make_job: MakeJob, tmp_path: Path) -> None:

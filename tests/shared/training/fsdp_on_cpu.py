@@ -9,7 +9,7 @@ from typing import Any
 from accelerate import DistributedType
 from accelerate.state import AcceleratorState
 
-from tasks.midtrain.job import MidtrainJob
+from tasks.midtrain.config import MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.shared.training import distributed
 from tasks.spine.stage.imports import offline
