@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT
 from tests.flows.commands import STEP_BY_STEP, TRAINER, gone, processes, steps_logged, wait_until
 from tests.flows.deployed import BIN, POOLS, Deployed
 from tests.flows.small import SMALL
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 

@@ -13,7 +13,7 @@ from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.flows.small import SMALL, run
-from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.flows.commands import Command, gone, start_python
 from tests.flows.small import SMALL
-from tests.s3_proxy import Proxy
+from tests.support.s3_proxy import Proxy
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,7 @@ from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES, SAMPLES_FILE
 from tasks.shared.tables.parquet import check_schema, read_rows
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tests.generate.conftest import World
-from tests.shared.prompts.test_prompts import TINY
+from tests.support.small_world import TINY, World
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from tasks.questions.ids import question_id
+from tasks.questions.rows import question_id
 from tasks.tiny.problems import generate_problems
 
 ROOT = Path(__file__).resolve().parents[2]
