@@ -8,7 +8,7 @@ from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_LOCAL_ST
 from prefect.testing.utilities import prefect_test_harness
 
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, Run, run
+from tests.support.small import SMALL, Run, run
 
 
 @pytest.fixture(scope="session")

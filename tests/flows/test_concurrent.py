@@ -16,7 +16,7 @@ from tasks.spine.stage.plan import planning
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, Run, run
+from tests.support.small import SMALL, Run, run
 
 INLINE = Runtime()
 SPREAD = Runtime(dispatch="deployments")

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.flows.commands import STEP_BY_STEP, TRAINER, gone, processes, steps_logged, wait_until
-from tests.flows.deployed import BIN, POOLS, Deployed
-from tests.flows.small import SMALL
+from tests.support.commands import STEP_BY_STEP, TRAINER, gone, processes, steps_logged, wait_until
+from tests.support.deployed import BIN, POOLS, Deployed
+from tests.support.small import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,9 @@ from mlflow import MlflowClient
 from tasks.spine.stage.training_slot import STARTED_BY_WORKER
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.commands import STEP_BY_STEP, TRAINER, processes, steps_logged, wait_until
-from tests.flows.deployed import POOLS, Deployed
-from tests.flows.small import SMALL
+from tests.support.commands import STEP_BY_STEP, TRAINER, processes, steps_logged, wait_until
+from tests.support.deployed import POOLS, Deployed
+from tests.support.small import SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -9,9 +9,9 @@ import pytest
 
 from flows.stages.rl import rl
 from tasks.spine.store.store import Store
-from tests.flows.commands import STEP_BY_STEP, TRAINER, gone, processes, start, start_python, steps_logged
-from tests.flows.postgres import free_port
-from tests.flows.small import SMALL, run
+from tests.support.commands import STEP_BY_STEP, TRAINER, gone, processes, start, start_python, steps_logged
+from tests.support.postgres import free_port
+from tests.support.small import SMALL, run
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from flows.polya import polya
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, Run, run
+from tests.support.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow
 

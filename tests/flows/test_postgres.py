@@ -16,9 +16,9 @@ from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.conftest import wait_for
-from tests.flows.commands import Command, start
-from tests.flows.postgres import NotHere, Postgres, free_port, running
-from tests.flows.small import SMALL
+from tests.support.commands import Command, start
+from tests.support.postgres import NotHere, Postgres, free_port, running
+from tests.support.small import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import pytest
 
 from flows.server.automations import MAX_RESTARTS, RESTARTED
-from tests.flows.commands import wait_until
-from tests.flows.deployed import QUICK_HEARTBEAT, Deployed
-from tests.flows.postgres import NotHere, Postgres, running
+from tests.support.commands import wait_until
+from tests.support.deployed import QUICK_HEARTBEAT, Deployed
+from tests.support.postgres import NotHere, Postgres, running
 
 pytestmark = pytest.mark.slow
 

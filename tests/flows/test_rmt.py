@@ -12,7 +12,7 @@ from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.lineage import ancestry, models_that_saw, render_sightings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, SMALL_RMT, Run, run
+from tests.support.small import SMALL, SMALL_RMT, Run, run
 
 pytestmark = pytest.mark.slow
 

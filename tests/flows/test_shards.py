@@ -8,7 +8,7 @@ from flows.stages.generate import generate
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.store import Store
-from tests.flows.small import run
+from tests.support.small import run
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,8 @@ from flows.stages.rl import rl
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.commands import STEP_BY_STEP, gone, pooled, start, start_python, steps_logged, wait_until
-from tests.flows.small import SMALL, run
+from tests.support.commands import STEP_BY_STEP, gone, pooled, start, start_python, steps_logged, wait_until
+from tests.support.small import SMALL, run
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,7 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, Run, run
+from tests.support.small import SMALL, Run, run
 from tests.spine.test_pages import serves
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,7 @@ from flows.server.automations import HEARTBEAT
 from flows.server.ui import LEASES
 from tasks.spine.stage.launch import end_tree
 from tests.conftest import ROOT, wait_for
-from tests.flows.postgres import free_port
+from tests.support.postgres import free_port
 
 BIN = Path(sys.executable).parent
 POOLS = ("cpu", "gpu")
