@@ -28,7 +28,7 @@ from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tasks.tiny.problems import generate_problems
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 MODEL = ROOT / "tasks" / "tiny" / "model"
 SAMPLING = Sampling(top_p=1.0, max_new_tokens=96)

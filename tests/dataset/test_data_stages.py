@@ -22,7 +22,7 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.dataset.kept_table import KEPT, kept_rows
+from tests.support.kept_table import KEPT, kept_rows
 
 PLAIN = PromptConfig(style="plain", plain_template="Q: {question}", cue="\nA:")
 

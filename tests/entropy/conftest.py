@@ -1,4 +1,4 @@
-"""A random model, written once."""
+"""A store in which stages run bare."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +8,6 @@ import pytest
 from tasks.spine.stage.plan import visiting
 from tasks.spine.store.store import Store
 from tests.bench.bare import Bare
-from tests.random_model import save_random_model
-
-
-@pytest.fixture(scope="session")
-def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Byte-level tokenizer, context of 1,024."""
-    return save_random_model(tmp_path_factory.mktemp("random-model"))
 
 
 @pytest.fixture

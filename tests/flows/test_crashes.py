@@ -11,11 +11,11 @@ from flows.server.automations import RESTARTED
 from tasks.spine.stage.training_slot import STARTED_BY_WORKER, limit_name
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
+from tests.flows.test_faults import check_resumed
+from tests.flows.test_releases import put_model
 from tests.support.commands import SLOWLY, STEP_BY_STEP, TRAINER, batches, pooled, processes, steps_logged, wait_until
 from tests.support.deployed import POOLS, QUICK_HEARTBEAT, Deployed
 from tests.support.small import SMALL
-from tests.flows.test_faults import check_resumed
-from tests.flows.test_releases import put_model
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import ROOT
 from tests.support.commands import STEP_BY_STEP, TRAINER, gone, processes, steps_logged, wait_until
 from tests.support.deployed import BIN, POOLS, Deployed
+from tests.support.paths import ROOT
 from tests.support.small import SMALL
 
 pytestmark = pytest.mark.slow

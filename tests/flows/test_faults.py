@@ -16,7 +16,17 @@ from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
-from tests.support.commands import GENERATION, SLOWLY, STEP_BY_STEP, batches, gone, pooled, processes, start, steps_logged
+from tests.support.commands import (
+    GENERATION,
+    SLOWLY,
+    STEP_BY_STEP,
+    batches,
+    gone,
+    pooled,
+    processes,
+    start,
+    steps_logged,
+)
 from tests.support.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow

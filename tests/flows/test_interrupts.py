@@ -10,7 +10,7 @@ import pytest
 from flows.stages.rl import rl
 from tasks.spine.store.store import Store
 from tests.support.commands import STEP_BY_STEP, TRAINER, gone, processes, start, start_python, steps_logged
-from tests.support.postgres import free_port
+from tests.support.network import free_port
 from tests.support.small import SMALL, run
 
 pytestmark = pytest.mark.slow

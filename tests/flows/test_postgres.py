@@ -15,9 +15,9 @@ from mlflow import MlflowClient
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.conftest import wait_for
 from tests.support.commands import Command, start
-from tests.support.postgres import NotHere, Postgres, free_port, running
+from tests.support.network import free_port, wait_for
+from tests.support.postgres import NotHere, Postgres, running
 from tests.support.small import SMALL
 
 pytestmark = pytest.mark.slow

@@ -30,9 +30,9 @@ from tasks.spine.stage.plan import planning
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.conftest import ROOT
 from tests.support.commands import GENERATION, SLOWLY, gone, pooled, processes, start, wait_until
-from tests.support.postgres import free_port
+from tests.support.network import free_port
+from tests.support.paths import ROOT
 
 NODE = "TEST_RAY_NODE"
 """Environment variable by which all processes of a node are known."""

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
+from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
 from tests.support.small import SMALL, run
-from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
 
 pytestmark = pytest.mark.slow
 

@@ -10,8 +10,8 @@ import pytest
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.commands import Command, gone, start_python
+from tests.support.s3_proxy import Proxy
 from tests.support.small import SMALL
-from tests.s3_proxy import Proxy
 
 pytestmark = pytest.mark.slow
 

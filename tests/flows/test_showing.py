@@ -23,7 +23,7 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.small import SMALL, Run, run
-from tests.spine.test_pages import serves
+from tests.support.ui_record import serves
 
 pytestmark = pytest.mark.slow
 

@@ -21,9 +21,8 @@ from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tests.conftest import ROOT
-from tests.generate.conftest import TINY_MODEL, World
-from tests.shared.prompts.test_prompts import TINY
+from tests.support.paths import ROOT, TINY_MODEL
+from tests.support.small_world import TINY, World
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from tasks.midtrain.job import MidtrainingJob
 from tasks.midtrain.worker import run
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
-from tests.killing import kill_when
+from tests.support.killing import kill_when
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.midtrain.worker"

@@ -14,8 +14,9 @@ from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.tables.parquet import check_schema
-from tests.predict.conftest import Held
-from tests.thinking_model import CLOSE
+from tests.support.held_out import Held, Numbered, make
+from tests.support.random_model import save_random_model
+from tests.support.thinking_model import CLOSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -119,10 +120,7 @@ def test_positions_are_spread_over_documents(held: Held) -> None:
 
 
 def test_a_checkpoint_with_another_tokenizer_is_refused(held: Held) -> None:
-    from tests.predict.conftest import Numbered, _make
-    from tests.random_model import save_random_model
-
-    other = _make("model", "model", lambda build, config: save_random_model(build.out), Numbered(number=9))
+    other = make("model", "model", lambda build, config: save_random_model(build.out), Numbered(number=9))
     with pytest.raises(Permanent, match=r"has another tokenizer \(digest .*\) than the model of entropy/"):
         held.predict(other)
 

@@ -8,8 +8,8 @@ import pytest
 from tasks.rl.worker import run
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
-from tests.killing import kill_when
-from tests.rl.conftest import MakeJob
+from tests.support.killing import kill_when
+from tests.support.rl_jobs import MakeJob
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.rl.worker"

@@ -17,8 +17,8 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.midtrain.rows import make_rows, write_rows
-from tests.rl.conftest import write_prompts
+from tests.support.rl_jobs import write_prompts
+from tests.support.training_rows import make_rows, write_rows
 
 pytestmark = pytest.mark.slow
 

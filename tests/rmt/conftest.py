@@ -1,6 +1,5 @@
 """A model that thinks at random length and guesses a digit, and small jobs for it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +7,7 @@ import pytest
 
 from tasks.rmt.config import RMTConfig
 from tasks.rmt.job import RMTJob
-from tests.rmt.guessing import PROMPT, save_guesser, write_schedule
-
-MakeJob = Callable[..., RMTJob]
+from tests.support.guessing import PROMPT, MakeJob, save_guesser, write_schedule
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,9 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.killing import kill_when
-from tests.random_model import save_random_model
-from tests.rmt.conftest import MakeJob
-from tests.rmt.guessing import PROMPT, write_schedule
+from tests.support.guessing import PROMPT, MakeJob, write_schedule
+from tests.support.killing import kill_when
+from tests.support.random_model import save_random_model
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.rmt.worker"

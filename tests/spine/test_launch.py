@@ -15,9 +15,9 @@ import pytest
 from tasks.errors import Permanent
 from tasks.spine.stage import launch
 from tasks.spine.stage.launch import WorkerFailed, WorkerTimeout, run_worker
-from tests.spine.toy_worker import ToyJob
+from tests.support.toy_worker import ToyJob
 
-MODULE = "tests.spine.toy_worker"
+MODULE = "tests.support.toy_worker"
 
 
 def toy(work_dir: Path, timeout_s: float = 30, **job: Any) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def test_a_killed_worker_leaves_no_grandchild(tmp_path: Path, monkeypatch: pytes
 def start_launcher(tmp_path: Path, **job: Any) -> subprocess.Popen[bytes]:
     code = (
         "import sys; from pathlib import Path; from tasks.spine.stage.launch import run_worker;"
-        "from tests.spine.toy_worker import ToyJob;"
+        "from tests.support.toy_worker import ToyJob;"
         f"run_worker({MODULE!r}, ToyJob(**{job!r}), Path({str(tmp_path / 'work')!r}), timeout_s=60)"
     )
     environment = {**os.environ, "PYTHONPATH": str(launch.PROJECT_ROOT)}

@@ -9,7 +9,7 @@ from tasks.spine.stage.stage import Stage
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
-from tests.spine.conftest import Publish
+from tests.support.publishing import Publish
 
 SAMPLES = Stage("generate", version=1, kind="samples")
 FILTERED = Stage("filter", version=1, kind="filtered")

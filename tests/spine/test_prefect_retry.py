@@ -10,7 +10,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.spine.stage import prefect_retry
 from tasks.spine.stage.prefect_retry import patiently
-from tests.support.postgres import free_port
+from tests.support.network import free_port
 
 
 def get(port: int) -> int:

@@ -14,8 +14,8 @@ from tasks.spine.store.lease import Lease
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.spine.conftest import Publish
-from tests.spine.test_stage import Seen, ToyConfig, write
+from tests.support.publishing import Publish
+from tests.support.toy_stage import Seen, ToyConfig, write
 
 
 @pytest.fixture

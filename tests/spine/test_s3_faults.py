@@ -20,10 +20,10 @@ from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.s3 import PART_BYTES, Unreachable
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.conftest import ROOT
-from tests.s3_proxy import Proxy
-from tests.spine.conftest import Publish
-from tests.spine.test_stage import Seen, ToyConfig, write
+from tests.support.paths import ROOT
+from tests.support.publishing import Publish
+from tests.support.s3_proxy import Proxy
+from tests.support.toy_stage import Seen, ToyConfig, write
 
 LARGE_MB = 200
 SEVERAL_PARTS = 3 * PART_BYTES + 12_345
@@ -212,9 +212,9 @@ def kill_in_upload(remote: Settings, s3_proxy: Proxy, large: Path) -> None:
     s3_proxy.add("status", matches=lambda method, path: "partNumber=4" in path, times=1000, status=500)
     code = (
         "from pathlib import Path; from tasks.spine.store.store import Store;"
-        "from tasks.spine.store.settings import Settings; from tests.spine.test_s3_faults import FACTS;"
+        "from tasks.spine.store.settings import Settings;"
         f"store = Store.open(Settings(home={str(remote.home)!r}, store={remote.store!r}));"
-        f"store.publish(Path({str(large)!r}), **FACTS)"
+        f"store.publish(Path({str(large)!r}), **{FACTS!r})"
     )
     child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     deadline = time.monotonic() + 60

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 RUN = """
 import json, sys

@@ -20,8 +20,8 @@ import psutil
 from flows.server.automations import HEARTBEAT
 from flows.server.ui import LEASES
 from tasks.spine.stage.launch import end_tree
-from tests.conftest import ROOT, wait_for
-from tests.support.postgres import free_port
+from tests.support.network import free_port, wait_for
+from tests.support.paths import ROOT
 
 BIN = Path(sys.executable).parent
 POOLS = ("cpu", "gpu")

@@ -11,8 +11,8 @@ from tasks.shared.engines.protocol import Completion, Request, Sampling
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.shared.engines.vllm_engine import VllmEngine
 from tasks.tiny.problems import generate_problems
-from tests.talking_model import END
-from tests.thinking_model import CLOSE, save_thinking_model
+from tests.support.talking_model import END
+from tests.support.thinking_model import CLOSE, save_thinking_model
 
 pytest.importorskip("vllm", reason="vLLM is not installed; install the extra 'cpu' or 'gpu'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

@@ -5,7 +5,7 @@ import random
 from tasks.rl.job import RLJob
 from tasks.spine.stage.imports import absent, offline
 from tasks.spine.stage.worker import worker_main
-from tests.grpo_runs import written_by
+from tests.support.grpo_runs import written_by
 
 TOKENS_PER_PASS = {"cpu": 60}
 """So few that a micro-batch takes several passes, and not equally many in each process."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlparse
 
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 COMMIT = "a" * 40
 

@@ -5,7 +5,7 @@ import random
 from tasks.rmt.job import RMTJob
 from tasks.spine.stage.imports import absent, offline
 from tasks.spine.stage.worker import worker_main
-from tests.grpo_runs import written_by
+from tests.support.grpo_runs import written_by
 
 TOKENS_PER_PASS = {"cpu": 60}
 """So few that rollouts and texts take several passes, and not equally many in each process."""

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tasks.shared.engines.tokens import load_tokenizer
-from tests.talking_model import save_talking_model
+from tests.support.talking_model import save_talking_model
 
 OPEN, CLOSE = "<think>", "</think>"
 

@@ -1,6 +1,7 @@
 """A model that thinks at random length and predicts a random digit, and schedules over texts whose answer is 3."""
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from transformers import AutoModelForCausalLM
 from tasks.midtrain.config import MidtrainingConfig
 from tasks.midtrain.job import MidtrainingJob
 from tasks.midtrain.worker import run as midtrain
+from tasks.rmt.job import RMTJob
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.spine.stage.worker import Reporter
-from tests.midtrain.rows import write_rows
-from tests.random_model import save_random_model
+from tests.support.random_model import save_random_model
+from tests.support.training_rows import write_rows
 
 PROMPT = PredictionPrompt(
     style="plain",
@@ -24,6 +26,7 @@ PROMPT = PredictionPrompt(
     prediction="bare",
 )
 TIERS = ("easy", "medium", "hard")
+MakeJob = Callable[..., RMTJob]
 
 
 def save_guesser(folder: Path) -> Path:

@@ -1,0 +1,30 @@
+"""Ports of this machine, and servers that take a moment to answer."""
+
+import os
+import socket
+import time
+import urllib.request
+
+
+def free_port() -> int:
+    """A port that nobody listens on, and that no other process of these tests is given."""
+    process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        if port % processes == process:
+            return port
+
+
+def wait_for(address: str, timeout_s: float = 120) -> None:
+    """Return when `address` answers."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(address, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise TimeoutError(f"no answer from {address} within {timeout_s:.0f} s")
