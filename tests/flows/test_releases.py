@@ -7,26 +7,17 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL
-from safetensors.torch import load_file, save_file
 
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
+from tests.support.base_models import put_model
 from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
-from tests.support.small import SMALL, run
+from tests.support.small import RL_ONLY, SMALL, run
 
 pytestmark = pytest.mark.slow
 
-OVERRIDES = {**SMALL, "runtime.num_threads": 1}
-
-
-def put_model(folder: Path, *, factor: float = 1.0) -> None:
-    """A base model as somebody would release it: the embedded one, its last norm scaled."""
-    shutil.copytree(EMBEDDED_PATH, folder)
-    if factor != 1.0:
-        weights = load_file(folder / "model.safetensors")
-        weights["model.norm.weight"] = weights["model.norm.weight"] * factor
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+OVERRIDES = {**SMALL, **RL_ONLY, "rl.steps": 1, "runtime.num_threads": 1}
 
 
 def watch(models: Path) -> tuple[list[str], list[tuple[str, bool]]]:
@@ -50,7 +41,7 @@ def test_each_new_base_model_is_released_once_and_compared(in_new_home: Path) ->
     built = [name for name, hit in stages if not hit]
     assert {"questions", "prompts"} <= {name for name, hit in stages if hit}
     assert not {"questions", "prompts"} & set(built)
-    assert {"generate", "midtrain", "rl"} <= set(built)
+    assert {"model", "rl", "evaluate"} <= set(built)
 
     started, stages = watch(models)
     assert started == []
