@@ -97,6 +97,7 @@ def test_models_of_a_hub_author_are_released_and_one_that_is_refused_is_named(
     in_new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
+    monkeypatch.setenv("PREFECT_LOCAL_STORAGE_PATH", str(in_new_home / "results"))
     weights = {path.name: path.read_bytes() for path in EMBEDDED_PATH.iterdir() if path.name != "measured.json"}
     gated = Repository("lab/a-gated-one", weights, "models", refuses=(403, "GatedRepo"))
     hub = Hub([gated, Repository("lab/base", weights, "models")])

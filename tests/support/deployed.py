@@ -65,6 +65,8 @@ class Deployed(AbstractContextManager["Deployed"]):
         }
         return inherited | {
             "PREFECT_HOME": str(self.folder / "prefect"),
+            # Does not follow PREFECT_HOME; what all share holds references of other homes.
+            "PREFECT_LOCAL_STORAGE_PATH": str(self.home / "results"),
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
