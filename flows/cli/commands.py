@@ -34,8 +34,10 @@ LEAVE_AFTER_S = 10.0
 def flow_named(name: str) -> "Flow[..., ArtifactRef]":
     """A flow of this package by its name."""
     import importlib
+    import importlib.util
 
-    return getattr(importlib.import_module(f"flows.{name}"), name)
+    folder = "flows.stages" if importlib.util.find_spec(f"flows.stages.{name}") else "flows"
+    return getattr(importlib.import_module(f"{folder}.{name}"), name)
 
 
 def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int:

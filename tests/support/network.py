@@ -1,20 +1,25 @@
 """Ports of this machine, and servers that take a moment to answer."""
 
 import os
+import random
 import socket
 import time
 import urllib.request
+from contextlib import suppress
+
+PORTS = range(15_000, 30_000)
+"""Below those that Linux gives to connections, one of which could have the port before its server does."""
 
 
 def free_port() -> int:
     """A port that nobody listens on, and that no other process of these tests is given."""
     process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    chance = random.SystemRandom()
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port % processes == process:
+        port = chance.choice(PORTS[process % processes :: processes])
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port
 
 

@@ -19,7 +19,7 @@ FIRST = (
 )
 """What takes longest, in the order in which processes take it up, so that they end together."""
 
-DEAR = {"small_home", "rmt_home", "guesser"}
+DEAR = {"small_home", "rmt_home", "deployed", "guesser"}
 """Fixtures of a whole session that take long: the files of a folder that use one go to the same process."""
 
 

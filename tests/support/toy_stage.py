@@ -53,5 +53,5 @@ def toy(
 ) -> Outcome:
     """Find the artifact or build it with `body`."""
     options.setdefault("watcher", Seen())
-    parents = options.pop("parents", {})
-    return ensure(StageCall(TOY, body, config or ToyConfig(), Runtime(), parents), settings=settings, **options)
+    parents, force = options.pop("parents", {}), options.pop("force", False)
+    return ensure(StageCall(TOY, body, config or ToyConfig(), Runtime(), parents, force), settings=settings, **options)

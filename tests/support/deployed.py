@@ -2,12 +2,14 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,8 +22,8 @@ import psutil
 from flows.server.automations import HEARTBEAT
 from flows.server.ui import LEASES
 from tasks.spine.stage.launch import end_tree
-from tests.flows.postgres import free_port
-from tests.support.network import wait_for
+from tests.support.homes import Databases
+from tests.support.network import free_port, wait_for
 from tests.support.paths import ROOT
 
 BIN = Path(sys.executable).parent
@@ -35,15 +37,20 @@ class Deployed(AbstractContextManager["Deployed"]):
     """Server and workers in a folder, where `home` is the home that runs work in."""
 
     folder: Path
+    databases: Databases
     settings: dict[str, str] = field(default_factory=dict)
     """Added to the environment of the server, the workers and every command."""
     port: int = field(default_factory=free_port)
+    hosts: tuple[str, ...] = ("--gpu-host", socket.gethostname(), "--gpu-host", "other-host")
+    """What `midtrain deploy` is told of the machines."""
+    _home: Path | None = None
+    _since: datetime = field(default_factory=lambda: datetime.now(UTC))
     _processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
         """`MIDTRAIN_HOME` of all runs."""
-        return self.folder / "home"
+        return self._home or self.folder / "home"
 
     @property
     def api(self) -> str:
@@ -52,12 +59,15 @@ class Deployed(AbstractContextManager["Deployed"]):
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of commands that talk to this server."""
+        """Environment of commands that talk to this server."""
         inherited = {
             name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MIDTRAIN_"))
         }
         return inherited | {
             "PREFECT_HOME": str(self.folder / "prefect"),
+            # Does not follow PREFECT_HOME; what all share holds references of other homes.
+            "PREFECT_LOCAL_STORAGE_PATH": str(self.home / "results"),
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             **LEASES,
@@ -67,6 +77,7 @@ class Deployed(AbstractContextManager["Deployed"]):
         }
 
     def __enter__(self) -> "Deployed":
+        self.databases.copy_prefect_to(self.folder)
         self.start_server()
         return self
 
@@ -80,6 +91,17 @@ class Deployed(AbstractContextManager["Deployed"]):
         """Start the server, again if it was ended: on the same port, with the same data."""
         self._start("server", "server", "start", "--port", str(self.port))
         wait_for(f"{self.api}/health")
+
+    @contextmanager
+    def with_workers(self, folder: Path) -> Iterator[None]:
+        """Have a worker on each pool, for runs in a new home below `folder`, and look at no earlier run."""
+        self._home, self._since = folder / "home", datetime.now(UTC)
+        self.databases.copy_to(self.home)
+        for pool in POOLS:
+            self.start_worker(pool)
+        yield
+        for name in [name for name in self._processes if name.startswith("worker-")]:
+            self.end(name)
 
     def start_worker(self, pool: str) -> None:
         """Start the worker of a pool."""
@@ -148,6 +170,12 @@ class Deployed(AbstractContextManager["Deployed"]):
         """Type of a flow run's state: RUNNING, COMPLETED, ..."""
         return self.ask(f"flow_runs/{run_id}")["state"]["type"]
 
+    def completed(self, run_id: str) -> bool:
+        """True once a run has completed; an error where it has failed."""
+        state = self.ask(f"flow_runs/{run_id}")["state"]
+        assert state["type"] != "FAILED", state["message"]
+        return state["type"] == "COMPLETED"
+
     def states_of(self, run_id: str) -> list[str]:
         """Names of the states that a flow run has passed."""
         return [state["name"] for state in self.ask(f"flow_run_states/?flow_run_id={run_id}")]
@@ -174,7 +202,11 @@ class Deployed(AbstractContextManager["Deployed"]):
         self.ask("events", [event])
 
     def runs_of(self, deployment: str) -> list[dict[str, Any]]:
-        """All runs of a deployment, oldest first."""
+        """Runs of a deployment in this home, oldest first."""
         found = self.ask(f"deployments/name/{deployment}")
-        wanted = {"deployments": {"id": {"any_": [found["id"]]}}, "sort": "EXPECTED_START_TIME_ASC"}
+        wanted = {
+            "deployments": {"id": {"any_": [found["id"]]}},
+            "flow_runs": {"expected_start_time": {"after_": self._since.isoformat()}},
+            "sort": "EXPECTED_START_TIME_ASC",
+        }
         return self.ask("flow_runs/filter", wanted)

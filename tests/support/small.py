@@ -23,6 +23,15 @@ SMALL: dict[str, Any] = {
 }
 """Overrides that make the tiny pipeline as small as it can be and still pass every stage."""
 
+BEFORE_TRAINING = ("questions", "model", "generate", "filter", "materialize", "prompts")
+"""Stages of the tiny pipeline up to the first training."""
+
+RL_ONLY: dict[str, Any] = {"arms": {"grpo": {"label": "RL", "midtrain": False}}}
+"""Overrides that leave an arm with nothing but RL and evaluation."""
+
+MIDTRAIN_ONLY: dict[str, Any] = {"arms": {"polya": {"label": "Mid-trained", "rl": False}}}
+"""Overrides that leave an arm with no RL."""
+
 
 SMALL_RMT: dict[str, Any] = {
     # RL on questions, which the other method's tests cover, follows one arm only.

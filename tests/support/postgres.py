@@ -3,7 +3,6 @@
 import importlib.util
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from tests.support.network import free_port
 
 PROGRAMS = Path("/usr/lib/postgresql")
 DRIVERS = ("asyncpg", "psycopg2")
@@ -41,13 +42,6 @@ class Postgres:
         """Rows of a query, as text with | between the columns."""
         options = ["-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-At", "-c", query, database]
         return _postgres([str(_bin() / "psql"), *options]).splitlines()
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

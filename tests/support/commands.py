@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pyarrow.parquet as pq
 
+from tasks.spine.store.manifest import Manifest
 from tests.support.paths import ROOT
 
 RUN = """
@@ -130,3 +131,10 @@ def pooled(home: Path) -> list[str]:
 def steps_logged(home: Path, stage: str) -> int:
     """Metric lines of a stage that is being built."""
     return sum(path.read_text().count("\n") for path in (home / "work").glob(f"{stage}-*/worker/metrics.jsonl"))
+
+
+def check_resumed(manifest: Manifest, steps: int) -> None:
+    """All steps of a training were made, each once, from a checkpoint on."""
+    assert manifest.summary["resumed_from_step"] > 0
+    assert manifest.rows["steps"] == steps
+    assert [point["step"] for point in manifest.summary["curve"]] == list(range(1, steps + 1))
