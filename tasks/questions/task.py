@@ -9,7 +9,8 @@ from tasks.questions.schema import OVERLAPS_FILE, SOURCE
 from tasks.questions.sources import resolve
 from tasks.shared.sources.rejects import REJECTS_FILE
 from tasks.shared.tables.parquet import count_rows
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime

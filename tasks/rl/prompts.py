@@ -23,7 +23,7 @@ class RLPrompt:
 
 
 @dataclass
-class Prompts:
+class RLPrompts:
     """Prompts that are trained on, and what was left out."""
 
     usable: list[RLPrompt] = field(default_factory=list)
@@ -47,7 +47,7 @@ def read_prompts(
     encode: Callable[[list[str]], list[list[int]]],
     gold_is_readable: Callable[[list[str]], list[bool]],
     max_prompt_tokens: int,
-) -> Prompts:
+) -> RLPrompts:
     """Read and sort out the prompts of an RL dataset.
 
     Raises:
@@ -77,8 +77,8 @@ def _sort_out(
     ids: Sequence[Sequence[int]],
     readable: Sequence[bool],
     max_prompt_tokens: int,
-) -> Prompts:
-    result = Prompts()
+) -> RLPrompts:
+    result = RLPrompts()
     for text, answer, question_id, tokens, ok in zip(texts, answers, question_ids, ids, readable, strict=True):
         if not ok:
             result.gold_errors.append(f"{question_id}: {answer[:80]!r}")

@@ -1,6 +1,7 @@
 """The texts stage as a Prefect task."""
 
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime

@@ -22,8 +22,8 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.conftest import ROOT
-from tests.spine.conftest import Publish
+from tests.support.paths import ROOT
+from tests.support.publishing import Publish
 
 LATER = time.time() + 86_400
 LONG_AGO = "2020-01-01T00:00:00+00:00"

@@ -16,7 +16,7 @@ from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.lineage import ancestry, descendants, models_that_saw, render_ancestry, render_sightings
 from tasks.spine.store.manifest import Manifest, TrainedRows
 from tasks.spine.store.store import Store
-from tests.spine.conftest import Publish
+from tests.support.publishing import Publish
 
 SEED, HARD, UNUSED = ("a" * 16, "b" * 16, "c" * 16)
 

@@ -14,7 +14,7 @@ from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE
 from tasks.shared.tables.parquet import Weight, check_schema, read_groups, read_rows, write_parquet
 from tasks.texts import load as loading
 from tasks.texts.config import TextsConfig
-from tasks.texts.load import TextCounts, build_texts
+from tasks.texts.load import TextIntake, build_texts
 from tasks.texts.rows import document_id
 from tasks.texts.schema import EVALUATION_FILE, SOURCES, TEXTS, TRAIN_FILE
 from tasks.texts.sources import resolve
@@ -22,7 +22,7 @@ from tasks.texts.sources import resolve
 Rows = list[dict[str, Any]]
 
 
-def load(folder: Path, **config: Any) -> tuple[TextCounts, Rows, Rows, Rows]:
+def load(folder: Path, **config: Any) -> tuple[TextIntake, Rows, Rows, Rows]:
     """Counts, training documents, held-out documents, rejects."""
     counts = build_texts(resolve(TextsConfig(**config)), folder / "out", folder / "work")
     assert list((folder / "work").glob("*")) == []

@@ -41,7 +41,7 @@ def thinks(tokenizer: "PreTrainedTokenizerFast") -> bool:
 
 
 @dataclass(frozen=True)
-class UncertainPosition:
+class MeasuredPosition:
     """A place of a document, with what the model says there without thinking."""
 
     context: str
@@ -59,7 +59,7 @@ class UncertainPosition:
 class ThinkingOutcome:
     """One sampled thinking: its length in tokens, and whether it was closed and its prediction right."""
 
-    position: UncertainPosition
+    position: MeasuredPosition
     length: int
     closed: bool
     right: bool
@@ -68,9 +68,9 @@ class ThinkingOutcome:
 @torch.inference_mode()
 def uncertain_positions(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", texts: Rows[Document]
-) -> list[UncertainPosition]:
+) -> list[MeasuredPosition]:
     """Every place of the texts, after what is given, whose entropy reaches the lowest tier."""
-    out = list[UncertainPosition]()
+    out = list[MeasuredPosition]()
     for document in texts:
         given = len(tokenizer(document.text[: document.given_chars])["input_ids"])
         ids = tokenizer(document.text, return_tensors="pt")["input_ids"]
@@ -80,14 +80,14 @@ def uncertain_positions(
             if (entropy := float(entropies[at - 1])) >= min(TIERS.values()):
                 true = ids[0, at]
                 right = bool(log_probs[at - 1].argmax() == true)
-                out.append(UncertainPosition(tokenizer.decode(ids[0, :at]), tokenizer.decode(true), entropy, right))
+                out.append(MeasuredPosition(tokenizer.decode(ids[0, :at]), tokenizer.decode(true), entropy, right))
     return out
 
 
 def sample_outcomes(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerFast",
-    positions: Rows[UncertainPosition],
+    positions: Rows[MeasuredPosition],
     budget: int | None,
     samples: int,
 ) -> list[list[ThinkingOutcome]]:
@@ -97,7 +97,7 @@ def sample_outcomes(
     return [[outcome_of(p, ids, tokenizer) for ids in rows] for p, rows in zip(positions, drawn, strict=True)]
 
 
-def outcome_of(position: UncertainPosition, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> ThinkingOutcome:
+def outcome_of(position: MeasuredPosition, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> ThinkingOutcome:
     """What a sampled completion comes to; a prediction counts when the end-of-text token follows it."""
     close, end = tokenizer.convert_tokens_to_ids(CLOSE), tokenizer.eos_token_id
     if close not in ids:
