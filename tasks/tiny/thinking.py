@@ -96,7 +96,7 @@ def think(place: PredictionPlace, config: ThinkingConfig, rng: random.Random) ->
     return _padded(place, place.steps, rng.randint(config.shortest_long, LONGEST), rng)
 
 
-def _padded(place: Place, steps: list[WorkingStep], length: int, rng: random.Random) -> str:
+def _padded(place: PredictionPlace, steps: list[WorkingStep], length: int, rng: random.Random) -> str:
     """Talk around the work until there are about `length` tokens."""
     work = "".join(f"{step.text}." for step in steps)
     known = NUMBER.findall(place.problem.question)

@@ -11,7 +11,7 @@ import pytest
 from sympy import Rational, nsimplify, simplify, sympify
 
 from tasks.generate.config import GenerateConfig
-from tasks.generate.heuristics import Example, Heuristic, heuristic_prompts, load_heuristics, set_names
+from tasks.generate.heuristics import Heuristic, HeuristicExample, heuristic_prompts, load_heuristics, set_names
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.spine.store.fingerprint import fingerprint
