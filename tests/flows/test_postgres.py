@@ -23,8 +23,8 @@ from tests.flows.small import SMALL
 pytestmark = pytest.mark.slow
 
 SHARDS = 40
-"""Shards of generation, and of the evaluation of each of two checkpoints. The base model's is evaluated by one pipeline or
-by both, so that there are at least 200 in all."""
+"""Shards of generation and of each evaluation: of the base model's in one pipeline or in both, and of the mid-trained
+one's. That makes at least 200 in all."""
 LEAN = {
     **SMALL,
     "questions.tiny.count": 3,
