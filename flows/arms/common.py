@@ -10,7 +10,7 @@ from flows.stages.evaluate import evaluate
 from flows.stages.questions import questions
 from flows.stages.rl import rl
 from flows.stages.rl_prompts import rl_prompts
-from tasks.recipe.base import Arm as ArmConfig
+from tasks.recipe.base import ArmConfig
 from tasks.spine.store.ref import ArtifactRef
 
 

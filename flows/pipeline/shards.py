@@ -6,12 +6,12 @@ from typing import Any
 from tasks.errors import Permanent
 from tasks.shared.sampling.task import Shards, run_shard
 from tasks.shared.sampling.wanted import Wanted
-from tasks.spine.stage.plan import current_visitor
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.stage import Build
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tasks.spine.store.store import Store
 
 
 def fill_pool(
@@ -31,9 +31,11 @@ def fill_pool(
     Raises:
         Permanent: a Ray cluster is asked for, and the extra `ray` is not installed.
     """
-    if current_visitor() is not None or (runtime.num_shards == 1 and not runtime.ray_address):
+    context = run_context()
+    if context.visitor is not None or (runtime.num_shards == 1 and not runtime.ray_address):
         return
-    if not force and Store.open().find(stage.kind, fingerprint(stage.name, stage.version, config, parents)) is not None:
+    key = fingerprint(stage.name, stage.version, config, parents)
+    if not force and context.store.find(stage.kind, key) is not None:
         return
     shards = Shards(stage, wanted, config, runtime, parents)
     if not runtime.ray_address:

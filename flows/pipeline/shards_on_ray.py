@@ -24,6 +24,7 @@ from prefect_ray.task_runners import PrefectRayFuture
 
 from tasks.errors import Permanent
 from tasks.shared.sampling.task import Shards, run_shard
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
@@ -76,7 +77,7 @@ def run_shards(shards: Shards) -> int:
     runtime = shards.runtime
     needs = node_needs(runtime, ray.cluster_resources())
     announce(runtime, needs)
-    with remote_options(**needs, runtime_env={"env_vars": node_environment(Settings())}):
+    with remote_options(**needs, runtime_env={"env_vars": node_environment(run_context().settings)}):
         running = [run_shard.submit(shards, index) for index in range(runtime.num_shards)]
     wait_for_all(running)
     outcomes = [future.state.result(raise_on_failure=False) for future in running]

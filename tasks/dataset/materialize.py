@@ -45,7 +45,7 @@ class NothingToTrainOn(Permanent):
 
 
 @dataclass
-class Tally:
+class DatasetTally:
     """Rows and tokens by what became of them, and what the card shows of the rows that were kept."""
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -78,7 +78,7 @@ def write_solutions(
     *,
     prompt: Render,
     completion: Render = str,
-) -> Tally:
+) -> DatasetTally:
     """Write train.parquet, sorted by question id and rank, from a table of candidates sorted by question id.
 
     Args:
@@ -89,7 +89,7 @@ def write_solutions(
     Raises `NothingToTrainOn` when fewer than `min_rows` rows are left. Memory does not grow with rows; only
     `max_questions` and `max_rows` hold 8 bytes for each question, or row, that they choose from.
     """
-    tally = Tally()
+    tally = DatasetTally()
     work.mkdir(parents=True, exist_ok=True)
     selected = work / "selected.parquet"
     write_parquet(_selected(config, candidates, tally), selected, _SELECTED, sorted_by=("question_id", "rank"))
@@ -128,7 +128,7 @@ def write_prompts(config: PromptSetConfig, questions: Path, out: Path, *, prompt
     return {"read": kept + beyond, "kept": kept, "beyond_questions": beyond}
 
 
-def _selected(config: DatasetConfig, candidates: Path, tally: Tally) -> Iterator[dict[str, Any]]:
+def _selected(config: DatasetConfig, candidates: Path, tally: DatasetTally) -> Iterator[dict[str, Any]]:
     rows = read_rows(candidates, CANDIDATE_COLUMNS)
     for _, group in groupby(rows, key=lambda row: row["question_id"]):
         of_question = list(group)
@@ -140,7 +140,7 @@ def _selected(config: DatasetConfig, candidates: Path, tally: Tally) -> Iterator
             yield {**{name: row[name] for name in _SELECTED.names if name != "rank"}, "rank": rank}
 
 
-def _within_questions(config: DatasetConfig, selected: Path, tally: Tally) -> Iterator[dict[str, Any]]:
+def _within_questions(config: DatasetConfig, selected: Path, tally: DatasetTally) -> Iterator[dict[str, Any]]:
     places = (
         place(config.seed, row["question_id"])
         for row in read_rows(selected, ["question_id", "rank"])
@@ -154,7 +154,7 @@ def _within_questions(config: DatasetConfig, selected: Path, tally: Tally) -> It
             tally.add("beyond_questions", group)
 
 
-def _within_rows(config: DatasetConfig, selected: Path, tally: Tally) -> Iterator[dict[str, Any]]:
+def _within_rows(config: DatasetConfig, selected: Path, tally: DatasetTally) -> Iterator[dict[str, Any]]:
     def place_of(row: dict[str, Any]) -> int:
         return place(config.seed, row["question_id"], row["rank"])
 
@@ -167,7 +167,7 @@ def _within_rows(config: DatasetConfig, selected: Path, tally: Tally) -> Iterato
 
 
 def _finished(
-    rows: Iterable[dict[str, Any]], tally: Tally, prompt: Render, completion: Render
+    rows: Iterable[dict[str, Any]], tally: DatasetTally, prompt: Render, completion: Render
 ) -> Iterator[dict[str, Any]]:
     for question_id, group in groupby(rows, key=lambda row: row["question_id"]):
         tally.questions += 1
@@ -202,7 +202,7 @@ class _Smallest:
         return self._last is None or place <= self._last
 
 
-def _too_little(candidates: Path, tally: Tally, min_rows: int) -> str:
+def _too_little(candidates: Path, tally: DatasetTally, min_rows: int) -> str:
     if not tally.rows["candidates"]:
         return (
             f"nothing to train on: {candidates.name} is empty, so generation and filtering left no usable solution. "

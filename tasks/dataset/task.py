@@ -5,13 +5,14 @@ from typing import Any
 
 from tasks.dataset.card import dataset_card
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
-from tasks.dataset.materialize import EXAMPLES, Tally, write_prompts, write_solutions
+from tasks.dataset.materialize import EXAMPLES, DatasetTally, write_prompts, write_solutions
 from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
 from tasks.errors import Permanent
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.tables.parquet import read_rows
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.fingerprint import canonical_json
 
@@ -22,7 +23,7 @@ CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
 
 
 @stage_task(DATASET)
-def materialize_solutions(build: Build, config: DatasetConfig) -> None:
+def write_dataset(build: Build, config: DatasetConfig) -> None:
     """The mid-training set from the parent `kept` (filtering); the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
     tally = write_solutions(
@@ -42,7 +43,7 @@ def materialize_solutions(build: Build, config: DatasetConfig) -> None:
 
 
 @stage_task(RL_PROMPTS)
-def materialize_prompts(build: Build, config: PromptSetConfig) -> None:
+def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
     """The RL question set from the parent `questions`; the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
     questions = build.path("questions") / "questions.parquet"
@@ -65,7 +66,7 @@ def materialize_prompts(build: Build, config: PromptSetConfig) -> None:
     build.record(rows={"questions": ledger["kept"]}, ledger=ledger)
 
 
-def _write_training_card(build: Build, config: DatasetConfig, tally: Tally) -> None:
+def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTally) -> None:
     of_rank = {f"rows of rank {rank}": count for rank, count in sorted(tally.ranks.items())}
     counts = {"rows": tally.rows["kept"], "questions": tally.questions, **of_rank}
     card = dataset_card(

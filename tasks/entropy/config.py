@@ -1,10 +1,12 @@
-"""What the entropy stage is asked for."""
+"""The settings of the entropy stage, and the job of its worker."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen
+from tasks.spine.store.runtime import Runtime
 
 
 class EntropyConfig(Frozen):
@@ -47,3 +49,16 @@ class EntropyConfig(Frozen):
                 "lower overlap_tokens"
             )
         return self
+
+
+class EntropyJob(Frozen):
+    """Entropy of a corpus under a model."""
+
+    config: EntropyConfig
+    model: Path
+    """Folder of the model."""
+    texts: Path
+    """Folder with the tables of the texts stage."""
+    out: Path
+    """Folder that receives the table and the rejects."""
+    runtime: Runtime

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.entropy import histogram
-from tasks.entropy.config import EntropyConfig
+from tasks.entropy.config import EntropyConfig, EntropyJob
 from tasks.entropy.encoding import Encoded, Encoder, chunks, read_encoded
-from tasks.entropy.job import EntropyJob
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE, GROUP
 from tasks.errors import Permanent
 from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device
@@ -18,7 +17,7 @@ from tasks.shared.engines.tokens import context_length, load_tokenizer
 from tasks.shared.sources.errors import Reject
 from tasks.shared.sources.rejects import REJECTS_FILE, reasons_of, write_rejects
 from tasks.shared.tables.parquet import Row, count_rows, write_parquet
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 from tasks.spine.store.runtime import Runtime
 from tasks.texts.schema import SPLIT_FILES
@@ -129,22 +128,19 @@ def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTra
     Raises:
         Permanent: its logits are more than its output layer's, or it has fewer tokens than `top_k`.
     """
-    with absent(*UNUSED_BY_TRANSFORMERS):
+    with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch
-        from transformers import AutoModelForCausalLM
 
-        from tasks.shared.engines.head import is_plain_head
+        from tasks.shared.models.causal_lm import is_plain_head, load_causal_lm
     if runtime.num_threads:
         torch.set_num_threads(runtime.num_threads)
-    model = AutoModelForCausalLM.from_pretrained(
+    model = load_causal_lm(
         folder,
         dtype=config.dtype,
+        device=resolve_device(runtime),
+        attention="sdpa",
         trust_remote_code=runtime.trust_remote_code,
-        use_safetensors=True,
-        local_files_only=True,
-        attn_implementation="sdpa",
     )
-    model = model.to(resolve_device(runtime)).eval()
     if not is_plain_head(model):
         raise Permanent(
             f"entropy cannot be computed under {type(model).__name__}, which rescales the logits of its output layer; "

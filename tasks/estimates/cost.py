@@ -11,7 +11,7 @@ from tasks.estimates.memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_toke
 from tasks.estimates.workload import Texts
 from tasks.recipe.base import Recipe
 from tasks.shared.models.facts import ModelFacts, model_facts
-from tasks.shared.training.grpo import GRPOSettings
+from tasks.shared.training.config import GRPOSettings
 
 STORED_PER_TOKEN = 1.6
 """Bytes of text in compressed Parquet (ours)."""

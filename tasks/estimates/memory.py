@@ -12,7 +12,7 @@ from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.facts import ModelFacts, model_facts
-from tasks.shared.training.grpo import GRPOSettings
+from tasks.shared.training.config import GRPOSettings
 
 CONTEXT = 1.5 * GIB
 """CUDA's own memory and fragmentation (ours)."""

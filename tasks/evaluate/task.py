@@ -12,11 +12,12 @@ from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-EVALUATE = Stage("evaluate", version=1, kind="evaluation")
+EVALUATE = Stage("evaluate", version=1, kind="evaluation", pool="gpu")
 ROLE = "questions."
 """Parents of this stage are `model` and, for each benchmark, `questions.<name>`."""
 

@@ -1,11 +1,13 @@
-"""What decides which samples are kept."""
+"""The settings that decide which samples are kept, and the job of the scoring worker."""
 
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from tasks.config import Frozen
 from tasks.shared.verification.config import VerificationConfig, verifier_identity
+from tasks.spine.store.runtime import Runtime
 
 
 class NoScorer(Frozen):
@@ -43,3 +45,16 @@ class FilterConfig(Frozen):
         """Fields as hashed, with the verifier's version: another verifier may give other verdicts."""
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return {**fields, "verifier": verifier_identity()}
+
+
+class ScoringJob(Frozen):
+    """Scores for a table of completions."""
+
+    scorer: LikelihoodRatioScorer
+    model: Path
+    """Folder of the model that wrote the completions."""
+    requests: Path
+    """Parquet file of schema `TO_SCORE`."""
+    scores: Path
+    """Folder of Parquet files of schema `SCORES`; requests that have a score there are skipped."""
+    runtime: Runtime

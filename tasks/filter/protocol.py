@@ -16,7 +16,7 @@ class ScoreRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class AdherenceScore:
     """Adherence of a completion, natural log per token."""
 
     key: str
@@ -27,6 +27,6 @@ class Score:
 class Scorer(Protocol):
     """Something that says how well completions follow their heuristics; higher is better."""
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+    def score(self, requests: Sequence[ScoreRequest]) -> list[AdherenceScore]:
         """One score for each request, in order."""
         ...

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, DynamicCache, PreTrainedModel
+from transformers import DynamicCache
 
 from tasks.errors import Permanent
-from tasks.filter.protocol import Score, ScoreRequest
-from tasks.shared.engines.head import is_plain_head
+from tasks.filter.protocol import AdherenceScore, ScoreRequest
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
+from tasks.shared.models.causal_lm import is_plain_head, load_causal_lm
 
 LOGIT_ELEMENTS = 1 << 26
 """Most logits in memory at once: 256 MiB in float32. Ours."""
@@ -45,10 +45,7 @@ class LikelihoodRatio:
     ) -> None:
         """`tokens_per_batch` bounds rows times padded length of one forward pass, the shared part included."""
         self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(
-            model_path, dtype=dtype, trust_remote_code=trust_remote_code, use_safetensors=True
-        )
-        self._model: PreTrainedModel = model.to(device).eval()
+        self._model = load_causal_lm(model_path, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
         self._tokens_per_batch = tokens_per_batch
         if not is_plain_head(self._model):
             raise Permanent(
@@ -56,14 +53,14 @@ class LikelihoodRatio:
                 f"logits; set filter.scorer.type to 'none'"
             )
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[Score]:
+    def score(self, requests: Sequence[ScoreRequest]) -> list[AdherenceScore]:
         """One score for each request, in order; an empty completion scores 0."""
         encoded = self._tokenizer([item.completion for item in requests], add_special_tokens=False)
         completions: list[list[int]] = encoded["input_ids"]
         named = self.log_likelihoods([item.prompt for item in requests], completions)
         plain = self.log_likelihoods([item.plain for item in requests], completions)
         return [
-            Score(item.key, (with_name - without) / max(len(ids), 1), len(ids))
+            AdherenceScore(item.key, (with_name - without) / max(len(ids), 1), len(ids))
             for item, ids, with_name, without in zip(requests, completions, named, plain, strict=True)
         ]
 

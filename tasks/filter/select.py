@@ -15,7 +15,7 @@ UNUSABLE = (TRUNCATED, WRONG, "unparsed", "timeout", "error")
 
 
 @dataclass
-class Decision:
+class GroupDecision:
     """The samples of one (question, heuristic), each with a drop reason, and the chosen ones."""
 
     reasons: dict[str, str]
@@ -25,7 +25,7 @@ class Decision:
     """As many wrong solutions, chosen by the same rule; the ablation trains on them."""
 
 
-def decide(samples: Sequence[Row], config: FilterConfig) -> Decision:
+def decide(samples: Sequence[Row], config: FilterConfig) -> GroupDecision:
     """Choose among the samples of one (question, heuristic).
 
     Rows have key, sample_index, verdict, truncated and adherence (None where not scored). A truncated sample is never
@@ -39,7 +39,7 @@ def decide(samples: Sequence[Row], config: FilterConfig) -> Decision:
     reasons |= {row["key"]: NOT_ADHERENT for row in correct}
     reasons |= {row["key"]: NOT_BEST for row in adherent}
     reasons |= {row["key"]: "" for row in kept}
-    return Decision(reasons, kept, wrong)
+    return GroupDecision(reasons, kept, wrong)
 
 
 def _adheres(row: Row, least: float | None) -> bool:
@@ -62,7 +62,7 @@ class FilterTally:
     """Sum of the scores by heuristic."""
     kept_questions: int = 0
 
-    def add(self, rows: Iterable[Row], decision: Decision) -> None:
+    def add(self, rows: Iterable[Row], decision: GroupDecision) -> None:
         """Count the samples of one (question, heuristic)."""
         for row in rows:
             outcome = decision.reasons[row["key"]] or "kept"

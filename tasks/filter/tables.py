@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
 from tasks.filter.schema import KEPT, VERDICTS
-from tasks.filter.select import CORRECT, WRONG, Decision, FilterTally, decide
+from tasks.filter.select import CORRECT, WRONG, FilterTally, GroupDecision, decide
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE
 from tasks.shared.tables.parquet import Row, read_rows
@@ -75,7 +75,7 @@ def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:
 
 def decisions(
     tables: Tables, scores: Mapping[str, float], config: FilterConfig, columns: Iterable[str] = ()
-) -> Iterator[tuple[list[Row], Decision]]:
+) -> Iterator[tuple[list[Row], GroupDecision]]:
     """The samples of every (question, heuristic) and what becomes of them, in order of question."""
     rows = ({**row, "adherence": scores.get(row["key"])} for row in tables.judged(columns))
     for _, group in groupby(rows, key=lambda row: (row["question_id"], row["heuristic"])):
@@ -83,7 +83,7 @@ def decisions(
         yield samples, decide(samples, config)
 
 
-def verdict_rows(decided: Iterable[tuple[list[Row], Decision]], tally: FilterTally) -> Iterator[Row]:
+def verdict_rows(decided: Iterable[tuple[list[Row], GroupDecision]], tally: FilterTally) -> Iterator[Row]:
     """Rows of schema `VERDICTS`, counted in `tally` on the way."""
     for samples, decision in decided:
         tally.add(samples, decision)

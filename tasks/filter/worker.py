@@ -4,12 +4,12 @@ import itertools
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.filter.job import ScoringJob
-from tasks.filter.protocol import Score, Scorer, ScoreRequest
+from tasks.filter.config import ScoringJob
+from tasks.filter.protocol import AdherenceScore, Scorer, ScoreRequest
 from tasks.filter.schema import SCORES
 from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device, resolve_dtype
 from tasks.shared.tables.parquet import count_rows, read_rows, write_parquet
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 from tasks.spine.store.fingerprint import digest_text
 
@@ -41,7 +41,7 @@ def run(job: ScoringJob, reporter: Reporter) -> dict[str, Any]:
 
 
 def _scorer(job: ScoringJob) -> Scorer:
-    with absent(*UNUSED_BY_TRANSFORMERS):
+    with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch
 
         from tasks.filter.scorer import LikelihoodRatio
@@ -64,7 +64,7 @@ def _unscored(job: ScoringJob) -> Iterator[list[ScoreRequest]]:
         yield chunk
 
 
-def _row(score: Score) -> dict[str, Any]:
+def _row(score: AdherenceScore) -> dict[str, Any]:
     return {"key": score.key, "adherence": score.adherence, "tokens": score.tokens}
 
 

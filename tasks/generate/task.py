@@ -15,10 +15,11 @@ from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
 from tasks.shared.sampling.wanted import Question, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-GENERATE = Stage("generate", version=1, kind="samples")
+GENERATE = Stage("generate", version=1, kind="samples", pool="gpu")
 QUESTIONS = "questions"
 """Role of the parent, and name of the one set of samples."""
 

@@ -21,7 +21,7 @@ class Step:
     examples: tuple[int, ...]
 
 
-def plan(num_examples: int, epochs: int, batch_size: int, seed: int) -> list[Step]:
+def plan_steps(num_examples: int, epochs: int, batch_size: int, seed: int) -> list[Step]:
     """The whole run: each epoch is a new permutation, and its last step holds what is left, so nothing is dropped."""
     steps: list[Step] = []
     for epoch in range(epochs):

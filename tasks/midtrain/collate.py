@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from tasks.midtrain.batching import Row
-from tasks.midtrain.encoding import Example
+from tasks.midtrain.encoding import TrainingExample
 
 IGNORED = -100
 """Label of a token that carries no loss."""
 
 
-def lay_out(examples: Sequence[Example], rows: Sequence[Row], filler: int) -> dict[str, torch.Tensor]:
+def lay_out(examples: Sequence[TrainingExample], rows: Sequence[Row], filler: int) -> dict[str, torch.Tensor]:
     """`input_ids`, `labels` and `position_ids` of shape (rows, longest row).
 
     Positions restart at 0 with every example. Given no attention mask, `transformers` reads each restart as a border

@@ -1,10 +1,10 @@
-"""The identity of a mid-training run."""
+"""The identity of a mid-training run, and the job of its worker."""
 
 from typing import Literal
 
 from pydantic import Field
 
-from tasks.shared.training.optimization import Optimization, Schedule
+from tasks.shared.training.config import LRSchedule, Optimization, TrainJob
 
 
 class MidtrainConfig(Optimization):
@@ -15,7 +15,7 @@ class MidtrainConfig(Optimization):
 
     learning_rate: float = Field(1e-5, gt=0)
     """Peak learning rate (ours)."""
-    schedule: Schedule = "cosine"
+    schedule: LRSchedule = "cosine"
     """Shape of the learning rate after warm-up (ours)."""
     warmup_share: float = Field(0.03, ge=0, lt=1)
     """Share of all optimiser steps spent on warm-up (ours)."""
@@ -31,3 +31,9 @@ class MidtrainConfig(Optimization):
     pack_length: int = Field(0, ge=0)
     """Tokens of a packed row, or the longest example where that is longer; 0 takes the longest example of each step.
     Attention cost grows with it and padding falls (ours)."""
+
+
+class MidtrainJob(TrainJob):
+    """One mid-training run."""
+
+    config: MidtrainConfig

@@ -18,7 +18,7 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True)
-class Example:
+class TrainingExample:
     """One training example: loss falls on `completion` alone, which ends with the end-of-sequence token."""
 
     prompt: list[int]
@@ -28,7 +28,7 @@ class Example:
         return len(self.prompt) + len(self.completion)
 
 
-def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[Example]:
+def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[TrainingExample]:
     """All rows of the dataset as token ids, in file order.
 
     Prompt and completion are tokenised apart, so that the prompt's ids are the ones the model sees at inference.
@@ -51,7 +51,7 @@ def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: 
     tokens = zip(
         encode_prompts(tokenizer, prompts), tokenizer(closed, add_special_tokens=False)["input_ids"], strict=True
     )
-    examples = [Example(prompt, completion) for prompt, completion in tokens]
+    examples = [TrainingExample(prompt, completion) for prompt, completion in tokens]
     _refuse("empty prompt", [i for i, e in zip(ids, examples, strict=True) if not e.prompt], path)
     _refuse_long(ids, [len(example) for example in examples], max_length)
     return examples

@@ -13,13 +13,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from trl import SFTConfig, SFTTrainer
 
 from tasks.errors import Permanent
-from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan
+from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan_steps
 from tasks.midtrain.collate import IGNORED, blank, lay_out
 from tasks.midtrain.config import MidtrainConfig
-from tasks.midtrain.encoding import Example
-from tasks.shared.training.batch_balancing import deal
+from tasks.midtrain.encoding import TrainingExample
+from tasks.shared.training.batch_balancing import balance_by_length
+from tasks.shared.training.config import TrainJob
 from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
-from tasks.shared.training.job import Place
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.training.models import machine_arguments
 from tasks.spine.stage.worker import Reporter
@@ -48,7 +48,7 @@ class StepCollator:
 
     def __init__(
         self,
-        examples: Sequence[Example],
+        examples: Sequence[TrainingExample],
         steps: Sequence[Step],
         config: MidtrainConfig,
         *,
@@ -65,7 +65,7 @@ class StepCollator:
         [item] = items
         examples = [self._examples[i] for i in self._steps[item["step"]].examples]
         lengths = [len(example) for example in examples]
-        shares = [sorted(share) for share in deal(lengths, self._num_processes)]
+        shares = [sorted(share) for share in balance_by_length(lengths, self._num_processes)]
         passes = [self._passes([lengths[i] for i in share]) for share in shares]
         mine = item["process"]
         own = [examples[i] for i in shares[mine]]
@@ -169,14 +169,14 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
 def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    examples: Sequence[Example],
+    examples: Sequence[TrainingExample],
     config: MidtrainConfig,
-    place: Place,
+    job: TrainJob,
     reporter: Reporter,
 ) -> StepTrainer:
     """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
-    steps = plan(len(examples), config.epochs, config.batch_size, config.seed)
-    machine = machine_arguments(place)
+    steps = plan_steps(len(examples), config.epochs, config.batch_size, config.seed)
+    machine = machine_arguments(job)
     arguments = SFTConfig(
         **machine,
         **config.trainer_arguments(len(steps)),
@@ -194,7 +194,7 @@ def make_trainer(
         examples,
         steps,
         config,
-        rows_per_pass=place.micro_batch_size,
+        rows_per_pass=job.micro_batch_size,
         tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
         filler=tokenizer.pad_token_id,
         num_processes=world_size(),
@@ -215,7 +215,7 @@ def make_trainer(
     return trainer
 
 
-def check_packing(model: PreTrainedModel, examples: Sequence[Example]) -> None:
+def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample]) -> None:
     """Compare two short examples in one row with each on its own, on the very model that is to be trained.
 
     Raises:
@@ -235,7 +235,7 @@ def check_packing(model: PreTrainedModel, examples: Sequence[Example]) -> None:
 
 
 @torch.no_grad()
-def _token_losses(model: PreTrainedModel, examples: Sequence[Example], rows: list[Row]) -> torch.Tensor:
+def _token_losses(model: PreTrainedModel, examples: Sequence[TrainingExample], rows: list[Row]) -> torch.Tensor:
     batch = {name: value.to(model.device) for name, value in lay_out(examples, rows, filler=0).items()}
     labels = batch.pop("labels")[:, 1:]
     log_probs = model(**batch, use_cache=False).logits[:, :-1].float().log_softmax(-1)

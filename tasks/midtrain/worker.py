@@ -1,23 +1,21 @@
 """The mid-training program: reads a dataset, trains, writes a model and a ledger."""
 
-import time
 from typing import Any
 
 from tasks.errors import Permanent
-from tasks.midtrain.job import MidtrainJob
-from tasks.shared.training import curve
-from tasks.shared.training.checkpoints import last_whole
-from tasks.spine.stage.imports import absent, offline
+from tasks.midtrain.config import MidtrainJob
+from tasks.shared.training.fit import fit
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
 
 
 def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    with absent("mlflow", "vllm"):
+    with hide_packages("mlflow", "vllm"):
         from tasks.midtrain.trainer import METRICS, check_packing, make_trainer
     from tasks.midtrain.encoding import read_examples
-    from tasks.shared.training.distributed import agreed, checkpoint_folder, join
-    from tasks.shared.training.models import check_context, load, save
+    from tasks.shared.training.distributed import join
+    from tasks.shared.training.models import check_context, load
 
     join(job)
     model, tokenizer = load(job)
@@ -26,9 +24,7 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     if job.config.batching == "packed" and is_main_process():
         check_packing(model, examples)
     trainer = make_trainer(model, tokenizer, examples, job.config, job, reporter)
-    checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
-    started = time.perf_counter()
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trained = fit(trainer, tokenizer, job, METRICS)
     completion_tokens = sum(len(example.completion) for example in examples)
     ledger = {
         "examples": len(examples),
@@ -39,17 +35,7 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     }
     if ledger["trained_tokens"] != completion_tokens * job.config.epochs:
         raise Permanent(f"the ledger does not add up: {ledger} over {job.config.epochs} epochs")
-    save(trainer, tokenizer, job)
-    history = curve.points(trainer.state.log_history, METRICS)
-    if is_main_process():
-        curve.write(history, job.out)
-    return {
-        "ledger": ledger,
-        "steps": trainer.state.global_step,
-        "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
-        "curve": curve.thinned(history),
-        "seconds": round(time.perf_counter() - started, 3),
-    }
+    return {"ledger": ledger, **trained.facts}
 
 
 if __name__ == "__main__":

@@ -18,11 +18,12 @@ from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.sampling.sampler import fill
 from tasks.shared.sampling.wanted import Prompt, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-PREDICT = Stage("predict", version=1, kind="prediction")
+PREDICT = Stage("predict", version=1, kind="prediction", pool="gpu")
 WORKER = "tasks.predict.worker"
 ORDER = ("document_id", "position", "mode", "sample_index")
 POSITIONS = "positions"

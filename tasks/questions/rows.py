@@ -1,18 +1,34 @@
-"""From a publisher's row to a question: mapping, checks and id of a single row."""
+"""From a publisher's row to a question: mapping, checks and the stable id of a single row."""
 
+import hashlib
 import json
+import unicodedata
 from typing import Any
 
 from tasks.questions.answers import extract_answer
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
-from tasks.questions.ids import normalise, question_id
 from tasks.shared.sources.errors import Record, Reject, excerpt
 from tasks.shared.sources.paths import MissingField, UnusableValue, as_text, check_encodable, resolve, scalars
+
+ID_HEX_DIGITS = 16
 
 Question = dict[str, str]
 
 TINY_FIELDS = FieldMapping(question="question", answer="answer", meta={"family": "family"})
+
+
+def normalise(text: str) -> str:
+    """`text` in NFC with runs of white space collapsed and its ends trimmed; case is kept.
+
+    NFC and not NFKC, because NFKC writes 2³ as 23 and so gives two different problems one id.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def question_id(question: str) -> str:
+    """First 16 hex digits of the SHA-256 of the normalised question: the same in every file, format and order."""
+    return hashlib.sha256(normalise(question).encode()).hexdigest()[:ID_HEX_DIGITS]
 
 
 def to_question(record: Record, config: QuestionsConfig, mapping: FieldMapping) -> Question | Reject:

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 
+from tasks.spine.store.manifest import SourceTable
+
 QUESTIONS_FILE = "questions.parquet"
 OVERLAPS_FILE = "overlaps.parquet"
 
@@ -12,6 +14,7 @@ def _columns(**types: pa.DataType) -> pa.Schema:
 
 QUESTIONS = _columns(id=pa.string(), question=pa.string(), answer=pa.string(), source=pa.string(), meta=pa.string())
 """`answer` is the gold answer as text that Math-Verify can parse; `meta` is a JSON object."""
+SOURCE = SourceTable(path=QUESTIONS_FILE, id_column="id", text_column="question")
 
 OVERLAPS = _columns(
     question_id=pa.string(),

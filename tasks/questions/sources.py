@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.presets import load_preset
 from tasks.shared.sources.errors import Record, Reject, SourceError
-from tasks.shared.sources.files import Files
+from tasks.shared.sources.files import SourceFiles
 from tasks.shared.sources.hub import commit_of, hub_digest, is_hub_id, read_hub
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def resolve(config: QuestionsConfig) -> QuestionsConfig:
         return config.model_copy(update={"source_digest": _tiny_digest(config.tiny)})
     if config.source == "hub" or is_hub_id(config.source):
         return _resolve_hub(config)
-    files = Files(config.source, "questions", _OTHERS)
+    files = SourceFiles(config.source, "questions", _OTHERS)
     update = {"format": files.format(config.format), "source_digest": files.digest()}
     return config.model_copy(update=update)
 
@@ -45,7 +45,7 @@ def read_source(config: QuestionsConfig) -> Iterator[Record | Reject]:
     elif config.source_digest.startswith("hub:"):
         yield from read_hub(config.source, config.subset, config.split, config.revision)
     else:
-        yield from Files(config.source, "questions", _OTHERS).read(config.format)
+        yield from SourceFiles(config.source, "questions", _OTHERS).read(config.format)
 
 
 def _resolve_hub(config: QuestionsConfig) -> QuestionsConfig:

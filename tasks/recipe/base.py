@@ -17,7 +17,7 @@ from tasks.shared.verification.config import VerificationConfig
 from tasks.spine.store.runtime import Runtime
 
 
-class Arm(Frozen):
+class ArmConfig(Frozen):
     """One way from the base model to an evaluated one."""
 
     label: str
@@ -58,7 +58,7 @@ class Recipe(Sections):
     rl_prompts: PromptSetConfig = PromptSetConfig()
     rl: RLConfig = RLConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
-    arms: Mapping[str, Arm] = {}
+    arms: Mapping[str, ArmConfig] = {}
     runtime: Runtime = Runtime()
 
     def arm(self, name: str) -> Self:

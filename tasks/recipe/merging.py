@@ -1,7 +1,7 @@
 """Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -21,6 +21,23 @@ RENAMED = {
     "mixed-sft": "rollout-sft",
 }
 """Sections, stages and arms that had another name before 0.2; each is refused with the new one named."""
+_TRL = (
+    "top_p",
+    "top_k",
+    "scale_rewards",
+    "epsilon",
+    "epsilon_high",
+    "importance_sampling_level",
+    "entropy_coef",
+    "top_entropy_quantile",
+)
+RENAMED_SETTINGS = {
+    "max_dead_steps": "max_zero_advantage_steps",
+    "sampler_correction": "trl.vllm_importance_sampling_mode",
+    "sampler_correction_max": "trl.vllm_importance_sampling_clip_max",
+    **{name: f"trl.{name}" for name in _TRL},
+}
+"""Settings inside a section that had another name before 0.2; refused likewise where the section has the new one."""
 
 
 class Sections(Frozen):
@@ -70,13 +87,23 @@ def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = ""
             check_keys(value, annotation, where, f"{prefix}{key}.")
 
 
-def closest(name: str, known: Any) -> str:
+def closest(name: str, known: Iterable[str]) -> str:
     """The end of an error message: the name that was probably meant, or all that there are."""
+    known = list(known)
+    if new := _renamed(name, known):
+        return f"; it is called {new!r} now"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(known))}"
+
+
+def _renamed(name: str, known: Iterable[str]) -> str:
+    """The new name of a section, stage, arm or setting, where the known ones have it; else nothing."""
     first, dot, rest = name.partition(".")
-    if first in RENAMED and RENAMED[first].split(", ")[0] in {str(option).partition(".")[0] for option in known}:
-        return f"; it is called {RENAMED[first] + dot + rest!r} now"
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    return f"; did you mean {found[0]!r}?" if found else f"; there are: {', '.join(sorted(known))}"
+    if first in RENAMED and RENAMED[first].split(", ")[0] in {option.partition(".")[0] for option in known}:
+        return RENAMED[first] + dot + rest
+    section, dot, setting = name.rpartition(".")
+    new = section + dot + RENAMED_SETTINGS.get(setting, setting)
+    return new if new != name and any(new == option or new.startswith(f"{option}.") for option in known) else ""
 
 
 def _share(kind: type[Sections], merged: dict[str, Any]) -> None:

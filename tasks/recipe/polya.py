@@ -9,10 +9,10 @@ from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
 from tasks.midtrain.config import MidtrainConfig
 from tasks.questions.config import QuestionsConfig
-from tasks.recipe.base import Arm, Recipe
+from tasks.recipe.base import ArmConfig, Recipe
 
 
-class PolyaArm(Arm):
+class PolyaArm(ArmConfig):
     """One way from the base model to an evaluated one."""
 
     midtrain: bool = True

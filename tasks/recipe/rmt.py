@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.entropy.config import EntropyConfig
 from tasks.predict.config import PredictConfig
-from tasks.recipe.base import Arm, Recipe
+from tasks.recipe.base import ArmConfig, Recipe
 from tasks.recipe.merging import closest
 from tasks.rmt.config import RMTTrainConfig
 from tasks.schedule.config import ScheduleConfig
@@ -16,7 +16,7 @@ from tasks.shared.next_token.method import budget
 from tasks.texts.config import TextsConfig
 
 
-class RmtArm(Arm):
+class RmtArm(ArmConfig):
     """One way from the base model to one whose next-token predictions are measured."""
 
     rl: bool = False

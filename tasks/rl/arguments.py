@@ -1,16 +1,50 @@
 """From the project's settings to TRL's `GRPOConfig`."""
 
+import dataclasses
 import math
 from typing import Any
 
 from trl import GRPOConfig
 
 from tasks.errors import Permanent
+from tasks.shared.sources.errors import closest
+from tasks.shared.training.config import GRPOSettings, RolloutJob
 from tasks.shared.training.distributed import check_share, sharding, world_size
-from tasks.shared.training.grpo import GRPOSettings
-from tasks.shared.training.job import RolloutPlace
 from tasks.shared.training.models import machine_arguments
 
+FIXED: dict[str, Any] = {
+    "top_p": 1.0,
+    "top_k": 0,
+    "min_p": None,
+    "repetition_penalty": 1.0,
+    "log_completions": False,
+    "scale_rewards": "group",
+    "epsilon": 0.2,
+    "epsilon_high": 0.2,
+    "delta": None,
+    "importance_sampling_level": "token",
+    "entropy_coef": 0.0,
+    "use_adaptive_entropy": False,
+    "top_entropy_quantile": 1.0,
+    "off_policy_mask_threshold": None,
+    "use_bias_correction_kl": True,
+    "sync_ref_model": False,
+    "disable_dropout": True,
+    "cast_lm_head_to_fp32": False,
+    "vllm_importance_sampling_correction": True,
+    "vllm_importance_sampling_mode": "sequence_mask",
+    "vllm_importance_sampling_clip_max": 3.0,
+}
+"""What TRL is told where a recipe's `trl` says nothing: spelled out, so that TRL's defaults may move without moving a
+run. `epsilon` and `scale_rewards` are GRPO's (arXiv 2402.03300); the rest is ours."""
+_VLLM = (
+    "use_vllm",
+    "vllm_mode",
+    "vllm_enable_sleep_mode",
+    "vllm_gpu_memory_utilization",
+    "vllm_tensor_parallel_size",
+    "vllm_max_model_length",
+)
 _ROWS_PER_PASS_GPU = 8
 
 
@@ -21,107 +55,93 @@ def rows_per_pass(wanted: int, rollouts: int) -> int:
 
 
 def grpo_arguments(
-    place: RolloutPlace,
+    job: RolloutJob,
     config: GRPOSettings,
     *,
+    section: str,
     num_batches: int,
     prompts_per_batch: int,
     max_prompt_tokens: int,
     batch_setting: str,
     rollouts: bool = True,
 ) -> GRPOConfig:
-    """Arguments of a run of `num_batches` rollout batches; `rollouts` is whether any are written.
+    """TRL's arguments for a run of `num_batches` rollout batches.
 
     Args:
-        batch_setting: the setting that `prompts_per_batch` comes from.
+        section: section of the recipe that `config` comes from, for messages.
+        batch_setting: the setting that `prompts_per_batch` comes from, for messages.
+        rollouts: whether any rollouts are written.
 
     Raises:
         Permanent: a batch that does not fall into whole groups for each process, rollouts that the processes cannot
-            write, or a device that is not there.
+            write, a device that is not there, or a bad `trl`.
     """
     check_share(prompts_per_batch, batch_setting)
-    machine = machine_arguments(place)
+    machine = machine_arguments(job)
     # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
     machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
     batch = prompts_per_batch * config.group_size // world_size()
-    wanted = place.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)
+    wanted = job.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)
     rows = rows_per_pass(wanted, batch)
-    on_gpu = rollouts and not machine["use_cpu"] and place.engine in ("auto", "vllm")
+    on_gpu = rollouts and not machine["use_cpu"] and job.engine in ("auto", "vllm")
     if rollouts and not on_gpu and sharding():
         raise Permanent(
             f"rollouts without vLLM need the whole model in each process, but {sharding()} shards it; set "
             "runtime.engine=vllm, or runtime.distribution=ddp"
         )
-    return GRPOConfig(
+    arguments = {
         **machine,
         **config.trainer_arguments(num_batches * config.num_iterations),
-        **(_vllm(place, config, max_prompt_tokens) if on_gpu else {"use_vllm": False}),
-        per_device_train_batch_size=rows,
-        gradient_accumulation_steps=batch // rows,
-        steps_per_generation=batch // rows,
-        num_generations=config.group_size,
-        shuffle_dataset=False,
-        **_sampling(config),
-        **_loss(config),
-    )
-
-
-def _sampling(config: GRPOSettings) -> dict[str, Any]:
-    """How rollouts are drawn, by whichever engine."""
-    return {
+        **(_vllm(job, config, max_prompt_tokens) if on_gpu else {"use_vllm": False}),
+        "per_device_train_batch_size": rows,
+        "gradient_accumulation_steps": batch // rows,
+        "steps_per_generation": batch // rows,
+        "num_generations": config.group_size,
+        "shuffle_dataset": False,
         "max_completion_length": config.max_completion_tokens,
         "temperature": config.temperature,
-        "top_p": config.top_p,
-        "top_k": config.top_k,
-        "min_p": None,
-        "repetition_penalty": 1.0,
-        "log_completions": False,
-    }
-
-
-def _loss(config: GRPOSettings) -> dict[str, Any]:
-    """What is optimised; options of TRL that no setting of ours names are fixed here."""
-    return {
         "num_iterations": config.num_iterations,
         "beta": config.beta,
-        "epsilon": config.epsilon,
-        "epsilon_high": config.epsilon_high,
-        "delta": None,
         "loss_type": config.loss_type,
-        "scale_rewards": config.scale_rewards,
-        "importance_sampling_level": config.importance_sampling_level,
         "mask_truncated_completions": config.mask_truncated_completions,
-        "entropy_coef": config.entropy_coef,
-        "use_adaptive_entropy": False,
-        "top_entropy_quantile": config.top_entropy_quantile,
-        "off_policy_mask_threshold": None,
-        "use_bias_correction_kl": True,
-        "sync_ref_model": False,
-        "disable_dropout": True,
-        "cast_lm_head_to_fp32": False,
     }
+    check_trl(config.trl, {*arguments, *_VLLM}, f"{section}.trl")
+    try:
+        return GRPOConfig(**{**FIXED, **config.trl}, **arguments)
+    except (TypeError, ValueError) as error:
+        raise Permanent(f"{section}.trl={config.trl}: TRL refuses these arguments: {error}") from error
 
 
-def _vllm(place: RolloutPlace, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:
-    """Rollouts by vLLM in the trainer's own processes, asleep while they train.
+def check_trl(trl: dict[str, Any], decided: set[str], setting: str) -> None:
+    """Refuse fields that TRL's `GRPOConfig` does not have, and those in `decided`, which the project sets itself.
+
+    Raises:
+        Permanent: names the setting and the field.
+    """
+    known = {field.name for field in dataclasses.fields(GRPOConfig)} - decided
+    for name in trl:
+        if name in decided:
+            raise Permanent(f"{setting}.{name}: the project decides this field of TRL's from its own settings; drop it")
+        if name not in known:
+            raise Permanent(f"{setting}.{name}: TRL's GRPOConfig has no such field{closest(name, known)}")
+
+
+def _vllm(job: RolloutJob, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:
+    """Arguments for rollouts by vLLM in the trainer's own processes, asleep while they train.
 
     Raises:
         Permanent: the processes do not fall into equal groups of the size that an engine spans.
     """
-    correction = config.sampler_correction
-    if world_size() % place.vllm_tensor_parallel_size:
+    if world_size() % job.vllm_tensor_parallel_size:
         raise Permanent(
-            f"runtime.rollout_tensor_parallel_size={place.vllm_tensor_parallel_size} does not divide "
+            f"runtime.rollout_tensor_parallel_size={job.vllm_tensor_parallel_size} does not divide "
             f"runtime.num_processes={world_size()}; each vLLM engine spans that many of the training's processes"
         )
     return {
         "use_vllm": True,
         "vllm_mode": "colocate",
         "vllm_enable_sleep_mode": True,
-        "vllm_gpu_memory_utilization": place.vllm_memory_share,
-        "vllm_tensor_parallel_size": place.vllm_tensor_parallel_size,
+        "vllm_gpu_memory_utilization": job.vllm_memory_share,
+        "vllm_tensor_parallel_size": job.vllm_tensor_parallel_size,
         "vllm_max_model_length": max_prompt_tokens + config.max_completion_tokens,
-        "vllm_importance_sampling_correction": correction != "none",
-        "vllm_importance_sampling_mode": "sequence_mask" if correction == "none" else correction,
-        "vllm_importance_sampling_clip_max": config.sampler_correction_max,
     }

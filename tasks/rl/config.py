@@ -1,9 +1,8 @@
-"""The identity of an RL run."""
+"""The identity of an RL run, and the job of its worker."""
 
 from pydantic import Field
 
-from tasks.shared.training.grpo import GRPOSettings
-from tasks.shared.training.optimization import Schedule
+from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
 from tasks.shared.verification.config import VerificationConfig
 
 
@@ -16,7 +15,7 @@ class RLConfig(GRPOSettings):
 
     learning_rate: float = Field(1e-6, gt=0)
     """Peak learning rate (ours)."""
-    schedule: Schedule = "constant_with_warmup"
+    schedule: LRSchedule = "constant_with_warmup"
     """Shape of the learning rate after warm-up (ours)."""
     warmup_share: float = Field(0.0, ge=0, lt=1)
     """Share of all optimiser steps spent on warm-up (ours)."""
@@ -34,3 +33,13 @@ class RLConfig(GRPOSettings):
     """Longest rollout; one that reaches it without an end gets reward 0 (paper)."""
     verification: VerificationConfig = VerificationConfig()
     """Rules of the reward; the same as those of filtering."""
+
+
+class RLJob(RolloutJob):
+    """One RL run."""
+
+    config: RLConfig
+    num_verifiers: int = Field(1, ge=1)
+    """Grader processes of the reward."""
+    verifier_memory_mb: int = Field(2048, ge=256)
+    """Address space of one grader, MiB."""

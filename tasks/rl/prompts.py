@@ -13,7 +13,7 @@ _LISTED = 100
 
 
 @dataclass(frozen=True)
-class Prompt:
+class RLPrompt:
     """One question of RL."""
 
     question_id: str
@@ -23,10 +23,10 @@ class Prompt:
 
 
 @dataclass
-class Prompts:
+class RLPrompts:
     """Prompts that are trained on, and what was left out."""
 
-    usable: list[Prompt] = field(default_factory=list)
+    usable: list[RLPrompt] = field(default_factory=list)
     too_long: list[str] = field(default_factory=list)
     """`question_id (tokens)` of prompts above `max_prompt_tokens`."""
     gold_errors: list[str] = field(default_factory=list)
@@ -47,7 +47,7 @@ def read_prompts(
     encode: Callable[[list[str]], list[list[int]]],
     gold_is_readable: Callable[[list[str]], list[bool]],
     max_prompt_tokens: int,
-) -> Prompts:
+) -> RLPrompts:
     """Read and sort out the prompts of an RL dataset.
 
     Raises:
@@ -77,13 +77,13 @@ def _sort_out(
     ids: Sequence[Sequence[int]],
     readable: Sequence[bool],
     max_prompt_tokens: int,
-) -> Prompts:
-    result = Prompts()
+) -> RLPrompts:
+    result = RLPrompts()
     for text, answer, question_id, tokens, ok in zip(texts, answers, question_ids, ids, readable, strict=True):
         if not ok:
             result.gold_errors.append(f"{question_id}: {answer[:80]!r}")
         elif len(tokens) > max_prompt_tokens:
             result.too_long.append(f"{question_id} ({len(tokens)} tokens)")
         else:
-            result.usable.append(Prompt(question_id, text, answer, tuple(tokens)))
+            result.usable.append(RLPrompt(question_id, text, answer, tuple(tokens)))
     return result

@@ -4,7 +4,7 @@ import math
 import random
 
 
-def plan(num_prompts: int, prompts_per_step: int, epochs: int, steps: int, seed: int) -> list[list[int]]:
+def plan_batches(num_prompts: int, prompts_per_step: int, epochs: int, steps: int, seed: int) -> list[list[int]]:
     """Indices of the prompts of every batch.
 
     Each epoch is a new permutation, and they follow one another without a gap, so a batch may end one epoch and begin

@@ -2,8 +2,8 @@
 
 TRL scores a batch as one block, padded to the longest prompt and the longest completion and masked. Here each rollout
 is moved to the left edge, neighbours have like lengths, and causal attention alone keeps tokens from the padding
-behind them, so that no mask is needed. Rollouts with advantage 0 (those of dead groups) add nothing to the gradient:
-they are scored for the metrics only.
+behind them, so that no mask is needed. Rollouts with advantage 0 (those of zero-advantage groups) add nothing to the
+gradient: they are scored for the metrics only.
 """
 
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ def score_rollouts(
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
     completion_width: int,
-    live: torch.Tensor,
+    needs_gradient: torch.Tensor,
     tokens_per_pass: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probability and entropy of every completion token; 0 where there is none, or no entropy was asked for.
 
     Args:
-        model: a model with TRL's fused LM head, which applies the temperature; that of a reference gives no entropy.
+        model: a model with TRL's fused LM head, which applies the temperature; a reference model gives no entropy.
         input_ids: (rollouts, prompt width + completion width); prompts end and completions begin at the same column.
         attention_mask: 1 on the tokens of `input_ids`, same shape.
         completion_width: columns of the completions.
-        live: (rollouts,) whether gradients are needed; where all are False, one rollout gets them all the same,
-            because a loss must have a graph.
+        needs_gradient: (rollouts,) bool; where all are False, one rollout gets a gradient all the same, because a loss
+            must have a graph.
         tokens_per_pass: bound on rows times width of one forward pass.
 
     Returns:
@@ -39,12 +39,12 @@ def score_rollouts(
     prompt_width = input_ids.shape[1] - completion_width
     prompts = attention_mask[:, :prompt_width].sum(1)
     lengths = attention_mask.sum(1)
-    if torch.is_grad_enabled() and not live.any():
-        live = live.clone()
-        live[lengths.argmin()] = True
+    if torch.is_grad_enabled() and not needs_gradient.any():
+        needs_gradient = needs_gradient.clone()
+        needs_gradient[lengths.argmin()] = True
     scores = input_ids.new_zeros((2, input_ids.shape[0], completion_width), dtype=torch.float32)
     for wanted in (True, False):
-        rows = (live == wanted).nonzero().flatten()
+        rows = (needs_gradient == wanted).nonzero().flatten()
         passes = list(length_sorted_passes(rows, lengths, tokens_per_pass))
         for part, counts in equally_many(passes, lengths.argmin()[None], input_ids.device):
             with torch.set_grad_enabled(torch.is_grad_enabled() and wanted):

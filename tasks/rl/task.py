@@ -1,14 +1,16 @@
 """The RL stage as a Prefect task."""
 
 from tasks.dataset.schema import RL_FILE
-from tasks.rl.config import RLConfig
-from tasks.rl.job import RLJob
+from tasks.rl.config import RLConfig, RLJob
 from tasks.shared.training.accelerate import launcher
-from tasks.shared.training.job import rollout_place_of
-from tasks.spine.stage.stage import Build, Stage
+from tasks.shared.training.config import rollout_job_fields
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
+from tasks.spine.store.manifest import TrainedRows
 
-RL = Stage("rl", version=1, kind="model", trains=True)
+RL = Stage("rl", version=1, kind="model", pool="gpu", trains=True)
+TRAINED_ON = TrainedRows(role="prompts", path=RL_FILE, id_column="question_id", method="RL")
 
 
 @stage_task(RL)
@@ -16,7 +18,7 @@ def train(build: Build, config: RLConfig) -> None:
     """Train the parent `model` with GRPO on the questions of the parent `prompts`; resumes after a crash."""
     runtime = build.runtime
     job = RLJob(
-        **rollout_place_of(build, data=build.path("prompts") / RL_FILE),
+        **rollout_job_fields(build, data=build.path("prompts") / RL_FILE),
         config=config,
         num_verifiers=runtime.num_verifiers,
         verifier_memory_mb=runtime.verifier_memory_mb,
@@ -27,4 +29,5 @@ def train(build: Build, config: RLConfig) -> None:
         rows={"prompts": ledger["usable"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
         ledger=ledger,
         summary={name: result[name] for name in ("curve", "solved", "left_out", "seconds", "resumed_from_step")},
+        trained_on=[TRAINED_ON],
     )

@@ -11,10 +11,10 @@ from trl import GRPOTrainer
 
 from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
-from tasks.rl.job import RLJob
-from tasks.rl.prompts import Prompt
+from tasks.rl.config import RLJob
+from tasks.rl.prompts import RLPrompt
 from tasks.rl.reward import OUTCOMES
-from tasks.rl.schedule import plan
+from tasks.rl.schedule import plan_batches
 from tasks.rl.scoring import score_rollouts
 from tasks.shared.engines.decoding import decode_batch
 from tasks.shared.engines.protocol import Sampling
@@ -29,7 +29,7 @@ GRPO_METRICS = {
     "grad_norm": "grad_norm",
     "reward": "reward",
     "reward_std": "reward_std",
-    "frac_reward_zero_std": "dead_group_share",
+    "frac_reward_zero_std": "zero_advantage_group_share",
     "completions/clipped_ratio": "truncation_share",
     "completions/mean_length": "completion_tokens",
     "entropy": "entropy",
@@ -51,20 +51,20 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
     """Of the recipe: the settings that errors name."""
     shown: ClassVar[tuple[str, ...]] = ("reward", "completion_tokens")
     """Metrics beside the progress bar."""
-    dead_cause: str = "no group had both a right and a wrong rollout"
-    dead_advice: ClassVar[str] = (
+    zero_advantage_cause: str = "no group had both a right and a wrong rollout"
+    zero_advantage_advice: ClassVar[str] = (
         "Use questions that the model solves sometimes, a larger rl.group_size, or check rl.max_completion_tokens "
         "and the answer format"
     )
 
-    def __init__(self, *args: Any, reporter: Reporter, max_dead_steps: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, reporter: Reporter, max_zero_advantage_steps: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._reporter, self._max_dead_steps = reporter, max_dead_steps
+        self._reporter, self._max_zero_advantage_steps = reporter, max_zero_advantage_steps
         self.solved = False
-        """Whether training ended early because every rollout was right for `max_dead_steps` batches."""
+        """Whether training ended early, because every rollout of `max_zero_advantage_steps` batches was right."""
         # A KL or entropy term moves rollouts of any advantage.
         self._needs_all = self.beta > 0 or self.entropy_coef > 0
-        self._live: torch.Tensor | None = None
+        self._needs_gradient: torch.Tensor | None = None
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
         # TRL would add a second beginning-of-sequence token to prompts that a chat template rendered.
@@ -101,9 +101,9 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         return completions, None
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        self._live = None if self._needs_all else inputs["advantages"] != 0
+        self._needs_gradient = None if self._needs_all else inputs["advantages"] != 0
         loss = super()._compute_loss(model, inputs)
-        self._live = None
+        self._needs_gradient = None
         return loss
 
     def _get_per_token_logps_and_entropies(
@@ -115,10 +115,13 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         compute_entropy: bool = False,
         **_: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        live = torch.ones_like(input_ids[:, 0], dtype=torch.bool) if self._live is None else self._live
+        needs_gradient = self._needs_gradient
+        if needs_gradient is None:
+            needs_gradient = torch.ones_like(input_ids[:, 0], dtype=torch.bool)
+        tokens_per_pass = _TOKENS_PER_PASS[input_ids.device.type]
         with self.accelerator.autocast():
             log_probs, entropy = score_rollouts(
-                model, input_ids, attention_mask, logits_to_keep, live, _TOKENS_PER_PASS[input_ids.device.type]
+                model, input_ids, attention_mask, logits_to_keep, needs_gradient, tokens_per_pass
             )
         return log_probs, entropy.detach() if not self._needs_all else entropy, None
 
@@ -133,7 +136,7 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         shown = {name: values[name] for name in self.shown if name in values}
         self._reporter.progress(step, self.state.max_steps, "step", **shown, step_s=logs["step_time"])
         self._check_finite(logs)
-        self._check_alive()
+        self._check_advantages()
 
     def _check_finite(self, logs: dict[str, float]) -> None:
         for name in ("loss", "grad_norm"):
@@ -143,10 +146,10 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
                     f"{self.section}.learning_rate={self.args.learning_rate} or use {self.section}.dtype=float32"
                 )
 
-    def _check_alive(self) -> None:
+    def _check_advantages(self) -> None:
         history = [entry for entry in self.state.log_history if "frac_reward_zero_std" in entry]
-        last = history[-self._max_dead_steps :]
-        if len(last) < self._max_dead_steps or not all(map(self._is_dead, last)):
+        last = history[-self._max_zero_advantage_steps :]
+        if len(last) < self._max_zero_advantage_steps or not all(map(self._is_zero_advantage, last)):
             return
         if min(entry["reward"] for entry in last) == 1:
             self.solved = True
@@ -155,29 +158,30 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         reward = last[-1]["reward"]
         cause = "every rollout is wrong" if reward == 0 else "rollouts of a group are all right or all wrong"
         raise Permanent(
-            f"{self._where()}: for {self.section}.max_dead_steps={self._max_dead_steps} batches {self.dead_cause}, "
-            f"so there is no gradient (last batch: {cause}, mean reward {reward:.3f}). {self.dead_advice}"
+            f"{self._where()}: for {self.section}.max_zero_advantage_steps={self._max_zero_advantage_steps} batches "
+            f"{self.zero_advantage_cause}, so every advantage is 0 and there is no gradient (last batch: {cause}, mean "
+            f"reward {reward:.3f}). {self.zero_advantage_advice}"
         )
 
-    def _is_dead(self, entry: dict[str, float]) -> bool:
+    def _is_zero_advantage(self, entry: dict[str, float]) -> bool:
         """Whether a batch gave no gradient."""
         return entry["frac_reward_zero_std"] == 1
 
     def _where(self) -> str:
-        return f"{self.section.upper()} step {self.state.global_step}"
+        return f"{self.section} step {self.state.global_step}"
 
 
 def make_trainer(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[RLPrompt],
     reward: Callable[..., list[float]],
     job: RLJob,
     reporter: Reporter,
 ) -> GroupTrainer:
     """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
     config = job.config
-    batches = plan(len(prompts), config.prompts_per_step, config.epochs, config.steps, config.seed)
+    batches = plan_batches(len(prompts), config.prompts_per_step, config.epochs, config.steps, config.seed)
     order = [prompts[index] for batch in batches for index in batch]
     columns = {
         "prompt": [prompt.text for prompt in order],
@@ -190,6 +194,7 @@ def make_trainer(
         args=grpo_arguments(
             job,
             config,
+            section="rl",
             num_batches=len(batches),
             prompts_per_batch=config.prompts_per_step,
             batch_setting="rl.prompts_per_step",
@@ -198,7 +203,7 @@ def make_trainer(
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         reporter=reporter,
-        max_dead_steps=config.max_dead_steps,
+        max_zero_advantage_steps=config.max_zero_advantage_steps,
     )
     trainer.remove_callback(PrinterCallback)
     use_compact_head(trainer.model, temperature=config.temperature, outputs=("log_probs", "entropy"))

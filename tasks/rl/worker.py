@@ -4,23 +4,24 @@ from functools import partial
 from typing import Any
 
 from tasks.errors import Permanent
-from tasks.rl.job import RLJob
-from tasks.shared.training.fit import train
+from tasks.rl.config import RLJob
+from tasks.shared.training.fit import fit
 from tasks.shared.training.models import wants_vllm
 from tasks.shared.verification.pool import VerifierPool
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    with absent(*(("mlflow",) if wants_vllm(job) else ("mlflow", "vllm"))):
+    with hide_packages(*(("mlflow",) if wants_vllm(job) else ("mlflow", "vllm"))):
         from tasks.rl.trainer import METRICS, make_trainer
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
     from tasks.shared.engines.tokens import encode_prompts
+    from tasks.shared.models.causal_lm import end_token_ids
     from tasks.shared.training.distributed import agreed, join, world_size
-    from tasks.shared.training.models import check_context, end_ids, load
+    from tasks.shared.training.models import check_context, load
 
     config = job.config
     join(job)
@@ -34,9 +35,9 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         check_context(
             model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
-        reward = CorrectnessReward(pool, end_ids(model, tokenizer))
+        reward = CorrectnessReward(pool, end_token_ids(model.generation_config, tokenizer.eos_token_id))
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
-        trained = train(trainer, tokenizer, job, METRICS)
+        trained = fit(trainer, tokenizer, job, METRICS)
     return {
         "ledger": {**prompts.ledger(), **_rollout_ledger(job, trained.history, trainer.train_dataset["question_id"])},
         "left_out": prompts.listed(),

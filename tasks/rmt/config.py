@@ -1,4 +1,4 @@
-"""The identity of a reinforcement mid-training run."""
+"""The identity of a reinforcement mid-training run, and the job of its worker."""
 
 from typing import Literal
 
@@ -6,8 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import RewardConfig
-from tasks.shared.training.grpo import GRPOSettings
-from tasks.shared.training.optimization import Schedule
+from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
 
 
 class RMTTrainConfig(GRPOSettings):
@@ -33,7 +32,7 @@ class RMTTrainConfig(GRPOSettings):
     """Tags and place of the prediction in a completion; the schedule must have been written with the same."""
     learning_rate: float = Field(1e-6, gt=0)
     """Peak learning rate (paper)."""
-    schedule: Schedule = "constant_with_warmup"
+    schedule: LRSchedule = "constant_with_warmup"
     """Shape of the learning rate after warm-up (ours)."""
     warmup_share: float = Field(0.0, ge=0, lt=1)
     """Share of all optimiser steps spent on warm-up (ours)."""
@@ -53,3 +52,11 @@ class RMTTrainConfig(GRPOSettings):
                 f"ntp_context_tokens={self.ntp_context_tokens}; lower ntp_overlap_tokens"
             )
         return self
+
+
+class RMTJob(RolloutJob):
+    """One run; `data` is the folder of the schedule."""
+
+    config: RMTTrainConfig
+    tokenizer_digest: str = ""
+    """Of the tokenizer that the schedule was written with; empty leaves it unchecked."""

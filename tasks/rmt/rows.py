@@ -20,7 +20,7 @@ IGNORED = -100
 
 
 @dataclass(frozen=True)
-class Text:
+class ScheduledText:
     """One document of the run."""
 
     tokens: np.ndarray
@@ -38,7 +38,7 @@ class Run:
     """Columns `ASKED`, a value per (step, slot), in that order."""
     documents: list[str]
     """Document that each of them draws from."""
-    texts: dict[str, Text]
+    texts: dict[str, ScheduledText]
 
     def documents_of(self, step: int) -> list[str]:
         """Documents that a step draws from, each once."""
@@ -77,7 +77,7 @@ def read_run(folder: Path) -> Run:
             "write the schedule again"
         )
     documents = {
-        name: Text(np.asarray(tokens), np.asarray(drawn, dtype=np.int64))
+        name: ScheduledText(np.asarray(tokens), np.asarray(drawn, dtype=np.int64))
         for name, tokens, drawn in zip(texts["document_id"], texts["tokens"], texts["drawn"], strict=True)
     }
     _check_targets(folder, table, documents)
@@ -94,7 +94,7 @@ def _columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     return {name: table.column(name).to_pylist() for name in names}
 
 
-def _check_targets(folder: Path, table: dict[str, list[Any]], texts: dict[str, Text]) -> None:
+def _check_targets(folder: Path, table: dict[str, list[Any]], texts: dict[str, ScheduledText]) -> None:
     rows = zip(table["document_id"], table["position"], table["target_token"], strict=True)
     for row, (name, position, target) in enumerate(rows):
         text = texts.get(name)
@@ -126,7 +126,7 @@ class TextPlan:
         """Counted tokens of one step, over all devices and micro-batches."""
         return sum(row.counted for row in self.rows(step))
 
-    def _rows(self, text: Text) -> Iterator[TextRow]:
+    def _rows(self, text: ScheduledText) -> Iterator[TextRow]:
         labels = text.tokens.copy()
         if not self._keep_drawn:
             labels[text.drawn] = IGNORED

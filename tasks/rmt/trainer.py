@@ -9,14 +9,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
-from tasks.rmt.config import RMTTrainConfig
+from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss, next_token_loss
 from tasks.rmt.grading import PredictionReward
-from tasks.rmt.job import RMTJob
 from tasks.rmt.ledger import OUTCOMES
 from tasks.rmt.rows import Run, TextPlan, TextRow
 from tasks.shared.next_token.method import TIERS
-from tasks.shared.training.batch_balancing import deal
+from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.lm_head import add_text_head, use_compact_head
 from tasks.spine.stage.worker import Reporter
 
@@ -50,7 +49,7 @@ class DualTrainer(GroupTrainer):
     metrics: ClassVar[dict[str, str]] = METRICS
     section: ClassVar[str] = "rmt_train"
     shown: ClassVar[tuple[str, ...]] = ("loss", "match", "reasoning_tokens")
-    dead_advice: ClassVar[str] = (
+    zero_advantage_advice: ClassVar[str] = (
         "Draw positions that the model predicts sometimes (lower the thresholds of the tiers), use a larger "
         "rmt_train.group_size, or check rmt_train.max_completion_tokens and the form of the prediction in "
         "prediction_prompt"
@@ -59,11 +58,11 @@ class DualTrainer(GroupTrainer):
     def __init__(
         self, *args: Any, plan: TextPlan, config: RMTTrainConfig, grader: PredictionReward, **kwargs: Any
     ) -> None:
-        super().__init__(*args, reward_funcs=grader, max_dead_steps=config.max_dead_steps, **kwargs)
+        super().__init__(*args, reward_funcs=grader, max_zero_advantage_steps=config.max_zero_advantage_steps, **kwargs)
         self._plan, self._config, self._grader = plan, config, grader
         self.text_weight = 1.0 if config.objective == "ntp" else config.ntp_weight
         if config.objective == "sft":
-            self.dead_cause = "no prediction was right"
+            self.zero_advantage_cause = "no prediction was right"
         self._terms = torch.zeros(2, device=self.accelerator.device)
         self._text_tokens = 0
         self._rl_tokens: torch.Tensor | None = None
@@ -102,11 +101,11 @@ class DualTrainer(GroupTrainer):
     def _matched(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         mask = inputs["completion_mask"]
-        self._live = None if self._needs_all else inputs["matched"]
+        self._needs_gradient = None if self._needs_all else inputs["matched"]
         log_probs, entropy, _ = self._get_per_token_logps_and_entropies(
             model, ids, torch.cat([inputs["prompt_mask"], mask], dim=1), mask.shape[1], compute_entropy=True
         )
-        self._live = None
+        self._needs_gradient = None
         total, count = self.accelerator.reduce(torch.stack([(entropy.detach() * mask).sum(), mask.sum()])).tolist()
         self._metrics["train"]["entropy"].append(total / max(count, 1))
         tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
@@ -118,7 +117,7 @@ class DualTrainer(GroupTrainer):
         if self._dealt[0] != step:
             rows = self._plan.rows(step)
             cells = self.accelerator.num_processes * self.args.gradient_accumulation_steps
-            dealt = deal([len(row.tokens) for row in rows], cells)
+            dealt = balance_by_length([len(row.tokens) for row in rows], cells)
             self._dealt = (step, [[rows[row] for row in cell] for cell in dealt], sum(row.counted for row in rows))
         _, cells_of_step, tokens = self._dealt
         micro_batch = self._step % self.args.gradient_accumulation_steps
@@ -174,8 +173,8 @@ class DualTrainer(GroupTrainer):
         if closed > 0:
             values["reasoning_tokens"].append(values["reasoning_per_rollout"][0] / closed)
 
-    def _is_dead(self, entry: dict[str, float]) -> bool:
-        return entry["match"] == 0 if self._config.objective == "sft" else super()._is_dead(entry)
+    def _is_zero_advantage(self, entry: dict[str, float]) -> bool:
+        return entry["match"] == 0 if self._config.objective == "sft" else super()._is_zero_advantage(entry)
 
     def _check_closed(self) -> None:
         limit = self._config.max_unclosed_steps
@@ -216,6 +215,7 @@ def make_trainer(
         args=grpo_arguments(
             job,
             config,
+            section="rmt_train",
             num_batches=run.steps,
             prompts_per_batch=run.positions_per_step,
             batch_setting="schedule.positions_per_step",

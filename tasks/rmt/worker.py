@@ -3,16 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from tasks.rmt.checks import check_tokenizer, longest_prompt
-from tasks.rmt.config import RMTTrainConfig
+from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.grading import PredictionReward
-from tasks.rmt.job import RMTJob
 from tasks.rmt.ledger import count
 from tasks.rmt.rows import Run, read_run
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
-from tasks.shared.training.fit import train
+from tasks.shared.training.fit import fit
 from tasks.shared.training.models import wants_vllm
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     """
     config = job.config
     rollouts = config.objective != "ntp"
-    with absent(*(("mlflow",) if rollouts and wants_vllm(job) else ("mlflow", "vllm"))):
+    with hide_packages(*(("mlflow",) if rollouts and wants_vllm(job) else ("mlflow", "vllm"))):
         from tasks.rmt.trainer import METRICS, make_trainer
     from tasks.shared.engines.tokens import context_length
     from tasks.shared.training.distributed import join
@@ -45,7 +44,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     trainer = make_trainer(
         model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
     )
-    trained = train(trainer, tokenizer, job, METRICS)
+    trained = fit(trainer, tokenizer, job, METRICS)
     return {
         "ledger": count(plan, trained.history, config.group_size, config.num_iterations, trainer.text_tokens),
         "solved": trainer.solved,
@@ -71,10 +70,11 @@ def make_grader(
     Raises:
         Permanent: the tokenizer has no think tags.
     """
-    from tasks.shared.training.models import end_ids
+    from tasks.shared.models.causal_lm import end_token_ids
 
     renderer = PredictionRenderer(config.prediction_prompt, tokenizer)
-    return PredictionReward(config.reward, renderer.reader(end_ids(model, tokenizer)))
+    ends = end_token_ids(model.generation_config, tokenizer.eos_token_id)
+    return PredictionReward(config.reward, renderer.reader(ends))
 
 
 if __name__ == "__main__":

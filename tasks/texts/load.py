@@ -1,20 +1,19 @@
 """The texts stage itself: read, check, merge, split, write; every row that came in is accounted for."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from heapq import nsmallest
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from tasks.shared.sources.errors import Record, Reject, SourceError
-from tasks.shared.sources.rejects import REJECTS_FILE, FieldsSeen, check_share, reasons_of, write_rejects
+from tasks.shared.sources.errors import SourceError
+from tasks.shared.sources.intake import Intake, drawn_place, last_place, spool_schema
+from tasks.shared.sources.rejects import REJECTS_FILE, check_share, write_rejects
 from tasks.shared.tables.parquet import Row, Weight, read_groups, read_rows, write_parquet
 from tasks.shared.tables.sorting import sort_rows
-from tasks.spine.store.fingerprint import digest_text
 from tasks.texts.config import TextsConfig
 from tasks.texts.rows import to_document
 from tasks.texts.schema import EVALUATION_FILE, GROUP, TEXTS, TRAIN_FILE
@@ -23,9 +22,7 @@ from tasks.texts.sources import read_source
 LISTED = 20
 """Duplicates that are named in the manifest."""
 _RUN = Weight(GROUP.of, 1 << 27)
-_SPOOL = TEXTS
-for _name, _kind in (("held_out", pa.bool_()), ("file", pa.string()), ("line", pa.int64())):
-    _SPOOL = _SPOOL.append(pa.field(_name, _kind, nullable=False))
+_SPOOL = spool_schema(TEXTS, held_out=pa.bool_())
 
 
 @dataclass(frozen=True)
@@ -40,32 +37,24 @@ class Duplicate:
 
 
 @dataclass
-class Counts:
-    """What became of the rows that were read; `read` is the sum of the others."""
+class TextIntake(Intake):
+    """Counts of the rows of a corpus by what became of them."""
 
-    read: int = 0
+    PARTS: ClassVar[tuple[str, ...]] = ("train", "evaluation", "duplicates", "rejected", "beyond_limit")
+
     train: int = 0
     evaluation: int = 0
     duplicates: int = 0
-    rejected: int = 0
-    beyond_limit: int = 0
     listed: list[Duplicate] = field(default_factory=list)
-    reasons: Counter[str] = field(default_factory=Counter)
-
-    def ledger(self) -> dict[str, int]:
-        """The counts by name; raises AssertionError if a row was lost or counted twice."""
-        names = ("train", "evaluation", "duplicates", "rejected", "beyond_limit")
-        parts = {name: getattr(self, name) for name in names}
-        assert self.read == sum(parts.values()), f"{self.read} rows read, but {parts}"
-        return {"read": self.read, **parts}
+    """The first duplicates."""
 
     def summary(self) -> dict[str, Any]:
-        """What reports say besides the numbers."""
-        duplicates = [asdict(each) for each in self.listed]
+        """Reasons and duplicates for the manifest, besides the numbers."""
+        duplicates = [asdict(duplicate) for duplicate in self.listed]
         return {"reject_reasons": dict(self.reasons.most_common(LISTED)), "duplicates": duplicates}
 
 
-def build_texts(config: TextsConfig, out: Path, work: Path) -> Counts:
+def build_texts(config: TextsConfig, out: Path, work: Path) -> TextIntake:
     """Write train.parquet, evaluation.parquet (both sorted by id) and rejects.parquet into `out`.
 
     `config` must have been resolved; `work` holds temporary runs. A document that comes twice is kept once, held out if
@@ -74,20 +63,19 @@ def build_texts(config: TextsConfig, out: Path, work: Path) -> Counts:
 
     Raises `SourceError` where nothing usable is left for a split or more than `max_rejected_share` was rejected.
     """
-    counts, seen = Counts(), FieldsSeen()
-    rejects: list[Reject] = []
+    intake = TextIntake()
     unique = work / "unique.parquet"
-    read = _read(config, counts, rejects, seen)
-    ordered = sort_rows(read, _SPOOL, lambda row: (row["document_id"], not row["held_out"]), work, weight=_RUN)
-    kept = write_parquet(_merged(ordered, counts), unique, _SPOOL, weight=GROUP)
-    counts.rejected, counts.reasons = len(rejects), reasons_of(rejects)
+    ordered = sort_rows(
+        _read(config, intake), _SPOOL, lambda row: (row["document_id"], not row["held_out"]), work, weight=_RUN
+    )
+    kept = write_parquet(_merged(ordered, intake), unique, _SPOOL, weight=GROUP)
     check_share(
-        rejects,
+        intake.rejects,
         source=config.source,
-        read=counts.read,
+        read=intake.read,
         kept=kept,
         most=config.max_rejected_share,
-        fields=seen,
+        fields=intake.fields,
         paths={
             name: [path]
             for name, path in (("text_field", config.text_field), ("given_field", config.given_field))
@@ -95,44 +83,35 @@ def build_texts(config: TextsConfig, out: Path, work: Path) -> Counts:
         },
         otherwise="Give",
     )
-    _write_splits(config, unique, out, counts)
-    counts.beyond_limit = kept - counts.train - counts.evaluation
-    if not counts.train or not counts.evaluation:
-        raise SourceError(_nothing_left(config, counts))
-    write_rejects(rejects, out / REJECTS_FILE)
+    _write_splits(config, unique, out, intake)
+    intake.beyond_limit = kept - intake.train - intake.evaluation
+    if not intake.train or not intake.evaluation:
+        raise SourceError(_nothing_left(config, intake))
+    write_rejects(intake.rejects, out / REJECTS_FILE)
     unique.unlink()
-    counts.ledger()
-    return counts
+    intake.ledger()
+    return intake
 
 
-def _read(config: TextsConfig, counts: Counts, rejects: list[Reject], seen: FieldsSeen) -> Iterator[Row]:
-    fields = config.fields()
+def _read(config: TextsConfig, intake: TextIntake) -> Iterator[Row]:
+    to_row = partial(to_document, config=config, fields=config.fields())
     for held_out in (False, True) if config.held_out_apart else (False,):
-        for item in read_source(config, held_out=held_out):
-            counts.read += 1
-            if isinstance(item, Record):
-                seen.note(item.row)
-                document = to_document(item, config, fields)
-                if not isinstance(document, Reject):
-                    yield {**document, "held_out": held_out, "file": item.file, "line": item.line}
-                    continue
-                item = document
-            rejects.append(item)
+        yield from intake.mapped(read_source(config, held_out=held_out), to_row, held_out=held_out)
 
 
-def _merged(ordered: Iterable[Mapping[str, Any]], counts: Counts) -> Iterator[Mapping[str, Any]]:
+def _merged(ordered: Iterable[Mapping[str, Any]], intake: TextIntake) -> Iterator[Mapping[str, Any]]:
     for document, same in groupby(ordered, key=lambda row: row["document_id"]):
         rows = iter(same)
         first = next(rows)
         for row in rows:
-            counts.duplicates += 1
-            if len(counts.listed) < LISTED:
+            intake.duplicates += 1
+            if len(intake.listed) < LISTED:
                 place = (row["file"], row["line"], first["file"], first["line"])
-                counts.listed.append(Duplicate(document, *place))
+                intake.listed.append(Duplicate(document, *place))
         yield first
 
 
-def _write_splits(config: TextsConfig, unique: Path, out: Path, counts: Counts) -> None:
+def _write_splits(config: TextsConfig, unique: Path, out: Path, intake: TextIntake) -> None:
     held_out, trained = _Chosen(), _Chosen()
     wanted = config.evaluation_documents
     if config.held_out_apart:
@@ -147,10 +126,10 @@ def _write_splits(config: TextsConfig, unique: Path, out: Path, counts: Counts) 
             {name: row[name] for name in TEXTS.names}
             for table in read_groups(unique, _SPOOL)
             for row in table.to_pylist()
-            if row["held_out"] == apart and _place(config, row["document_id"]) in chosen
+            if row["held_out"] == apart and drawn_place(config.seed, row["document_id"]) in chosen
         )
         count = write_parquet(rows, out / path, TEXTS, sorted_by=("document_id",), weight=GROUP)
-        setattr(counts, path.removesuffix(".parquet"), count)
+        setattr(intake, path.removesuffix(".parquet"), count)
 
 
 class _Chosen:
@@ -161,8 +140,8 @@ class _Chosen:
 
     def take(self, places: Iterator[int], count: int | None, after: int = -1) -> None:
         """The first `count` places, or all, without those up to `after`; holds `count` of them in memory."""
-        nearest = [max(places, default=-1)] if count is None else nsmallest(count, places)
-        self.after, self.last = after, max(nearest, default=-1)
+        self.after = after
+        self.last = max(places, default=-1) if count is None else last_place(places, count)
 
     def __contains__(self, place: int) -> bool:
         return self.after < place <= self.last
@@ -171,21 +150,16 @@ class _Chosen:
 def _places(config: TextsConfig, unique: Path, *, held_out: bool) -> Iterator[int]:
     for row in read_rows(unique, ["document_id", "held_out"]):
         if row["held_out"] == held_out:
-            yield _place(config, row["document_id"])
+            yield drawn_place(config.seed, row["document_id"])
 
 
-def _place(config: TextsConfig, document_id: str) -> int:
-    """Where a document stands in the order drawn by the seed; no other has the same place."""
-    return int(digest_text(f"{config.seed}:{document_id}")[:16] + document_id, 16)
-
-
-def _nothing_left(config: TextsConfig, counts: Counts) -> str:
-    found = f"{counts.read - counts.rejected - counts.duplicates} usable documents at {config.source!r}"
-    if not counts.evaluation:
+def _nothing_left(config: TextsConfig, intake: TextIntake) -> str:
+    usable = f"{intake.read - intake.rejected - intake.duplicates} usable documents at {config.source!r}"
+    if not intake.evaluation:
         return f"evaluation_source: none of the documents of {config.evaluation_source or config.source!r} can be used"
     if config.held_out_apart:
-        return f"{found}: none is left for training, all stand among the held-out ones too; give another source"
+        return f"{usable}: none is left for training, all stand among the held-out ones too; give another source"
     return (
-        f"evaluation_documents={config.evaluation_documents} takes all of the {found}, and none is left for training; "
+        f"evaluation_documents={config.evaluation_documents} takes all of the {usable}, and none is left for training; "
         "lower it, or set evaluation_source"
     )

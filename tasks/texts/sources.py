@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from tasks.shared.sources.errors import Record, Reject, SourceError
-from tasks.shared.sources.files import Files
+from tasks.shared.sources.files import SourceFiles
 from tasks.shared.sources.hub import commit_of, hub_digest, is_hub_id, read_hub
 from tasks.texts.config import TextsConfig
 from tasks.texts.plain import TEXT_ENDINGS, TEXT_READERS
@@ -68,8 +68,8 @@ def _digest(config: TextsConfig, source: str, split: str) -> str:
     return hub_digest(commit, config.subset, split)
 
 
-def _files(source: str) -> Files:
-    return Files(source, "texts", "'tiny'", TEXT_ENDINGS)
+def _files(source: str) -> SourceFiles:
+    return SourceFiles(source, "texts", "'tiny'", TEXT_ENDINGS)
 
 
 def _tiny(config: TextsConfig, held_out: bool) -> "tuple[TextSplit, int, int]":

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tasks.config import Frozen
 from tasks.tiny.problems import Problem
-from tasks.tiny.workings import NUMBER, Step, expression_for, steps_of
+from tasks.tiny.workings import NUMBER, WorkingStep, expression_for, steps_of
 
 OPEN, CLOSE = "<think>", "</think>"
 LONGEST = 96
@@ -68,7 +68,7 @@ class Place:
         return expression_for(self.problem, start, int(self.standing + self.rest))
 
     @property
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[WorkingStep]:
         return steps_of(self.expression) if self.expression else []
 
 
@@ -96,7 +96,7 @@ def think(place: Place, config: ThinkingConfig, rng: random.Random) -> str:
     return _padded(place, place.steps, rng.randint(config.shortest_long, LONGEST), rng)
 
 
-def _padded(place: Place, steps: list[Step], length: int, rng: random.Random) -> str:
+def _padded(place: Place, steps: list[WorkingStep], length: int, rng: random.Random) -> str:
     """Talk around the work until there are about `length` tokens."""
     work = "".join(f"{step.text}." for step in steps)
     known = NUMBER.findall(place.problem.question)

@@ -23,7 +23,7 @@ NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
-class Step:
+class WorkingStep:
     """One small equation; `easy` ones (facts of the multiplication table) are left out of compact work."""
 
     left: int
@@ -49,12 +49,12 @@ class Step:
         return f"{self.value}/{self.right}={self.left}"
 
 
-def steps_of(expression: str) -> list[Step]:
+def steps_of(expression: str) -> list[WorkingStep]:
     """Work out a whole-number expression of + - * / and parentheses by small steps, the last gives its value."""
     return _work(ast.parse(expression, mode="eval").body)[1]
 
 
-def _work(node: ast.expr) -> tuple[int, list[Step]]:
+def _work(node: ast.expr) -> tuple[int, list[WorkingStep]]:
     if isinstance(node, ast.Constant) and isinstance(node.value, int):
         return node.value, []
     if not isinstance(node, ast.BinOp) or type(node.op) not in OPERATORS:
@@ -65,25 +65,28 @@ def _work(node: ast.expr) -> tuple[int, list[Step]]:
     return steps[-1].value, [*before, *more, *steps]
 
 
-def _step(left: int, sign: str, right: int, value: int) -> Step:
-    return Step(left, sign, right, value, easy=left < 10 and right < 10 and sign in "+-")
+def _step(left: int, sign: str, right: int, value: int) -> WorkingStep:
+    return WorkingStep(left, sign, right, value, easy=left < 10 and right < 10 and sign in "+-")
 
 
-def _product(left: int, right: int) -> list[Step]:
+def _product(left: int, right: int) -> list[WorkingStep]:
     """A product of a one-digit number, by tens and ones, or by way of the next hundred."""
     if left < 10 or left % (100 if left > 99 else 10) == 0:
-        return [Step(left, "*", right, left * right)]
+        return [WorkingStep(left, "*", right, left * right)]
     if left > 99 or left % 10 > 6:
         unit = 100 if left > 99 else 10
         up = -(-left // unit) * unit
         parts = [
-            Step(up, "*", right, up * right, easy=unit == 100),
-            Step(up - left, "*", right, (up - left) * right, easy=True),
+            WorkingStep(up, "*", right, up * right, easy=unit == 100),
+            WorkingStep(up - left, "*", right, (up - left) * right, easy=True),
         ]
-        return [*parts, Step(up * right, "-", (up - left) * right, left * right)]
+        return [*parts, WorkingStep(up * right, "-", (up - left) * right, left * right)]
     tens = left // 10 * 10
-    parts = [Step(tens, "*", right, tens * right), Step(left - tens, "*", right, (left - tens) * right, easy=True)]
-    return [*parts, Step(tens * right, "+", (left - tens) * right, left * right)]
+    parts = [
+        WorkingStep(tens, "*", right, tens * right),
+        WorkingStep(left - tens, "*", right, (left - tens) * right, easy=True),
+    ]
+    return [*parts, WorkingStep(tens * right, "+", (left - tens) * right, left * right)]
 
 
 Unknowns = Callable[[Numbers], list[tuple[int, str]]]

@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 
 offline()
 
-with absent("sklearn", "scipy", "pandas"):
+with hide_packages("sklearn", "scipy", "pandas"):
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 

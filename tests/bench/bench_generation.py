@@ -16,9 +16,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from pathlib import Path
 
-from tasks.generate.plan import heuristic_prompts
-
-from tasks.generate.heuristics import load_heuristics
+from tasks.generate.heuristics import heuristic_prompts, load_heuristics
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.engines.protocol import Sampling
@@ -29,7 +27,7 @@ from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tasks.tiny.problems import generate_problems
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 MODEL = ROOT / "tasks" / "tiny" / "model"
 SAMPLING = Sampling(top_p=1.0, max_new_tokens=96)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 
 offline()
 
@@ -23,7 +23,7 @@ from datasets import Dataset  # noqa: E402
 from transformers import AutoTokenizer, PrinterCallback, TrainerCallback  # noqa: E402
 from transformers import logging as transformers_logging  # noqa: E402
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from trl import GRPOTrainer
 
     from tasks.rl.arguments import grpo_arguments
@@ -32,16 +32,15 @@ with absent("mlflow", "vllm"):
 
 import numpy as np  # noqa: E402
 
-from tasks.rmt.config import RMTTrainConfig  # noqa: E402
+from tasks.rmt.config import RMTJob, RMTTrainConfig  # noqa: E402
 from tasks.rmt.grading import PredictionReward  # noqa: E402
-from tasks.rmt.job import RMTJob  # noqa: E402
-from tasks.rmt.rows import ASKED, Run, Text  # noqa: E402
+from tasks.rmt.rows import ASKED, Run, ScheduledText  # noqa: E402
 from tasks.shared.next_token.prompts import PredictionRenderer  # noqa: E402
 from tasks.shared.training.lm_head import use_compact_head  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
 from tests.bench.bench_sft import model_of  # noqa: E402
-from tests.random_model import save_random_model  # noqa: E402
-from tests.rmt.guessing import PROMPT, add_think_tags  # noqa: E402
+from tests.support.guessing import PROMPT, add_think_tags  # noqa: E402
+from tests.support.random_model import save_random_model  # noqa: E402
 
 SLOTS, STEPS = 16, 3
 LARGEST_SHARE = 0.15
@@ -104,7 +103,7 @@ def schedule_of(document_tokens: int, seed: int = 0) -> Run:
         length = round(document_tokens * rng.uniform(0.6, 1.4))
         text = "".join(rng.choice("abcdefgh ") for _ in range(length))
         position = rng.randrange(length // 4, length)
-        texts[f"d{index}"] = Text(np.array([rng.randrange(2, 258) for _ in text]), np.array([position]))
+        texts[f"d{index}"] = ScheduledText(np.array([rng.randrange(2, 258) for _ in text]), np.array([position]))
         row = (f"{text[:position]}\n[50]<think>", "easy", 50, text[position], text[position : position + 8], [1])
         for name, value in zip(ASKED, row, strict=True):
             columns[name].append(value)
@@ -129,13 +128,13 @@ def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callab
         return {
             "model": model_of("tiny"),
             "reward_funcs": grader,
-            "args": grpo_arguments(job, config, **size),
+            "args": grpo_arguments(job, config, section="rmt_train", batch_setting="slots", **size),
             "train_dataset": Dataset.from_dict(run.asked),
             "processing_class": tokenizer,
         }
 
     def grouped() -> GroupTrainer:
-        trainer = GroupTrainer(**common(), reporter=reporter, max_dead_steps=STEPS + 1)
+        trainer = GroupTrainer(**common(), reporter=reporter, max_zero_advantage_steps=STEPS + 1)
         use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy"))
         return trainer
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tasks.spine.stage.imports import absent, offline
+from tasks.spine.stage.imports import hide_packages, offline
 
 offline()
 
@@ -21,15 +21,15 @@ from datasets import Dataset  # noqa: E402
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM, PrinterCallback  # noqa: E402
 from transformers import logging as transformers_logging  # noqa: E402
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from trl import SFTConfig, SFTTrainer
 
 from tasks.midtrain.config import MidtrainConfig  # noqa: E402
-from tasks.midtrain.encoding import Example  # noqa: E402
+from tasks.midtrain.encoding import TrainingExample  # noqa: E402
 from tasks.midtrain.trainer import make_trainer  # noqa: E402
-from tasks.shared.training.job import Place  # noqa: E402
+from tasks.shared.training.config import TrainJob  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
-from tests.random_model import save_random_model  # noqa: E402
+from tests.support.random_model import save_random_model  # noqa: E402
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CHARACTERS_PER_TOKEN = 4
@@ -40,7 +40,7 @@ SIZES = {
 }
 
 
-def gsm8k_examples(data: Path, count: int, vocab_size: int) -> list[Example]:
+def gsm8k_examples(data: Path, count: int, vocab_size: int) -> list[TrainingExample]:
     """Random ids with the lengths of GSM8K questions and solutions, at four characters a token."""
     lines = (data / "gsm8k" / "train.jsonl").read_text().splitlines()
     rng = random.Random(0)
@@ -49,7 +49,7 @@ def gsm8k_examples(data: Path, count: int, vocab_size: int) -> list[Example]:
         row = json.loads(line)
         lengths = [len(row[key]) // CHARACTERS_PER_TOKEN + 1 for key in ("question", "answer")]
         prompt, completion = ([rng.randrange(2, vocab_size) for _ in range(n)] for n in lengths)
-        examples.append(Example(prompt, completion))
+        examples.append(TrainingExample(prompt, completion))
     return examples
 
 
@@ -60,18 +60,18 @@ def model_of(size: str) -> LlamaForCausalLM:
     return LlamaForCausalLM._from_config(config, attn_implementation="sdpa")
 
 
-def ours(size: str, examples: list[Example], folder: Path, pack_length: int, batching: str) -> float:
+def ours(size: str, examples: list[TrainingExample], folder: Path, pack_length: int, batching: str) -> float:
     """CPU seconds of one epoch with this project's trainer."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    place = Place(
+    job = TrainJob(
         model=folder, data=folder, out=folder, checkpoints=folder / "ours", device="cpu", save_every_steps=10**6
     )
     config = MidtrainConfig(epochs=1, batch_size=BATCH, pack_length=pack_length, batching=batching)
-    trainer = make_trainer(model_of(size), tokenizer, examples, config, place, Reporter(folder))
+    trainer = make_trainer(model_of(size), tokenizer, examples, config, job, Reporter(folder))
     return _timed(trainer)
 
 
-def default(size: str, examples: list[Example], folder: Path) -> float:
+def default(size: str, examples: list[TrainingExample], folder: Path) -> float:
     """CPU seconds of one epoch with TRL's default batching."""
     arguments = SFTConfig(
         output_dir=str(folder / "default"),

@@ -12,11 +12,11 @@ import yaml
 
 from tasks.dataset.card import dataset_card
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
-from tasks.dataset.materialize import NothingToTrainOn, Tally, write_prompts, write_solutions
+from tasks.dataset.materialize import DatasetTally, NothingToTrainOn, write_prompts, write_solutions
 from tasks.dataset.schema import RL, RL_FILE, TRAIN, TRAIN_FILE
 from tasks.questions.schema import QUESTIONS
 from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
-from tests.dataset.kept_table import HEURISTICS, KEPT, kept_rows
+from tests.support.kept_table import HEURISTICS, KEPT, kept_rows
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def kept(tmp_path: Path) -> Path:
     return path
 
 
-def build(kept: Path, **config: Any) -> tuple[Tally, list[dict[str, Any]]]:
+def build(kept: Path, **config: Any) -> tuple[DatasetTally, list[dict[str, Any]]]:
     out = kept.parent / "out"
     work = kept.parent / "work"
     tally = write_solutions(DatasetConfig(**config), kept, out, work, prompt=lambda question: f"Q: {question}\nA:")
@@ -118,7 +118,7 @@ def test_the_tables_load_with_datasets(kept: Path, tmp_path: Path) -> None:
     assert load_dataset(str(tmp_path / "out"), split="train", cache_dir=cache).to_list() == rows
 
 
-def card(tally: Tally) -> str:
+def card(tally: DatasetTally) -> str:
     return dataset_card(
         title="Title",
         about="About.",
@@ -186,7 +186,7 @@ from pathlib import Path
 from tasks.dataset.config import DatasetConfig
 from tasks.dataset.materialize import write_solutions
 from tasks.shared.tables.parquet import write_parquet
-from tests.dataset.kept_table import KEPT
+from tests.support.kept_table import KEPT
 
 folder, questions = Path(sys.argv[1]), int(sys.argv[2])
 

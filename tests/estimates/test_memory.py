@@ -39,7 +39,7 @@ def test_the_largest_micro_batch_fits_and_one_more_row_does_not(phase: str, devi
     [
         ({"runtime.micro_batch_size": 64}, r"rl update needs .*runtime\.micro_batch_size=64 to \d+"),
         ({"rl.max_completion_tokens": 60_000}, r"rl update needs .*rl\.max_completion_tokens=60000"),
-        ({"midtrain.max_length": 60_000}, r"midtrain needs .*midtraining\.max_length=60000"),
+        ({"midtrain.max_length": 60_000}, r"midtrain needs .*midtrain\.max_length=60000"),
         ({"runtime.rollout_gpu_memory_utilization": 0.9}, r"rl rollouts .*lower runtime\.rollout_gpu\w+=0\.9 to 0\.\d"),
         ({"runtime.rollout_gpu_memory_utilization": 0.1}, r"rl rollouts .*raise runtime\.rollout_gpu\w+=0\.1 to 0\.\d"),
         ({"runtime.gpu_memory_utilization": 0.1}, r"generate needs .*raise runtime\.gpu_memory_utilization=0\.1"),
@@ -80,7 +80,7 @@ def test_sharding_spreads_what_a_trainer_holds_over_its_processes() -> None:
     def update(**runtime: int | str) -> memory_model.MemoryNeed:
         overrides = {f"runtime.{name}": value for name, value in runtime.items()}
         recipe = load(RmtRecipe, "qwen3-14b-rmt", overrides)
-        return next(need for need in memory(recipe, H100) if need.phase == "rmt update")
+        return next(need for need in memory(recipe, H100) if need.phase == "rmt_train update")
 
     whole, shared = update(num_processes=8, distribution="ddp"), update(num_processes=8, distribution="fsdp2")
     halves = update(num_processes=8, distribution="deepspeed-zero2")

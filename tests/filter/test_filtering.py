@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, NoScorer
-from tasks.filter.job import ScoringJob
+from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, NoScorer, ScoringJob
 from tasks.filter.schema import KEPT, KEPT_FILE, TO_SCORE, VERDICTS, VERDICTS_FILE, WRONG_FILE
 from tasks.filter.task import filter_solutions
 from tasks.generate.config import GenerateConfig
@@ -24,11 +23,9 @@ from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tests.conftest import ROOT
-from tests.generate.conftest import TINY_MODEL, NumberOf, World, make, world
-from tests.shared.prompts.test_prompts import TINY
+from tests.support.paths import ROOT, TINY_MODEL
+from tests.support.small_world import TINY, NumberOf, World, make
 
-__all__ = ["world"]
 pytestmark = pytest.mark.slow
 
 RUNTIME = Runtime(device="cpu", batch_size=256, num_verifiers=1)

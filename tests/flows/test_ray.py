@@ -31,9 +31,9 @@ from tasks.spine.stage.plan import planning
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.conftest import ROOT
-from tests.flows.commands import GENERATION, SLOWLY, batches, gone, pooled, processes, start, wait_until
-from tests.flows.postgres import free_port
+from tests.support.commands import GENERATION, SLOWLY, batches, gone, pooled, processes, start, wait_until
+from tests.support.network import free_port
+from tests.support.paths import ROOT
 
 NODE = "TEST_RAY_NODE"
 """Environment variable by which all processes of a node are known."""
@@ -132,9 +132,9 @@ def nodes(short_folder: Path) -> Iterator[RayNodes]:
 
 @pytest.mark.slow
 def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
-    nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nodes: RayNodes, new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path / "home"
+    home = new_home
     nodes.start("head")
     nodes.wait_for("head")
     nodes.start("second")
@@ -167,10 +167,10 @@ def ray_here(short_folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_failed_shard_is_named_after_the_others_have_finished_and_is_all_that_the_next_run_makes(
-    tmp_path: Path, ray_here: dict[str, str]
+    new_home: Path, ray_here: dict[str, str]
 ) -> None:
-    home, overrides = tmp_path / "home", {**LOCAL, "questions.tiny.count": 6}
-    run = start(home, "generate", overrides, **ray_here)
+    home, few = new_home, {"questions.tiny.count": 6}
+    run = start(home, "generate", {**LOCAL, **few}, **ray_here)
     run.wait_until(lambda: processes(home, GENERATION))
     victim = processes(home, GENERATION)[0].cmdline()[-1]
     while run.process.poll() is None:
@@ -183,7 +183,7 @@ def test_a_failed_shard_is_named_after_the_others_have_finished_and_is_all_that_
     kept = pooled(home)
     assert len(kept) == len(set(kept)) == 3 * 6, "the other shard's"
 
-    again = start(home, "generate", overrides, **ray_here)
+    again = start(home, "generate", {**SLOWLY, **few})
     assert again.wait() == 0, again.output
     assert len(pooled(home)) == len(set(pooled(home))) == 6 * 6
     assert set(kept) < set(pooled(home))
@@ -208,12 +208,12 @@ def test_evaluation_spreads_over_ray_as_generation_does(
 
 
 @pytest.mark.slow
-def test_a_cancel_ends_a_run_over_ray_as_any_other(tmp_path: Path, ray_here: dict[str, str]) -> None:
-    home = tmp_path / "home"
+def test_a_cancel_ends_a_run_over_ray_as_any_other(new_home: Path, ray_here: dict[str, str]) -> None:
+    home = new_home
     run = start(home, "generate", LOCAL, **ray_here)
     run.wait_until(lambda: len(processes(home, GENERATION)) == 2)
     run.process.terminate()
-    assert run.wait(30) == 128 + signal.SIGTERM, run.output
+    assert run.wait(60) == 128 + signal.SIGTERM, run.output
     assert gone(home)
 
 

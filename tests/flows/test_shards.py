@@ -9,8 +9,8 @@ from flows.stages.generate import generate
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.store import Store
-from tests.flows.commands import batches, pooled
-from tests.flows.small import run
+from tests.support.commands import batches, pooled
+from tests.support.small import run
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,7 @@ from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES, SAMPLES_FILE
 from tasks.shared.tables.parquet import check_schema, read_rows
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tests.generate.conftest import World
-from tests.shared.prompts.test_prompts import TINY
+from tests.support.small_world import TINY, World
 
 pytestmark = pytest.mark.slow
 
@@ -53,6 +52,8 @@ def test_every_question_is_solved_under_every_heuristic(world: World, first: Art
     assert manifest.rows == {"samples": 120, "prompts": 70}
     assert manifest.ledger["generated"] == manifest.ledger["complete"] + manifest.ledger["truncated"] == 120
     assert manifest.summary["generated_now"] == 120
+    (pool,) = manifest.pools
+    assert list((world.home / "store" / pool).glob("*.parquet"))
     assert manifest.summary["generated_tokens"] == sum(row["completion_tokens"] for row in samples)
     assert set(manifest.summary["heuristics"]) == set(names)
 

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from tasks.midtrain.batching import forward_passes, group_by_length, pack, plan
+from tasks.midtrain.batching import forward_passes, group_by_length, pack, plan_steps
 
 
 @pytest.mark.parametrize(("examples", "epochs", "batch"), [(10, 3, 4), (8, 2, 4), (3, 1, 64), (1, 2, 1)])
 def test_every_epoch_uses_every_example_once(examples: int, epochs: int, batch: int) -> None:
-    steps = plan(examples, epochs, batch, seed=0)
+    steps = plan_steps(examples, epochs, batch, seed=0)
     for epoch in range(epochs):
         used = [i for step in steps if step.epoch == epoch for i in step.examples]
         assert sorted(used) == list(range(examples))
@@ -17,10 +17,10 @@ def test_every_epoch_uses_every_example_once(examples: int, epochs: int, batch: 
 
 
 def test_order_depends_on_seed_and_epoch_alone() -> None:
-    first, again, other = plan(50, 2, 8, seed=1), plan(50, 2, 8, seed=1), plan(50, 2, 8, seed=2)
+    first, again, other = plan_steps(50, 2, 8, seed=1), plan_steps(50, 2, 8, seed=1), plan_steps(50, 2, 8, seed=2)
     assert first == again != other
     assert first[0].examples != first[7].examples
-    assert first[:7] == plan(50, 1, 8, seed=1)
+    assert first[:7] == plan_steps(50, 1, 8, seed=1)
 
 
 def test_packing_keeps_examples_whole_and_fills_rows() -> None:

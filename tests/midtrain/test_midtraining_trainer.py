@@ -11,15 +11,14 @@ from transformers import AutoModelForCausalLM, masking_utils
 
 from tasks.errors import Permanent
 from tasks.midtrain.collate import lay_out
-from tasks.midtrain.config import MidtrainConfig
-from tasks.midtrain.encoding import Example, read_examples
-from tasks.midtrain.job import MidtrainJob
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
+from tasks.midtrain.encoding import TrainingExample, read_examples
 from tasks.midtrain.worker import run
 from tasks.shared.engines.tokens import load_tokenizer
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from trl.trainer.utils import add_fused_lm_head
 
     from tasks.midtrain.trainer import check_packing
@@ -52,11 +51,13 @@ def train(random_model: Path, dataset: Path, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def examples(random_model: Path, dataset: Path) -> list[Example]:
+def examples(random_model: Path, dataset: Path) -> list[TrainingExample]:
     return read_examples(dataset, load_tokenizer(random_model), 512)
 
 
-def token_losses(model: torch.nn.Module, examples: list[Example], rows: list[list[int]]) -> dict[int, torch.Tensor]:
+def token_losses(
+    model: torch.nn.Module, examples: list[TrainingExample], rows: list[list[int]]
+) -> dict[int, torch.Tensor]:
     """Token losses of each example, whatever row it is in."""
     batch = lay_out(examples, rows, filler=1)
     labels = batch.pop("labels")[:, 1:]
@@ -74,7 +75,7 @@ def token_losses(model: torch.nn.Module, examples: list[Example], rows: list[lis
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_packed_losses_are_those_of_each_example_alone(
-    attention: str, random_model: Path, examples: list[Example]
+    attention: str, random_model: Path, examples: list[TrainingExample]
 ) -> None:
     model = AutoModelForCausalLM.from_pretrained(random_model, attn_implementation=attention)
     packed = token_losses(model, examples, [[0, 1, 2, 3], [4, 5], [6, 7, 8, 9, 10]])
@@ -85,7 +86,7 @@ def test_packed_losses_are_those_of_each_example_alone(
 
 
 def test_without_the_block_diagonal_mask_examples_see_each_other(
-    random_model: Path, examples: list[Example], monkeypatch: pytest.MonkeyPatch
+    random_model: Path, examples: list[TrainingExample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda *_: None)
     model = AutoModelForCausalLM.from_pretrained(random_model, attn_implementation="sdpa")
@@ -113,7 +114,7 @@ def test_batching_and_micro_batches_do_not_change_the_model(train: Run, tmp_path
 
 
 def test_the_ledger_counts_every_completion_token_of_every_epoch(
-    train: Run, examples: list[Example], tmp_path: Path
+    train: Run, examples: list[TrainingExample], tmp_path: Path
 ) -> None:
     ledger = train("run", epochs=3)["ledger"]
     tokens = sum(len(example.completion) for example in examples)
@@ -151,7 +152,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_cause(train: Run) -> None:
         train("nan", learning_rate=1e18, schedule="constant", max_grad_norm=0.0, epochs=4)
 
 
-def test_the_compact_head_scores_like_trls(random_model: Path, examples: list[Example]) -> None:
+def test_the_compact_head_scores_like_trls(random_model: Path, examples: list[TrainingExample]) -> None:
     outputs = ("log_probs", "entropy", "is_top1")
     scored, gradients = [], []
     for compact in (False, True):

@@ -17,8 +17,9 @@ from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.sampling.task import Shards, fill_part
 from tasks.shared.tables.parquet import check_schema
 from tests.bench.bare import Silent
-from tests.predict.conftest import RUNTIME, Held
-from tests.thinking_model import CLOSE
+from tests.support.held_out import RUNTIME, Held, Numbered, make
+from tests.support.random_model import save_random_model
+from tests.support.thinking_model import CLOSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -135,10 +136,7 @@ def test_positions_are_spread_over_documents(held: Held) -> None:
 
 
 def test_a_checkpoint_with_another_tokenizer_is_refused(held: Held) -> None:
-    from tests.predict.conftest import Numbered, _make
-    from tests.random_model import save_random_model
-
-    other = _make("model", "model", lambda build, config: save_random_model(build.out), Numbered(number=9))
+    other = make("model", "model", lambda build, config: save_random_model(build.out), Numbered(number=9))
     with pytest.raises(Permanent, match=r"has another tokenizer \(digest .*\) than the model of entropy/"):
         held.predict(other)
 

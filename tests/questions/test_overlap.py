@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.questions.ids import question_id
 from tasks.questions.overlap import BenchmarkIndex, OverlapConfig, decontaminate, words
+from tasks.questions.rows import question_id
 from tasks.questions.schema import OVERLAPS_FILE, QUESTIONS, QUESTIONS_FILE
 from tasks.shared.sources.errors import SourceError
 from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE

@@ -11,9 +11,9 @@ import pytest
 
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.fields import FieldMapping
-from tasks.questions.ids import question_id
-from tasks.questions.load import CONFLICT, Counts, build_questions
+from tasks.questions.load import CONFLICT, QuestionIntake, build_questions
 from tasks.questions.load import load as load_to_file
+from tasks.questions.rows import question_id
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import resolve
 from tasks.shared.sources.errors import SourceError
@@ -23,7 +23,7 @@ from tasks.shared.tables.parquet import check_schema, read_rows
 PLAIN = FieldMapping(question="q", answer="a")
 
 
-def load(folder: Path, **config: Any) -> tuple[Counts, list[dict[str, Any]], list[dict[str, Any]]]:
+def load(folder: Path, **config: Any) -> tuple[QuestionIntake, list[dict[str, Any]], list[dict[str, Any]]]:
     counts = build_questions(resolve(QuestionsConfig(**config)), folder / "out", folder / "work")
     check_schema(folder / "out" / QUESTIONS_FILE, QUESTIONS)
     check_schema(folder / "out" / REJECTS_FILE, REJECTS)

@@ -14,6 +14,7 @@ from tasks.estimates.memory import require_fit
 from tasks.generate.heuristics import load_heuristics
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import RECIPES, load, names
+from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.models.facts import model_facts
@@ -85,6 +86,21 @@ def test_setting_one_field_of_sampling_leaves_the_others() -> None:
     assert after == before.model_copy(update={"max_new_tokens": 99})
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("rl.max_zero_advantage_steps", "rl.max_zero_advantage_steps"),
+        ("rmt_train.max_zero_advantage_steps", "rmt_train.max_zero_advantage_steps"),
+        ("rl.entropy_coef", "rl.trl.entropy_coef"),
+        ("rl.sampler_correction_max", "rl.trl.vllm_importance_sampling_clip_max"),
+    ],
+)
+def test_the_old_name_of_a_setting_is_refused_with_the_new_one_named(old: str, new: str) -> None:
+    with pytest.raises(RecipeError, match=f"{old} is not a setting; it is called '{new}' now"):
+        load(RmtRecipe, "qwen3-14b-rmt", {old: 2})
+    load(RmtRecipe, "qwen3-14b-rmt", {new: 2})
+
+
 @pytest.mark.parametrize("name", REAL)
 def test_prompts_of_every_heuristic_render_and_leave_room(name: str) -> None:
     recipe = load(PolyaRecipe, name)
@@ -149,7 +165,7 @@ def test_ablations_of_reinforcement_mid_training_change_one_part_each() -> None:
 
 def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> None:
     paper, ablations = load(PolyaRecipe, "llama-3.2-3b"), load(PolyaRecipe, "llama-3.2-3b-ablations")
-    same = set(PolyaRecipe.model_fields) - {"name", "description", "arms", "generation", "filtering"}
+    same = set(PolyaRecipe.model_fields) - {"name", "description", "arms", "generate", "filter"}
     assert {name for name in same if getattr(paper, name) != getattr(ablations, name)} == set()
     assert paper.generate.sampling == ablations.generate.sampling
 
@@ -158,8 +174,8 @@ def test_ablations_differ_from_the_papers_recipe_in_their_candidates_alone() -> 
 def test_the_sweep_over_variants_can_be_filled(variants: int) -> None:
     arm = load(PolyaRecipe, "llama-3.2-3b-ablations").arm(f"polya-{variants}")
     assert arm.dataset.variants == variants
-    kept = min(arm.filtering.keep_per_heuristic, arm.generation.samples_per_heuristic)
-    assert kept * len(load_heuristics(arm.generation.heuristics)) >= variants
+    kept = min(arm.filter.keep_per_heuristic, arm.generate.samples_per_heuristic)
+    assert kept * len(load_heuristics(arm.generate.heuristics)) >= variants
 
 
 def test_breadth_and_depth_have_equal_rows() -> None:

@@ -10,18 +10,18 @@ import torch
 from safetensors.torch import load_file
 
 from tasks.errors import Permanent
-from tasks.rl.job import RLJob
+from tasks.rl.config import RLJob
 from tasks.rl.worker import run
 from tasks.shared.training.accelerate import launcher
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
-from tests.killing import kill_when
-from tests.rl import given_rollouts
-from tests.rl.conftest import MakeJob
+from tests.support import given_rl_rollouts
+from tests.support.killing import kill_when
+from tests.support.rl_jobs import MakeJob
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     import tasks.rl.trainer as trainer
     from tasks.rl.arguments import grpo_arguments
 
@@ -40,10 +40,10 @@ def curve(folder: Path) -> list[dict[str, float]]:
 def test_two_processes_learn_from_given_rollouts_as_one_does(
     settings: dict[str, Any], make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rollouts.write)
+    monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rl_rollouts.write)
     run(make_job("one", **settings), Reporter(tmp_path / "one"))
     job = make_job("two", micro_batch_size=2, **settings)
-    two = run_worker("tests.rl.given_rollouts", job, tmp_path / "two" / "w", **TWO)
+    two = run_worker("tests.support.given_rl_rollouts", job, tmp_path / "two" / "w", **TWO)
     assert two["ledger"]["rollouts"] == 6 * 16
     for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
         assert point.keys() == expected.keys()
@@ -73,7 +73,13 @@ def test_two_killed_processes_finish_as_if_nothing_had_happened(make_job: MakeJo
 
 def arguments(job: RLJob) -> Any:
     return grpo_arguments(
-        job, job.config, num_batches=1, prompts_per_batch=4, max_prompt_tokens=9, batch_setting="rl.prompts_per_step"
+        job,
+        job.config,
+        section="rl",
+        num_batches=1,
+        prompts_per_batch=4,
+        max_prompt_tokens=9,
+        batch_setting="rl.prompts_per_step",
     )
 
 

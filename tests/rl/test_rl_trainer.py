@@ -10,14 +10,14 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from tasks.errors import Permanent
-from tasks.rl.schedule import plan
+from tasks.rl.schedule import plan_batches
 from tasks.rl.worker import run
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
-from tests.grpo_runs import Crash, curve, note_prompts
-from tests.rl.conftest import QUESTIONS, MakeJob
+from tests.support.grpo_runs import Crash, curve, note_prompts
+from tests.support.rl_jobs import QUESTIONS, MakeJob
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from trl import GRPOTrainer
     from trl.trainer.utils import add_fused_lm_head
 
@@ -49,7 +49,7 @@ def test_2n_steps_are_n_and_a_restart_and_n(
     run(straight, Reporter(tmp_path / "straight"))
     cursor, steps = list(asked), straight.config.steps
     iterations = straight.config.num_iterations
-    order = plan(QUESTIONS, 4, 1, steps, straight.config.seed)
+    order = plan_batches(QUESTIONS, 4, 1, steps, straight.config.seed)
     assert cursor == [[f"Q: {i}\nA:" for i in batch] for batch in order]
 
     asked.clear()
@@ -81,7 +81,7 @@ def test_it_learns_and_reports(make_job: MakeJob, tmp_path: Path) -> None:
     assert sum(rewards[-3:]) / 3 > 0.85
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert {
-        "reward", "dead_group_share", "truncation_share", "entropy", "completion_tokens", "clip_share",
+        "reward", "zero_advantage_group_share", "truncation_share", "entropy", "completion_tokens", "clip_share",
         "verdict_correct", "verdict_unparsed", "step_s",
     } <= set(lines[0]["values"])  # fmt: skip
     assert result["ledger"]["rollouts"] == 40 * 32
@@ -91,7 +91,7 @@ def test_it_learns_and_reports(make_job: MakeJob, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_that_has_solved_everything_ends_early_and_well(make_job: MakeJob, tmp_path: Path) -> None:
-    job = make_job("solved", steps=200, learning_rate=2e-3, prompts_per_step=8, max_dead_steps=3)
+    job = make_job("solved", steps=200, learning_rate=2e-3, prompts_per_step=8, max_zero_advantage_steps=3)
     result = run(job, Reporter(tmp_path / "solved"))
     assert result["solved"]
     assert result["steps"] < 200
@@ -104,11 +104,11 @@ def test_rollouts_beyond_the_context_are_refused_before_the_start(make_job: Make
         run(make_job("long", max_completion_tokens=3072), Reporter(tmp_path / "long"))
 
 
-def test_a_run_without_a_live_group_stops_and_says_why(make_job: MakeJob, tmp_path: Path) -> None:
-    job = make_job("dead", max_dead_steps=3, max_completion_tokens=2)
-    with pytest.raises(Permanent, match=r"RL step 3: .*max_dead_steps=3 .*every rollout is wrong"):
-        run(job, Reporter(tmp_path / "dead"))
-    lines = [json.loads(line) for line in (tmp_path / "dead" / "metrics.jsonl").read_text().splitlines()]
+def test_a_run_whose_groups_all_have_zero_advantage_stops_and_says_why(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("zero-advantage", max_zero_advantage_steps=3, max_completion_tokens=2)
+    with pytest.raises(Permanent, match=r"rl step 3: .*max_zero_advantage_steps=3 .*every rollout is wrong"):
+        run(job, Reporter(tmp_path / "zero-advantage"))
+    lines = [json.loads(line) for line in (tmp_path / "zero-advantage" / "metrics.jsonl").read_text().splitlines()]
     assert [line["values"]["truncation_share"] for line in lines] == [1.0, 1.0, 1.0]
 
 
@@ -121,7 +121,7 @@ def test_a_loss_that_is_not_a_number_stops_with_its_cause(
         return original(self, model, inputs) * (float("nan") if self.state.global_step == 1 else 1.0)
 
     monkeypatch.setattr(GroupTrainer, "_compute_loss", broken_at_step_2)
-    with pytest.raises(Permanent, match=r"RL step 2: loss is nan; lower rl.learning_rate=0.003"):
+    with pytest.raises(Permanent, match=r"rl step 2: loss is nan; lower rl.learning_rate=0.003"):
         run(make_job("nan"), Reporter(tmp_path / "nan"))
 
 
@@ -155,8 +155,8 @@ def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
         mask[row, prompt_width - 3 - row % 5 : prompt_width + 1 + row] = 1
     ids[mask == 0] = 1
     mask[4, prompt_width:] = 0  # a rollout that mask_truncated_completions has emptied
-    live = torch.arange(rows) % 3 != 0
-    weights = torch.randn(rows, 1) * live[:, None]
+    needs_gradient = torch.arange(rows) % 3 != 0
+    weights = torch.randn(rows, 1) * needs_gradient[:, None]
 
     class Host:
         accelerator = type("Accelerator", (), {"autocast": staticmethod(torch.enable_grad)})
@@ -167,7 +167,7 @@ def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
     (expected[0] * weights).sum().backward()
     gradients = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
-    log_probs, entropy = score_rollouts(model, ids, mask, width, live, tokens_per_pass=40)
+    log_probs, entropy = score_rollouts(model, ids, mask, width, needs_gradient, tokens_per_pass=40)
     (log_probs * weights).sum().backward()
     torch.testing.assert_close(log_probs, expected[0], atol=1e-4, rtol=0)
     torch.testing.assert_close(entropy, expected[1], atol=1e-4, rtol=0)

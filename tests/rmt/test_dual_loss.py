@@ -8,16 +8,16 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, TrainerCallback
 
-from tasks.rmt.job import RMTJob
+from tasks.rmt.config import RMTJob
 from tasks.rmt.rows import read_run
 from tasks.rmt.worker import make_grader
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.training.models import load
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
-from tests.rmt.conftest import MakeJob
+from tests.support.guessing import MakeJob
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from tasks.rl.arguments import grpo_arguments
     from tasks.rl.trainer import GroupTrainer
     from tasks.rmt.dual_loss import next_token_loss
@@ -154,12 +154,18 @@ def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest
         model=model,
         reward_funcs=make_grader(model, tokenizer, job.config),
         args=grpo_arguments(
-            job, job.config, num_batches=4, prompts_per_batch=4, max_prompt_tokens=100, batch_setting="slots"
+            job,
+            job.config,
+            section="rmt_train",
+            num_batches=4,
+            prompts_per_batch=4,
+            max_prompt_tokens=100,
+            batch_setting="slots",
         ),
         train_dataset=Dataset.from_dict(read_run(job.data).asked),
         processing_class=tokenizer,
         reporter=Reporter(tmp_path / "zero"),
-        max_dead_steps=50,
+        max_zero_advantage_steps=50,
     )
     use_compact_head(grpo.model, temperature=1.0, outputs=("log_probs", "entropy"))
     grpo.train()

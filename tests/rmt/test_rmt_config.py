@@ -13,7 +13,7 @@ from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import BudgetConfig
 from tasks.spine.store.fingerprint import canonical, canonical_json, digest_text
 
-RL_GOLDEN = "15f5dea448eeef90c5d5b669f1c3a091f603543381f09ffaab741ed2e2476a11"
+RL_GOLDEN = "cfbf04af74442441e85418e5fd33fc59625ec25e9a9544642a8ea1cf8085f293"
 
 
 def test_the_identity_of_rl_has_not_moved() -> None:
@@ -65,6 +65,6 @@ def test_a_schedule_of_another_tokenizer_is_refused(run_of_tokens: Any) -> None:
 def run_of_tokens() -> Any:
     import numpy as np
 
-    from tasks.rmt.rows import Run, Text
+    from tasks.rmt.rows import Run, ScheduledText
 
-    return lambda largest: Run(1, 1, {}, ["a"], {"a": Text(np.array([1, largest]), np.array([1]))})
+    return lambda largest: Run(1, 1, {}, ["a"], {"a": ScheduledText(np.array([1, largest]), np.array([1]))})

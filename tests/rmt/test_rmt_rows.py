@@ -10,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import Permanent
-from tasks.rmt.rows import IGNORED, Run, Text, TextPlan, read_run
-from tasks.shared.training.batch_balancing import deal
-from tests.random_model import save_random_model
-from tests.rmt.guessing import add_think_tags, write_schedule
+from tasks.rmt.rows import IGNORED, Run, ScheduledText, TextPlan, read_run
+from tasks.shared.training.batch_balancing import balance_by_length
+from tests.support.guessing import add_think_tags, write_schedule
+from tests.support.random_model import save_random_model
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_of(**texts: tuple[int, list[int]]) -> Run:
     """One step that draws from each document twice; token i of a document is 100 + i."""
-    found = {name: Text(np.arange(100, 100 + n), np.array(drawn, dtype=int)) for name, (n, drawn) in texts.items()}
+    found = {
+        name: ScheduledText(np.arange(100, 100 + n), np.array(drawn, dtype=int)) for name, (n, drawn) in texts.items()
+    }
     return Run(1, 2 * len(texts), {}, [*texts, *texts], found)
 
 
@@ -56,7 +58,7 @@ def test_documents_without_a_target_have_no_row() -> None:
 @pytest.mark.parametrize("cells", [1, 3, 8])
 def test_rows_are_dealt_once_and_evenly(cells: int) -> None:
     sizes = [9, 1, 4, 4, 7, 2, 2, 8]
-    dealt = deal(sizes, cells)
+    dealt = balance_by_length(sizes, cells)
     assert len(dealt) == cells
     assert sorted(row for cell in dealt for row in cell) == list(range(len(sizes)))
     filled = [sum(sizes[row] for row in cell) for cell in dealt]

@@ -13,13 +13,12 @@ from transformers import AutoModelForCausalLM
 from tasks.errors import Permanent
 from tasks.rmt.rows import read_run
 from tasks.rmt.worker import run
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
-from tests.grpo_runs import Crash, curve, note_prompts
-from tests.rmt.conftest import MakeJob
-from tests.rmt.guessing import PROMPT, TIERS
+from tests.support.grpo_runs import Crash, curve, note_prompts
+from tests.support.guessing import PROMPT, TIERS, MakeJob
 
-with absent("mlflow", "vllm"):
+with hide_packages("mlflow", "vllm"):
     from tasks.rl.trainer import GroupTrainer
 
 OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
@@ -89,7 +88,8 @@ def test_it_learns_reports_and_adds_up(make_job: MakeJob, tmp_path: Path) -> Non
     assert {
         "reward", "match", "match_easy", "match_medium", "match_hard", "length_reward", "reasoning_tokens",
         "budget_tokens", "rl_tokens", "ntp_tokens", "rl_token_share", "truncation_share", "outcome_no_prediction",
-        "unclosed_share", "entropy", "grad_norm", "learning_rate", "dead_group_share", "loss_rl", "loss_ntp", "step_s",
+        "unclosed_share", "entropy", "grad_norm", "learning_rate", "zero_advantage_group_share", "loss_rl", "loss_ntp",
+        "step_s",
     } <= set(lines[0]["values"])  # fmt: skip
     assert ledger["steps"] == 30
     assert ledger["drawn_positions"] == 240
@@ -122,7 +122,7 @@ def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_p
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_a_number_stops_with_its_cause(make_job: MakeJob, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match=r"RMT step 1: loss is inf; lower rmt_train.learning_rate=0.003"):
+    with pytest.raises(Permanent, match=r"rmt_train step 1: loss is inf; lower rmt_train.learning_rate=0.003"):
         run(make_job("nan", ntp_weight=1e39), Reporter(tmp_path / "nan"))
 
 
@@ -132,7 +132,7 @@ def test_a_model_that_never_closes_its_reasoning_stops_with_its_cause(make_job: 
         update={"template": "{context}[{budget}]", "template_without_budget": "{context}"}
     )
     job = make_job("open", prediction_prompt=prompt, max_completion_tokens=1, max_unclosed_steps=2)
-    with pytest.raises(Permanent, match=r"RMT step 2: in 2 batches .*'<think>'.* 100% .*max_completion_tokens=1"):
+    with pytest.raises(Permanent, match=r"rmt_train step 2: in 2 batches .*'<think>'.* 100% .*max_completion_tokens=1"):
         run(job, Reporter(tmp_path / "open"))
 
 
@@ -140,9 +140,11 @@ def test_a_model_that_never_closes_its_reasoning_stops_with_its_cause(make_job: 
 def test_a_run_without_anything_to_learn_stops_and_says_why(
     objective: str, cause: str, make_job: MakeJob, tmp_path: Path
 ) -> None:
-    job = make_job("dead", objective=objective, max_dead_steps=2, max_completion_tokens=1)
-    with pytest.raises(Permanent, match=rf"RMT step 2: .*max_dead_steps=2 batches .*{cause}.*rmt_train.group_size"):
-        run(job, Reporter(tmp_path / "dead"))
+    job = make_job("zero-advantage", objective=objective, max_zero_advantage_steps=2, max_completion_tokens=1)
+    with pytest.raises(
+        Permanent, match=rf"rmt_train step 2: .*max_zero_advantage_steps=2 batches .*{cause}.*rmt_train.group_size"
+    ):
+        run(job, Reporter(tmp_path / "zero-advantage"))
 
 
 def test_completions_beyond_the_context_are_refused_before_the_start(make_job: MakeJob, tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from tasks.tiny.make.measure import MEASURED_NAME, answer_of, best_named
 from tasks.tiny.make.measure_thinking import (
     GROUP_SIZE,
     TIERS,
-    Outcome,
-    Position,
+    MeasuredPosition,
+    ThinkingOutcome,
     measure_thinking,
     outcome_of,
     sample_outcomes,
@@ -82,7 +82,7 @@ def test_there_is_something_to_learn() -> None:
 
 @pytest.mark.slow
 def test_it_thinks_closes_and_predicts_as_the_card_says() -> None:
-    found = measure_thinking(*load(THINK_MODEL_DIR), "evaluation", 60, 8)
+    found = measure_thinking(*load(THINK_MODEL_DIR), "evaluation", 40, 4)
     for tier in TIERS:
         share = found["positions"][tier] / found["documents"]
         assert share == pytest.approx(THINKING["positions"][tier] / THINKING["documents"], rel=0.5)
@@ -129,6 +129,6 @@ def test_positions_are_those_after_the_given_text() -> None:
 )
 def test_what_counts_as_a_right_prediction(completion: str, expected: tuple[int, bool, bool]) -> None:
     _, tokenizer = load(THINK_MODEL_DIR)
-    position = Position("A: Step 3+4=", "7", 2.0, False)
+    position = MeasuredPosition("A: Step 3+4=", "7", 2.0, False)
     found = outcome_of(position, tokenizer(completion)["input_ids"], tokenizer)
-    assert found == Outcome(position, *expected)
+    assert found == ThinkingOutcome(position, *expected)

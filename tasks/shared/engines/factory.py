@@ -5,7 +5,7 @@ from typing import Literal
 
 from tasks.shared.engines.protocol import Engine
 from tasks.shared.engines.tokens import load_tokenizer
-from tasks.spine.stage.imports import absent
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.store.runtime import Runtime
 
 UNUSED_BY_TRANSFORMERS = ("sklearn", "scipy", "pandas")
@@ -71,7 +71,7 @@ def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_message
             tensor_parallel_size=runtime.tensor_parallel_size,
             trust_remote_code=runtime.trust_remote_code,
         )
-    with absent(*UNUSED_BY_TRANSFORMERS):
+    with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch
 
         from tasks.shared.engines.transformers_engine import TransformersEngine

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.generation.stopping_criteria import StopStringCriteria
 
 from tasks.shared.engines.decoding import Decoded, decode_batch
 from tasks.shared.engines.protocol import Completion, Request, Sampling
 from tasks.shared.engines.tokens import check_room, cut_at_stop, encode_prompts, load_tokenizer
+from tasks.shared.models.causal_lm import end_token_ids, load_causal_lm
 from tasks.spine.store.fingerprint import stable_seed
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,11 @@ class TransformersEngine:
     ) -> None:
         """`dtype` is a torch name or `auto` (the precision of the weights); `batch_size` is a ceiling."""
         self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
-        model = AutoModelForCausalLM.from_pretrained(
-            model_path, dtype=dtype, trust_remote_code=trust_remote_code, use_safetensors=True
-        )
-        self._model: PreTrainedModel = model.to(device).eval()
+        self._model = load_causal_lm(model_path, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
         self._batch_size = batch_size
         self._device = device
         self._end_ids = end_token_ids(self._model.generation_config, self._tokenizer.eos_token_id)
-        self._context = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+        self._context = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Longest prompts first, so that a batch too large for memory fails at once and not in the last minute."""
@@ -93,13 +90,3 @@ class TransformersEngine:
         ended = decoded.tokens[-1] in self._end_ids
         kept = decoded.tokens[:-1] if ended else decoded.tokens
         return self._tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-
-
-def end_token_ids(config: GenerationConfig | None, eos_token_id: int | None) -> list[int]:
-    """Every token that ends a completion: those of the generation config and the tokenizer's own."""
-    configured = config.eos_token_id if config is not None else None
-    listed = configured if isinstance(configured, list) else [configured]
-    ids = sorted({int(token) for token in (*listed, eos_token_id) if token is not None})
-    if not ids:
-        raise ValueError("the model names no end token (eos_token_id), so that no completion could ever end")
-    return ids

@@ -19,14 +19,13 @@ from tasks.shared.sampling.schema import RENDERED, SAMPLES, WANTED, SampleSetJob
 from tasks.shared.sampling.wanted import WHOLE, Part, Prompt, Wanted, pool_name, wanted_rows
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.spine.stage.stage import Build
+from tasks.spine.store.manifest import POOLS
 
 log = logging.getLogger(__name__)
 
 WORKER = "tasks.shared.sampling.worker"
 MODEL = "model"
 """Role of the parent that answers."""
-POOL = "pool"
-"""Folder of the store."""
 
 
 @dataclass(frozen=True)
@@ -121,14 +120,16 @@ def _rendered(build: Build, wanted: Wanted[Any], name: str, part: Part) -> tuple
     """Write the prompts of one set, which all its samplings share."""
     path, digest = build.work / "prompts" / f"{name}.parquet", build.parents[MODEL].digest
     write_parquet(map(asdict, wanted.prompts(name, part)), path, RENDERED)
+    pools = [f"{POOLS}/{pool_name(digest, sampling)}" for sampling in wanted.samplings]
+    build.record(pools=pools)
     return tuple(
         SampleSet(
             prompts=path,
-            pool=f"{build.store.files.uri.rstrip('/')}/{POOL}/{pool_name(digest, sampling)}",
+            pool=f"{build.store.files.uri.rstrip('/')}/{pool}",
             model_digest=digest,
             sampling=sampling,
             num_samples=1 if sampling.greedy else wanted.num_samples,
             seed=wanted.seed,
         )
-        for sampling in wanted.samplings
+        for sampling, pool in zip(wanted.samplings, pools, strict=True)
     )

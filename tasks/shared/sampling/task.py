@@ -14,17 +14,17 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from tasks.shared.sampling.sampler import POOL, fill
+from tasks.shared.sampling.sampler import fill
 from tasks.shared.sampling.wanted import Part, Wanted
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop
 from tasks.spine.stage.progress import PrefectWatcher
-from tasks.spine.stage.stage import LEASE_POLL_S, Build, Stage, Watcher
+from tasks.spine.stage.stage import LEASE_POLL_S, Build, Watcher
 from tasks.spine.stage.task import is_transient
-from tasks.spine.store.fingerprint import fingerprint
+from tasks.spine.store.manifest import POOLS
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,12 @@ class Shards:
     @property
     def shard(self) -> Stage:
         """One shard, for people and for its lease; it publishes nothing."""
-        return Stage(f"{self.stage.name}-shard", version=1, kind=POOL)
+        return Stage(f"{self.stage.name}-shard", version=1, kind=POOLS)
+
+    def call(self, part: Part) -> StageCall:
+        """The work of one shard as a stage call, whose key names its lease and its folder of unfinished work."""
+        identity = {"config": self.config, "index": part.index, "of": part.of}
+        return StageCall(self.shard, fill_part, identity, self.runtime, self.parents)
 
 
 @task(
@@ -61,16 +66,14 @@ def run_shard(shards: Shards, index: int) -> int:
 
 def fill_part(shards: Shards, index: int, watcher: Watcher) -> int:
     """The work of one shard. A lease keeps two runs, on whatever hosts, from making the same part at once."""
-    settings, stage, part = Settings(), shards.shard, Part(index, shards.runtime.num_shards)
-    store = Store.open(settings)
-    identity = {"config": shards.config, "index": part.index, "of": part.of}
-    key = fingerprint(stage.name, stage.version, identity, shards.parents)
-    lease = store.lease(stage.kind, key, shards.runtime.lease_timeout_s)
+    context, part = run_context(), Part(index, shards.runtime.num_shards)
+    call = shards.call(part)
+    lease = context.store.lease(call.stage.kind, call.key, call.runtime.lease_timeout_s)
     while not lease.try_acquire():
         check_stop()
         time.sleep(LEASE_POLL_S)
-    work = settings.work / f"{stage.name}-{key[:SHORT]}"
-    build = Build(stage, shards.config, shards.runtime, shards.parents, store, work, watcher)
+    work = context.settings.work / f"{call.stage.name}-{call.key[:SHORT]}"
+    build = Build(call, context.store, work, watcher)
     with lease.held():
         generated = fill(build, shards.wanted(build, shards.config), part).generated
     shutil.rmtree(work, ignore_errors=True)

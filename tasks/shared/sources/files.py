@@ -13,7 +13,7 @@ ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv"
 _BLOCK = 2**20
 
 
-class Files:
+class SourceFiles:
     """One or several files behind a path, folder, glob or fsspec address."""
 
     def __init__(self, source: str, what: str, others: str, endings: Mapping[str, str] = ENDINGS) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 
-def deal(sizes: Sequence[int], cells: int) -> list[list[int]]:
+def balance_by_length(sizes: Sequence[int], cells: int) -> list[list[int]]:
     """Indices of rows for each of `cells` forward passes, of nearly equal size in sum: longest first, to the emptiest.
 
     Cells are the micro-batches of all devices; a cell may stay empty.

@@ -16,7 +16,7 @@ from accelerate.utils import broadcast_object_list
 from transformers import Trainer
 
 from tasks.errors import Permanent
-from tasks.shared.training.job import Place
+from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
 
 T = TypeVar("T")
@@ -38,13 +38,13 @@ def sharding() -> str:
     return ""
 
 
-def join(place: Place) -> None:
+def join(job: TrainJob) -> None:
     """Meet the other processes; to be called before anything else that trains.
 
     Raises:
         Permanent: fewer GPUs than processes, or sharding where accelerate does none.
     """
-    on_cpu = place.device == "cpu" or not torch.cuda.is_available()
+    on_cpu = job.device == "cpu" or not torch.cuda.is_available()
     check_sharding(on_cpu)
     local = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     if not on_cpu and local > torch.cuda.device_count():
@@ -90,7 +90,7 @@ def equally_many(passes: Sequence[T], blank: T, device: torch.device) -> list[tu
     return [*((each, True) for each in passes), *[(blank, False)] * (count - len(passes))]
 
 
-def checkpoint_folder(place: Place) -> Path:
+def checkpoint_folder(job: TrainJob) -> Path:
     """Folder for checkpoints that these processes can read.
 
     Whole copies can be read by any number of processes, shards only by the library that wrote them, and DeepSpeed's
@@ -98,8 +98,8 @@ def checkpoint_folder(place: Place) -> Path:
     """
     kind = sharding()
     if not kind:
-        return place.checkpoints
-    return place.checkpoints / (f"{kind}-{world_size()}" if kind == "deepspeed" else kind)
+        return job.checkpoints
+    return job.checkpoints / (f"{kind}-{world_size()}" if kind == "deepspeed" else kind)
 
 
 def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:

@@ -1,17 +1,21 @@
-"""A whole training by RL: resumed where it was left, timed, its weights and its curve written."""
+"""A whole training: resumed where it was left, timed, its weights and its curve written."""
 
+import json
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.shared.training import curve
-from tasks.shared.training.checkpoints import last_whole
-from tasks.shared.training.job import Place
+from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
+
+_STATE = "trainer_state.json"
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,7 @@ class Trained:
     """For the manifest."""
 
 
-def train(
-    trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", place: Place, metrics: Mapping[str, str]
-) -> Trained:
+def fit(trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", job: TrainJob, metrics: Mapping[str, str]) -> Trained:
     """Train from the last whole checkpoint, or from the start where there is none.
 
     Args:
@@ -35,14 +37,14 @@ def train(
     from tasks.shared.training.distributed import agreed, checkpoint_folder
     from tasks.shared.training.models import save
 
-    checkpoint = agreed(lambda: last_whole(checkpoint_folder(place)))
+    checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     seconds = time.perf_counter() - started
     history = curve.points(trainer.state.log_history, metrics)
     if is_main_process():
-        curve.write(history, place.out)
-    save(trainer, tokenizer, place)
+        curve.write(history, job.out)
+    save(trainer, tokenizer, job)
     facts = {
         "steps": trainer.state.global_step,
         "resumed_from_step": int(checkpoint.name.split("-")[1]) if checkpoint else 0,
@@ -50,3 +52,26 @@ def train(
         "seconds": round(seconds, 3),
     }
     return Trained(history, facts)
+
+
+def last_whole(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end, or None; half-written ones are removed.
+
+    `transformers` writes `trainer_state.json` last, and `WholeCheckpoints` waits for every process before, so a
+    checkpoint whose state parses is whole.
+    """
+    whole: dict[int, Path] = {}
+    for path in folder.glob("checkpoint-*"):
+        step = _step(path)
+        if step is None:
+            shutil.rmtree(path)
+        else:
+            whole[step] = path
+    return whole[max(whole)] if whole else None
+
+
+def _step(checkpoint: Path) -> int | None:
+    try:
+        return int(json.loads((checkpoint / _STATE).read_text())["global_step"])
+    except (OSError, ValueError, KeyError):
+        return None

@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
     GenerationConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -15,12 +14,13 @@ from transformers import (
 
 from tasks.errors import Permanent
 from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.training import distributed
-from tasks.shared.training.job import Place, RolloutPlace
+from tasks.shared.training.config import RolloutJob, TrainJob
 from tasks.spine.stage.worker import is_main_process
 
 
-def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def load(job: TrainJob) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The model in float32 with scaled-dot-product attention, and its tokenizer.
 
     That attention takes the block-diagonal mask of packed rows on every device; `sdpa` is exact, where FlashAttention
@@ -29,28 +29,18 @@ def load(place: Place) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     Raises:
         Permanent: the folder holds no model, or the tokenizer has no end-of-sequence token.
     """
-    if place.num_threads:
-        torch.set_num_threads(place.num_threads)
-    if not (place.model / "config.json").exists():
-        raise Permanent(f"{place.model} has no config.json; give a folder with a model's config, weights and tokenizer")
-    common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
-    tokenizer = load_tokenizer(place.model, trust_remote_code=place.trust_remote_code)
+    if job.num_threads:
+        torch.set_num_threads(job.num_threads)
+    if not (job.model / "config.json").exists():
+        raise Permanent(f"{job.model} has no config.json; give a folder with a model's config, weights and tokenizer")
+    tokenizer = load_tokenizer(job.model, trust_remote_code=job.trust_remote_code)
     if tokenizer.eos_token_id is None:
         raise Permanent(
-            f"the tokenizer in {place.model} has no end-of-sequence token, so a model trained with it would never "
+            f"the tokenizer in {job.model} has no end-of-sequence token, so a model trained with it would never "
             "learn to stop; set eos_token in tokenizer_config.json"
         )
-    model = AutoModelForCausalLM.from_pretrained(
-        place.model, dtype=torch.float32, attn_implementation="sdpa", use_safetensors=True, **common
-    )
+    model = load_causal_lm(job.model, dtype=torch.float32, attention="sdpa", trust_remote_code=job.trust_remote_code)
     return model, tokenizer
-
-
-def end_ids(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that end a rollout: those of the generation config and the tokenizer's own."""
-    ends = model.generation_config.eos_token_id
-    ends = ends if isinstance(ends, list) else [ends]
-    return [token for token in {*ends, tokenizer.eos_token_id} if token is not None]
 
 
 def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
@@ -64,7 +54,7 @@ def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
         raise Permanent(f"{what} takes {needed} tokens, but the model's context is {context}; set a lower limit")
 
 
-def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, place: Place) -> None:
+def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) -> None:
     """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config.
 
     The generation config is the starting model's own: `transformers` changes the loaded one when it trains. Every
@@ -74,28 +64,27 @@ def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, place: Place) -> 
     if not is_main_process():
         return
     model = trainer.model
-    common = {"local_files_only": True, "trust_remote_code": place.trust_remote_code}
-    stored = AutoConfig.from_pretrained(place.model, **common).dtype
+    stored = AutoConfig.from_pretrained(job.model, local_files_only=True, trust_remote_code=job.trust_remote_code).dtype
     model.config.use_cache = True
-    if (place.model / "generation_config.json").exists():
-        model.generation_config = GenerationConfig.from_pretrained(place.model, local_files_only=True)
+    if (job.model / "generation_config.json").exists():
+        model.generation_config = GenerationConfig.from_pretrained(job.model, local_files_only=True)
     dtype = stored or torch.float32
     if weights is None:
-        model.to(dtype).save_pretrained(place.out)
+        model.to(dtype).save_pretrained(job.out)
     else:
         model.config.dtype = dtype
-        model.save_pretrained(place.out, state_dict={name: weight.to(dtype) for name, weight in weights.items()})
-    tokenizer.save_pretrained(place.out)
+        model.save_pretrained(job.out, state_dict={name: weight.to(dtype) for name, weight in weights.items()})
+    tokenizer.save_pretrained(job.out)
 
 
-def machine_arguments(place: Place) -> dict[str, Any]:
+def machine_arguments(job: TrainJob) -> dict[str, Any]:
     """The fields of `TrainingArguments` that say where and how a run goes, none of which changes its result."""
-    on_cpu = place.device == "cpu" or not torch.cuda.is_available()
-    if place.device == "cuda" and on_cpu:
+    on_cpu = job.device == "cpu" or not torch.cuda.is_available()
+    if job.device == "cuda" and on_cpu:
         raise Permanent("runtime.device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
     return {
         **distributed.arguments(),
-        "output_dir": str(distributed.checkpoint_folder(place)),
+        "output_dir": str(distributed.checkpoint_folder(job)),
         "use_cpu": on_cpu,
         "gradient_checkpointing": not on_cpu,
         "dataloader_pin_memory": not on_cpu,
@@ -106,7 +95,7 @@ def machine_arguments(place: Place) -> dict[str, Any]:
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "save_strategy": "steps",
-        "save_steps": place.save_every_steps,
+        "save_steps": job.save_every_steps,
         "save_total_limit": 1,
         "remove_unused_columns": False,
         "num_train_epochs": 1,
@@ -114,15 +103,13 @@ def machine_arguments(place: Place) -> dict[str, Any]:
     }
 
 
-def wants_vllm(place: RolloutPlace) -> bool:
+def wants_vllm(job: RolloutJob) -> bool:
     """Whether rollouts are vLLM's: on a GPU, unless another engine is named.
 
     Raises:
         Permanent: they are, and it is not installed.
     """
-    import torch
-
-    if place.device == "cpu" or not torch.cuda.is_available() or place.engine not in ("auto", "vllm"):
+    if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
         return False
     if importlib.util.find_spec("vllm") is None:
         raise Permanent(

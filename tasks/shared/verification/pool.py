@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from tasks.shared.verification.config import VerificationConfig
-from tasks.shared.verification.process import GraderProcess, Request
+from tasks.shared.verification.process import GraderProcess, GradingRequest
 from tasks.shared.verification.verdict import Verdict
 
 START_TIMEOUT_S = 120.0
@@ -31,13 +31,13 @@ class _Queue:
     """Numbered requests: those taken back from a dead worker first, then the caller's, read one at a time."""
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._fresh = (Request(number, *pair) for number, pair in enumerate(pairs))
-        self._returned: deque[Request] = deque()
+        self._fresh = (GradingRequest(number, *pair) for number, pair in enumerate(pairs))
+        self._returned: deque[GradingRequest] = deque()
 
-    def give_back(self, requests: Iterable[Request]) -> None:
+    def give_back(self, requests: Iterable[GradingRequest]) -> None:
         self._returned.extend(requests)
 
-    def take(self) -> Request | None:
+    def take(self) -> GradingRequest | None:
         return self._returned.popleft() if self._returned else next(self._fresh, None)
 
 

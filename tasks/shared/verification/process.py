@@ -18,7 +18,7 @@ _READ_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GradingRequest:
     """One pair to grade, under the number that its verdict will carry."""
 
     number: int
@@ -55,7 +55,7 @@ class GraderProcess:
         os.set_blocking(self.requests_fd, False)
         os.set_blocking(self.replies_fd, False)
         self.ready = False
-        self.outstanding: deque[Request] = deque()
+        self.outstanding: deque[GradingRequest] = deque()
         self._unsent = bytearray()
         self._unread = bytearray()
 
@@ -67,7 +67,7 @@ class GraderProcess:
     def has_unsent(self) -> bool:
         return bool(self._unsent)
 
-    def enqueue(self, request: Request) -> None:
+    def enqueue(self, request: GradingRequest) -> None:
         """Add a request; `send` moves it to the child."""
         self.outstanding.append(request)
         self._unsent += request.line()

@@ -19,7 +19,7 @@ def offline() -> None:
 
 
 @contextlib.contextmanager
-def absent(*names: str) -> Iterator[None]:
+def hide_packages(*names: str) -> Iterator[None]:
     """Within, the named packages look as if they were not installed, unless they are imported already.
 
     TRL imports vLLM and MLflow wherever it finds them. A trainer needs neither on a CPU (tracking belongs to the

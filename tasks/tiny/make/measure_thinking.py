@@ -41,7 +41,7 @@ def thinks(tokenizer: "PreTrainedTokenizerFast") -> bool:
 
 
 @dataclass(frozen=True)
-class Position:
+class MeasuredPosition:
     """A place of a document, with what the model says there without thinking."""
 
     context: str
@@ -56,10 +56,10 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ThinkingOutcome:
     """One sampled thinking: its length in tokens, and whether it was closed and its prediction right."""
 
-    position: Position
+    position: MeasuredPosition
     length: int
     closed: bool
     right: bool
@@ -68,9 +68,9 @@ class Outcome:
 @torch.inference_mode()
 def uncertain_positions(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", texts: Rows[Document]
-) -> list[Position]:
+) -> list[MeasuredPosition]:
     """Every place of the texts, after what is given, whose entropy reaches the lowest tier."""
-    out = list[Position]()
+    out = list[MeasuredPosition]()
     for document in texts:
         given = len(tokenizer(document.text[: document.given_chars])["input_ids"])
         ids = tokenizer(document.text, return_tensors="pt")["input_ids"]
@@ -80,39 +80,39 @@ def uncertain_positions(
             if (entropy := float(entropies[at - 1])) >= min(TIERS.values()):
                 true = ids[0, at]
                 right = bool(log_probs[at - 1].argmax() == true)
-                out.append(Position(tokenizer.decode(ids[0, :at]), tokenizer.decode(true), entropy, right))
+                out.append(MeasuredPosition(tokenizer.decode(ids[0, :at]), tokenizer.decode(true), entropy, right))
     return out
 
 
 def sample_outcomes(
     model: "PreTrainedModel",
     tokenizer: "PreTrainedTokenizerFast",
-    positions: Rows[Position],
+    positions: Rows[MeasuredPosition],
     budget: int | None,
     samples: int,
-) -> list[list[Outcome]]:
+) -> list[list[ThinkingOutcome]]:
     """`samples` thinkings at temperature 1 for each position."""
     prompts = [thinking_prompt(position.context, budget) for position in positions]
     drawn = complete_ids(model, tokenizer, prompts, samples=samples, seed=SEED, max_new_tokens=MAX_NEW_TOKENS)
     return [[outcome_of(p, ids, tokenizer) for ids in rows] for p, rows in zip(positions, drawn, strict=True)]
 
 
-def outcome_of(position: Position, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> Outcome:
+def outcome_of(position: MeasuredPosition, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> ThinkingOutcome:
     """What a sampled completion comes to; a prediction counts when the end-of-text token follows it."""
     close, end = tokenizer.convert_tokens_to_ids(CLOSE), tokenizer.eos_token_id
     if close not in ids:
-        return Outcome(position, ids.index(end) if end in ids else len(ids), False, False)
+        return ThinkingOutcome(position, ids.index(end) if end in ids else len(ids), False, False)
     length = ids.index(close)
     after = ids[length + 1 :]
     predicted = tokenizer.decode(after[: after.index(end)]) if end in after else None
-    return Outcome(position, length, True, predicted == position.target)
+    return ThinkingOutcome(position, length, True, predicted == position.target)
 
 
 def _percent(rights: Rows[float]) -> list[float] | None:
     return list(mean_and_error([float(right) for right in rights])) if rights else None
 
 
-def _rate(group: Rows[Outcome]) -> float:
+def _rate(group: Rows[ThinkingOutcome]) -> float:
     return sum(outcome.right for outcome in group) / len(group)
 
 
@@ -120,7 +120,7 @@ def _level(length: int) -> str:
     return [name for name, least in LENGTHS.items() if length >= least][-1]
 
 
-def _summary(groups: Rows[Rows[Outcome]]) -> dict[str, Any]:
+def _summary(groups: Rows[Rows[ThinkingOutcome]]) -> dict[str, Any]:
     """Of one budget: accuracy by tier and by length of thinking (hard to guess places), and what RL can use."""
     outcomes = [outcome for group in groups for outcome in group]
     hard = [outcome for outcome in outcomes if outcome.position.tier != "easy"]

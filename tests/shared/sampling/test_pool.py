@@ -11,18 +11,8 @@ from typing import Any
 import pytest
 
 from tasks.shared.sampling.pool import Pool, PoolDamaged, SamplesMissing
-from tests.conftest import ROOT
-
-
-def row(key: str, text: str = "text") -> dict[str, Any]:
-    return {
-        "key": key,
-        "completion": f"{text} of {key}",
-        "finish_reason": "stop",
-        "prompt_tokens": 3,
-        "completion_tokens": 5,
-        "engine": "transformers",
-    }
+from tests.support.paths import ROOT
+from tests.support.pool_rows import row
 
 
 def wanted(*keys: str) -> list[dict[str, Any]]:
@@ -130,6 +120,7 @@ def test_two_writers_at_once_leave_whole_batches(pool: Pool) -> None:
 FULL_DISK = """
 import resource, sys
 from tests.shared.sampling.test_pool import row
+from tests.support.pool_rows import row
 from tasks.shared.sampling.pool import Pool
 pool = Pool(sys.argv[1])
 pool.write([row("before")])

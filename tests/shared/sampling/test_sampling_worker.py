@@ -17,7 +17,7 @@ from tasks.shared.tables.parquet import write_parquet
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.store.runtime import Runtime
 from tests.conftest import ROOT
-from tests.generate.conftest import TINY_MODEL
+from tests.support.paths import TINY_MODEL
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,8 @@ from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.sampling.task import Shards, fill_part
 from tasks.shared.sampling.wanted import Prompt, Wanted
 from tasks.shared.tables.parquet import read_rows
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tests.bench.bare import Silent
@@ -81,7 +82,9 @@ def test_prompts_are_rendered_once_for_all_their_samplings(world: World, tmp_pat
         num_samples=2,
         seed=7,
     )
-    build = Build(Stage("any", 1, "any"), None, RUNTIME, {"model": world.model}, world.store, tmp_path, Silent())
+    build = Build(
+        StageCall(Stage("any", 1, "any"), print, None, RUNTIME, {"model": world.model}), world.store, tmp_path, Silent()
+    )
     samples = fill(build, wanted)
     assert (samples.generated, samples.count) == (9, 9)
     found: list[Any] = [(row["question_id"], row["sample_index"]) for row in samples.rows("one")]

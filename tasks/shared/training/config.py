@@ -1,0 +1,151 @@
+"""Settings that trainers share: those of identity, and what a worker needs besides (places, machine).
+
+Nothing here imports a framework: flows read it, and workers get it as JSON.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, JsonValue
+
+from tasks.config import Frozen
+
+if TYPE_CHECKING:
+    from tasks.spine.stage.stage import Build
+
+LRSchedule = Literal["constant", "constant_with_warmup", "linear", "cosine"]
+
+
+class Optimization(Frozen):
+    """AdamW and its schedule, spelled out so that no default of a library is ever implied."""
+
+    learning_rate: float = Field(gt=0)
+    """Peak learning rate."""
+    schedule: LRSchedule
+    """Shape of the learning rate after warm-up; `linear` and `cosine` end at 0."""
+    warmup_share: float = Field(ge=0, lt=1)
+    """Share of all optimiser steps over which the learning rate rises from 0 (ours)."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay; norms and biases are exempt (ours)."""
+    adam_beta1: float = Field(0.9, ge=0, lt=1)
+    """Decay of the gradient mean (ours)."""
+    adam_beta2: float = Field(0.999, ge=0, lt=1)
+    """Decay of the squared-gradient mean (ours)."""
+    adam_epsilon: float = Field(1e-8, gt=0)
+    """Added to the denominator of the update (ours)."""
+    max_grad_norm: float = Field(1.0, ge=0)
+    """Gradients are scaled down to this global norm; 0 leaves them as they are (ours)."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Of forward and backward passes: `bfloat16` is autocast. Weights and optimiser state are float32 in both, because
+    steps of 1e-6 vanish in bfloat16 (ours)."""
+    seed: int = Field(0, ge=0)
+    """Seed of data order, sampling and dropout (ours)."""
+
+    def trainer_arguments(self, total_steps: int) -> dict[str, float | int | str | bool]:
+        """The matching fields of `transformers.TrainingArguments` for a run of `total_steps` optimiser steps."""
+        return {
+            "learning_rate": self.learning_rate,
+            "lr_scheduler_type": self.schedule,
+            "warmup_steps": round(self.warmup_share * total_steps),
+            "weight_decay": self.weight_decay,
+            "optim": "adamw_torch",
+            "adam_beta1": self.adam_beta1,
+            "adam_beta2": self.adam_beta2,
+            "adam_epsilon": self.adam_epsilon,
+            "max_grad_norm": self.max_grad_norm,
+            "bf16": self.dtype == "bfloat16",
+            "fp16": False,
+            "seed": self.seed,
+        }
+
+
+class GRPOSettings(Optimization):
+    """GRPO (arXiv 2402.03300): groups of rollouts, and advantages (r - mean) / (std + 1e-4) within each group.
+
+    A subclass states the defaults that its method's paper gives. What no field names is fixed by the project
+    (`tasks.rl.arguments.FIXED`) and may be changed in `trl`.
+    """
+
+    group_size: int = Field(ge=2)
+    """Rollouts per prompt."""
+    num_iterations: int = Field(1, ge=1)
+    """Optimiser steps per rollout batch, mu of GRPO's algorithm 1 (ours: 1, on-policy)."""
+    temperature: float = Field(1.0, gt=0)
+    """Temperature of rollouts, and of the policy whose probabilities are trained (ours)."""
+    max_completion_tokens: int = Field(ge=1)
+    """Longest rollout; one that reaches it without an end is cut, and right in nothing."""
+    mask_truncated_completions: bool = False
+    """Keep cut rollouts out of the loss, as DAPO does; their reward stays in the group's mean (ours)."""
+    loss_type: Literal["grpo", "dr_grpo", "dapo", "cispo"] = "dapo"
+    """How token losses are averaged: per sequence (arXiv 2402.03300), by the constant `max_completion_tokens`
+    (arXiv 2503.20783), over all tokens of the batch (arXiv 2503.14476), or that with clipped weights
+    (arXiv 2506.13585) (ours)."""
+    beta: float = Field(0.0, ge=0)
+    """Weight of the KL divergence from the starting model."""
+    max_zero_advantage_steps: int = Field(50, ge=1)
+    """Consecutive batches in which every group's rollouts have one reward before the run stops: every advantage is 0
+    then, and there is no gradient. The run ends well where all rollouts are right, and fails elsewhere (ours)."""
+    trl: dict[str, JsonValue] = {}
+    """Further fields of TRL's `GRPOConfig`, by TRL's names, e.g. `{"epsilon_high": 0.28, "entropy_coef": 0.001}`. A
+    field that a setting of the project decides is refused before the training starts."""
+
+
+class TrainJob(Frozen):
+    """Where a trainer reads, writes and runs. Nothing here may change what it produces."""
+
+    model: Path
+    """Folder of the model to start from."""
+    data: Path
+    """Parquet file with the training rows."""
+    out: Path
+    """Folder that receives the trained model."""
+    checkpoints: Path
+    """Folder that survives a crash; training resumes from the last whole checkpoint in it."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes CUDA where torch sees it."""
+    micro_batch_size: int = Field(0, ge=0)
+    """Rows per forward pass; 0 lets the stage choose. Gradient accumulation keeps the global batch."""
+    save_every_steps: int = Field(50, ge=1)
+    """Optimiser steps between checkpoints."""
+    num_threads: int = Field(0, ge=0)
+    """CPU threads; 0 leaves the choice to torch."""
+    trust_remote_code: bool = False
+    """Run model code that ships with a checkpoint."""
+
+
+class RolloutJob(TrainJob):
+    """What a trainer that writes rollouts needs besides."""
+
+    engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
+    """What writes rollouts; `auto` is vLLM on a GPU and transformers on a CPU."""
+    vllm_memory_share: float = Field(0.3, gt=0, le=1)
+    """Share of GPU memory that vLLM takes beside the trainer."""
+    vllm_tensor_parallel_size: int = Field(1, ge=1)
+    """GPUs that one vLLM engine spans; a divisor of the number of processes."""
+
+
+def train_job_fields(build: "Build", data: Path) -> dict[str, Any]:
+    """The fields of `TrainJob` for a stage that trains its parent `model` on the file `data`."""
+    runtime = build.runtime
+    return {
+        "model": build.path("model"),
+        "data": data,
+        "out": build.out,
+        "checkpoints": build.work / "checkpoints",
+        "device": runtime.device,
+        "micro_batch_size": runtime.micro_batch_size,
+        "save_every_steps": runtime.save_every_steps,
+        "num_threads": runtime.num_threads,
+        "trust_remote_code": runtime.trust_remote_code,
+    }
+
+
+def rollout_job_fields(build: "Build", data: Path) -> dict[str, Any]:
+    """The fields of `RolloutJob`, for a stage as in `train_job_fields`."""
+    runtime = build.runtime
+    return {
+        **train_job_fields(build, data),
+        "engine": runtime.engine,
+        "vllm_memory_share": runtime.rollout_gpu_memory_utilization,
+        "vllm_tensor_parallel_size": runtime.rollout_tensor_parallel_size,
+    }
