@@ -36,11 +36,6 @@ class DocumentEntropy:
     context_start: npt.NDArray[np.int32]
     """Position i was predicted from `tokens[context_start[i]:i]`."""
 
-    @property
-    def first_position(self) -> int:
-        """The first position that may be predicted: not 0, and after the given tokens."""
-        return max(1, self.given_tokens)
-
 
 def read_documents(path: Path, split: Split) -> Iterator[DocumentEntropy]:
     """The documents of one split in order of their ids; `path` is the artifact's folder.

@@ -3,14 +3,15 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from tasks.filter.config import FilterConfig
 from tasks.shared.tables.parquet import Row
+from tasks.shared.verification.verdict import TRUNCATED, VerdictName
 
-CORRECT, WRONG, TRUNCATED = "correct", "wrong", "truncated"
+CORRECT, WRONG = "correct", "wrong"
 NOT_ADHERENT, NOT_BEST = "not_adherent", "not_best"
-UNUSABLE = (TRUNCATED, WRONG, "unparsed", "timeout", "error")
+UNUSABLE = (TRUNCATED, *(name for name in get_args(VerdictName) if name != CORRECT))
 """Drop reasons of samples that are no correct whole solution."""
 
 

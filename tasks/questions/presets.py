@@ -7,8 +7,9 @@ import yaml
 from pydantic import Field, ValidationError
 
 from tasks.config import Frozen
+from tasks.errors import did_you_mean
 from tasks.questions.fields import FieldMapping
-from tasks.shared.sources.errors import SourceError, closest
+from tasks.shared.sources.errors import SourceError
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 
@@ -56,7 +57,7 @@ def load_preset(name: str) -> Preset:
     """The preset `name`. Raises `SourceError` listing the known names, or naming the wrong key of its file."""
     if name not in preset_names():
         raise SourceError(
-            f"preset: unknown value {name!r}{closest(name, preset_names())} Known: {', '.join(preset_names())}. "
+            f"preset: unknown value {name!r}{did_you_mean(name, preset_names())} Known: {', '.join(preset_names())}. "
             f"For another set give `fields`, or add {name}.yaml to {PRESET_FOLDER.name}/"
         )
     path = PRESET_FOLDER / f"{name}.yaml"

@@ -2,18 +2,18 @@
 
 import pyarrow as pa
 
+from tasks.shared.tables.parquet import required_columns
+
 QUESTIONS_FILE = "questions.parquet"
 OVERLAPS_FILE = "overlaps.parquet"
 
 
-def _columns(**types: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
-
-
-QUESTIONS = _columns(id=pa.string(), question=pa.string(), answer=pa.string(), source=pa.string(), meta=pa.string())
+QUESTIONS = required_columns(
+    id=pa.string(), question=pa.string(), answer=pa.string(), source=pa.string(), meta=pa.string()
+)
 """`answer` is the gold answer as text that Math-Verify can parse; `meta` is a JSON object."""
 
-OVERLAPS = _columns(
+OVERLAPS = required_columns(
     question_id=pa.string(),
     benchmark=pa.string(),
     benchmark_id=pa.string(),

@@ -6,8 +6,7 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from tasks.errors import Permanent
-from tasks.shared.sources.errors import closest
+from tasks.errors import Permanent, did_you_mean
 from tasks.shared.training.config import GRPOSettings, RolloutJob
 from tasks.shared.training.distributed import check_share, sharding, world_size
 from tasks.shared.training.models import machine_arguments
@@ -123,7 +122,7 @@ def check_trl(trl: dict[str, Any], decided: set[str], setting: str) -> None:
         if name in decided:
             raise Permanent(f"{setting}.{name}: the project decides this field of TRL's from its own settings; drop it")
         if name not in known:
-            raise Permanent(f"{setting}.{name}: TRL's GRPOConfig has no such field{closest(name, known)}")
+            raise Permanent(f"{setting}.{name}: TRL's GRPOConfig has no such field{did_you_mean(name, known)}")
 
 
 def _vllm(job: RolloutJob, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.config import RLJob
 from tasks.rl.prompts import RLPrompt
-from tasks.rl.reward import OUTCOMES
 from tasks.rl.schedule import plan_batches
 from tasks.rl.scoring import score_rollouts
 from tasks.shared.engines.decoding import decode_batch
@@ -21,6 +20,7 @@ from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.training.distributed import WholeCheckpoints
 from tasks.shared.training.lm_head import use_compact_head
+from tasks.shared.verification.verdict import OUTCOMES
 from tasks.spine.stage.worker import Reporter
 
 GRPO_METRICS = {

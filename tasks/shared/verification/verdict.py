@@ -1,9 +1,13 @@
-"""The result of grading one answer."""
+"""The result of grading one answer, and what can become of a completion."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 VerdictName = Literal["correct", "wrong", "unparsed", "timeout", "error"]
+TRUNCATED = "truncated"
+"""Fate of a completion that was cut at the token limit: it has given no final answer, so it is not graded."""
+OUTCOMES: tuple[str, ...] = (*get_args(VerdictName), TRUNCATED)
+"""Fates of a completion: a grader's verdict, or none because it was cut."""
 
 
 @dataclass(frozen=True, slots=True)
