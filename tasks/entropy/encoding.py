@@ -1,4 +1,4 @@
-"""From documents to tokens, as they are: nothing added, nothing cut, nothing that is not text."""
+"""Documents as tokens: nothing added, nothing cut, nothing that is not text."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -79,7 +79,7 @@ def read_encoded(folder: Path, encoder: Encoder) -> Iterator[Encoded | Reject]:
 
 
 def chunks(documents: Iterable[Encoded], tokens: int) -> Iterator[list[Encoded]]:
-    """Neighbours of at least `tokens` tokens together, but for the last ones."""
+    """Yield neighbours of at least `tokens` tokens together, but for the last ones."""
     chunk: list[Encoded] = []
     held = 0
     for document in documents:

@@ -18,7 +18,7 @@ _LISTS = ("tokens", "entropy", "log_prob", "top_token", "context_start")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DocumentEntropy:
-    """One document and what a model thinks of each of its positions; all arrays are as long as the document.
+    """One document with a model's scores of each of its positions; all arrays are as long as the document.
 
     Position 0 has nothing before it: entropy and log-probability are NaN there, the likeliest token is -1.
     """
@@ -29,7 +29,7 @@ class DocumentEntropy:
     """Leading tokens that hold a given character; never a place to predict."""
     tokens: npt.NDArray[np.int32]
     entropy: npt.NDArray[np.float32]
-    """Nats."""
+    """Entropy in nats."""
     log_prob: npt.NDArray[np.float32]
     """Natural log of the probability of the true token."""
     top_token: npt.NDArray[np.int32]

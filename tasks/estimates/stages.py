@@ -1,4 +1,4 @@
-"""Which stages a recipe comes to, and what each costs on a device."""
+"""Stages of a recipe, and the cost of each on a device."""
 
 from collections.abc import Iterable
 
@@ -27,7 +27,7 @@ def estimate(recipe: Recipe, device: Device) -> dict[str, StageEstimate]:
 
 
 def planned_cost(row: PlannedStage) -> str:
-    """What a plan says of a stage: the seconds that the last artifact of its kind took, and the estimate."""
+    """Text of a plan on a stage: the seconds that the last artifact of its kind took, and the estimate."""
     if row.verdict == "hit":
         return "none"
     last = f"about {row.seconds:.0f} s (the last time)" if row.seconds is not None else ""
@@ -39,7 +39,7 @@ def planned_cost(row: PlannedStage) -> str:
 
 
 def planned_total(rows: Iterable[PlannedStage]) -> str:
-    """What everything that is missing comes to by the estimates, each artifact once."""
+    """Estimated cost of everything that is missing, each artifact once."""
     missing = {row.ref: row for row in rows if row.verdict != "hit"}
     if not missing:
         return "Nothing is missing: a run takes everything from the store."

@@ -20,7 +20,7 @@ ORDER = (
     "questions", "generate", "filter", "dataset", "midtrain", "texts", "entropy", "schedule", "rmt_train",
     "predict", "rl_prompts", "rl", "evaluate",
 )  # fmt: skip
-"""Of the stages of all methods."""
+"""Order of the stages of all methods."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _passed(arm: Recipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The same of reinforcement mid-training."""
+    """Stages of an arm of reinforcement mid-training, each with its sections of the recipe."""
     policy: tuple[str, ...] = ()
     yield "texts", SCHEDULE[:1]
     yield "entropy", SCHEDULE[:2]
@@ -81,7 +81,7 @@ def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...
 
 
 def cost_table(recipe: Recipe, device: Device) -> str:
-    """Markdown: one line a stage, summed over its runs, and the whole."""
+    """Markdown table: one line a stage, summed over its runs, and the whole."""
     runs = stage_runs(recipe, device)
     lines = [
         f"| stage | runs | tokens | operations | {device.label}-hours | disk |",
@@ -96,7 +96,7 @@ def cost_table(recipe: Recipe, device: Device) -> str:
 
 
 def memory_table(recipe: Recipe, device: Device) -> str:
-    """Markdown: peak memory of each phase against what it may take; empty for the CPU."""
+    """Markdown table: peak memory of each phase against what it may take; empty for the CPU."""
     needs = memory(recipe, device)
     if not needs:
         return ""

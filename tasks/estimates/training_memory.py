@@ -27,7 +27,7 @@ class MemoryNeed:
     available: float
     """Bytes that the phase may take."""
     advice: str
-    """What to change where it does not fit."""
+    """Setting to change where it does not fit."""
     micro_batch: int = 0
     """Rows of a training pass."""
     largest_micro_batch: int = 0
@@ -70,7 +70,7 @@ def training_need(
 
 
 def sharded(runtime: Runtime) -> dict[str, int]:
-    """Over how many processes a part of the trainer's state is spread; parts that are not named are whole in each."""
+    """Processes that each part of the trainer's state is spread over; parts that are not named are whole in each."""
     parts = {
         "ddp": (),
         "deepspeed-zero2": ("gradients", "AdamW"),

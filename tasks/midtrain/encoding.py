@@ -1,4 +1,4 @@
-"""From `train.parquet` to token ids, refusing what would be cut or would teach nothing."""
+"""Rows of `train.parquet` as token ids; what would be cut or would teach nothing is refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

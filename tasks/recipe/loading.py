@@ -66,5 +66,5 @@ def _read(name: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:
-    """Every stage of a pipeline reads its recipe, and parsing one takes longer than all the rest of that."""
+    """Parsed YAML; cached, because every stage of a pipeline reads its recipe and parsing takes most of that time."""
     return yaml.safe_load(text) or {}

@@ -1,4 +1,4 @@
-"""What came out of a release: the trained model behind a report, and whether it is better than the one that leads."""
+"""Outcome of a release: the trained model behind a report, and whether it is better than the one that leads."""
 
 from collections.abc import Mapping, Sequence
 
@@ -92,7 +92,7 @@ def decide(champion: Evaluated | None, candidate: Evaluated, metric: str) -> Dec
 
 
 def evaluated(store: Store, ref: ArtifactRef, label: str) -> Evaluated:
-    """An evaluation, read."""
+    """Scores of an evaluation, read from its artifact."""
     entry = ReportEntry(label=label, arm=RELEASED, checkpoint="rl", role="evaluation")
     return read_evaluation(entry, store.manifest(ref), store.local(ref))
 

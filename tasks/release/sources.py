@@ -1,4 +1,4 @@
-"""Where base models come out: a folder, S3, MLflow's registry, or an author or collection of the Hugging Face hub.
+"""Sources of base models: a folder, S3, MLflow's registry, or an author or collection of the Hugging Face hub.
 
 checkpoints/  s3://bucket/prefix      every folder with a config.json and safetensors
 registry:NAME                         every version of a registered model

@@ -1,4 +1,4 @@
-"""From the project's settings to TRL's `GRPOConfig`."""
+"""TRL's `GRPOConfig` made from the project's settings."""
 
 import dataclasses
 import math
@@ -34,7 +34,7 @@ FIXED: dict[str, Any] = {
     "vllm_importance_sampling_mode": "sequence_mask",
     "vllm_importance_sampling_clip_max": 3.0,
 }
-"""What TRL is told where a recipe's `trl` says nothing: spelled out, so that TRL's defaults may move without moving a
+"""Arguments of TRL where a recipe's `trl` says nothing: spelled out, so that TRL's defaults may move without moving a
 run. `epsilon` and `scale_rewards` are GRPO's (arXiv 2402.03300); the rest is ours."""
 _VLLM = (
     "use_vllm",

@@ -1,4 +1,4 @@
-"""From `rl.parquet` to the prompts that can be trained on, with a reason for each one that cannot."""
+"""Prompts of `rl.parquet` that can be trained on, and a reason for each one that cannot."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

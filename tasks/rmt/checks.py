@@ -1,4 +1,4 @@
-"""What is refused before any training."""
+"""Checks before any training."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -48,7 +48,7 @@ def check_prompt(written: dict[str, Any], wanted: PredictionPrompt) -> None:
 
     Args:
         written: the schedule's `prediction_prompt`, as in its manifest.
-        wanted: the run's.
+        wanted: the run's own.
 
     Raises:
         Permanent: a field differs.

@@ -1,4 +1,4 @@
-"""The reward of a batch of rollouts, and what became of each."""
+"""The reward of a batch of rollouts, and the fate of each."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a run did with its positions, rollouts and tokens, in counts that add up."""
+"""Counts of a run's positions, rollouts and tokens, which add up."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ from tasks.rmt.rows import Run
 from tasks.shared.training.curve import Point
 
 OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
-"""What can become of a rollout: a prediction that matches or not, an end without any, or none of these because it was
+"""Fates of a rollout: a prediction that matches or not, an end without any, or none of these because it was
 cut."""
 
 
@@ -21,7 +21,7 @@ def count(
         text_tokens: tokens under L_NTP in one step of the schedule.
 
     Raises:
-        Permanent: rollouts are not the sum of what became of them, or other tokens were trained than planned.
+        Permanent: rollouts are not the sum of their fates, or other tokens were trained than planned.
     """
     graded = [point for point in history if "outcome_right" in point]
     batch = run.positions_per_step * group_size

@@ -1,4 +1,4 @@
-"""From a schedule's files to what every step asks (L_RL) and reads (L_NTP)."""
+"""Each step's prompts (L_RL) and texts (L_NTP), read from a schedule's files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Run:
     asked: dict[str, list[Any]]
     """Columns `ASKED`, a value per (step, slot), in that order."""
     documents: list[str]
-    """Document that each of them draws from."""
+    """Document that each (step, slot) draws from."""
     texts: dict[str, ScheduledText]
 
     def documents_of(self, step: int) -> list[str]:

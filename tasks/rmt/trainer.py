@@ -34,15 +34,15 @@ METRICS = {
     "budget_tokens": "budget_tokens",
     **{f"outcome/{name}": f"outcome_{name}" for name in OUTCOMES},
 }
-"""The trainer's names of what is reported, and ours. Tokens are those that carry loss, over the whole step;
-`reasoning_tokens` is the mean over rollouts that close their reasoning."""
+"""Metrics that are reported: the trainer's name to the project's. Tokens are those that carry loss, over the whole
+step; `reasoning_tokens` is the mean over rollouts that close their reasoning."""
 _TEXT_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 
 
 class DualTrainer(GroupTrainer):
     """L = L_RL + lambda * L_NTP in one optimiser step (arXiv 2509.24375).
 
-    The rows of L_NTP are dealt out over the micro-batches of all devices; both terms of a micro-batch share one
+    The rows of L_NTP are shared out over the micro-batches of all devices; both terms of a micro-batch share one
     backward pass. A step is a function of its number, so that a restart reads on where the checkpoint ends.
     """
 

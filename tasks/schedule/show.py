@@ -24,8 +24,8 @@ def show(summary: Mapping[str, Any], rows: Iterable[Row]) -> list[Table]:
     """Tables of a schedule: its tiers, its steps, what cannot be drawn, and the given rows.
 
     Args:
-        summary: of the schedule's manifest.
-        rows: of schedule.parquet, see `first_rows`.
+        summary: summary in the schedule's manifest.
+        rows: rows of schedule.parquet, see `first_rows`.
     """
     tables = [_tiers(summary), _blocks(summary), _counts("Positions that cannot be drawn", summary["unusable"])]
     if summary["fallbacks"]:
@@ -84,7 +84,7 @@ def _rows(rows: Iterable[Row]) -> Table:
 
 
 def _quoted(text: str) -> Text:
-    """As it is, spaces visible, never read as markup."""
+    """Text in quotes as it is, spaces visible, never read as markup."""
     return Text(repr(text))
 
 

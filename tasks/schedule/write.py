@@ -1,4 +1,4 @@
-"""From an entropy table to the tables of a schedule, in three passes over the documents.
+"""The tables of a schedule, written from an entropy table in three passes over the documents.
 
 The first finds the positions that can be drawn (9 bytes each in memory; texts are not kept), the second renders those
 that were drawn, the third copies the documents that they are from.
@@ -43,17 +43,17 @@ class Offered:
     tier: npt.NDArray[np.int8]
     documents_read: int
     unusable: dict[str, int]
-    """The other positions by reason."""
+    """Numbers of the other positions, by reason."""
 
     @property
     def documents(self) -> int:
-        """Documents that have any."""
+        """Number of documents that have any such position."""
         return len(np.unique(self.document))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Written:
-    """What a schedule holds, for its summary."""
+    """Contents of a schedule, for its summary."""
 
     offered: Offered
     draws: Draws

@@ -1,4 +1,4 @@
-"""How a document longer than the context is read: windows that predict every position once."""
+"""Windows over a document longer than the context; together they predict every position once."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Errors and rejects of what comes from outside, and how both are worded."""
+"""Errors and rejects of data from outside, and how both are worded."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -159,7 +159,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 def in_chunks(
     rows: Iterable[Mapping[str, Any]], size: int, weight: Weight | None = None
 ) -> Iterator[list[Mapping[str, Any]]]:
-    """Lists of at most `size` rows, or of as many as `weight` allows."""
+    """Yield lists of at most `size` rows, or of as many as `weight` allows."""
     iterator = iter(rows)
     if weight is None:
         while chunk := list(itertools.islice(iterator, size)):

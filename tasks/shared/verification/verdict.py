@@ -12,7 +12,7 @@ OUTCOMES: tuple[str, ...] = (*get_args(VerdictName), TRUNCATED)
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided about one (completion, gold) pair, and why.
+    """Decision about one (completion, gold) pair, with its reason.
 
     correct: the answer equals the gold answer. wrong: it does not, or it is a form that no grader should
     reward. unparsed: no final answer was found, or it does not read as mathematics. timeout: not decided

@@ -98,7 +98,7 @@ def sample_outcomes(
 
 
 def outcome_of(position: MeasuredPosition, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> ThinkingOutcome:
-    """What a sampled completion comes to; a prediction counts when the end-of-text token follows it."""
+    """Outcome of a sampled completion; a prediction counts when the end-of-text token follows it."""
     close, end = tokenizer.convert_tokens_to_ids(CLOSE), tokenizer.eos_token_id
     if close not in ids:
         return ThinkingOutcome(position, ids.index(end) if end in ids else len(ids), False, False)
@@ -121,7 +121,7 @@ def _level(length: int) -> str:
 
 
 def _summary(groups: Rows[Rows[ThinkingOutcome]]) -> dict[str, Any]:
-    """Of one budget: accuracy by tier and by length of thinking (hard to guess places), and what RL can use."""
+    """Numbers of one budget: accuracy by tier and by length of thinking (hard to guess places), and what RL can use."""
     outcomes = [outcome for group in groups for outcome in group]
     hard = [outcome for outcome in outcomes if outcome.position.tier != "easy"]
     by_tier = {tier: [group for group in groups if group[0].position.tier == tier] for tier in TIERS}
