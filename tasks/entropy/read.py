@@ -49,7 +49,7 @@ def read_documents(path: Path, split: Split) -> Iterator[DocumentEntropy]:
             continue
         ids, given = table.column("document_id").to_pylist(), table.column("given_tokens").to_pylist()
         lists = {name: table.column(name).combine_chunks() for name in _LISTS}
-        for row, found in enumerate(splits):
-            if found == split:
+        for row, row_split in enumerate(splits):
+            if row_split == split:
                 arrays = {name: column[row].values.to_numpy() for name, column in lists.items()}
                 yield DocumentEntropy(ids[row], split, given[row], **arrays)

@@ -32,10 +32,10 @@ def planned_cost(row: PlannedStage) -> str:
         return "none"
     last = f"about {row.seconds:.0f} s (the last time)" if row.seconds is not None else ""
     try:
-        found = _estimated(row)
+        estimated = _estimated(row)
     except ValueError as error:
         return "; ".join(filter(None, (last, f"no estimate: {error}")))
-    return "; ".join(filter(None, (last, found.text if found else ""))) or "unknown: never run here"
+    return "; ".join(filter(None, (last, estimated.text if estimated else ""))) or "unknown: never run here"
 
 
 def planned_total(rows: Iterable[PlannedStage]) -> str:
@@ -44,13 +44,13 @@ def planned_total(rows: Iterable[PlannedStage]) -> str:
     if not missing:
         return "Nothing is missing: a run takes everything from the store."
     try:
-        found = [estimated for row in missing.values() if (estimated := _estimated(row))]
+        estimates = [estimated for row in missing.values() if (estimated := _estimated(row))]
     except ValueError as error:
         return f"No estimate of the whole: {error}"
-    if len(found) < len(missing):
-        return f"No estimate of the whole: {len(missing) - len(found)} of {len(missing)} missing stages have none."
-    hours = sum(each.hours for each in found)
-    return f"Missing in all: {len(missing)} artifacts, estimate: {duration(hours, found[0].device)}."
+    if len(estimates) < len(missing):
+        return f"No estimate of the whole: {len(missing) - len(estimates)} of {len(missing)} missing stages have none."
+    hours = sum(estimate.hours for estimate in estimates)
+    return f"Missing in all: {len(missing)} artifacts, estimate: {duration(hours, estimates[0].device)}."
 
 
 def _estimated(row: PlannedStage) -> StageEstimate | None:

@@ -34,15 +34,15 @@ class StageRun:
 
 def stage_runs(recipe: Recipe, device: Device) -> list[StageRun]:
     """Every stage run that the recipe's arms come to at one seed, each once."""
-    found: dict[tuple[str, str], StageRun] = {}
+    runs: dict[tuple[str, str], StageRun] = {}
     for name in recipe.arms:
         arm = recipe.arm(name)
         costs = estimate(arm, device)
         passed = _passed_rmt(arm, name) if isinstance(arm, RmtRecipe) else _passed(arm, name)
         for stage, sections in passed:
             key = canonical_json([stage, *(getattr(arm, section).model_dump(mode="json") for section in sections)])
-            found.setdefault((stage, key), StageRun(stage, key, costs[stage]))
-    return list(found.values())
+            runs.setdefault((stage, key), StageRun(stage, key, costs[stage]))
+    return list(runs.values())
 
 
 def _passed(arm: Recipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -57,8 +57,8 @@ def training_need(
     """Forward and backward pass of a trainer on `rows` of `length` tokens."""
     runtime = recipe.runtime
     fixed = sum(_passes(facts, mixed, 0, length, runtime).values())
-    each = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
-    largest = max(0, int((available - fixed) / each))
+    bytes_per_row = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
+    largest = max(0, int((available - fixed) / bytes_per_row))
     if largest:
         advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
     elif fixed < available:

@@ -37,6 +37,6 @@ class ReleaseConfig(Frozen):
         return f"midtrain-{stem}{suffix}"
 
 
-def is_of(config: ReleaseConfig, found: Mapping[str, Any]) -> bool:
+def is_of(config: ReleaseConfig, release_payload: Mapping[str, Any]) -> bool:
     """Whether a release's payload is of the same line."""
-    return found.get("config") == config.model_dump(mode="json")
+    return release_payload.get("config") == config.model_dump(mode="json")

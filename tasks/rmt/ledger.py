@@ -27,7 +27,7 @@ def count(
     batch = run.positions_per_step * group_size
     outcomes = {name: sum(round(point[f"outcome_{name}"] * batch) for point in graded) for name in OUTCOMES}
     steps = [index // num_iterations for index in range(len(history))]
-    found = {
+    ledger = {
         "steps": len(set(steps)),
         "documents": len({name for step in set(steps) for name in run.documents_of(step)}),
         "drawn_positions": len(graded) * run.positions_per_step,
@@ -37,6 +37,6 @@ def count(
         "ntp_tokens": round(sum(point["ntp_tokens"] for point in history)),
     }
     planned = sum(map(text_tokens, steps))
-    if sum(outcomes.values()) != found["rollouts"] or planned != found["ntp_tokens"]:
-        raise Permanent(f"the ledger does not add up: {found}, with {planned} tokens of plain text in the schedule")
-    return found
+    if sum(outcomes.values()) != ledger["rollouts"] or planned != ledger["ntp_tokens"]:
+        raise Permanent(f"the ledger does not add up: {ledger}, with {planned} tokens of plain text in the schedule")
+    return ledger

@@ -119,8 +119,8 @@ class TextPlan:
 
     def rows(self, step: int) -> list[TextRow]:
         """The rows of one step that have at least one counted token."""
-        found = [row for name in self._run.documents_of(step) for row in self._rows(self._run.texts[name])]
-        return [row for row in found if row.counted]
+        rows = [row for name in self._run.documents_of(step) for row in self._rows(self._run.texts[name])]
+        return [row for row in rows if row.counted]
 
     def tokens(self, step: int) -> int:
         """Counted tokens of one step, over all devices and micro-batches."""

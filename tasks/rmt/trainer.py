@@ -66,7 +66,7 @@ class DualTrainer(GroupTrainer):
         self._terms = torch.zeros(2, device=self.accelerator.device)
         self._text_tokens = 0
         self._rl_tokens: torch.Tensor | None = None
-        self._dealt: tuple[int, list[list[TextRow]], int] = (-1, [], 0)
+        self._shares: tuple[int, list[list[TextRow]], int] = (-1, [], 0)
 
     def text_tokens(self, step: int) -> int:
         """Tokens that the plan has under L_NTP in one step of the schedule."""
@@ -114,12 +114,12 @@ class DualTrainer(GroupTrainer):
     def _text_loss(self, model: Any) -> torch.Tensor:
         """This micro-batch's part of L_NTP; gradients are averaged over devices, so each counts its share of tokens."""
         step = self.state.global_step // self.num_iterations
-        if self._dealt[0] != step:
+        if self._shares[0] != step:
             rows = self._plan.rows(step)
             cells = self.accelerator.num_processes * self.args.gradient_accumulation_steps
-            dealt = balance_by_length([len(row.tokens) for row in rows], cells)
-            self._dealt = (step, [[rows[row] for row in cell] for cell in dealt], sum(row.counted for row in rows))
-        _, cells_of_step, tokens = self._dealt
+            shares = balance_by_length([len(row.tokens) for row in rows], cells)
+            self._shares = (step, [[rows[row] for row in cell] for cell in shares], sum(row.counted for row in rows))
+        _, cells_of_step, tokens = self._shares
         micro_batch = self._step % self.args.gradient_accumulation_steps
         cell = self.accelerator.process_index * self.args.gradient_accumulation_steps + micro_batch
         device = self.accelerator.device

@@ -24,10 +24,10 @@ def check_entropy(config: ScheduleConfig, entropy: Manifest, model: ArtifactRef,
             f"{model} (digest {model.digest}); compute the entropy under that model, or set "
             "schedule.entropy_model='proxy' to take another model's on purpose"
         )
-    found = entropy.summary["tokenizer_digest"]
-    if found != tokenizer_digest:
+    entropy_tokenizer = entropy.summary["tokenizer_digest"]
+    if entropy_tokenizer != tokenizer_digest:
         raise Permanent(
             f"{entropy.ref} holds tokens of another tokenizer than the policy's: model {source} has tokenizer digest "
-            f"{found}, and {model}, which is to be trained, has {tokenizer_digest}; take the policy itself, or a proxy "
-            "with the same tokenizer"
+            f"{entropy_tokenizer}, and {model}, which is to be trained, has {tokenizer_digest}; take the policy "
+            "itself, or a proxy with the same tokenizer"
         )

@@ -35,13 +35,13 @@ def show(summary: Mapping[str, Any], rows: Iterable[Row]) -> list[Table]:
 
 def first_rows(folder: Path, per_tier: int = PER_TIER) -> list[Row]:
     """The first rows of each tier of a schedule's folder, easy ones first; reads no further than it has to."""
-    found: dict[str, list[Row]] = {tier: [] for tier in TIERS}
+    rows_of_tier: dict[str, list[Row]] = {tier: [] for tier in TIERS}
     for row in read_rows(folder / SCHEDULE_FILE, _COLUMNS):
-        if len(found[row["tier"]]) < per_tier:
-            found[row["tier"]].append(row)
-        elif all(len(rows) == per_tier for rows in found.values()):
+        if len(rows_of_tier[row["tier"]]) < per_tier:
+            rows_of_tier[row["tier"]].append(row)
+        elif all(len(rows) == per_tier for rows in rows_of_tier.values()):
             break
-    return [row for rows in found.values() for row in rows]
+    return [row for rows in rows_of_tier.values() for row in rows]
 
 
 def _tiers(summary: Mapping[str, Any]) -> Table:

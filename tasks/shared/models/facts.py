@@ -95,8 +95,8 @@ def model_facts(config: ModelConfig) -> ModelFacts:
     Raises:
         FactsUnknown: it is not to be had, or is not a dense model of a known kind.
     """
-    found = _local_config(config)
-    values = json.loads(found.read_text()) if found else known().get(config.source)
+    config_file = _local_config(config)
+    values = json.loads(config_file.read_text()) if config_file else known().get(config.source)
     if values is None:
         raise FactsUnknown(
             f"model.source={config.source!r}: its shape is not known before it is downloaded; give a local folder, or "

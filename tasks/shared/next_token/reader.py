@@ -86,4 +86,4 @@ def boxed(text: str) -> str | None:
     if not content and text.rstrip().endswith("}"):
         content = text.rstrip()[last:-1]
     complete = (argument(text, start - 1) for start in reversed(earlier))
-    return content if content is not None else next((found for found in complete if found is not None), None)
+    return content if content is not None else next((text for text in complete if text is not None), None)

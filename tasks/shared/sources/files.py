@@ -27,12 +27,12 @@ class SourceFiles:
         address = source if "://" in source else str(Path(source).expanduser())
         self._fs, root = open_files(address)
         if any(mark in root for mark in "*?["):
-            found = self._fs.glob(root)
+            paths = self._fs.glob(root)
         elif self._fs.isdir(root):
-            found = [path for path in self._fs.find(root) if ending(path, endings)]
+            paths = [path for path in self._fs.find(root) if ending(path, endings)]
         else:
-            found = [root] if self._fs.exists(root) else []
-        self.paths = sorted(found)
+            paths = [root] if self._fs.exists(root) else []
+        self.paths = sorted(paths)
         if not self.paths:
             raise SourceError(self._not_found(root))
 

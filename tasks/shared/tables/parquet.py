@@ -201,9 +201,9 @@ def _check_columns(row: Mapping[str, Any], schema: pa.Schema, path: Path, index:
     raise ParquetError(f"{path}: row {index} lacks columns {missing} and has undeclared columns {unknown}")
 
 
-def _check_schema(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
+def _check_schema(schema: pa.Schema, wanted: pa.Schema, path: Path) -> None:
     # Types, not their names: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
-    actual = {field.name: field.type for field in found}
+    actual = {field.name: field.type for field in schema}
     declared = {field.name: field.type for field in wanted}
     if actual != declared:
         differing = sorted(name for name in {*actual, *declared} if actual.get(name) != declared.get(name))

@@ -87,7 +87,7 @@ def equally_many(passes: Sequence[T], blank: T, device: torch.device) -> list[tu
         most = torch.tensor(count, device=device)
         torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
         count = int(most)
-    return [*((each, True) for each in passes), *[(blank, False)] * (count - len(passes))]
+    return [*((own, True) for own in passes), *[(blank, False)] * (count - len(passes))]
 
 
 def checkpoint_folder(job: TrainJob) -> Path:
