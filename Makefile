@@ -1,5 +1,6 @@
 # Set-up and the commands of the README. Everything is installed into .venv from the tested set in constraints.txt.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PROCESSES ?= 2
 EXTRA ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 RECIPE ?= tiny-cpu
 # CUDA's builds of torch and vLLM have dependencies of their own.
@@ -7,14 +8,18 @@ CONSTRAINTS := --constraint constraints.txt $(if $(filter gpu,$(EXTRA)),--constr
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test bench ui deploy lint clean
+.PHONY: run test test-long bench ui deploy lint clean
 
 run: $(READY)
 	$(BIN)/midtrain run polya --recipe $(RECIPE) $(ARGS)
 
 test: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 10 $(ARGS)
+
+# In one process: what takes minutes is mostly measured, killed or kept waiting, and would be disturbed by another.
+test-long: $(READY)
+	$(BIN)/python -m pytest -m long --durations 10 $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)

@@ -4,32 +4,19 @@
 ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm@sha256:b18992999dbe963a45a8a4da40ac2b1975be1a776d939d098c647482bcad5cba
 
 FROM ${PYTHON_IMAGE} AS build
-# Versions come from constraints.txt, which a linter does not see. Wheels only: no compiler is ever needed.
-ENV PIP_CONSTRAINT=/opt/midtrain/constraints.txt \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_NO_CACHE_DIR=1 \
-    PIP_ONLY_BINARY=:all: \
-    PIP_PYTHON=/opt/venv/bin/python
 WORKDIR /opt/midtrain
 COPY constraints.txt ./
-# The environment gets no pip of its own, so none is copied into the images.
-RUN python -m venv --without-pip /opt/venv
+COPY docker/install.sh docker/
+RUN docker/install.sh environment
 
 FROM build AS build-servers
-# hadolint ignore=DL3013
-RUN pip install prefect mlflow boto3 psycopg2-binary
+RUN docker/install.sh servers
 
 FROM build AS build-control
-# PyTorch's index has a build without CUDA, a tenth of the size of the default one.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# hadolint ignore=DL3013
-RUN pip install --no-deps --index-url "${TORCH_INDEX}" torch
+RUN docker/install.sh torch-cpu "${TORCH_INDEX}"
 COPY pyproject.toml README.md ./
-# Editable: the installed command looks in /opt/midtrain, where the last stage puts the sources. They change more often
-# than what they need, which stays in a layer of its own. For a folder without a module no path would be written.
-RUN mkdir -p flows tasks deployments/recipes deployments/pools \
-    && touch flows/__init__.py tasks/__init__.py \
-    && pip install --editable .
+RUN docker/install.sh project .
 
 FROM ${PYTHON_IMAGE} AS runtime
 ENV PATH=/opt/venv/bin:${PATH} \

@@ -6,21 +6,14 @@ ARG PYTHON_IMAGE=python:3.11.15-slim-bookworm@sha256:b18992999dbe963a45a8a4da40a
 ARG CUDA_IMAGE=nvidia/cuda:13.0.3-base-ubuntu24.04@sha256:7c7413a56200486f71f181cad9310f6fd31b6bb21816ade15fc9c1e1e927a5c1
 
 FROM ${PYTHON_IMAGE} AS build
-ENV PIP_CONSTRAINT="/opt/midtrain/constraints.txt /opt/midtrain/docker/constraints-gpu.txt" \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 \
-    PIP_NO_CACHE_DIR=1 \
-    PIP_ONLY_BINARY=:all: \
-    PIP_PYTHON=/opt/venv/bin/python
 WORKDIR /opt/midtrain
 COPY constraints.txt ./
-COPY docker/constraints-gpu.txt docker/
-RUN python -m venv --without-pip /opt/venv
-# hadolint ignore=DL3013,DL3059
-RUN pip install torch vllm
+COPY docker/install.sh docker/constraints-gpu.txt docker/
+RUN docker/install.sh environment
+# hadolint ignore=DL3059
+RUN docker/install.sh torch-cuda
 COPY pyproject.toml README.md ./
-RUN mkdir -p flows tasks deployments/recipes deployments/pools \
-    && touch flows/__init__.py tasks/__init__.py \
-    && pip install --editable ".[gpu]"
+RUN docker/install.sh project ".[gpu]"
 
 FROM ${PYTHON_IMAGE} AS python
 

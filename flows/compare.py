@@ -12,7 +12,7 @@ from flows.arms.common import Arm, merged
 from flows.pipeline.concurrent import each
 from flows.pipeline.forms import About, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
-from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_given
+from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_fields
 from tasks.recipe.base import ArmConfig
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
@@ -37,7 +37,7 @@ def compare(
     overrides: Overrides = {},  # noqa: B006
 ) -> ArtifactRef:
     """Run arms at several seeds and compare them on the same questions, with intervals and paired tests."""
-    flat = with_given(overrides, {"runtime.dispatch": dispatch})
+    flat = with_fields(overrides, {"runtime.dispatch": dispatch})
     return run_comparison(recipe, flat, seeds=seeds, arms=arms, force=force)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 from flows.arms.polya import STAGES
 from flows.compare import run_comparison
 from flows.pipeline.forms import About, Dispatch, PolyaName, PolyaOverrides, stages_form
-from flows.pipeline.run import FLOW_OPTIONS, with_given
+from flows.pipeline.run import FLOW_OPTIONS, with_fields
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
 
@@ -33,5 +33,5 @@ def polya(
     Runs every arm of the recipe at one seed and returns the report that compares them.
     """
     given: dict[str, JsonValue] = {"model.source": base_model, "questions.limit": limit, "runtime.dispatch": dispatch}
-    flat = with_given(overrides, given)
+    flat = with_fields(overrides, given)
     return run_comparison(recipe, flat, seeds=None if seed is None else [seed], force=force, kind=PolyaRecipe)

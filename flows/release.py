@@ -29,12 +29,12 @@ from tasks.release.outcome import Decision, comparable, comparison, decide, eval
 from tasks.release.registry import EVALUATION, LABEL, champion, record, register
 from tasks.report.task import report
 from tasks.shared.models.task import import_model
+from tasks.spine.stage.context import run_context
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.manifest import Manifest, git_commit, package_versions
 from tasks.spine.store.ref import ArtifactRef
-from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tasks.spine.tracking.tracker import Tracker, current_tracker
+from tasks.spine.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def release(
     settings = load(AnyRecipe, recipe, {**overrides, **asked})
     base = import_model(settings.model, settings.runtime)
     config = ReleaseConfig(recipe=recipe, overrides=overrides)
-    store, key = Store.open(), config.key(base)
+    store, key = run_context().store, config.key(base)
     lease = store.lease(RELEASE, key, settings.runtime.lease_timeout_s)
     found = store.find(RELEASE, key)
     if found is None and not lease.try_acquire():
@@ -145,7 +145,7 @@ def _evaluation(store: Store, release: Manifest) -> Manifest:
 
 def _decide(store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef], label: str, metric: str) -> Decision:
     """Register as candidate; the lead moves only to what is better on the same questions."""
-    tracker = current_tracker() or Tracker(label)
+    tracker = run_context().tracker or Tracker(label)
     names = {"trained": parents["trained"], "evaluation": parents["evaluation"], "label": label}
     version = register(tracker, store, config.line, **names)
     leader = champion(tracker.client, config.line)
@@ -179,7 +179,7 @@ def _publish(
 ) -> ArtifactRef:
     """The release becomes visible: from now on its base model is not new."""
     key = config.key(base)
-    work = Settings().work
+    work = run_context().settings.work
     work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=work) as folder:
         out = Path(folder) / "out"

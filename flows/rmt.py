@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 from flows.arms.rmt import STAGES
 from flows.compare import Arms, run_comparison
 from flows.pipeline.forms import About, Dispatch, RmtName, RmtOverrides, stages_form
-from flows.pipeline.run import FLOW_OPTIONS, with_given
+from flows.pipeline.run import FLOW_OPTIONS, with_fields
 from flows.polya import BaseModelName, Seed
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
@@ -34,7 +34,7 @@ def rmt(
     Runs the recipe's usual arms at one seed, or those that `arms` names, and returns the report that compares them.
     """
     given: dict[str, JsonValue] = {"model.source": base_model, "texts.limit": limit, "runtime.dispatch": dispatch}
-    flat = with_given(overrides, given)
+    flat = with_fields(overrides, given)
     chosen = arms or list(load(RmtRecipe, recipe, flat).run_arms)
     seeds = None if seed is None else [seed]
     return run_comparison(recipe, flat, seeds=seeds, arms=chosen, force=force, kind=RmtRecipe)

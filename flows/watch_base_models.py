@@ -17,8 +17,7 @@ from tasks.release.config import RELEASE, ReleaseConfig
 from tasks.release.sources import Candidate, candidates
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.task import import_model
-from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
+from tasks.spine.stage.context import run_context
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +55,7 @@ def watch_base_models(
     What was seen is what the store has releases of, so that there is nothing else to keep, and a model whose release
     failed is tried again. One model that fails does not keep the others waiting.
     """
-    settings = Settings()
+    settings = run_context().settings
     started, failed = [], {}
     passed_on = {"recipe": recipe, "pipeline_deployment": pipeline_deployment, "metric": metric, "overrides": overrides}
     for candidate in candidates(source or str(settings.root / "models"), settings, settle_s):
@@ -83,7 +82,7 @@ def _unseen(candidate: Candidate, config: ReleaseConfig) -> str | None:
     """Key of the release that a model needs; None where it has one or another run is making it."""
     settings = load(AnyRecipe, config.recipe, config.overrides)
     base = import_model(ModelConfig(source=candidate.source, revision=candidate.revision), settings.runtime)
-    store, key = Store.open(), config.key(base)
+    store, key = run_context().store, config.key(base)
     found = store.find(RELEASE, key)
     holder = store.lease(RELEASE, key, settings.runtime.lease_timeout_s).holder()
     if found is None and (holder is None or holder.is_dead):

@@ -1,19 +1,30 @@
 """Fixtures that every ring of tests shares."""
 
 import os
-import socket
+
+# Read when torch is imported. Models of the tests are so small that more threads cost time, above all beside others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.s3_proxy import Proxy, proxy_before
+from tests.support.network import free_port, wait_for
+from tests.support.paths import ROOT
+from tests.support.s3_proxy import Proxy, proxy_before
 
-ROOT = Path(__file__).resolve().parents[1]
+pytest_plugins = ["tests.support.selection"]
+
+
+@pytest.fixture(scope="session")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a random Llama with a byte-level tokenizer and a context of 1,024."""
+    from tests.support.random_model import save_random_model
+
+    return save_random_model(tmp_path_factory.mktemp("random-model"))
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +39,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of an S3 server in a process of its own: in this one, its web framework would meet vLLM's imports."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = (tmp_path_factory.mktemp("s3") / "server.log").open("w")
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     server = subprocess.Popen(command, stdout=log, stderr=log)
@@ -76,15 +85,3 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"mounting a small file system is not permitted here: {mounted.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def wait_for(address: str, timeout_s: float = 120) -> None:
-    """Return when `address` answers."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(address, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.3)
-    raise TimeoutError(f"no answer from {address} within {timeout_s:.0f} s")

@@ -1,14 +1,17 @@
 """The layers: workers know nothing of Prefect and MLflow, and configuration and logic nothing of torch."""
 
+import ast
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.support.paths import ROOT
+
 PARENT_SIDE = {"task.py", "tracker.py", "training_slot.py", "progress.py"}
 """Modules that belong to the flows' side and may import Prefect or MLflow."""
 ORCHESTRATION = ("prefect", "mlflow")
@@ -95,3 +98,25 @@ def test_processes_are_started_in_one_place_only() -> None:
     """The spine starts workers; elsewhere a process escapes its deadline. Graders have a deadline of their own."""
     starters = {str(path) for path in modules() if "subprocess.Popen(" in (ROOT / path).read_text()}
     assert starters <= {"tasks/spine/stage/launch.py", "tasks/shared/verification/process.py"}
+
+
+def test_tests_share_through_support_and_import_neither_tests_nor_conftests() -> None:
+    shared = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for name in imported(path)
+        if re.search(r"^tests\..*\b(conftest|test_\w+)", name)
+    ]
+    assert shared == []
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports, and those in programs that it hands to another process as text."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Import(names=names):
+                yield from (alias.name for alias in names)
+            case ast.ImportFrom(module=module, names=names):
+                yield from (f"{module}.{alias.name}" for alias in names)
+            case ast.Constant(value=str(text)):
+                yield from re.findall(r"(?:import|from) (tests\.[\w.]+)", text)

@@ -17,11 +17,10 @@ from rich.console import Console
 from flows.cli.printing import FAILED, explained, plan_table, show_result, show_stages
 from flows.server.environment import StartingServer, for_one_person, prepare, start_temporary_server, wait_for_server
 from flows.server.result_storage import save_result_storage
+from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.stage.plan import planning
-from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
-from tasks.spine.tracking.journal import Passed, journal
+from tasks.spine.tracking.journal import StageRecord
 
 if TYPE_CHECKING:
     from prefect import Flow
@@ -35,25 +34,26 @@ LEAVE_AFTER_S = 10.0
 def flow_named(name: str) -> "Flow[..., ArtifactRef]":
     """A flow of this package by its name."""
     import importlib
+    import importlib.util
 
-    return getattr(importlib.import_module(f"flows.{name}"), name)
+    folder = "flows.stages" if importlib.util.find_spec(f"flows.stages.{name}") else "flows"
+    return getattr(importlib.import_module(f"{folder}.{name}"), name)
 
 
 def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int:
     """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
-    settings = Settings()
+    settings = run_context().settings
     prepare(settings)
-    stages: list[Passed] = []
+    stages: list[StageRecord] = []
 
     def run(starting: StartingServer | None) -> None:
-        journal.set(stages)
         flow = flow_named(name)
         wait_for_server(starting)
         save_result_storage(settings)
-        with for_one_person():
+        with for_one_person(), run_context_with(settings=settings, journal=stages):
             ref = flow(**parameters)
         show_stages(stages, console)
-        show_result(Store.open(settings), ref, console)
+        show_result(run_context().store, ref, console)
 
     with interruptions(console) as received:
         try:
@@ -96,14 +96,14 @@ def interruptions(console: Console) -> Iterator[list[int]]:
 
 def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
     """Walk a flow's code without running anything and print hit or miss per stage. Returns an exit code."""
-    prepare(Settings())
+    prepare(run_context().settings)
 
     def run() -> None:
         logger = logging.getLogger("tasks")
         level = logger.level
         logger.setLevel(logging.ERROR)
         try:
-            with planning(Store.open()) as plan:
+            with planning(run_context().store) as plan:
                 flow_named(name).fn(**parameters)
         finally:
             logger.setLevel(level)
@@ -114,7 +114,7 @@ def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
 
 def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
     """Put everything on the Prefect server that the environment names. Returns an exit code."""
-    prepare(Settings())
+    prepare(run_context().settings)
 
     def run() -> None:
         from prefect.settings import PREFECT_API_URL
@@ -130,7 +130,7 @@ def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
 
 def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, console: Console) -> int:
     """Look for regressions in a run's comparisons. Returns an exit code."""
-    prepare(Settings())
+    prepare(run_context().settings)
     codes: list[int] = []
 
     def look() -> None:
@@ -146,7 +146,7 @@ def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: boo
     from flows.cli.gc import collect
 
     codes: list[int] = []
-    settings = Settings()
+    settings = run_context().settings
     failed = explained(
         lambda: codes.append(collect(settings, console, keep_days=keep_days, keep=keep, drop=drop, yes=yes)), console
     )

@@ -11,7 +11,7 @@ from tasks.errors import Permanent
 from tasks.spine.stage.plan import PlannedStage
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tasks.spine.tracking.journal import Passed, once
+from tasks.spine.tracking.journal import StageRecord, once
 
 if TYPE_CHECKING:
     from tasks.spine.store.ref import ArtifactRef
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-def show_stages(stages: list[Passed], console: Console) -> None:
+def show_stages(stages: list[StageRecord], console: Console) -> None:
     """What the run built and what it served from the store."""
     table = Table(title="Stages")
     for column in ("stage", "from", "seconds", "artifact"):

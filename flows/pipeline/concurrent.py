@@ -9,8 +9,7 @@ from typing import Any, TypeVar
 
 from prefect.context import FlowRunContext
 
-from tasks.spine.stage.launch import stop
-from tasks.spine.stage.plan import current_visitor
+from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.store.runtime import Runtime
 
 T = TypeVar("T")
@@ -28,20 +27,16 @@ def each(run: Callable[[T], R], items: Sequence[T], runtime: Runtime) -> list[R]
     takes them in turn.
     """
     together = len(items) if runtime.dispatch == "deployments" else min(runtime.concurrent_arms, len(items))
-    if together < 2 or current_visitor() is not None:
+    if together < 2 or run_context().visitor is not None:
         return [run(item) for item in items]
     first, event = _take_ranges(len(items)), threading.Event()
-    token = stop.set(event)
-    try:
-        # Signals reach the main thread alone, which leaves the inner block first.
-        with ThreadPoolExecutor(together) as pool, told_to_end(event.set):
-            futures = [
-                pool.submit(contextvars.copy_context().run, _numbered_apart, run, item, index)
-                for index, item in enumerate(items, first)
-            ]
-            return [future.result() for future in futures]
-    finally:
-        stop.reset(token)
+    # Signals reach the main thread alone, which leaves the innermost block first.
+    with run_context_with(stop=event), ThreadPoolExecutor(together) as pool, told_to_end(event.set):
+        futures = [
+            pool.submit(contextvars.copy_context().run, _numbered_apart, run, item, index)
+            for index, item in enumerate(items, first)
+        ]
+        return [future.result() for future in futures]
 
 
 @contextmanager

@@ -26,15 +26,15 @@ from flows.pipeline.concurrent import told_to_end
 from flows.server.automations import awaits_restart
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop
 from tasks.spine.stage.plan import PlannedStage, planning
-from tasks.spine.stage.prefect_retry import patiently
+from tasks.spine.stage.prefect_retry import retry_while_unreachable
 from tasks.spine.stage.training_slot import STARTED_BY_WORKER
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.ref import SHORT, ArtifactRef
-from tasks.spine.store.store import Store
-from tasks.spine.tracking.journal import Passed, journal
-from tasks.spine.tracking.tracker import PARENT_TAG, current_tracker
+from tasks.spine.tracking.journal import StageRecord
+from tasks.spine.tracking.tracker import PARENT_TAG
 
 log = logging.getLogger(__name__)
 
@@ -74,17 +74,20 @@ def _walk(
     stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any]
 ) -> tuple[ArtifactRef | None, list[PlannedStage]]:
     """The stage's artifact if the store has it, and the stage calls on the way to it."""
-    with planning(Store.open()) as plan:
+    with planning(run_context().store) as plan:
         ref = stage_flow.fn(**parameters)
     return (ref if plan.rows[-1].verdict == "hit" else None), plan.rows
 
 
 def _note(rows: list[PlannedStage], before: list[PlannedStage], label: str) -> None:
     """Put the stages that a run passed into the pipeline's journal."""
-    notes, store = journal.get(), Store.open()
+    context = run_context()
     served = {row.ref.fingerprint for row in before if row.verdict == "hit"}
-    if notes is not None:
-        notes += [Passed(row.stage, store.manifest(row.ref), row.ref.fingerprint in served, label) for row in rows]
+    if context.journal is not None:
+        context.journal += [
+            StageRecord(row.stage, context.store.manifest(row.ref), row.ref.fingerprint in served, label)
+            for row in rows
+        ]
 
 
 def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: list[PlannedStage]) -> ArtifactRef:
@@ -114,19 +117,19 @@ def _why(name: str, run: FlowRun) -> str:
     if run.state.is_completed():
         return (
             f"{name}: run {run.name} ({run.id}) completed, but what it made is not in the store "
-            f"{Store.open().files.uri}; give this run and the workers the same MIDTRAIN_STORE"
+            f"{run_context().store.files.uri}; give this run and the workers the same MIDTRAIN_STORE"
         )
     return f"{name}: run {run.name} ({run.id}) ended as {run.state.name}: {run.state.message or 'no message'}"
 
 
 def _start(name: str, parameters: dict[str, Any], key: str) -> FlowRun:
     """The run of that key: a new one, or the one that somebody asked for before."""
-    tracker = current_tracker()
+    tracker = run_context().tracker
     outer = tracker.start_pipeline() if tracker else None
     tags = [f"{PARENT_TAG}{outer}"] if outer else []
     try:
         asked = {"parameters": parameters, "idempotency_key": key, "timeout": 0, "tags": tags}
-        run = patiently(lambda: run_deployment(name, **asked))
+        run = retry_while_unreachable(lambda: run_deployment(name, **asked))
     except ObjectNotFound as error:
         raise ValueError(
             f"runtime.dispatch=deployments: the Prefect server has no deployment {name}; put it there with "

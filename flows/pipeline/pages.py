@@ -19,13 +19,12 @@ from prefect.utilities.urls import url_for
 
 from tasks.report.results import result_tables
 from tasks.report.write import MARKDOWN_FILE, PAGE_FILE, PLOTS_FOLDER
-from tasks.spine.stage.plan import current_visitor
-from tasks.spine.stage.progress import MLFLOW, pipeline_run
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.progress import MLFLOW
 from tasks.spine.store.ref import ArtifactRef
-from tasks.spine.store.store import Store
-from tasks.spine.tracking.journal import Passed, once
+from tasks.spine.tracking.journal import StageRecord, once
 from tasks.spine.tracking.pages import mlflow_address
-from tasks.spine.tracking.tracker import Tracker, current_tracker
+from tasks.spine.tracking.tracker import Tracker
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,8 @@ def flow_run_link() -> str:
 
 def show_link(tracker: Tracker) -> None:
     """From the pipeline's flow run to its run in MLflow, as soon as that is there."""
-    if pipeline_run.get() is None or tracker.parent_run_id is None:
+    flow_run_id = run_context().flow_run_id
+    if flow_run_id is None or tracker.parent_run_id is None:
         return
     with _harmless("the link to MLflow"):
         page = tracker.page(tracker.parent_run_id)
@@ -59,7 +59,7 @@ def show_link(tracker: Tracker) -> None:
             link = {"type": "markdown", "key": MLFLOW, "data": f"[{tracker.name} in MLflow]({page})"}
             with get_client(sync_client=True) as client:
                 client.create_artifact(
-                    ArtifactCreate(**link, description="Curves, models, lineage", flow_run_id=pipeline_run.get())
+                    ArtifactCreate(**link, description="Curves, models, lineage", flow_run_id=flow_run_id)
                 )
 
 
@@ -68,15 +68,15 @@ def show_results(report: ArtifactRef) -> None:
 
     What judges a run from outside, such as CI, reads the comparisons there and needs no way to the store.
     """
-    if current_visitor() is not None:
+    context = run_context()
+    if context.visitor is not None:
         return
     with _harmless("the results"):
-        store = Store.open()
+        store = context.store
         manifest, folder = store.manifest(report), store.local(report)
         markdown = (folder / MARKDOWN_FILE).read_text()
-        tracker = current_tracker()
-        if tracker is not None:
-            tracker.log_report(str(folder / PAGE_FILE), markdown)
+        if context.tracker is not None:
+            context.tracker.log_report(str(folder / PAGE_FILE), markdown)
         if current_flow_run() is None:
             return
         about = f"Paired comparisons of {report} in full precision, for programs"
@@ -94,22 +94,22 @@ def plots(folder: Path) -> str:
     return "".join(f"\n### {name}\n\n![{name}](data:image/png;base64,{image})\n" for name, image in images.items())
 
 
-def show_stages(stages: Sequence[Passed], tracker: Tracker) -> None:
+def show_stages(stages: Sequence[StageRecord], tracker: Tracker) -> None:
     """What became of each stage of a run, with the artifact and the MLflow run that made it."""
-    if current_visitor() is not None or current_flow_run() is None or not stages:
+    if run_context().visitor is not None or current_flow_run() is None or not stages:
         return
     with _harmless("the stages"):
         rows = ["| stage | of | | seconds | artifact | MLflow |", "|---|---|---|---:|---|---|"]
-        rows += [_stage(passed, tracker) for passed in once(stages)]
-        built = sum(not passed.hit for passed in once(stages))
+        rows += [_stage(record, tracker) for record in once(stages)]
+        built = sum(not record.hit for record in once(stages))
         if not mlflow_address(tracker.settings):
             rows += ["", f"`midtrain ui` serves MLflow's pages of these runs: {tracker.settings.mlflow_uri}"]
         about = f"{built} built now, {len(once(stages)) - built} from the store"
         create_markdown_artifact("\n".join(rows), key=STAGES, description=about)
 
 
-def _stage(passed: Passed, tracker: Tracker) -> str:
-    name, manifest, hit, label = passed
+def _stage(record: StageRecord, tracker: Tracker) -> str:
+    name, manifest, hit, label = record
     run = manifest.mlflow_run_id
     page = tracker.page(run) if run else ""
     cells = [name, label, "from the store" if hit else "**built now**", f"{manifest.seconds:.1f}", f"`{manifest.ref}`"]

@@ -1,9 +1,9 @@
-"""What all flows share: one pipeline run around them, stage flows that `plan` can walk, references as text."""
+"""One pipeline run around the stages, and what a stage flow needs: its settings, its parents, one call of each flow."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from prefect import Flow, Task
 from prefect.context import FlowRunContext
@@ -11,23 +11,63 @@ from pydantic import JsonValue
 
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
-from tasks.spine.stage.plan import Plan, current_visitor
-from tasks.spine.stage.prefect_retry import patiently
-from tasks.spine.stage.progress import pipeline_run
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load
+from tasks.shared.models.task import import_model
+from tasks.spine.stage.context import run_context, run_context_with
+from tasks.spine.stage.plan import Plan
+from tasks.spine.stage.prefect_retry import retry_while_unreachable
 from tasks.spine.store.fingerprint import canonical_json
 from tasks.spine.store.ref import ArtifactRef
-from tasks.spine.store.store import Store
-from tasks.spine.tracking.journal import Passed, journal
-from tasks.spine.tracking.tracker import PARENT_TAG, Tracker, current_tracker, tracking
+from tasks.spine.store.runtime import Runtime
+from tasks.spine.tracking.journal import StageRecord
+from tasks.spine.tracking.tracker import PARENT_TAG, Tracker
 
 FLOW_OPTIONS: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
 """Results of flows are references, kept as JSON so that a parent on another machine can read them."""
 
-
-_called: ContextVar[dict[str, Any] | None] = ContextVar("called", default=None)
+RecipeT = TypeVar("RecipeT", bound=Recipe)
 R = TypeVar("R")
 SUBFLOWS_OF_A_START = 1000
 """More than any start of a run has subflows of one kind."""
+
+
+@dataclass(frozen=True)
+class StageRun(Generic[RecipeT]):
+    """One run of a stage flow: the recipe's settings, and the way to what the stage is made from."""
+
+    settings: RecipeT
+    recipe: str
+    overrides: Mapping[str, JsonValue] | None
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where and how the stage runs."""
+        return self.settings.runtime
+
+    def model(self, name: str) -> ArtifactRef:
+        """The model artifact of that name; empty: the recipe's base model."""
+        return reference(name) if name else import_model(self.settings.model, self.runtime)
+
+    def parent(self, name: str, stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
+        """The artifact of that name; empty: what `stage_flow` makes with the same recipe."""
+        if name:
+            return reference(name)
+        return call(stage_flow, recipe=self.recipe, overrides=self.overrides, **parameters)
+
+
+@contextmanager
+def stage_run(
+    stage: str, recipe: str, overrides: Mapping[str, JsonValue] | None, kind: type[RecipeT] = Recipe
+) -> Iterator[StageRun[RecipeT]]:
+    """A run of the flow of `stage`, as a pipeline of its own or within the one that called it.
+
+    Args:
+        kind: the recipe class that has the stage; a recipe of another method is refused.
+    """
+    settings = load(kind, recipe, overrides)
+    with pipeline(stage, {"recipe": recipe}):
+        yield StageRun(settings, recipe, overrides)
 
 
 def call(stage_flow: Flow[..., R], **parameters: Any) -> R:
@@ -36,17 +76,20 @@ def call(stage_flow: Flow[..., R], **parameters: Any) -> R:
     Where a visitor takes the stage calls, the flow's code is walked without Prefect. A Prefect server that goes away
     meanwhile is waited for; what the subflow had made is in the store.
     """
-    if current_visitor() is not None:
+    context = run_context()
+    if context.visitor is not None:
         return stage_flow.fn(**parameters)
     _forget_earlier_starts(stage_flow)
-    called = _called.get()
+    if context.called is None:
+        return retry_while_unreachable(lambda: stage_flow(**parameters))
     key = canonical_json([stage_flow.name, parameters])
-    if called is None:
-        return patiently(lambda: stage_flow(**parameters))
-    if key not in called:
-        spread = is_dispatched(parameters)
-        called[key] = dispatch(stage_flow, parameters) if spread else patiently(lambda: stage_flow(**parameters))
-    return called[key]
+    if key not in context.called:
+        context.called[key] = (
+            dispatch(stage_flow, parameters)
+            if is_dispatched(parameters)
+            else retry_while_unreachable(lambda: stage_flow(**parameters))
+        )
+    return context.called[key]
 
 
 def _forget_earlier_starts(stage_flow: Flow[..., Any]) -> None:
@@ -61,49 +104,42 @@ def _forget_earlier_starts(stage_flow: Flow[..., Any]) -> None:
         parent.task_run_dynamic_keys.setdefault(Task(stage_flow.fn).task_key, first)
 
 
-def with_given(overrides: Mapping[str, JsonValue], given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+def with_fields(overrides: Mapping[str, JsonValue], fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Overrides with those of a form's own fields on top that were filled in."""
-    return {**overrides, **{key: value for key, value in given.items() if value not in ("", None)}}
+    return {**overrides, **{key: value for key, value in fields.items() if value not in ("", None)}}
 
 
 def reference(name: str) -> ArtifactRef:
     """The artifact that a flow parameter names; while planning, it may be one that is not there yet."""
-    plan = current_visitor()
-    missing = plan.missing.get(name) if isinstance(plan, Plan) else None
-    return missing or Store.open().ref(name)
+    context = run_context()
+    missing = context.visitor.missing.get(name) if isinstance(context.visitor, Plan) else None
+    return missing or context.store.ref(name)
 
 
 @contextmanager
-def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[Passed]]:
+def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
     """One pipeline run: a journal of the stages passed, and an MLflow parent run if any of them is built.
 
     Yields the journal. Inside another pipeline the outer one's journal and run go on.
     """
-    notes = journal.get()
-    if notes is not None and current_tracker() is not None:
-        yield notes
+    context = run_context()
+    if context.journal is not None and context.tracker is not None:
+        yield context.journal
         return
-    notes = [] if notes is None else notes
-    before = len(notes)
+    journal = [] if context.journal is None else context.journal
+    before = len(journal)
     run = current_flow_run()
-    tokens = [
-        (journal, journal.set(notes)),
-        (_called, _called.set({})),
-        (pipeline_run, pipeline_run.set(run.id if run else None)),
-    ]
     tracker = Tracker(
         name, {**tags, **_flow_run_tags()}, note=flow_run_link(), opened=show_link, parent_run_id=_outer_run()
     )
     failed = True
     try:
-        with tracking(tracker):
-            yield notes
+        with run_context_with(journal=journal, called={}, flow_run_id=run.id if run else None, tracker=tracker):
+            yield journal
         failed = False
-        show_stages(notes[before:], tracker)
+        show_stages(journal[before:], tracker)
     finally:
-        for variable, token in tokens:
-            variable.reset(token)
-        tracker.finish_pipeline(notes, failed)
+        tracker.finish_pipeline(journal, failed)
 
 
 def _flow_run_tags() -> dict[str, str]:

@@ -9,11 +9,13 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import (
     DeploymentScheduleCreate,
@@ -26,8 +28,12 @@ from prefect.exceptions import ObjectNotFound
 from rich.console import Console
 from rich.table import Table
 
+from flows.pipeline.dispatch import DEPLOYMENT as STAGE
 from flows.server.automations import WATCHED, automations
 from flows.server.result_storage import BLOCK, DEFAULT_BLOCK, save_result_storage
+from flows.stages import stage_flow, stage_names
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.task import STAGES
 from tasks.spine.stage.training_slot import limit_name
 from tasks.spine.store.settings import Settings
 
@@ -58,12 +64,12 @@ def deploy(pool_type: PoolType, gpu_hosts: Sequence[str], console: Console) -> N
     table = Table(title=f"Prefect server {os.environ.get('PREFECT_API_URL', '')}")
     for column in ("what", "name", "now"):
         table.add_column(column)
-    settings = Settings()
+    settings = run_context().settings
     with get_client(sync_client=True) as client:
         for name in POOLS:
             table.add_row("work pool", name, _pool(client, name, pool_type, settings))
         hosts = gpu_hosts or [SHARED_HOST if pool_type == "docker" else socket.gethostname()]
-        for name in filter(None, map(limit_name, hosts)):
+        for name in filter(None, (limit_name(host, settings) for host in hosts)):
             table.add_row("one training at a time", name, _limit(client, name))
         if settings.results:
             save_result_storage(settings)
@@ -129,14 +135,26 @@ def _pages(read: Callable[..., list[Any]]) -> list[Any]:
     return found
 
 
+def deployments_file() -> dict[str, Any]:
+    """deployments/prefect.yaml, and one deployment for every stage, on the pool that the stage names."""
+    found = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
+    for name in stage_names():
+        stage_flow(name)
+        entrypoint = f"flows/stages/{name}.py:{name}"
+        found["deployments"].append({"name": STAGE, "entrypoint": entrypoint, "work_pool": {"name": STAGES[name].pool}})
+    return found
+
+
 def _deploy_flows(pool_type: PoolType) -> None:
-    """Register everything in deployments/prefect.yaml."""
+    """Register every deployment."""
     project = os.environ.get("MIDTRAIN_PROJECT") or (str(ROOT) if pool_type == "process" else IN_IMAGES)
-    file = str(Path("deployments", "prefect.yaml"))
-    command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", file]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "MIDTRAIN_PROJECT": project}, capture_output=True, text=True
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "prefect.yaml")
+        file.write_text(yaml.safe_dump(deployments_file(), sort_keys=False))
+        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "MIDTRAIN_PROJECT": project}, capture_output=True, text=True
+        )
     if done.returncode != 0:
         raise ValueError(f"`prefect deploy` failed:\n{(done.stdout + done.stderr)[-4000:]}")
 

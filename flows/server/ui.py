@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.server.environment import prepare
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.tracking.pages import OF_TRAINING, SERVERS, running_servers
@@ -29,7 +30,7 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
     """Run both servers until Ctrl-C or SIGTERM; runs started meanwhile use the Prefect server by themselves."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    settings = Settings()
+    settings = run_context().settings
     running = running_servers(settings.root)
     if running:
         console.print(f"The servers already run: Prefect {running['prefect_api'].removesuffix('/api')}")

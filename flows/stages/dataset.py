@@ -3,12 +3,10 @@
 from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.stages.filter import filter as filter_flow
-from tasks.dataset.task import materialize_solutions
-from tasks.recipe.loading import load
+from tasks.dataset.task import write_dataset
 from tasks.recipe.polya import PolyaRecipe
-from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -22,9 +20,8 @@ def dataset(
     overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
     """n nested variants per question from the filtered samples, with a dataset card."""
-    settings = load(PolyaRecipe, recipe, overrides)
-    with pipeline("dataset", {"recipe": recipe}):
-        policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        kept = reference(filtered) if filtered else call(filter_flow, recipe=recipe, label=label, overrides=overrides)
-        sources = {"kept": kept, "model": policy}
-        return materialize_solutions(settings.dataset, settings.runtime, force=force, label=label, **sources)
+    with stage_run("dataset", recipe, overrides, PolyaRecipe) as run:
+        kept = run.parent(filtered, filter_flow, label=label)
+        return write_dataset(
+            run.settings.dataset, run.runtime, kept=kept, model=run.model(model), force=force, label=label
+        )

@@ -3,10 +3,9 @@
 from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.stages.texts import texts as texts_flow
 from tasks.entropy.task import compute_entropy
-from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
@@ -22,11 +21,10 @@ def entropy(
     overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
     """Entropy in nats under `model` (empty: the recipe's proxy, or its base model)."""
-    settings = load(RmtRecipe, recipe, overrides)
-    with pipeline("entropy", {"recipe": recipe}):
-        measured_by = settings.entropy_model or settings.model
-        judge = reference(model) if model else import_model(measured_by, settings.runtime)
-        documents = reference(texts) if texts else call(texts_flow, recipe=recipe, overrides=overrides)
+    with stage_run("entropy", recipe, overrides, RmtRecipe) as run:
+        proxy = run.settings.entropy_model
+        judge = import_model(proxy, run.runtime) if proxy and not model else run.model(model)
+        documents = run.parent(texts, texts_flow)
         return compute_entropy(
-            settings.entropy, settings.runtime, texts=documents, model=judge, force=force, label=label
+            run.settings.entropy, run.runtime, texts=documents, model=judge, force=force, label=label
         )

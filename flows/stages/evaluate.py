@@ -3,12 +3,10 @@
 from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
-from tasks.evaluate.task import measure
-from tasks.recipe.base import Recipe as AnyRecipe
-from tasks.recipe.loading import load
-from tasks.shared.models.task import import_model
+from tasks.evaluate.task import EVALUATE, measure, wanted_samples
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -21,11 +19,9 @@ def evaluate(
     overrides: Overrides | None = None,
 ) -> ArtifactRef:
     """Greedy accuracy and unbiased pass@k with intervals; `model` empty measures the recipe's base model."""
-    settings = load(AnyRecipe, recipe, overrides)
-    with pipeline("evaluate", {"recipe": recipe}):
-        policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        asked = {
-            f"questions.{name}": call(questions_flow, recipe=recipe, which=name, overrides=overrides)
-            for name in settings.evaluate.benchmarks
-        }
-        return measure(settings.evaluate, settings.runtime, model=policy, force=force, label=label, **asked)
+    with stage_run("evaluate", recipe, overrides) as run:
+        config, parents = run.settings.evaluate, {"model": run.model(model)}
+        for name in config.benchmarks:
+            parents[f"questions.{name}"] = run.parent("", questions_flow, which=name)
+        fill_pool(EVALUATE, wanted_samples, config, run.runtime, parents, force=force)
+        return measure(config, run.runtime, **parents, force=force, label=label)

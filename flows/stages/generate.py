@@ -3,13 +3,11 @@
 from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
-from flows.stages.generate_shards import fill_pool
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
-from tasks.generate.task import assemble, shards_have_work
-from tasks.recipe.loading import load
+from tasks.generate.task import GENERATE, assemble, wanted_samples
 from tasks.recipe.polya import PolyaRecipe
-from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -23,11 +21,8 @@ def generate(
     overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
     """Several solutions per (question, heuristic); what the sample pool already holds is not generated again."""
-    settings = load(PolyaRecipe, recipe, overrides)
-    with pipeline("generate", {"recipe": recipe}):
-        asked = reference(questions) if questions else call(questions_flow, recipe=recipe, overrides=overrides)
-        policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        config, parents = settings.generate, {"questions": asked, "model": policy}
-        if shards_have_work(config, settings.runtime, parents, force):
-            fill_pool(config, settings.runtime, parents)
-        return assemble(config, settings.runtime, force=force, label=label, **parents)
+    with stage_run("generate", recipe, overrides, PolyaRecipe) as run:
+        config = run.settings.generate
+        parents = {"questions": run.parent(questions, questions_flow), "model": run.model(model)}
+        fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force)
+        return assemble(config, run.runtime, **parents, force=force, label=label)

@@ -3,12 +3,10 @@
 from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.stages.dataset import dataset as dataset_flow
 from tasks.midtrain.task import train
-from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
-from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -22,10 +20,7 @@ def midtrain(
     overrides: PolyaOverrides | None = None,
 ) -> ArtifactRef:
     """SFT on question -> solution, loss on the solution; resumes from its last checkpoint."""
-    settings = load(PolyaRecipe, recipe, overrides)
-    with pipeline("midtrain", {"recipe": recipe}):
-        policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        rows = (
-            reference(dataset) if dataset else call(dataset_flow, recipe=recipe, model=str(policy), overrides=overrides)
-        )
-        return train(settings.midtrain, settings.runtime, dataset=rows, model=policy, force=force, label=label)
+    with stage_run("midtrain", recipe, overrides, PolyaRecipe) as run:
+        policy = run.model(model)
+        rows = run.parent(dataset, dataset_flow, model=str(policy))
+        return train(run.settings.midtrain, run.runtime, dataset=rows, model=policy, force=force, label=label)

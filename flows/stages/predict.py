@@ -3,13 +3,13 @@
 from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, call, pipeline, reference
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.shards import fill_pool
 from flows.stages.entropy import entropy as entropy_flow
 from flows.stages.texts import texts as texts_flow
+from tasks.predict.task import PREDICT, wanted_samples
 from tasks.predict.task import predict as measure
-from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
-from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -26,13 +26,11 @@ def predict(
 
     Prompts ask for the budget that the recipe's schedule ends with, or name none where it has none.
     """
-    settings = load(RmtRecipe, recipe, overrides)
-    with pipeline("predict", {"recipe": recipe}):
-        policy = reference(model) if model else import_model(settings.model, settings.runtime)
-        if entropy:
-            measured = reference(entropy)
-        else:
-            documents = call(texts_flow, recipe=recipe, which="evaluation_texts", overrides=overrides)
-            measured = call(entropy_flow, recipe=recipe, texts=str(documents), overrides=overrides)
-        config = settings.prediction_at_end()
-        return measure(config, settings.runtime, entropy=measured, model=policy, force=force, label=label)
+    with stage_run("predict", recipe, overrides, RmtRecipe) as run:
+        if not entropy:
+            documents = run.parent("", texts_flow, which="evaluation_texts")
+            entropy = str(run.parent("", entropy_flow, texts=str(documents)))
+        config = run.settings.prediction_at_end()
+        parents = {"entropy": run.parent(entropy, entropy_flow), "model": run.model(model)}
+        fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force)
+        return measure(config, run.runtime, **parents, force=force, label=label)

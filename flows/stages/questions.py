@@ -5,10 +5,10 @@ from typing import Annotated
 from prefect import flow
 
 from flows.pipeline.forms import About, Force, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, pipeline
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from tasks.questions.config import QuestionsConfig
 from tasks.questions.task import load_questions
 from tasks.recipe.base import Recipe as AnyRecipe
-from tasks.recipe.loading import load
 from tasks.recipe.merging import RecipeError
 from tasks.spine.store.ref import ArtifactRef
 
@@ -20,12 +20,14 @@ def questions(
     recipe: Recipe = "tiny-cpu", which: Which = "questions", force: Force = False, overrides: Overrides | None = None
 ) -> ArtifactRef:
     """Read a question set, give every question a stable id, list what is rejected."""
-    settings = load(AnyRecipe, recipe, overrides)
-    if which in ("questions", "rl_questions"):
-        if which not in type(settings).model_fields:
-            raise RecipeError(f"recipe {recipe!r} has no section {which!r}; only polya recipes have seed questions")
-        config = getattr(settings, which)
-    else:
-        config = settings.evaluate.questions(which)
-    with pipeline("questions", {"recipe": recipe}):
-        return load_questions(config, settings.runtime, force=force, label=which)
+    with stage_run("questions", recipe, overrides) as run:
+        return load_questions(_wanted(run.settings, which), run.runtime, force=force, label=which)
+
+
+def _wanted(settings: AnyRecipe, which: str) -> QuestionsConfig:
+    """Settings of one of the recipe's question sets."""
+    if which not in ("questions", "rl_questions"):
+        return settings.evaluate.questions(which)
+    if which not in type(settings).model_fields:
+        raise RecipeError(f"recipe {settings.name!r} has no section {which!r}; only polya recipes have seed questions")
+    return getattr(settings, which)

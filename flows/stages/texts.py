@@ -6,8 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.pipeline.forms import Force, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, pipeline
-from tasks.recipe.loading import load
+from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 from tasks.texts.task import load_texts
@@ -26,7 +25,6 @@ def texts(
     overrides: RmtOverrides | None = None,
 ) -> ArtifactRef:
     """Read texts, give every document a stable id, hold some out, list what is rejected."""
-    settings = load(RmtRecipe, recipe, overrides)
-    config = settings.evaluation_texts if which == "evaluation_texts" else None
-    with pipeline("texts", {"recipe": recipe}):
-        return load_texts(config or settings.texts, settings.runtime, force=force)
+    with stage_run("texts", recipe, overrides, RmtRecipe) as run:
+        second = run.settings.evaluation_texts if which == "evaluation_texts" else None
+        return load_texts(second or run.settings.texts, run.runtime, force=force)

@@ -11,7 +11,8 @@ from tasks.errors import Permanent
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.tables.parquet import read_rows
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.fingerprint import canonical_json
 
@@ -22,7 +23,7 @@ CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
 
 
 @stage_task(DATASET)
-def materialize_solutions(build: Build, config: DatasetConfig) -> None:
+def write_dataset(build: Build, config: DatasetConfig) -> None:
     """The mid-training set from the parent `kept` (filtering); the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
     tally = write_solutions(
@@ -42,7 +43,7 @@ def materialize_solutions(build: Build, config: DatasetConfig) -> None:
 
 
 @stage_task(RL_PROMPTS)
-def materialize_prompts(build: Build, config: PromptSetConfig) -> None:
+def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
     """The RL question set from the parent `questions`; the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
     questions = build.path("questions") / "questions.parquet"

@@ -10,10 +10,11 @@ from prefect.context import TaskRunContext
 from tasks.entropy.config import EntropyConfig, EntropyJob
 from tasks.entropy.plot import draw_histogram
 from tasks.entropy.schema import PLOT_FILE
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-ENTROPY = Stage("entropy", version=1, kind="entropy")
+ENTROPY = Stage("entropy", version=1, kind="entropy", pool="gpu")
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def compute_entropy(build: Build, config: EntropyConfig) -> None:
         summary={**result, **settings},
     )
     if TaskRunContext.get() is not None:
-        _show_in_prefect(build.out / PLOT_FILE, build.fingerprint)
+        _show_in_prefect(build.out / PLOT_FILE, build.call.key)
 
 
 def _show_in_prefect(plot: Path, fingerprint: str) -> None:

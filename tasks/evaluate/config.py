@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import Field, field_validator
@@ -21,6 +22,8 @@ class Benchmark(Frozen):
     title: str
     questions: QuestionsConfig
     """The publisher's set; `EvaluateConfig.sources` may say that it lies elsewhere."""
+    styles: dict[str, str] = {}
+    """First word of an answer in each style that is to be counted, where a model's answers show theirs so."""
 
 
 @cache
@@ -80,6 +83,12 @@ class EvaluateConfig(Frozen):
         for name in value:
             benchmark(name)
         return value
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed, with the styles of benchmarks that have some: scores tell them apart."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        styles = {name: found for name in self.benchmarks if (found := benchmark(name).styles)}
+        return {**fields, "styles": styles} if styles else fields
 
     @property
     def draws(self) -> int:

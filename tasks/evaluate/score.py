@@ -2,25 +2,28 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tasks.evaluate.config import EvaluateConfig
+from tasks.evaluate.config import EvaluateConfig, benchmark
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean
 from tasks.shared.statistics.passk import check_sample_counts, pass_at_k
 from tasks.shared.tables.parquet import Row
-from tasks.tiny.styles import OTHER, style_of
 
 GREEDY_INDEX = -1
+OTHER = "other"
+"""Style of an answer that begins as none of its benchmark's styles does."""
 
 
 @dataclass
 class Tally:
     """What was counted on one benchmark."""
 
+    opening_words: Mapping[str, str]
+    """Styles of its answers by the words they begin with; none where styles are not told apart."""
     correct: Counter[str] = field(default_factory=Counter)
     """Correct samples by question id."""
     samples: Counter[str] = field(default_factory=Counter)
@@ -29,6 +32,7 @@ class Tally:
     """1.0 where the greedy completion is right, by question id."""
     verdicts: Counter[str] = field(default_factory=Counter)
     styles: Counter[str] = field(default_factory=Counter)
+    """Samples by style."""
     truncated: int = 0
     tokens: int = 0
 
@@ -43,7 +47,8 @@ class Tally:
         self.verdicts[row["verdict"]] += 1
         self.truncated += row["finish_reason"] == "length"
         self.tokens += row["completion_tokens"]
-        self.styles[style_of(row["completion"]) if "family" in row["meta"] else OTHER] += 1
+        words = row["completion"].split(maxsplit=1)
+        self.styles[self.opening_words.get(words[0], OTHER) if words else OTHER] += 1
 
 
 def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
@@ -54,7 +59,10 @@ def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
     """
     tallies: dict[str, Tally] = {}
     for row in rows:
-        tallies.setdefault(row["benchmark"], Tally()).add(row)
+        name = row["benchmark"]
+        if name not in tallies:
+            tallies[name] = Tally({word: style for style, word in benchmark(name).styles.items()})
+        tallies[name].add(row)
     summary: dict[str, Any] = {"scores": {}, "curve": {}, "styles": {}}
     for name, tally in tallies.items():
         check_sample_counts(tally.samples, config.samples)

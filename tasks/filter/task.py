@@ -19,7 +19,8 @@ from tasks.filter.tables import Tables, chosen_rows, decisions, to_score, verdic
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
 FILTER = Stage("filter", version=1, kind="filtered")

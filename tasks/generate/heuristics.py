@@ -5,12 +5,15 @@ expression that evaluates to the answer and that the project's tests evaluate). 
 to a set, or a set by pointing `generate.heuristics` at a folder.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 from pydantic import ValidationError
 
 from tasks.config import Frozen
+from tasks.shared.prompts.render import Renderer
+from tasks.shared.sampling.wanted import Prompt, Question
 from tasks.spine.store.fingerprint import canonical_json, digest_text
 
 SETS = Path(__file__).parent / "heuristics"
@@ -84,3 +87,8 @@ def load_heuristic(file: Path) -> Heuristic:
     except ValidationError as error:
         problems = "; ".join(f"field {'.'.join(map(str, item['loc']))!r}: {item['msg']}" for item in error.errors())
         raise ValueError(f"{file}: {problems}") from error
+
+
+def heuristic_prompts(question: Question, heuristics: Sequence[Heuristic], renderer: Renderer) -> list[Prompt]:
+    """The prompt of a question under every heuristic."""
+    return [Prompt(*question, item.name, renderer.heuristic(item, question[1])) for item in heuristics]

@@ -1,85 +1,54 @@
-"""Generation as Prefect tasks: the stage, and the shards that fill its pool beforehand."""
+"""Generation as a Prefect task: samples of every question under every heuristic, from the pool."""
 
-import shutil
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
 from typing import Any
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-from prefect.logging import get_run_logger
-
 from tasks.generate.config import GenerateConfig
-from tasks.generate.heuristics import load_heuristics
-from tasks.generate.plan import heuristic_prompts, with_first_logged
+from tasks.generate.heuristics import heuristic_prompts, load_heuristics
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.prompts.render import Renderer
-from tasks.shared.sampling.sampler import SampleSet, generate_missing, rows, want
+from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
-from tasks.shared.sampling.wanted import Prompt, plain_prompts
+from tasks.shared.sampling.wanted import Question, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.plan import current_visitor
-from tasks.spine.stage.progress import PrefectWatcher
-from tasks.spine.stage.stage import LEASE_POLL_S, Build, Stage
-from tasks.spine.stage.task import is_transient, stage_task
-from tasks.spine.store.fingerprint import fingerprint
-from tasks.spine.store.ref import SHORT, ArtifactRef
-from tasks.spine.store.runtime import Runtime
-from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
+from tasks.spine.stage.task import stage_task
 
-GENERATE = Stage("generate", version=1, kind="samples")
-SHARD = Stage("generate-shard", version=1, kind="pool")
+GENERATE = Stage("generate", version=1, kind="samples", pool="gpu")
+QUESTIONS = "questions"
+"""Role of the parent, and name of the one set of samples."""
 
 
-def shards_have_work(config: GenerateConfig, runtime: Runtime, parents: dict[str, ArtifactRef], force: bool) -> bool:
-    """Whether shard tasks are asked for, and their samples are not in the store already; never in a plan.
-
-    Shards put samples into the pool and nothing else, so their number can change between runs, and one that failed is
-    the only one that has work left.
-    """
-    if current_visitor() is not None or (runtime.num_shards == 1 and not runtime.ray_address):
-        return False
-    key = fingerprint(GENERATE.name, GENERATE.version, config, parents)
-    return force or Store.open().find(GENERATE.kind, key) is None
-
-
-@task(
-    name=SHARD.name,
-    task_run_name="generate-shard-{index}",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=5,
-    retry_condition_fn=is_transient,
-)
-def generate_shard(config: GenerateConfig, parents: dict[str, ArtifactRef], runtime: Runtime, index: int) -> int:
-    """Generate what the pool lacks of every `num_shards`-th question; returns the number of new samples."""
-    settings = Settings()
-    store = Store.open(settings)
-    identity = {"config": config, "index": index, "of": runtime.num_shards}
-    key = fingerprint(SHARD.name, SHARD.version, identity, parents)
-    lease = store.lease(SHARD.kind, key, runtime.lease_timeout_s)
-    while not lease.try_acquire():
-        time.sleep(LEASE_POLL_S)
-    work = settings.work / f"{SHARD.name}-{key[:SHORT]}"
-    watcher = PrefectWatcher(SHARD, None, get_run_logger(), f"{index + 1} of {runtime.num_shards}")
-    build = Build(SHARD, config, runtime, parents, store, work, watcher)
-    with lease.held():
-        generated = _fill(build, config, (index, runtime.num_shards))[1]
-    shutil.rmtree(work, ignore_errors=True)
-    return generated
+def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
+    """Candidates for the solution of every question under every heuristic."""
+    renderer = Renderer.for_model(config.prompt, build.path("model"))
+    heuristics = load_heuristics(config.heuristics)
+    rows = read_rows(build.path(QUESTIONS) / QUESTIONS_FILE, ["id", "question"])
+    return Wanted(
+        sources={QUESTIONS: ((row["id"], row["question"]) for row in rows)},
+        render=partial(heuristic_prompts, heuristics=heuristics, renderer=renderer),
+        samplings=(config.sampling,),
+        num_samples=config.samples_per_heuristic,
+        seed=config.seed,
+        as_messages=renderer.style == "message",
+    )
 
 
 @stage_task(GENERATE)
 def assemble(build: Build, config: GenerateConfig) -> None:
     """All samples in order from the pool, which a worker fills first where it lacks some; and every prompt."""
-    wanted, generated = _fill(build, config, (0, 1))
+    samples = fill(build, wanted_samples(build, config))
     tally = _Tally()
-    count = write_parquet(tally.counted(rows(wanted)), build.out / SAMPLES_FILE, SAMPLES, sorted_by=["question_id"])
-    prompts = write_parquet(_prompt_rows(build, config), build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
+    rows = tally.counted(samples.rows(QUESTIONS))
+    count = write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES, sorted_by=["question_id"])
+    renderer = Renderer.for_model(config.prompt, build.path("model"))
+    shown = _prompt_rows(samples, renderer)
+    prompts = write_parquet(shown, build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
     truncated = sum(tally.truncated.values())
     build.record(
         rows={"samples": count, "prompts": prompts},
@@ -87,8 +56,8 @@ def assemble(build: Build, config: GenerateConfig) -> None:
         summary={
             "heuristics": tally.by_heuristic(),
             "generated_tokens": sum(tally.tokens.values()),
-            "generated_now": generated,
-            "from_pool": count - generated,
+            "generated_now": samples.generated,
+            "from_pool": count - samples.generated,
             "engines": sorted(tally.engines),
         },
     )
@@ -122,36 +91,13 @@ class _Tally:
         }
 
 
-def _fill(build: Build, config: GenerateConfig, part: tuple[int, int]) -> tuple[SampleSet, int]:
-    """Have the pool filled for one part of the questions; returns the wanted samples and how many are new."""
-    renderer = Renderer.for_model(config.prompt, build.path("model"))
-    heuristics = load_heuristics(config.heuristics)
-    prompts = with_first_logged(heuristic_prompts(_questions(build, part), heuristics, renderer))
-    wanted = want(
-        build,
-        "samples",
-        prompts,
-        sampling=config.sampling,
-        num_samples=config.samples_per_heuristic,
-        seed=config.seed,
-    )
-    return wanted, generate_missing(build, [wanted], as_messages=renderer.style == "message")
-
-
-def _prompt_rows(build: Build, config: GenerateConfig) -> Iterator[Row]:
-    renderer = Renderer.for_model(config.prompt, build.path("model"))
-    heuristics = [heuristic for heuristic in load_heuristics(config.heuristics) if heuristic.name]
-    for question in _questions(build, (0, 1)):
-        prompts: list[Prompt] = [
-            *plain_prompts([question], renderer),
-            *heuristic_prompts([question], heuristics, renderer),
-        ]
-        for prompt in prompts:
-            yield {"question_id": prompt.question_id, "heuristic": prompt.heuristic, "prompt": prompt.text}
-
-
-def _questions(build: Build, part: tuple[int, int]) -> Iterator[tuple[str, str]]:
-    index, count = part
-    for number, row in enumerate(read_rows(build.path("questions") / QUESTIONS_FILE, ["id", "question"])):
-        if number % count == index:
-            yield row["id"], row["question"]
+def _prompt_rows(samples: Samples, renderer: Renderer) -> Iterator[Row]:
+    """Rows of schema `PROMPTS`: the prompts that were answered, and the plain one of each question before them."""
+    for (question_id, question), prompts in groupby(
+        samples.prompts(QUESTIONS), key=lambda prompt: (prompt.question_id, prompt.question)
+    ):
+        texts = {prompt.heuristic: prompt.text for prompt in prompts}
+        if "" not in texts:
+            texts = {"": renderer.plain(question), **texts}
+        for heuristic, text in texts.items():
+            yield {"question_id": question_id, "heuristic": heuristic, "prompt": text}

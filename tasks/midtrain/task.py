@@ -4,10 +4,13 @@ from tasks.dataset.schema import TRAIN_FILE
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.config import train_job_fields
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
+from tasks.spine.store.manifest import TrainedRows
 
-MIDTRAIN = Stage("midtrain", version=1, kind="model", trains=True)
+MIDTRAIN = Stage("midtrain", version=1, kind="model", pool="gpu", trains=True)
+TRAINED_ON = TrainedRows(role="dataset", path=TRAIN_FILE, id_column="question_id", method="mid-training")
 
 
 @stage_task(MIDTRAIN)
@@ -20,4 +23,5 @@ def train(build: Build, config: MidtrainConfig) -> None:
         rows={"examples": ledger["examples"], "steps": result["steps"]},
         ledger=ledger,
         summary={name: result[name] for name in ("curve", "seconds", "resumed_from_step")},
+        trained_on=[TRAINED_ON],
     )

@@ -9,22 +9,30 @@ from tasks.predict.answers import Answers
 from tasks.predict.config import PredictConfig
 from tasks.predict.examples import examples
 from tasks.predict.job import DirectJob
-from tasks.predict.positions import Drawn, draw_positions
+from tasks.predict.positions import Drawn, Position, draw_positions
 from tasks.predict.schema import DRAWN, PREDICTIONS, PREDICTIONS_FILE, SCORES_FILE
 from tasks.predict.score import headline, ledger, score
 from tasks.predict.tally import read_tally
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
-from tasks.shared.sampling.sampler import SampleSet, generate_missing, rows, want
-from tasks.shared.sampling.wanted import Prompt
+from tasks.shared.sampling.sampler import fill
+from tasks.shared.sampling.wanted import Prompt, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-PREDICT = Stage("predict", version=1, kind="prediction")
+PREDICT = Stage("predict", version=1, kind="prediction", pool="gpu")
 WORKER = "tasks.predict.worker"
 ORDER = ("document_id", "position", "mode", "sample_index")
+POSITIONS = "positions"
+"""Name of the one set of samples."""
+
+
+def wanted_samples(build: Build, config: PredictConfig) -> Wanted[Position]:
+    """Completions of the prediction prompt at every position."""
+    return _reasoning(config, *_drawn(build, config))
 
 
 @stage_task(PREDICT)
@@ -33,12 +41,12 @@ def predict(build: Build, config: PredictConfig) -> None:
 
     `entropy` is that of the base model, whatever checkpoint `model` is: it decides the positions and their tiers.
     """
-    _check_tokens(build)
-    renderer = PredictionRenderer.for_model(config.prediction_prompt, build.path("model"))
-    drawn = draw_positions(build.path("entropy"), config, renderer)
+    renderer, drawn = _drawn(build, config)
     answers = Answers(renderer)
     table = build.out / PREDICTIONS_FILE
-    found = _predictions(drawn, answers, _likeliest(build, drawn), _reasoned(build, config, drawn, renderer), config)
+    likeliest = _likeliest(build, drawn)
+    reasoned = fill(build, _reasoning(config, renderer, drawn)).rows(POSITIONS)
+    found = _predictions(drawn, answers, likeliest, reasoned, config)
     count = write_parquet(found, table, PREDICTIONS, sorted_by=ORDER)
     tally = read_tally(build.out)
     summary = score(tally, config)
@@ -58,8 +66,11 @@ def predict(build: Build, config: PredictConfig) -> None:
     )
 
 
-def _check_tokens(build: Build) -> None:
-    """Refuse a checkpoint that reads text as other tokens than the model whose entropy decides the positions."""
+def _drawn(build: Build, config: PredictConfig) -> tuple[PredictionRenderer, Drawn]:
+    """The positions, and what asks about them.
+
+    Refuses a checkpoint that reads text as other tokens than the model whose entropy decides the positions.
+    """
     wanted, found = build.parent("entropy").summary["tokenizer_digest"], tokenizer_digest(build.path("model"))
     if wanted != found:
         raise Permanent(
@@ -67,6 +78,8 @@ def _check_tokens(build: Build) -> None:
             f"{build.parents['entropy']} (digest {wanted}), so that their next tokens are not the same; compute the "
             "entropy under a model with this checkpoint's tokenizer"
         )
+    renderer = PredictionRenderer.for_model(config.prediction_prompt, build.path("model"))
+    return renderer, draw_positions(build.path("entropy"), config, renderer)
 
 
 def _likeliest(build: Build, drawn: Drawn) -> dict[tuple[str, int], int]:
@@ -84,30 +97,29 @@ def _likeliest(build: Build, drawn: Drawn) -> dict[tuple[str, int], int]:
     return {(row["document_id"], row["position"]): row["token"] for row in read_rows(answered)}
 
 
-def _reasoned(build: Build, config: PredictConfig, drawn: Drawn, renderer: PredictionRenderer) -> SampleSet:
-    """Completions of the prediction prompt at every position, in the pool."""
-    budget = config.budget_tokens
-    prompts = (
-        Prompt(f"{position.document_id}:{position.position}", "", "", renderer.prompt(position.context, budget))
-        for position in drawn.positions
+def _reasoning(config: PredictConfig, renderer: PredictionRenderer, drawn: Drawn) -> Wanted[Position]:
+    def prompts(position: Position) -> list[Prompt]:
+        text = renderer.prompt(position.context, config.budget_tokens)
+        return [Prompt(f"{position.document_id}:{position.position}", "", "", text)]
+
+    return Wanted(
+        sources={POSITIONS: drawn.positions},
+        render=prompts,
+        samplings=(config.sampling,),
+        num_samples=config.num_samples,
+        seed=config.seed,
     )
-    samples = want(
-        build, "predictions", prompts, sampling=config.sampling, num_samples=config.num_samples, seed=config.seed
-    )
-    generate_missing(build, [samples])
-    return samples
 
 
 def _predictions(
     drawn: Drawn,
     answers: Answers,
     likeliest: dict[tuple[str, int], int],
-    samples: SampleSet,
+    reasoned: Iterator[Row],
     config: PredictConfig,
 ) -> Iterator[Row]:
     """Position by position: the direct prediction, then the reasoned ones."""
-    completions = rows(samples)
     for position in drawn.positions:
         yield answers.direct(position, likeliest[position.key])
-        for sample in islice(completions, config.num_samples):
+        for sample in islice(reasoned, config.num_samples):
             yield answers.reasoned(position, sample)

@@ -5,11 +5,12 @@ from pathlib import Path
 from tasks.questions import overlap
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.load import build_questions
-from tasks.questions.schema import OVERLAPS_FILE
+from tasks.questions.schema import OVERLAPS_FILE, SOURCE
 from tasks.questions.sources import resolve
 from tasks.shared.sources.rejects import REJECTS_FILE
 from tasks.shared.tables.parquet import count_rows
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
@@ -27,6 +28,7 @@ def load_resolved(build: Build, config: QuestionsConfig) -> None:
         rows={"questions": counts.kept, "rejects": counts.rejected},
         ledger=ledger,
         summary={"label": config.label(), "reject_reasons": dict(counts.reasons.most_common(20))},
+        sources=[SOURCE],
     )
 
 
@@ -43,4 +45,5 @@ def decontaminate(build: Build, config: overlap.OverlapConfig) -> None:
     ledger = overlap.decontaminate(config, questions, folders, build.out)
     num_overlaps = count_rows(build.out / OVERLAPS_FILE)
     rows = {"questions": ledger["kept"], "rejects": count_rows(build.out / REJECTS_FILE), "overlaps": num_overlaps}
-    build.record(rows=rows, ledger=ledger, summary={"benchmarks": sorted(folders), "overlaps": num_overlaps})
+    summary = {"benchmarks": sorted(folders), "overlaps": num_overlaps}
+    build.record(rows=rows, ledger=ledger, summary=summary, sources=[SOURCE])

@@ -2,7 +2,8 @@
 
 from tasks.report.config import ReportConfig
 from tasks.report.write import write_report
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
 REPORT = Stage("report", version=2, kind="report")

@@ -4,10 +4,13 @@ from tasks.dataset.schema import RL_FILE
 from tasks.rl.config import RLConfig, RLJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.config import rollout_job_fields
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
+from tasks.spine.store.manifest import TrainedRows
 
-RL = Stage("rl", version=1, kind="model", trains=True)
+RL = Stage("rl", version=1, kind="model", pool="gpu", trains=True)
+TRAINED_ON = TrainedRows(role="prompts", path=RL_FILE, id_column="question_id", method="RL")
 
 
 @stage_task(RL)
@@ -26,4 +29,5 @@ def train(build: Build, config: RLConfig) -> None:
         rows={"prompts": ledger["usable"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
         ledger=ledger,
         summary={name: result[name] for name in ("curve", "solved", "left_out", "seconds", "resumed_from_step")},
+        trained_on=[TRAINED_ON],
     )

@@ -2,12 +2,16 @@
 
 from tasks.rmt.checks import check_prompt
 from tasks.rmt.config import RMTJob, RMTTrainConfig
+from tasks.schedule.schema import TEXTS_FILE
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.config import rollout_job_fields
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
+from tasks.spine.store.manifest import TrainedRows
 
-RMT_TRAIN = Stage("rmt_train", version=1, kind="model", trains=True)
+RMT_TRAIN = Stage("rmt_train", version=1, kind="model", pool="gpu", trains=True)
+TRAINED_ON = TrainedRows(role="schedule", path=TEXTS_FILE, id_column="document_id", method="reinforcement mid-training")
 
 
 @stage_task(RMT_TRAIN)
@@ -26,4 +30,5 @@ def train(build: Build, config: RMTTrainConfig) -> None:
         rows={"positions": ledger["drawn_positions"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
         ledger=ledger,
         summary={name: result[name] for name in ("curve", "solved", "seconds", "resumed_from_step")},
+        trained_on=[TRAINED_ON],
     )

@@ -8,7 +8,8 @@ from tasks.schedule.summary import examples, ledger, summarize
 from tasks.schedule.write import Writer
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
 SCHEDULE = Stage("schedule", version=1, kind="schedule")

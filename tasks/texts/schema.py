@@ -3,11 +3,13 @@
 import pyarrow as pa
 
 from tasks.shared.tables.parquet import Weight
+from tasks.spine.store.manifest import SourceTable
 
 TRAIN_FILE = "train.parquet"
 EVALUATION_FILE = "evaluation.parquet"
 SPLIT_FILES = {"evaluation": EVALUATION_FILE, "train": TRAIN_FILE}
 """File of each split, in order of name."""
+SOURCES = tuple(SourceTable(path=name, id_column="document_id", text_column="text") for name in SPLIT_FILES.values())
 
 TEXTS = pa.schema(
     [

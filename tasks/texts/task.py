@@ -1,11 +1,13 @@
 """The texts stage as a Prefect task."""
 
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.texts.config import TextsConfig
 from tasks.texts.load import build_texts
+from tasks.texts.schema import SOURCES
 from tasks.texts.sources import resolve
 
 TEXTS = Stage("texts", version=1, kind="texts")
@@ -19,6 +21,7 @@ def load_resolved(build: Build, config: TextsConfig) -> None:
         rows={"train": counts.train, "evaluation": counts.evaluation, "rejects": counts.rejected},
         ledger=counts.ledger(),
         summary={"label": config.label(), **counts.summary()},
+        sources=SOURCES,
     )
 
 

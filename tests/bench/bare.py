@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.spine.stage.stage import Body, Build, Stage, ensure
+from tasks.spine.stage.call import StageCall
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
-from tasks.spine.store.runtime import Runtime
 
 
 class Silent:
@@ -29,13 +29,5 @@ class Silent:
 class Bare:
     """Runs stage calls at once, in this process."""
 
-    def visit(
-        self,
-        stage: Stage,
-        body: Body,
-        config: Any,
-        runtime: Runtime,
-        parents: dict[str, ArtifactRef],
-        force: bool,
-    ) -> ArtifactRef:
-        return ensure(stage, body, config, runtime, parents, watcher=Silent(), force=force).manifest.ref
+    def visit(self, call: StageCall) -> ArtifactRef:
+        return ensure(call, watcher=Silent()).manifest.ref

@@ -13,22 +13,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
-from tasks.generate.heuristics import load_heuristics
-from tasks.generate.plan import heuristic_prompts
+from tasks.generate.heuristics import heuristic_prompts, load_heuristics
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.render import Renderer
-from tasks.shared.sampling.job import SampleSetJob, SamplingJob
-from tasks.shared.sampling.schema import WANTED
+from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
 from tasks.shared.sampling.wanted import wanted_rows
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tasks.tiny.problems import generate_problems
-from tests.conftest import ROOT
+from tests.support.paths import ROOT
 
 MODEL = ROOT / "tasks" / "tiny" / "model"
 SAMPLING = Sampling(top_p=1.0, max_new_tokens=96)
@@ -117,8 +116,11 @@ def _speed(work: Callable[[], int]) -> float:
 def _wanted(folder: Path, questions: int) -> Path:
     problems = generate_problems("dev", questions, seed=0)
     renderer = Renderer(load(Recipe, "tiny-cpu").prompt)
-    asked = [(str(index), problem.question) for index, problem in enumerate(problems)]
-    prompts = heuristic_prompts(asked, load_heuristics("tiny"), renderer)
+    heuristics = load_heuristics("tiny")
+    prompts = chain.from_iterable(
+        heuristic_prompts((str(index), problem.question), heuristics, renderer)
+        for index, problem in enumerate(problems)
+    )
     rows = wanted_rows(prompts, sampling=SAMPLING, model_digest="0" * 64, num_samples=1, seed=0)
     write_parquet(rows, folder / "wanted.parquet", WANTED)
     return folder / "wanted.parquet"

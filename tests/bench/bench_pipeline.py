@@ -29,10 +29,10 @@ def main() -> None:
 def run_bare() -> None:
     """The pipeline's own code with nobody watching."""
     from flows.polya import polya
-    from tasks.spine.stage.plan import visiting
+    from tasks.spine.stage.context import run_context_with
     from tests.bench.bare import Bare
 
-    with visiting(Bare()):
+    with run_context_with(visitor=Bare()):
         polya.fn(recipe="tiny-cpu")
 
 

@@ -39,8 +39,8 @@ from tasks.shared.next_token.prompts import PredictionRenderer  # noqa: E402
 from tasks.shared.training.lm_head import use_compact_head  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
 from tests.bench.bench_sft import model_of  # noqa: E402
-from tests.random_model import save_random_model  # noqa: E402
-from tests.rmt.guessing import PROMPT, add_think_tags  # noqa: E402
+from tests.support.guessing import PROMPT, add_think_tags  # noqa: E402
+from tests.support.random_model import save_random_model  # noqa: E402
 
 SLOTS, STEPS = 16, 3
 LARGEST_SHARE = 0.15

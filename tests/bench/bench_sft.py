@@ -29,7 +29,7 @@ from tasks.midtrain.encoding import TrainingExample  # noqa: E402
 from tasks.midtrain.trainer import make_trainer  # noqa: E402
 from tasks.shared.training.config import TrainJob  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
-from tests.random_model import save_random_model  # noqa: E402
+from tests.support.random_model import save_random_model  # noqa: E402
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CHARACTERS_PER_TOKEN = 4

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
-from tasks.dataset.task import materialize_prompts, materialize_solutions
+from tasks.dataset.task import write_dataset, write_rl_prompts
 from tasks.errors import Permanent
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.overlap import OverlapConfig
@@ -15,14 +15,16 @@ from tasks.questions.sources import resolve
 from tasks.questions.task import decontaminate, load_resolved
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.tables.parquet import read_rows, write_parquet
-from tasks.spine.stage.stage import Build, Outcome, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, Outcome, ensure
 from tasks.spine.stage.task import StageTask
+from tasks.spine.store.lineage import find_source
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.dataset.kept_table import KEPT, kept_rows
+from tests.support.kept_table import KEPT, kept_rows
 
 PLAIN = PromptConfig(style="plain", plain_template="Q: {question}", cue="\nA:")
 
@@ -46,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def run(task: StageTask, config: Any, settings: Settings, **parents: ArtifactRef) -> Outcome:
-    return ensure(task.stage, task.body, config, Runtime(), parents, watcher=Quiet(), settings=settings)
+    return ensure(StageCall(task.stage, task.body, config, Runtime(), parents), watcher=Quiet(), settings=settings)
 
 
 def files(outcome: Outcome, settings: Settings) -> Path:
@@ -62,7 +64,7 @@ def filtered(settings: Settings, name: str = "kept.parquet") -> ArtifactRef:
         write_parquet(kept_rows(50), build.out / name, KEPT)
 
     stage = Stage("filter", version=1, kind="filtered")
-    outcome = ensure(stage, body, {"file": name}, Runtime(), {}, watcher=Quiet(), settings=settings)
+    outcome = ensure(StageCall(stage, body, {"file": name}, Runtime(), {}), watcher=Quiet(), settings=settings)
     return outcome.manifest.ref
 
 
@@ -73,6 +75,8 @@ def test_a_question_set_is_built_once_and_its_manifest_adds_up(settings: Setting
     assert ledger["read"] == sum(ledger.values()) - ledger["read"] == 40
     assert first.manifest.rows == {"questions": ledger["kept"], "rejects": 0}
     assert questions(settings, "seed", 41).hit is False
+    asked = next(iter(read_rows(files(first, settings) / "questions.parquet")))
+    assert find_source(Store.open(settings), asked["id"]) == asked["question"]
 
 
 def test_a_moved_source_is_a_hit_and_a_changed_one_a_miss(settings: Settings, tmp_path: Path) -> None:
@@ -99,7 +103,7 @@ def test_the_small_worlds_splits_do_not_overlap_and_its_own_copy_does(settings: 
 
 def test_prompts_for_rl_carry_gold_answers_and_a_card(settings: Settings) -> None:
     asked = questions(settings, "rl", 30)
-    outcome = run(materialize_prompts, PromptSetConfig(prompt=PLAIN), settings, questions=asked.manifest.ref)
+    outcome = run(write_rl_prompts, PromptSetConfig(prompt=PLAIN), settings, questions=asked.manifest.ref)
     gold = {row["id"]: row for row in read_rows(files(asked, settings) / "questions.parquet")}
     rows = list(read_rows(files(outcome, settings) / "rl.parquet"))
     assert len(rows) == outcome.manifest.rows["questions"] == len(gold)
@@ -112,7 +116,7 @@ def test_prompts_for_rl_carry_gold_answers_and_a_card(settings: Settings) -> Non
 
 def test_solutions_become_a_dataset_with_card_and_ledger(settings: Settings) -> None:
     parent = filtered(settings)
-    outcome = run(materialize_solutions, DatasetConfig(prompt=PLAIN, variants=2), settings, kept=parent)
+    outcome = run(write_dataset, DatasetConfig(prompt=PLAIN, variants=2), settings, kept=parent)
     rows = list(read_rows(files(outcome, settings) / "train.parquet"))
     ledger = outcome.manifest.ledger
     assert ledger["candidates"] == 100
@@ -126,11 +130,11 @@ def test_solutions_become_a_dataset_with_card_and_ledger(settings: Settings) -> 
 
 def test_wrong_answers_come_from_their_own_table(settings: Settings) -> None:
     config = DatasetConfig(prompt=PLAIN, verdict="wrong")
-    run(materialize_solutions, config, settings, kept=filtered(settings, "wrong.parquet"))
+    run(write_dataset, config, settings, kept=filtered(settings, "wrong.parquet"))
     with pytest.raises(ValueError, match=r"wrong\.parquet: no such Parquet file"):
-        run(materialize_solutions, config, settings, kept=filtered(settings))
+        run(write_dataset, config, settings, kept=filtered(settings))
 
 
 def test_a_prompt_style_that_depends_on_the_model_needs_one(settings: Settings) -> None:
     with pytest.raises(Permanent, match="no model was passed"):
-        run(materialize_solutions, DatasetConfig(), settings, kept=filtered(settings))
+        run(write_dataset, DatasetConfig(), settings, kept=filtered(settings))

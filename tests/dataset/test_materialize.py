@@ -16,7 +16,7 @@ from tasks.dataset.materialize import DatasetTally, NothingToTrainOn, write_prom
 from tasks.dataset.schema import RL, RL_FILE, TRAIN, TRAIN_FILE
 from tasks.questions.schema import QUESTIONS
 from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
-from tests.dataset.kept_table import HEURISTICS, KEPT, kept_rows
+from tests.support.kept_table import HEURISTICS, KEPT, kept_rows
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ from pathlib import Path
 from tasks.dataset.config import DatasetConfig
 from tasks.dataset.materialize import write_solutions
 from tasks.shared.tables.parquet import write_parquet
-from tests.dataset.kept_table import KEPT
+from tests.support.kept_table import KEPT
 
 folder, questions = Path(sys.argv[1]), int(sys.argv[2])
 

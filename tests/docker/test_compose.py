@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.docker.dockerfile import ROOT, command, copied, lineage, stages
+from tests.support.paths import ROOT
 
 FILE = ROOT / "docker" / "compose.yaml"
 EXAMPLE = ROOT / "docker" / ".env.example"
@@ -42,10 +42,16 @@ def settings_of_example() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines)
 
 
-def image_of(service: dict[str, Any]) -> tuple[Path, str]:
-    """Dockerfile and stage that a service is built from."""
-    path = ROOT / service["build"]["dockerfile"]
-    return path, service["build"].get("target", list(stages(path))[-1])
+def dockerfile(service: dict[str, Any]) -> str:
+    """What the image of a service is built from."""
+    return (ROOT / service["build"]["dockerfile"]).read_text()
+
+
+def image(service: dict[str, Any]) -> str:
+    """The part of it that the image ends with, after the stages that it takes things from."""
+    target = service["build"].get("target", "")
+    stages = dockerfile(service).split("\nFROM ")
+    return next(stage for stage in reversed(stages) if stage.partition("\n")[0].endswith(target))
 
 
 def resolve(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
@@ -140,8 +146,7 @@ def test_everything_that_is_stored_lies_on_a_named_volume() -> None:
     assert named["databases"] == "/var/lib/postgresql/data"
     # A volume takes over the owner of the folder that it covers for the first time: the image must have made it.
     for volume, service in (("objects", "store"), ("cpu-work", "worker-cpu"), ("gpu-work", "worker-gpu")):
-        runs = [text for stage in lineage(*image_of(SERVICES[service])) for text in stage.all("RUN")]
-        assert any(named[volume] in text and re.search(r"chown|--owner", text) for text in runs)
+        assert re.search(rf"(chown|--owner) .*{named[volume]}$", dockerfile(SERVICES[service]), re.MULTILINE)
     for source, _, mode in (mount for mount in mounts if mount[0].startswith(".")):
         assert mode == "ro"
         assert (FILE.parent / source).is_file()
@@ -163,10 +168,14 @@ def test_the_limit_on_trainings_has_the_name_of_the_gpu_worker() -> None:
 
 @pytest.mark.parametrize(("name", "pool"), [("worker-cpu", "cpu"), ("worker-gpu", "gpu")])
 def test_workers_serve_the_pool_that_their_image_names(name: str, pool: str) -> None:
-    path, stage = image_of(SERVICES[name])
-    started = command(stages(path)[stage])
+    (started,) = (words for words in image_commands(SERVICES[name]) if "worker" in words)
     assert option(started, "--pool") == option(SERVICES[name]["command"], "--pool") == pool
     assert "--with-healthcheck" in started
+
+
+def image_commands(service: dict[str, Any]) -> list[list[str]]:
+    """What the images of a Dockerfile run if they are given no command."""
+    return [json.loads(words) for words in re.findall(r"^CMD (\[.*\])$", dockerfile(service), re.MULTILINE)]
 
 
 def option(words: list[str], name: str) -> str:
@@ -175,7 +184,9 @@ def option(words: list[str], name: str) -> str:
 
 COMMANDS = {name: service["command"] for name, service in OURS.items()}
 COMMANDS |= {
-    f"image of {name}": command(stages(image_of(service)[0])[image_of(service)[1]]) for name, service in OURS.items()
+    f"image of {name} {number}": words
+    for name, service in OURS.items()
+    for number, words in enumerate(image_commands(service))
 }
 
 
@@ -209,28 +220,18 @@ def test_the_command_that_deploys_exists() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_scripts_that_a_container_runs_are_in_its_image(name: str) -> None:
-    steps = [text for stage in lineage(*image_of(SERVICES[name])) for text in stage.all("COPY")]
-    held = {
-        destination + Path(source).name
-        for origin, sources, destination in map(copied, steps)
-        if origin is None and destination.endswith("/")
-        for source in sources
-    }
     words = [*SERVICES[name]["command"], *SERVICES[name].get("healthcheck", {}).get("test", [])]
-    for word in words:
-        assert not word.startswith("/opt/docker/") or word in held
+    for script in (Path(word).name for word in words if word.startswith("/opt/docker/")):
+        copied = rf"^COPY .*docker/{re.escape(script)} .*/opt/docker/$"
+        assert re.search(copied, image(SERVICES[name]), re.MULTILINE)
 
 
 ENVIRONMENT = sorted({name for service in SERVICES.values() for name in service.get("environment", {})})
-IMAGE_ENVIRONMENT = sorted(
-    {
-        name
-        for service in BUILT.values()
-        for stage in lineage(*image_of(service))
-        for name in stage.environment()
-        if name.startswith(("PREFECT_", "MLFLOW_", "MIDTRAIN_", "HF_", "GIT_"))
-    }
-)
+IMAGE_ENVIRONMENT = {
+    name
+    for service in BUILT.values()
+    for name in re.findall(r"\b((?:PREFECT|MLFLOW|MIDTRAIN|HF|GIT)_\w+)=", dockerfile(service))
+}
 
 
 @pytest.mark.parametrize("name", sorted({*ENVIRONMENT, *IMAGE_ENVIRONMENT}))

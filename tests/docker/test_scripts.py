@@ -11,7 +11,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.docker.dockerfile import ROOT
+from tests.support.paths import ROOT
 
 POSTGRES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 PASSWORDS = {"prefect": "it's @a/p:ass", "mlflow": 'say "$x" %2F'}

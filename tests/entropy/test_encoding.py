@@ -9,7 +9,7 @@ from tasks.entropy.encoding import BATCH_CHARS, Encoded, Encoder, chunks, read_e
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.shared.sources.errors import Reject
-from tests.entropy.corpus import document_row, encoded, texts, write_texts
+from tests.support.corpus import document_row, encoded, texts, write_texts
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
 from tasks.texts.config import TextsConfig
 from tasks.texts.task import load_texts
-from tests.entropy.corpus import texts
+from tests.support.corpus import texts
 
 pytestmark = pytest.mark.slow
 RUNTIME = Runtime(device="cpu", num_threads=1)

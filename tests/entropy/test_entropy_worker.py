@@ -26,8 +26,8 @@ from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tasks.texts.schema import TEXTS, TRAIN_FILE
 from tasks.tiny.texts import documents as worked_problems
-from tests.conftest import ROOT
-from tests.entropy.corpus import document_row, load, plainly, texts, write_texts
+from tests.support.corpus import document_row, load, plainly, texts, write_texts
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 TRAIN, EVALUATION = texts(40), texts(6, seed=1)

@@ -10,7 +10,7 @@ from tasks.entropy.encoding import Encoded
 from tasks.entropy.passes import score_documents
 from tasks.errors import Permanent
 from tasks.shared.next_token.windows import windows
-from tests.entropy.corpus import encoded, load, plainly
+from tests.support.corpus import encoded, load, plainly
 
 VOCABULARY = 258
 LENGTHS = [2, 3, 9, 10, 11, 17, 31, 40]

@@ -23,11 +23,9 @@ from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tests.conftest import ROOT
-from tests.generate.conftest import TINY_MODEL, NumberOf, World, make, world
-from tests.shared.prompts.test_prompts import TINY
+from tests.support.paths import ROOT, TINY_MODEL
+from tests.support.small_world import TINY, NumberOf, World, make
 
-__all__ = ["world"]
 pytestmark = pytest.mark.slow
 
 RUNTIME = Runtime(device="cpu", batch_size=256, num_verifiers=1)

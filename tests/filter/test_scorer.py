@@ -17,9 +17,9 @@ from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.tiny.problems import generate_problems
-from tests.generate.conftest import TINY_MODEL
-from tests.shared.prompts.test_prompts import TINY
-from tests.talking_model import save_talking_model
+from tests.support.paths import TINY_MODEL
+from tests.support.small_world import TINY
+from tests.support.talking_model import save_talking_model
 
 pytestmark = pytest.mark.slow
 

@@ -1,36 +1,38 @@
 """Stages as runs of their own deployments: same artifacts, same lineage, one fate with their pipeline."""
 
+import json
 import os
 import signal
-from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 from mlflow import MlflowClient
 
+from flows.polya import polya
 from tasks.spine.stage.training_slot import STARTED_BY_WORKER
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.commands import STEP_BY_STEP, TRAINER, processes, steps_logged, wait_until
-from tests.flows.deployed import POOLS, Deployed
-from tests.flows.small import SMALL
+from tests.support.commands import STEP_BY_STEP, TRAINER, processes, steps_logged, wait_until
+from tests.support.deployed import Deployed
+from tests.support.small import RL_ONLY, SMALL, run
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 ONE_THREAD = {**SMALL, "runtime.num_threads": 1}
-LONG = {**ONE_THREAD, **STEP_BY_STEP, "rl.steps": 200, "arms": {"grpo": {"label": "RL", "midtrain": False}}}
+ONE_ARM = {**ONE_THREAD, "arms": {"polya": {"label": "RL from mid-trained"}}}
+"""One that passes every stage."""
+LONG = {**ONE_THREAD, **STEP_BY_STEP, **RL_ONLY, "rl.steps": 200}
 """RL from the base model alone, for longer than any test lasts."""
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """A server with a worker on each pool, all deployed."""
-    with Deployed(tmp_path_factory.mktemp("dispatched")) as started:
-        started.midtrain("deploy")
-        for pool in POOLS:
-            started.start_worker(pool)
-        yield started
+def spread(server: Deployed) -> str:
+    """Id of a completed run whose stages had runs of their own."""
+    run_id = server.start_run("polya/spread", overrides=ONE_ARM)
+    assert finish(server, run_id) == "COMPLETED"
+    return run_id
 
 
 def store(server: Deployed) -> Store:
@@ -48,9 +50,7 @@ def finish(server: Deployed, run_id: str) -> str:
     return server.state_of(run_id)
 
 
-def test_spread_stages_make_what_inline_ones_find(server: Deployed) -> None:
-    spread = server.start_run("polya/spread", overrides=ONE_THREAD)
-    assert finish(server, spread) == "COMPLETED"
+def test_spread_stages_make_what_inline_ones_find(server: Deployed, spread: str) -> None:
     runs = stage_runs(server)
     assert all(runs.values())
     assert {run["work_pool_name"] for run in runs["filter"] + runs["questions"]} == {"cpu"}
@@ -58,21 +58,23 @@ def test_spread_stages_make_what_inline_ones_find(server: Deployed) -> None:
     assert {run["state"]["type"] for found in runs.values() for run in found} == {"COMPLETED"}
     artifacts = {str(manifest.ref) for manifest in store(server).all()}
 
-    inline = server.start_run("polya/tiny-cpu", overrides=ONE_THREAD)
-    again = server.start_run("polya/spread", overrides=ONE_THREAD)
-    assert [finish(server, inline), finish(server, again)] == ["COMPLETED"] * 2
+    again = server.start_run("polya/spread", overrides=ONE_ARM)
+    # As CI starts it.
+    arguments = [f"--param=overrides={json.dumps(ONE_ARM)}", "--watch", "--tag", "ci-1-1"]
+    assert "Completed" in server.prefect("deployment", "run", "polya/tiny-cpu", *arguments)
+    assert finish(server, again) == "COMPLETED"
     assert {str(manifest.ref) for manifest in store(server).all()} == artifacts
     assert {name: len(found) for name, found in stage_runs(server).items()} == {
         name: len(found) for name, found in runs.items()
     }
 
 
-def test_every_stage_is_a_child_of_the_pipeline_in_mlflow(server: Deployed) -> None:
-    """Needs the run of the test before."""
+def test_every_stage_is_a_child_of_the_pipeline_in_mlflow(server: Deployed, spread: str) -> None:
     client = MlflowClient(tracking_uri=Settings(home=server.home).mlflow_uri)
     (experiment,) = [found for found in client.search_experiments() if found.name == "midtrain"]
     runs = client.search_runs([experiment.experiment_id])
     (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    assert parent.data.tags["prefect.flow_run_id"] == spread
     assert parent.info.run_name == "tiny-cpu"
     assert parent.info.status == "FINISHED"
     children = [run for run in runs if run is not parent]
@@ -98,7 +100,10 @@ def pipeline_process(server: Deployed, run_id: str) -> psutil.Process:
     return found
 
 
-def test_a_restarted_pipeline_finds_its_run_again_and_a_cancelled_one_takes_it_along(server: Deployed) -> None:
+def test_a_restarted_pipeline_finds_its_run_again_and_a_cancelled_one_takes_it_along(
+    server: Deployed, spread: str
+) -> None:
+    idle = {process.pid for process in processes(server.home)}
     before = len(server.runs_of("rl/stage"))
     run_id = train_for_long(server, 1)
     os.kill(pipeline_process(server, run_id).pid, signal.SIGKILL)
@@ -114,12 +119,12 @@ def test_a_restarted_pipeline_finds_its_run_again_and_a_cancelled_one_takes_it_a
     server.prefect("flow-run", "cancel", run_id)
     wait_until(lambda: server.state_of(run_id) == "CANCELLED", 180)
     wait_until(lambda: server.state_of(rl_runs[-1]["id"]) == "CANCELLED", 180)
-    wait_until(lambda: not processes(server.home, TRAINER), 180)
+    wait_until(lambda: {process.pid for process in processes(server.home)} <= idle, 180)
+    # A crash in between would have the run restarted.
+    assert "Crashed" not in server.states_of(rl_runs[-1]["id"])
+    assert list((server.home / "work").glob("rl-*/checkpoints/checkpoint-*"))
 
 
-def test_a_server_without_the_deployments_is_named(server: Deployed) -> None:
-    found = server.ask("deployments/name/questions/stage")
-    server.ask(f"deployments/{found['id']}", method="DELETE")
-    run_id = server.start_run("polya/spread", overrides={**ONE_THREAD, "questions.tiny.count": 12})
-    assert finish(server, run_id) == "FAILED"
-    assert "midtrain deploy" in server.ask(f"flow_runs/{run_id}")["state"]["message"]
+def test_a_server_without_the_deployments_is_named(in_new_home: Path) -> None:
+    with pytest.raises(ValueError, match="midtrain deploy"):
+        run(polya, recipe="tiny-cpu", dispatch="deployments", overrides=ONE_THREAD)

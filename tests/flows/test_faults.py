@@ -1,7 +1,6 @@
 """Workers and flows that are killed: a retry or a rerun finishes, nothing is lost and nothing repeated."""
 
 import os
-import shutil
 import signal
 import threading
 import time
@@ -14,10 +13,21 @@ from flows.stages.midtrain import midtrain
 from flows.stages.rl import rl
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
-from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
-from tests.flows.commands import GENERATION, SLOWLY, STEP_BY_STEP, batches, gone, pooled, processes, start, steps_logged
-from tests.flows.small import SMALL, Run, run
+from tests.support.commands import (
+    GENERATION,
+    SLOWLY,
+    STEP_BY_STEP,
+    batches,
+    check_resumed,
+    gone,
+    pooled,
+    processes,
+    start,
+    steps_logged,
+)
+from tests.support.homes import copy_stages
+from tests.support.small import BEFORE_TRAINING, SMALL, Run, run
 
 pytestmark = pytest.mark.slow
 
@@ -73,17 +83,10 @@ def kill_trainer(home: Path, module: str) -> threading.Thread:
     return thread
 
 
-def check_resumed(manifest: Manifest, steps: int) -> None:
-    """All steps were made, each once, from a checkpoint on."""
-    assert manifest.summary["resumed_from_step"] > 0
-    assert manifest.rows["steps"] == steps
-    assert [point["step"] for point in manifest.summary["curve"]] == list(range(1, steps + 1))
-
-
 def test_a_killed_midtraining_worker_resumes_in_the_same_run(
     finished: Run, small_home: Path, in_new_home: Path
 ) -> None:
-    shutil.copytree(small_home / "store", in_new_home / "store")
+    copy_stages(small_home, in_new_home, *BEFORE_TRAINING)
     killer = kill_trainer(in_new_home, "tasks.midtrain.worker")
     overrides = {"midtrain.batch_size": 4, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
     done = run(midtrain, overrides={**SMALL, **overrides})
@@ -104,9 +107,9 @@ def test_a_killed_rl_worker_resumes_in_the_same_run(in_new_home: Path) -> None:
 
 
 def test_a_killed_flow_takes_its_worker_along_and_a_rerun_takes_over_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path / "home"
+    home = new_home
     monkeypatch.setenv("MIDTRAIN_HOME", str(home))
     killed = start(home, "generate", {**SMALL, **SLOWLY})
     killed.wait_until(lambda: len(batches(home)) >= 3)

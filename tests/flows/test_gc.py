@@ -15,7 +15,7 @@ from flows.stages.questions import questions
 from tasks.spine.store.lineage import ancestry
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.flows.small import SMALL, Run, run
+from tests.support.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow
 

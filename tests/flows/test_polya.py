@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows.polya import polya
+from flows.stages.generate import generate
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, Run, run
+from tests.support.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow
 
@@ -73,9 +74,9 @@ def test_one_more_sample_generates_only_the_difference(finished: Run, in_small_h
     samples = SMALL["questions.tiny.count"] * 6
     pools = sorted((in_small_home / "store" / "pool").iterdir())
     before = {pool: _pool_rows(pool) for pool in pools}
-    run(polya, recipe="tiny-cpu", overrides={**SMALL, "generate.samples_per_heuristic": 2, "arms": _only_midtrain()})
+    run(generate, recipe="tiny-cpu", overrides={**SMALL, "generate.samples_per_heuristic": 2})
     grown = {pool: _pool_rows(pool) - before.get(pool, 0) for pool in (in_small_home / "store" / "pool").iterdir()}
-    assert samples in grown.values()
+    assert sum(grown.values()) == max(grown.values()) == samples
 
 
 def test_mlflow_holds_the_same_lineage_as_the_manifests(finished: Run, in_small_home: Path) -> None:
@@ -118,10 +119,6 @@ def test_mlflow_down_costs_tracking_and_nothing_else(
     assert done.built == ["questions"]
     assert Store.open().manifest(done.ref).mlflow_run_id is None
     assert "tracking is off" in caplog.text
-
-
-def _only_midtrain() -> dict[str, dict[str, object]]:
-    return {"polya": {"label": "Mid-trained only", "rl": False}}
 
 
 def _pool_rows(pool: Path) -> int:

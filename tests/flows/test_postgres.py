@@ -15,21 +15,19 @@ from mlflow import MlflowClient
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.conftest import wait_for
-from tests.flows.commands import Command, start
-from tests.flows.postgres import NotHere, Postgres, free_port, running
-from tests.flows.small import SMALL
+from tests.support.commands import Command, start
+from tests.support.network import free_port, wait_for
+from tests.support.postgres import NotHere, Postgres, running
+from tests.support.small import MIDTRAIN_ONLY, SMALL
 
 pytestmark = pytest.mark.slow
 
-SHARDS = 100
 LEAN = {
     **SMALL,
+    **MIDTRAIN_ONLY,
     "questions.tiny.count": 3,
     "evaluate.samples": 1,
-    "runtime.num_shards": SHARDS,
     "runtime.num_threads": 1,
-    "arms": {"polya": {"label": "Mid-trained", "rl": False}},
 }
 """A pipeline whose shards mostly find nothing to do: what is tested is how they are recorded."""
 LOCKED = re.compile(r"deadlock|database is locked|lock timeout|could not obtain lock|too many clients", re.IGNORECASE)
@@ -87,10 +85,23 @@ def _start(command: list[str], log: Path, home: Path, database: str) -> subproce
         return subprocess.Popen([program, *command[1:]], env={**inherited, **settings}, stdout=file, stderr=file)
 
 
+def test_two_generations_at_once_lose_no_task_run(servers: Servers, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    run_two(servers, home, "generate", shards=12)
+    assert len(Store.open(Settings(home=home)).all("samples")) == 2
+
+
+@pytest.mark.long(reason="two whole pipelines at once, of 100 shards each")
 @pytest.mark.timeout(1500)
 def test_two_pipelines_at_once_with_200_shards_lose_no_task_run(servers: Servers, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    commands = [_pipeline(servers, home, seed) for seed in (1, 2)]
+    run_two(servers, home, "polya", shards=100)
+    assert len(Store.open(Settings(home=home)).all("report")) == 2
+
+
+def run_two(servers: Servers, home: Path, flow: str, shards: int) -> None:
+    """Run a flow twice at the same time, at two seeds, and look at all that the servers recorded."""
+    commands = [_start_flow(servers, home, flow, seed, shards) for seed in (1, 2)]
     try:
         assert [command.wait(1200) for command in commands] == [0, 0], "\n".join(
             item.output[-3000:] for item in commands
@@ -98,14 +109,12 @@ def test_two_pipelines_at_once_with_200_shards_lose_no_task_run(servers: Servers
     finally:
         for command in commands:
             end_tree(command.process.pid)
-    reports = Store.open(Settings(home=home)).all("report")
-    assert len(reports) == 2
     ask = servers.postgres.ask
     runs = ask("prefect", "select state_type, count(*) from task_run where name like 'generate-shard-%' group by 1")
-    assert runs == [f"COMPLETED|{2 * SHARDS}"]
+    assert runs == [f"COMPLETED|{2 * shards}"]
     per_run = ask("prefect", "select count(distinct name) from task_run where name like 'generate-shard-%' "
                              "group by flow_run_id")  # fmt: skip
-    assert per_run == [str(SHARDS)] * 2
+    assert per_run == [str(shards)] * 2
     assert ask("prefect", "select count(*) from task_run where state_type <> 'COMPLETED'") == ["0"]
     assert ask("prefect", "select count(*) from flow_run where state_type <> 'COMPLETED'") == ["0"]
     _check_mlflow(servers)
@@ -116,14 +125,14 @@ def test_two_pipelines_at_once_with_200_shards_lose_no_task_run(servers: Servers
         assert "tracking is off" not in command.output
 
 
-def _pipeline(servers: Servers, home: Path, seed: int) -> Command:
+def _start_flow(servers: Servers, home: Path, flow: str, seed: int, shards: int) -> Command:
     environment = {
         "PREFECT_API_URL": f"{servers.prefect}/api",
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "MIDTRAIN_TRACKING_URI": servers.mlflow,
     }
-    return start(home, "polya", {**LEAN, "seed": seed}, **environment)
+    return start(home, flow, {**LEAN, "seed": seed, "runtime.num_shards": shards}, **environment)
 
 
 def _check_mlflow(servers: Servers) -> None:

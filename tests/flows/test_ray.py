@@ -1,4 +1,4 @@
-"""Generation over a Ray cluster: the shards run on its nodes, and one that dies costs nothing but time."""
+"""Sampling over a Ray cluster: the shards run on its nodes, and one that dies costs nothing but time."""
 
 import json
 import os
@@ -20,19 +20,20 @@ import psutil
 import pytest
 from prefect.settings import PREFECT_API_KEY, PREFECT_API_URL, temporary_settings
 
+from flows.pipeline.shards import fill_pool
 from flows.stages.generate import generate
-from flows.stages.generate_shards import fill_pool
 from tasks.errors import Permanent
 from tasks.generate.config import GenerateConfig
+from tasks.generate.task import GENERATE, wanted_samples
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.conftest import ROOT
-from tests.flows.commands import GENERATION, SLOWLY, gone, pooled, processes, start, wait_until
-from tests.flows.postgres import free_port
+from tests.support.commands import GENERATION, SLOWLY, batches, gone, pooled, processes, start, wait_until
+from tests.support.network import free_port
+from tests.support.paths import ROOT
 
 NODE = "TEST_RAY_NODE"
 """Environment variable by which all processes of a node are known."""
@@ -131,9 +132,9 @@ def nodes(short_folder: Path) -> Iterator[RayNodes]:
 
 @pytest.mark.slow
 def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
-    nodes: RayNodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    nodes: RayNodes, new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    home = tmp_path / "home"
+    home = new_home
     nodes.start("head")
     nodes.wait_for("head")
     nodes.start("second")
@@ -166,10 +167,10 @@ def ray_here(short_folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 def test_a_failed_shard_is_named_after_the_others_have_finished_and_is_all_that_the_next_run_makes(
-    tmp_path: Path, ray_here: dict[str, str]
+    new_home: Path, ray_here: dict[str, str]
 ) -> None:
-    home, overrides = tmp_path / "home", {**LOCAL, "questions.tiny.count": 6}
-    run = start(home, "generate", overrides, **ray_here)
+    home, few = new_home, {"questions.tiny.count": 6}
+    run = start(home, "generate", {**LOCAL, **few}, **ray_here)
     run.wait_until(lambda: processes(home, GENERATION))
     victim = processes(home, GENERATION)[0].cmdline()[-1]
     while run.process.poll() is None:
@@ -182,19 +183,37 @@ def test_a_failed_shard_is_named_after_the_others_have_finished_and_is_all_that_
     kept = pooled(home)
     assert len(kept) == len(set(kept)) == 3 * 6, "the other shard's"
 
-    again = start(home, "generate", overrides, **ray_here)
+    again = start(home, "generate", {**SLOWLY, **few})
     assert again.wait() == 0, again.output
     assert len(pooled(home)) == len(set(pooled(home))) == 6 * 6
     assert set(kept) < set(pooled(home))
 
 
 @pytest.mark.slow
-def test_a_cancel_ends_a_run_over_ray_as_any_other(tmp_path: Path, ray_here: dict[str, str]) -> None:
-    home = tmp_path / "home"
+@pytest.mark.long(reason="starts Ray, and an engine on each of its workers")
+def test_evaluation_spreads_over_ray_as_generation_does(
+    tmp_path: Path, ray_here: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, few = tmp_path / "home", {"evaluate.benchmarks": ["tiny-test"], "evaluate.limit": 6, "evaluate.samples": 2}
+    run = start(home, "evaluate", {**LOCAL, **few, "evaluate.resamples": 200}, **ray_here)
+    assert run.wait() == 0, run.output
+    assert "evaluate-shard-0" in run.output
+    assert "evaluate-shard-1" in run.output
+    monkeypatch.setenv("MIDTRAIN_HOME", str(home))
+    (manifest,) = Store.open().all("evaluation")
+    assert manifest.rows == {"tiny-test": 6 * 3}
+    assert len(pooled(home)) == len(set(pooled(home))) == 6 * 3
+    # Each shard has made its samples and its greedy completions; the stage has added no batch.
+    assert len(batches(home)) == 2 * 2
+
+
+@pytest.mark.slow
+def test_a_cancel_ends_a_run_over_ray_as_any_other(new_home: Path, ray_here: dict[str, str]) -> None:
+    home = new_home
     run = start(home, "generate", LOCAL, **ray_here)
     run.wait_until(lambda: len(processes(home, GENERATION)) == 2)
     run.process.terminate()
-    assert run.wait(30) == 128 + signal.SIGTERM, run.output
+    assert run.wait(60) == 128 + signal.SIGTERM, run.output
     assert gone(home)
 
 
@@ -216,15 +235,15 @@ def samples_done(worker: psutil.Process) -> int:
 
 
 def test_without_ray_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "flows.stages.generate_on_ray", raising=False)
+    monkeypatch.delitem(sys.modules, "flows.pipeline.shards_on_ray", raising=False)
     monkeypatch.setitem(sys.modules, "prefect_ray", None)
     with pytest.raises(Permanent, match=r"ray_address=head:6379 .*midtrain\[ray\]"):
-        fill_pool(GenerateConfig(), Runtime(ray_address="head:6379"), {})
+        fill_pool(GENERATE, wanted_samples, GenerateConfig(), Runtime(ray_address="head:6379"), {})
 
 
 def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.stages.generate_on_ray import HANDED_OVER, node_environment
+    from flows.pipeline.shards_on_ray import HANDED_OVER, node_environment
 
     monkeypatch.chdir(tmp_path)
     for name in HANDED_OVER:
@@ -256,7 +275,7 @@ def test_a_node_gets_absolute_places_and_no_secret(monkeypatch: pytest.MonkeyPat
 )
 def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int) -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.stages.generate_on_ray import node_needs
+    from flows.pipeline.shards_on_ray import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2, num_threads=4, **runtime), {"CPU": 8.0, "GPU": 4.0})
     assert (needs["num_cpus"], needs["num_gpus"]) == (4, gpus)
@@ -264,7 +283,7 @@ def test_a_shard_takes_the_gpus_of_one_engine(runtime: dict[str, Any], gpus: int
 
 def test_a_shard_takes_one_cpu_of_a_cluster_without_gpus() -> None:
     pytest.importorskip("prefect_ray", reason="the extra `ray` is not installed")
-    from flows.stages.generate_on_ray import node_needs
+    from flows.pipeline.shards_on_ray import node_needs
 
     needs = node_needs(Runtime(tensor_parallel_size=2), {"CPU": 8.0})
     assert (needs["num_cpus"], needs["num_gpus"]) == (1, 0)

@@ -7,26 +7,17 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 from prefect.settings import PREFECT_API_URL
-from safetensors.torch import load_file, save_file
 
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, run
-from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.support.base_models import put_model
+from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.support.small import RL_ONLY, SMALL, run
 
 pytestmark = pytest.mark.slow
 
-OVERRIDES = {**SMALL, "runtime.num_threads": 1}
-
-
-def put_model(folder: Path, *, factor: float = 1.0) -> None:
-    """A base model as somebody would release it: the embedded one, its last norm scaled."""
-    shutil.copytree(EMBEDDED_PATH, folder)
-    if factor != 1.0:
-        weights = load_file(folder / "model.safetensors")
-        weights["model.norm.weight"] = weights["model.norm.weight"] * factor
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+OVERRIDES = {**SMALL, **RL_ONLY, "rl.steps": 1, "runtime.num_threads": 1}
 
 
 def watch(models: Path) -> tuple[list[str], list[tuple[str, bool]]]:
@@ -50,7 +41,7 @@ def test_each_new_base_model_is_released_once_and_compared(in_new_home: Path) ->
     built = [name for name, hit in stages if not hit]
     assert {"questions", "rl_prompts"} <= {name for name, hit in stages if hit}
     assert not {"questions", "rl_prompts"} & set(built)
-    assert {"generate", "midtrain", "rl"} <= set(built)
+    assert {"model", "rl", "evaluate"} <= set(built)
 
     started, stages = watch(models)
     assert started == []
@@ -106,6 +97,7 @@ def test_models_of_a_hub_author_are_released_and_one_that_is_refused_is_named(
     in_new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
+    monkeypatch.setenv("PREFECT_LOCAL_STORAGE_PATH", str(in_new_home / "results"))
     weights = {path.name: path.read_bytes() for path in EMBEDDED_PATH.iterdir() if path.name != "measured.json"}
     gated = Repository("lab/a-gated-one", weights, "models", refuses=(403, "GatedRepo"))
     hub = Hub([gated, Repository("lab/base", weights, "models")])

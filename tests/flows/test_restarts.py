@@ -9,14 +9,17 @@ from dataclasses import dataclass
 import pytest
 
 from flows.server.automations import MAX_RESTARTS, RESTARTED
-from tests.flows.commands import wait_until
-from tests.flows.deployed import QUICK_HEARTBEAT, Deployed
-from tests.flows.postgres import NotHere, Postgres, running
+from tests.support.commands import wait_until
+from tests.support.deployed import Deployed
+from tests.support.homes import Databases
+from tests.support.postgres import NotHere, Postgres, running
 
 pytestmark = pytest.mark.slow
 
 DATABASE = "prefect"
 WAIT_S = 240
+SILENCE_S = 30
+"""After which the server takes a run for dead here: after three of Prefect's quickest heartbeats it would be 90."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +37,26 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A server on PostgreSQL with the shortest heartbeat that Prefect takes, all deployed, and no worker."""
+def watched(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    """A server on PostgreSQL with all deployed, no worker, and less patience with silent runs."""
     try:
         with running() as postgres:
             postgres.create(DATABASE)
             database = {"PREFECT_API_DATABASE_CONNECTION_URL": postgres.address("asyncpg", DATABASE)}
-            with Deployed(tmp_path_factory.mktemp("restarts"), {**QUICK_HEARTBEAT, **database}) as server:
+            with Deployed(tmp_path_factory.mktemp("restarts"), databases, database) as server:
                 server.midtrain("deploy")
+                be_impatient(server)
                 yield Watched(server, postgres)
     except NotHere as reason:
         pytest.skip(str(reason))
+
+
+def be_impatient(server: Deployed) -> None:
+    """Shorten the silence in the rule that `midtrain deploy` has made."""
+    (rule,) = [rule for rule in server.ask("automations/filter", {}) if "heartbeat" in rule["name"]]
+    rule["trigger"]["within"] = SILENCE_S
+    kept = ("name", "description", "enabled", "tags", "trigger", "actions", "actions_on_trigger", "actions_on_resolve")
+    server.ask(f"automations/{rule['id']}", {name: rule[name] for name in kept}, method="PUT")
 
 
 def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(watched: Watched) -> None:
@@ -62,9 +74,11 @@ def test_a_silent_run_is_restarted_and_one_that_waits_for_its_start_is_not_taken
     for run_id in (waiting, silent, restarted):
         watched.server.tell(run_id, "PENDING", "RUNNING")
         watched.beat(run_id)
-    # Started again by hand, before the server would, and not taken up by any worker for longer than a heartbeat lasts.
-    watched.server.tell(waiting, "CRASHED", "SCHEDULED")
-    watched.server.tell(restarted, "CRASHED")
+        if run_id == waiting:
+            # Started again by hand, before the server would, and taken up by no worker for longer than the silence.
+            watched.server.tell(waiting, "CRASHED", "SCHEDULED")
+        if run_id == restarted:
+            watched.server.tell(restarted, "CRASHED")
     wait_until(lambda: RESTARTED in watched.server.states_of(silent), WAIT_S)
     assert watched.server.states_of(silent)[-3:] == ["Running", "Crashed", RESTARTED]
     assert watched.server.state_of(waiting) == "SCHEDULED"

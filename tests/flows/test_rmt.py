@@ -5,22 +5,23 @@ from typing import Any
 
 import pytest
 
-from flows.polya import polya
 from flows.rmt import rmt
+from flows.stages.midtrain import midtrain
 from tasks.recipe.merging import RecipeError
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.lineage import ancestry, models_that_saw, render_sightings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, SMALL_RMT, Run, run
+from tests.support.homes import copy_stages
+from tests.support.small import SMALL, SMALL_RMT, Run, run
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def done(in_rmt_home: Path) -> Run:
-    """The small pipeline; built by the first test that asks for it, served from the store to the others."""
-    return run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
+def done(finished_rmt: Run, in_rmt_home: Path) -> Run:
+    """The small pipeline, in whose home the test works."""
+    return finished_rmt
 
 
 def manifests(done: Run, stage: str) -> list[Any]:
@@ -68,9 +69,7 @@ def test_a_schedule_is_followed_position_by_position(done: Run) -> None:
 def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) -> None:
     store = Store.open()
     trained = next(m for m in manifests(done, "rmt_train") if m.payload["config"]["ntp_weight"])
-    arms = {"polya": {"label": "RL from mid-trained", "rl": False}}
-    overrides = {**SMALL, "evaluate.limit": 4, "arms": arms}
-    run(polya, recipe="tiny-cpu", base_model=str(trained.ref), overrides=overrides)
+    run(midtrain, recipe="tiny-cpu", overrides={**SMALL, "model.source": str(trained.ref)})
     after = next(m for m in store.all("model") if m.stage == "midtrain")
     kinds = {node.ref.kind for node in ancestry(store, after.ref).walk()}
     assert kinds >= {"texts", "entropy", "schedule", "model", "questions", "samples", "filtered", "dataset"}
@@ -90,8 +89,9 @@ def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) 
     ],
 )
 def test_what_cannot_work_is_refused_before_any_training(
-    in_new_home: Path, override: dict[str, Any], message: str
+    finished_rmt: Run, rmt_home: Path, in_new_home: Path, override: dict[str, Any], message: str
 ) -> None:
+    copy_stages(rmt_home, in_new_home, "model", "texts", "entropy")
     with pytest.raises(Exception, match=message):
         run(rmt, recipe="tiny-cpu-rmt", overrides={**SMALL_RMT, **override})
     assert "rmt_train" not in {manifest.stage for manifest in Store.open().all()}

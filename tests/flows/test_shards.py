@@ -1,14 +1,16 @@
-"""Generation split into shard tasks: the same samples, whatever the number of shards."""
+"""Sampling split into shard tasks: the same samples, whatever the number of shards."""
 
 from pathlib import Path
 
 import pytest
 
+from flows.stages.evaluate import evaluate
 from flows.stages.generate import generate
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.store import Store
-from tests.flows.small import run
+from tests.support.commands import batches, pooled
+from tests.support.small import run
 
 pytestmark = pytest.mark.slow
 
@@ -25,3 +27,14 @@ def test_shards_fill_the_pool_and_their_number_is_no_part_of_the_identity(in_new
     whole = run(generate, recipe="tiny-cpu", overrides=FEW)
     assert whole.ref == sharded.ref
     assert "generate" not in whole.built
+
+
+def test_evaluation_is_filled_by_shards_as_generation_is(in_new_home: Path) -> None:
+    few = {"evaluate.benchmarks": ["tiny-test"], "evaluate.limit": 4, "evaluate.samples": 2, "evaluate.resamples": 200}
+    sharded = run(evaluate, recipe="tiny-cpu", overrides={**few, "runtime.num_threads": 1, "runtime.num_shards": 2})
+    assert Store.open().manifest(sharded.ref).rows == {"tiny-test": 4 * 3}
+    assert len(set(pooled(in_new_home))) == len(pooled(in_new_home)) == 4 * 3
+    assert len(batches(in_new_home)) == 2 * 2, "of each shard one of samples and one of greedy completions"
+    whole = run(evaluate, recipe="tiny-cpu", overrides=few)
+    assert whole.ref == sharded.ref
+    assert "evaluate" not in whole.built

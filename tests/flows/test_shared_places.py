@@ -2,11 +2,9 @@
 
 import logging
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,20 +15,19 @@ from flows.stages.rl import rl
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.commands import STEP_BY_STEP, gone, pooled, start, start_python, steps_logged, wait_until
-from tests.flows.small import SMALL, run
+from tests.support.commands import STEP_BY_STEP, gone, pooled, start, start_python, steps_logged, wait_until
+from tests.support.network import free_port, wait_for
+from tests.support.small import SMALL, run
 
 pytestmark = pytest.mark.slow
 
 
 def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    settings = {**SMALL, "arms": '{"polya": {"label": "Mid-trained", "rl": false}}', "runtime.num_threads": 1}
-    overrides = [f"--set={key}={str(value).replace(chr(39), chr(34))}" for key, value in settings.items()]
-    runs = [start_python(home, ["-m", "flows.cli.app", "run", "polya", *overrides], COLUMNS="200") for _ in range(2)]
+    runs = [start(home, "midtrain", {**SMALL, "runtime.num_threads": 1}) for _ in range(2)]
     assert [command.wait() for command in runs] == [0, 0], runs[0].output + runs[1].output
-    reports = {line for command in runs for line in command.output.splitlines() if "(this one: report/" in line}
-    assert len(reports) == 1
+    made = {line for command in runs for line in command.output.splitlines() if "(this one: model/" in line}
+    assert len(made) == 1
     built = [stage for command in runs for stage in command.stages("built now")]
     assert sorted(built) == sorted(stage for command in runs[:1] for stage in command.stages(".+"))
     manifests = list((home / "store").glob("*/*/????????????.json"))
@@ -57,13 +54,12 @@ def test_servers_that_start_at_once_on_a_new_database_all_answer(tmp_path: Path)
 
 @pytest.mark.parametrize("place", ["store", "work"])
 def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
-    small_disk: Path, tmp_path: Path, place: str
+    small_disk: Path, new_home: Path, tmp_path: Path, place: str
 ) -> None:
-    home, store = tmp_path / "home", tmp_path / "store"
+    home, store = new_home, tmp_path / "store"
     if place == "store":
         store = small_disk
     else:
-        home.mkdir()
         (home / "work").symlink_to(small_disk)
     overrides = {**SMALL, "runtime.num_threads": 1, "runtime.save_every_steps": 1}
     command = start(home, "rl", overrides, MIDTRAIN_STORE=str(store))
@@ -89,16 +85,14 @@ def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
 @pytest.fixture
 def mlflow_server(tmp_path: Path) -> Iterator[tuple[str, int]]:
     """Address and process id of an MLflow server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     places = ["--backend-store-uri", f"sqlite:///{tmp_path}/m.db", "--artifacts-destination", str(tmp_path / "files")]
     program = Path(sys.executable).with_name("mlflow")
     with (tmp_path / "mlflow.log").open("w") as log:
         command = [str(program), "server", "--port", str(port), "--workers", "1", *places]
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
     try:
-        wait_until(lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, 120)
+        wait_for(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}", server.pid
     finally:
         end_tree(server.pid)
@@ -122,11 +116,9 @@ def test_an_mlflow_server_that_dies_midway_costs_tracking_and_nothing_else(
 
     killer = threading.Thread(target=kill, daemon=True)
     killer.start()
-    started = time.monotonic()
     with caplog.at_level(logging.WARNING):
         done = run(rl, overrides={**SMALL, **STEP_BY_STEP})
     killer.join()
-    assert time.monotonic() - started < 180
     assert caplog.text.count("tracking is off for this run") == 1
     store = Store.open()
     made = {manifest.stage: manifest for manifest in store.all()}

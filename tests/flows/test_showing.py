@@ -2,7 +2,10 @@
 
 import base64
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,8 +25,9 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.flows.small import SMALL, Run, run
-from tests.spine.test_pages import serves
+from tests.support.paths import ROOT
+from tests.support.small import SMALL, Run, run
+from tests.support.ui_record import serves
 
 pytestmark = pytest.mark.slow
 
@@ -80,6 +84,20 @@ def test_differences_are_told_with_interval_test_and_verdict(page: dict[str, Art
 
 def test_comparisons_keep_their_precision(page: dict[str, Artifact], finished: Run, store: Store) -> None:
     assert rows(page["comparisons"]) == store.manifest(finished.ref).summary["comparisons"]
+
+
+def test_ci_judges_a_run_by_what_the_server_alone_shows(parent: MlflowRun, tmp_path: Path) -> None:
+    """The gate finds a run by the name that its tag gives it; a home of its own has no store."""
+    summary, flow_run = tmp_path / "summary.md", UUID(parent.data.tags["prefect.flow_run_id"])
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run, tags=["ci-1-1"])
+        address = str(client.api_url)
+    command = [sys.executable, "-m", "flows.cli.app", "gate", "ci-1-1", "--margin", "1", "--summary", str(summary)]
+    environment = {**os.environ, "MIDTRAIN_HOME": str(tmp_path / "ci"), "PREFECT_API_URL": address}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| candidate | baseline |" in summary.read_text()
+    assert "No regression" in summary.read_text()
 
 
 def test_the_report_holds_its_plots(page: dict[str, Artifact], finished: Run, store: Store) -> None:

@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 from sympy import Rational, nsimplify, simplify, sympify
 
-from tasks.generate.heuristics import Example, Heuristic, load_heuristics, set_names
+from tasks.generate.config import GenerateConfig
+from tasks.generate.heuristics import Example, Heuristic, heuristic_prompts, load_heuristics, set_names
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.prompts.render import Renderer
+from tasks.spine.store.fingerprint import fingerprint
 from tasks.tiny.styles import METHODS
 
 BOXED = re.compile(r"\\boxed\{([^{}]*)\}")
@@ -147,3 +151,27 @@ def test_identity_is_what_the_prompt_shows() -> None:
     other = heuristic.model_copy(update={"examples": (Example(question="q", solution="t", answer="1"),)})
     assert heuristic.digest == same.digest
     assert len({heuristic.digest, other.digest, heuristic.model_copy(update={"instruction": "j"}).digest}) == 3
+
+
+def test_a_question_is_asked_under_every_heuristic_in_order_of_their_names() -> None:
+    heuristics, renderer = load_heuristics("tiny"), Renderer(PromptConfig(style="plain"))
+    prompts = heuristic_prompts(("q1", "1+1?"), heuristics, renderer)
+    assert [prompt.heuristic for prompt in prompts] == sorted(heuristic.name for heuristic in heuristics)
+    assert {(prompt.question_id, prompt.question) for prompt in prompts} == {("q1", "1+1?")}
+    assert [prompt.text for prompt in prompts] == [renderer.heuristic(item, "1+1?") for item in heuristics]
+
+
+def test_a_stage_is_identified_by_what_its_heuristics_say(tmp_path: Path) -> None:
+    def stage_key(source: str) -> str:
+        return fingerprint("generate", 1, GenerateConfig(heuristics=source), {})
+
+    (tmp_path / "one.yaml").write_text("name: analogy\ninstruction: compare\n")
+    first = stage_key(str(tmp_path))
+    (tmp_path / "one.yaml").rename(tmp_path / "renamed.yaml")
+    assert stage_key(str(tmp_path)) == first
+    (tmp_path / "renamed.yaml").write_text("name: analogy\ninstruction: compare it\n")
+    assert stage_key(str(tmp_path)) != first
+    (tmp_path / "two.yaml").write_text("name: symmetry\ninstruction: mirror\n")
+    payload = GenerateConfig(heuristics=str(tmp_path)).identity_payload()
+    assert set(payload["heuristics"]) == {"analogy", "symmetry"}
+    assert payload["heuristics"]["symmetry"] == Heuristic(name="symmetry", instruction="mirror").digest

@@ -9,7 +9,7 @@ import pytest
 from tasks.errors import Permanent
 from tasks.midtrain.encoding import read_examples
 from tasks.shared.engines.tokens import load_tokenizer
-from tests.midtrain.rows import make_rows, write_rows
+from tests.support.training_rows import make_rows, write_rows
 
 
 def test_completions_end_once_and_prompts_are_those_of_inference(random_model: Path, tmp_path: Path) -> None:

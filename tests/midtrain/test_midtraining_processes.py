@@ -4,49 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from tasks.errors import Permanent
-from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.shared.training.accelerate import launcher
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
-from tests.midtrain.rows import make_rows, write_rows
+from tests.support.midtraining_jobs import check_same, job
+from tests.support.training_rows import make_rows, write_rows
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.midtrain.worker"
 TWO = launcher(Runtime(num_processes=2))
-
-
-def job(model: Path, dataset: Path, folder: Path, **place: object) -> MidtrainJob:
-    (folder / "out").mkdir(parents=True, exist_ok=True)
-    return MidtrainJob(
-        model=model,
-        data=dataset,
-        out=folder / "out",
-        checkpoints=folder / "checkpoints",
-        num_threads=1,
-        config=MidtrainConfig(learning_rate=1e-3, epochs=2, batch_size=8),
-        **place,
-    )
-
-
-def points(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
-
-
-def check_same(folder: Path, other: Path) -> None:
-    for point, expected in zip(points(folder), points(other), strict=True):
-        for name in ("loss", "grad_norm", "learning_rate", "trained_tokens"):
-            assert point[name] == pytest.approx(expected[name], rel=1e-3, abs=1e-6), (name, point["step"])
-    weights, wanted = (load_file(each / "out" / "model.safetensors") for each in (folder, other))
-    assert weights.keys() == wanted.keys()
-    for key, value in weights.items():
-        assert value.dtype == wanted[key].dtype
-        torch.testing.assert_close(value, wanted[key], atol=5e-4, rtol=0)
 
 
 def test_two_processes_train_as_one_does(random_model: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
-from tests.killing import kill_when
+from tests.support.killing import kill_when
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.midtrain.worker"
@@ -31,16 +31,16 @@ def job(model: Path, dataset: Path, folder: Path, epochs: int = 2) -> MidtrainJo
 def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     random_model: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    straight = run(job(random_model, dataset, tmp_path / "a", 20), Reporter(tmp_path / "a"))
+    straight = run(job(random_model, dataset, tmp_path / "a", 12), Reporter(tmp_path / "a"))
     work = tmp_path / "b" / "w"
-    killer = kill_when(work, lines=23)
+    killer = kill_when(work, lines=13)
     with pytest.raises(WorkerFailed, match="exit code -9"):
-        run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 20), work, timeout_s=200)
+        run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 12), work, timeout_s=200)
     killer.join()
-    resumed = run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 20), work, timeout_s=200)
-    assert resumed["resumed_from_step"] >= 20
+    resumed = run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 12), work, timeout_s=200)
+    assert resumed["resumed_from_step"] >= 10
     assert resumed["ledger"] == straight["ledger"]
-    assert resumed["ledger"]["trained_tokens"] == 20 * resumed["ledger"]["completion_tokens"]
+    assert resumed["ledger"]["trained_tokens"] == 12 * resumed["ledger"]["completion_tokens"]
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
     assert weights[0] == weights[1]
     model = AutoModelForCausalLM.from_pretrained(tmp_path / "b" / "out")

@@ -10,7 +10,7 @@ from tasks.predict.answers import Answers
 from tasks.predict.positions import Position
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.prompts import PredictionRenderer
-from tests.rmt.thinking_tokenizer import thinking_tokenizer
+from tests.support.thinking_tokenizer import thinking_tokenizer
 
 PROMPT = PredictionPrompt(
     style="plain",

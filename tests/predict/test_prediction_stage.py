@@ -10,12 +10,16 @@ from tasks.errors import Permanent
 from tasks.predict.config import PredictConfig
 from tasks.predict.positions import draw_positions
 from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING, SCORES_FILE
+from tasks.predict.task import PREDICT, wanted_samples
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.sampling.task import Shards, fill_part
 from tasks.shared.tables.parquet import check_schema
-from tests.predict.conftest import Held
-from tests.thinking_model import CLOSE
+from tests.bench.bare import Silent
+from tests.support.held_out import RUNTIME, Held, Numbered, make
+from tests.support.random_model import save_random_model
+from tests.support.thinking_model import CLOSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -91,6 +95,19 @@ def _key(row: dict) -> tuple[str, int, int]:
     return row["document_id"], row["position"], row["sample_index"]
 
 
+def test_two_shards_make_what_the_stage_alone_would_want(held: Held) -> None:
+    config = PredictConfig.model_validate(held.config.model_dump() | {"seed": 5, "positions_per_tier": 4})
+    parents = {"entropy": held.entropy, "model": held.base}
+    shards = Shards(PREDICT, wanted_samples, config, RUNTIME.model_copy(update={"num_shards": 2}), parents)
+    before = held.pooled()
+    assert [fill_part(shards, index, Silent()) for index in range(2)] == [18, 18]
+    made = held.pooled() - before
+    assert len(made) == made.total() == 36
+    rows = [row for row in held.rows(held.predict(held.base, seed=5, positions_per_tier=4)) if row["mode"] == REASONING]
+    assert len(rows) == 36
+    assert held.pooled() - before == made, "nothing was left for the stage"
+
+
 def test_greedy_decoding_has_one_sample(held: Held) -> None:
     sampling = held.config.sampling.model_copy(update={"temperature": 0.0}).model_dump()
     ref = held.predict(held.base, sampling=sampling, positions_per_tier=5)
@@ -119,10 +136,7 @@ def test_positions_are_spread_over_documents(held: Held) -> None:
 
 
 def test_a_checkpoint_with_another_tokenizer_is_refused(held: Held) -> None:
-    from tests.predict.conftest import Numbered, _make
-    from tests.random_model import save_random_model
-
-    other = _make("model", "model", lambda build, config: save_random_model(build.out), Numbered(number=9))
+    other = make("model", "model", lambda build, config: save_random_model(build.out), Numbered(number=9))
     with pytest.raises(Permanent, match=r"has another tokenizer \(digest .*\) than the model of entropy/"):
         held.predict(other)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
 
 CARD = b"""---
 configs:

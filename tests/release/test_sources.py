@@ -11,7 +11,7 @@ from tasks.errors import Permanent
 from tasks.release.sources import candidates
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.spine.store.settings import Settings
-from tests.shared.sources.hub_server import Hub, Repository, ask, serve
+from tests.support.hub_server import Hub, Repository, ask, serve
 
 
 @pytest.fixture

@@ -89,9 +89,7 @@ class World:
         return ReportConfig(**(values | changes))
 
 
-def answers(
-    name: str, rate: float, *, benchmarks: dict[str, int], samples: int, seed: int, styles: bool = True
-) -> Iterator[dict[str, Any]]:
+def answers(name: str, rate: float, *, benchmarks: dict[str, int], samples: int, seed: int) -> Iterator[dict[str, Any]]:
     """Graded completions: each question has a difficulty of its own, the same for all models."""
     draw = np.random.default_rng([seed, *name.encode()])
     for benchmark, count in benchmarks.items():
@@ -110,7 +108,7 @@ def answers(
                     "extracted": str(question),
                     "finish_reason": "stop",
                     "completion_tokens": int(draw.integers(20, 60)),
-                    "meta": '{"family": "sum"}' if styles else "{}",
+                    "meta": "{}",
                 }
 
 
@@ -122,11 +120,10 @@ def evaluate(
     *,
     benchmarks: dict[str, int],
     samples: int = 8,
-    styles: bool = True,
 ) -> None:
     """Publish an evaluation of a model and enter it into the report."""
     name = entry.role
-    rows = answers(name, rate, benchmarks=benchmarks, samples=samples, seed=entry.seed, styles=styles)
+    rows = answers(name, rate, benchmarks=benchmarks, samples=samples, seed=entry.seed)
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
     summary = score(read_rows(path), EvaluateConfig(samples=samples, resamples=200))

@@ -232,7 +232,7 @@ def _evaluate(found: RMTWorld, model: str, made: Made, arm: str, seed: int) -> N
     points = [{"step": float(step), "reward": 0.3 + 0.002 * step} for step in range(40)]
     config = {"of": model, "seed": seed}
     world.publish(policy, "model", "rl", config, parents={"model": model}, summary={"curve": points})
-    rows = answers(name, made.afterwards, benchmarks={BENCHMARK: 80}, samples=8, seed=seed, styles=False)
+    rows = answers(name, made.afterwards, benchmarks={BENCHMARK: 80}, samples=8, seed=seed)
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
     summary = score_benchmarks(read_rows(path), EvaluateConfig(samples=8, resamples=200))

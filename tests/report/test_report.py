@@ -15,6 +15,7 @@ from tasks.report.summary import ComparisonRow, ReportSummary, points
 from tasks.report.task import REPORT, report
 from tasks.report.terminal import summary_tables, tables
 from tasks.report.write import write_report
+from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.stage import ensure
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.runtime import Runtime
@@ -228,7 +229,9 @@ def test_an_evaluation_alone_has_a_table(world: World) -> None:
 
 def publish_report(world: World) -> Manifest:
     outcome = ensure(
-        REPORT, report.body, world.config(), Runtime(), world.parents, settings=settings_of(world), watcher=Silent()
+        StageCall(REPORT, report.body, world.config(), Runtime(), world.parents),
+        settings=settings_of(world),
+        watcher=Silent(),
     )
     return outcome.manifest
 

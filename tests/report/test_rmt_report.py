@@ -19,6 +19,7 @@ from tasks.report.rmt.task import RMT_REPORT, rmt_report
 from tasks.report.rmt.terminal import summary_tables
 from tasks.report.rmt.write import write_report
 from tasks.report.terminal import tables
+from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.stage import ensure
 from tasks.spine.store.runtime import Runtime
 from tests.report.rmt_world import ARMS, BASE, Made, RMTWorld, build_rmt_world
@@ -135,11 +136,7 @@ def test_comparisons_are_those_asked_for(written: tuple[Path, RMTSummary]) -> No
 def test_the_page_needs_nothing_but_itself_and_links_into_the_store(world: RMTWorld) -> None:
     inner = world.world
     outcome = ensure(
-        RMT_REPORT,
-        rmt_report.body,
-        world.config(),
-        Runtime(),
-        inner.parents,
+        StageCall(RMT_REPORT, rmt_report.body, world.config(), Runtime(), inner.parents),
         settings=settings_of(inner),
         watcher=Silent(),
     )

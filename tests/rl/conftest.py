@@ -1,30 +1,18 @@
 """A model that guesses: it answers ` #### d` with a random digit, so that rewards differ within a group."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from tasks.dataset.schema import RL
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run as midtrain
 from tasks.rl.config import RLConfig, RLJob
 from tasks.spine.stage.worker import Reporter
-from tests.midtrain.rows import write_rows
-from tests.random_model import save_random_model
-
-MakeJob = Callable[..., RLJob]
-QUESTIONS = 10
-
-
-def write_prompts(path: Path, rows: list[dict[str, Any]]) -> Path:
-    """Write RL rows as Parquet and return the path."""
-    pq.write_table(pa.Table.from_pylist(rows, schema=RL), path)
-    return path
+from tests.support.random_model import save_random_model
+from tests.support.rl_jobs import QUESTIONS, MakeJob, write_prompts
+from tests.support.training_rows import write_rows
 
 
 @pytest.fixture(scope="session")

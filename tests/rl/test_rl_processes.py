@@ -17,9 +17,9 @@ from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
-from tests.killing import kill_when
-from tests.rl import given_rollouts
-from tests.rl.conftest import MakeJob
+from tests.support import given_rl_rollouts
+from tests.support.killing import kill_when
+from tests.support.rl_jobs import MakeJob
 
 with hide_packages("mlflow", "vllm"):
     import tasks.rl.trainer as trainer
@@ -40,10 +40,10 @@ def curve(folder: Path) -> list[dict[str, float]]:
 def test_two_processes_learn_from_given_rollouts_as_one_does(
     settings: dict[str, Any], make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rollouts.write)
+    monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rl_rollouts.write)
     run(make_job("one", **settings), Reporter(tmp_path / "one"))
     job = make_job("two", micro_batch_size=2, **settings)
-    two = run_worker("tests.rl.given_rollouts", job, tmp_path / "two" / "w", **TWO)
+    two = run_worker("tests.support.given_rl_rollouts", job, tmp_path / "two" / "w", **TWO)
     assert two["ledger"]["rollouts"] == 6 * 16
     for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
         assert point.keys() == expected.keys()

@@ -10,7 +10,7 @@ from tasks.rl.prompts import read_prompts
 from tasks.rl.reward import CorrectnessReward, readable_golds
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.pool import VerifierPool
-from tests.rl.conftest import write_prompts
+from tests.support.rl_jobs import write_prompts
 
 END = 0
 

@@ -14,8 +14,8 @@ from tasks.rl.schedule import plan_batches
 from tasks.rl.worker import run
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
-from tests.grpo_runs import Crash, curve, note_prompts
-from tests.rl.conftest import QUESTIONS, MakeJob
+from tests.support.grpo_runs import Crash, curve, note_prompts
+from tests.support.rl_jobs import QUESTIONS, MakeJob
 
 with hide_packages("mlflow", "vllm"):
     from trl import GRPOTrainer

@@ -11,14 +11,16 @@ from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.task import train as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.task import train as rl
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.midtrain.rows import make_rows, write_rows
-from tests.rl.conftest import write_prompts
+from tests.support.rl_jobs import write_prompts
+from tests.support.training_rows import make_rows, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +56,7 @@ def published(settings: Settings, kind: str, source: Path) -> ArtifactRef:
 
     stage = Stage(f"given-{kind}", version=1, kind=kind)
     return ensure(
-        stage, copy, {"source": source.name}, Runtime(), {}, watcher=Watcher(), settings=settings
+        StageCall(stage, copy, {"source": source.name}, Runtime(), {}), watcher=Watcher(), settings=settings
     ).manifest.ref
 
 
@@ -69,7 +71,9 @@ def test_both_stages_publish_models_with_their_ledgers(guesser: Path, settings: 
 
     def build(task: Any, config: Any, **more: ArtifactRef) -> tuple[Manifest, Watcher]:
         watcher = Watcher()
-        outcome = ensure(task.stage, task.body, config, runtime, parents | more, watcher=watcher, settings=settings)
+        outcome = ensure(
+            StageCall(task.stage, task.body, config, runtime, parents | more), watcher=watcher, settings=settings
+        )
         return outcome.manifest, watcher
 
     dataset = published(settings, "dataset", tmp_path / "solutions")
@@ -87,4 +91,7 @@ def test_both_stages_publish_models_with_their_ledgers(guesser: Path, settings: 
     for manifest in (trained, tuned):
         folder = Store.open(settings).local(manifest.ref)
         AutoModelForCausalLM.from_pretrained(folder)
+        (rows,) = manifest.trained_on
+        data = Store.open(settings).local(manifest.parents[rows.role])
+        assert all(row[rows.id_column] for row in read_rows(data / rows.path, [rows.id_column]))
         assert not [path for path in folder.rglob("*") if path.suffix in (".bin", ".pt", ".pth", ".pkl")]

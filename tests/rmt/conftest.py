@@ -1,15 +1,12 @@
 """A model that thinks at random length and guesses a digit, and small jobs for it."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.rmt.config import RMTJob, RMTTrainConfig
-from tests.rmt.guessing import PROMPT, save_guesser, write_schedule
-
-MakeJob = Callable[..., RMTJob]
+from tests.support.guessing import PROMPT, MakeJob, save_guesser, write_schedule
 
 
 @pytest.fixture(scope="session")

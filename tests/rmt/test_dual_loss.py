@@ -15,7 +15,7 @@ from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.training.models import load
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
-from tests.rmt.conftest import MakeJob
+from tests.support.guessing import MakeJob
 
 with hide_packages("mlflow", "vllm"):
     from tasks.rl.arguments import grpo_arguments

@@ -8,7 +8,7 @@ from tasks.errors import Permanent
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.next_token.reader import Prediction, Reader, boxed
-from tests.rmt.thinking_tokenizer import END, thinking_tokenizer
+from tests.support.thinking_tokenizer import END, thinking_tokenizer
 
 PLAIN = PredictionPrompt(
     style="plain",

@@ -14,8 +14,8 @@ from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
-from tests.rmt import given_rollouts
-from tests.rmt.conftest import MakeJob
+from tests.support import given_rmt_rollouts
+from tests.support.guessing import MakeJob
 
 with hide_packages("mlflow", "vllm"):
     import tasks.rmt.trainer as trainer
@@ -33,10 +33,10 @@ def test_two_processes_train_as_one_does(
     objective: str, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """8 micro-batches of 2 rollouts for the 3 texts of a step: some have none, and so may both processes at once."""
-    monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rollouts.write)
+    monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rmt_rollouts.write)
     one = run(make_job("one", steps=4, objective=objective), Reporter(tmp_path / "one"))
     job = make_job("two", steps=4, objective=objective, micro_batch_size=2)
-    two = run_worker("tests.rmt.given_rollouts", job, tmp_path / "two" / "w", timeout_s=900, prefix=TWO)
+    two = run_worker("tests.support.given_rmt_rollouts", job, tmp_path / "two" / "w", timeout_s=900, prefix=TWO)
     assert two["ledger"] == one["ledger"]
     for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
         assert point.keys() == expected.keys()

@@ -12,8 +12,8 @@ import pytest
 from tasks.errors import Permanent
 from tasks.rmt.rows import IGNORED, Run, ScheduledText, TextPlan, read_run
 from tasks.shared.training.batch_balancing import balance_by_length
-from tests.random_model import save_random_model
-from tests.rmt.guessing import add_think_tags, write_schedule
+from tests.support.guessing import add_think_tags, write_schedule
+from tests.support.random_model import save_random_model
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,8 @@ from tasks.rmt.rows import read_run
 from tasks.rmt.worker import run
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
-from tests.grpo_runs import Crash, curve, note_prompts
-from tests.rmt.conftest import MakeJob
-from tests.rmt.guessing import PROMPT, TIERS
+from tests.support.grpo_runs import Crash, curve, note_prompts
+from tests.support.guessing import PROMPT, TIERS, MakeJob
 
 with hide_packages("mlflow", "vllm"):
     from tasks.rl.trainer import GroupTrainer

@@ -12,18 +12,18 @@ from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.task import train
 from tasks.rmt.worker import run
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.launch import WorkerFailed, run_worker
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.killing import kill_when
-from tests.random_model import save_random_model
-from tests.rmt.conftest import MakeJob
-from tests.rmt.guessing import PROMPT, write_schedule
+from tests.support.guessing import PROMPT, MakeJob, write_schedule
+from tests.support.killing import kill_when
+from tests.support.random_model import save_random_model
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.rmt.worker"
@@ -32,15 +32,15 @@ MODULE = "tasks.rmt.worker"
 def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     make_job: MakeJob, tmp_path: Path
 ) -> None:
-    settings = {"steps": 40, "learning_rate": 1e-4}
+    settings = {"steps": 24, "learning_rate": 1e-4}
     straight = run(make_job("a", **settings), Reporter(tmp_path / "a"))
-    job, work = make_job("b", save_every_steps=5, **settings), tmp_path / "b" / "w"
-    killer = kill_when(work, lines=13)
+    job, work = make_job("b", save_every_steps=3, **settings), tmp_path / "b" / "w"
+    killer = kill_when(work, lines=7)
     with pytest.raises(WorkerFailed, match="exit code -9"):
         run_worker(MODULE, job, work, timeout_s=200)
     killer.join()
     resumed = run_worker(MODULE, job, work, timeout_s=200)
-    assert resumed["resumed_from_step"] >= 10
+    assert resumed["resumed_from_step"] >= 6
     assert resumed["ledger"] == straight["ledger"]
     assert resumed["curve"] == straight["curve"]
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
@@ -75,7 +75,7 @@ def published(settings: Settings, kind: str, source: Path, config: dict[str, Any
         build.record(summary=summary)
 
     stage = Stage(f"given-{kind}", version=1, kind=kind)
-    return ensure(stage, copy, config, Runtime(), {}, watcher=Watcher(), settings=settings).manifest.ref
+    return ensure(StageCall(stage, copy, config, Runtime(), {}), watcher=Watcher(), settings=settings).manifest.ref
 
 
 def test_the_stage_publishes_a_model_with_its_ledger(guesser: Path, tmp_path: Path) -> None:
@@ -91,7 +91,9 @@ def test_the_stage_publishes_a_model_with_its_ledger(guesser: Path, tmp_path: Pa
             ),
         }
         runtime = Runtime(device="cpu", num_threads=1)
-        found = ensure(train.stage, train.body, config, runtime, parents, watcher=Watcher(), settings=settings)
+        found = ensure(
+            StageCall(train.stage, train.body, config, runtime, parents), watcher=Watcher(), settings=settings
+        )
         return found.manifest
 
     with pytest.raises(Permanent, match="written with the tokenizer 0000"):

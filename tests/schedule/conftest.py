@@ -4,25 +4,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.tables.parquet import write_parquet
-from tasks.spine.stage.stage import Build, Outcome, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, Outcome, ensure
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
-from tests.rmt.thinking_tokenizer import thinking_tokenizer
-
-WORDS = (" the", " größe", "Q: ", "字", " of")
-TEXTS = (
-    "Q: the sum of 12 and 30, the größe of 字 and 语 is 42",
-    "all of the plain words of this text are letters, and the end is near",
-    "emoji 👩‍👩‍👧 and ﷽ and naïve façade of größe 字字字",
-    "12+30=42 12+31=43 12+32=44 the end of the numbers",
-)
+from tests.support.entropy_table import WORDS
+from tests.support.thinking_tokenizer import thinking_tokenizer
 
 
 class Quiet:
@@ -38,30 +31,6 @@ class Quiet:
     def finished(self, manifest: object) -> None: ...
 
 
-def entropy_rows(texts: Sequence[str], *, given_tokens: int = 3, context_tokens: int = 24) -> list[dict[str, Any]]:
-    """Rows of an entropy table with made-up entropies between 0 and 3 nats; late positions have a moved context."""
-    tokenizer = thinking_tokenizer(words=WORDS)
-    rows = []
-    for number, text in enumerate(texts):
-        tokens = np.array(tokenizer.encode(text, add_special_tokens=False), dtype=np.int32)
-        entropy = np.random.default_rng(number).uniform(0, 3, len(tokens)).astype(np.float32)
-        entropy[0] = np.nan
-        places = np.arange(len(tokens))
-        rows.append(
-            {
-                "document_id": f"{number:04d}",
-                "split": "train",
-                "given_tokens": given_tokens,
-                "tokens": tokens,
-                "entropy": entropy,
-                "log_prob": -entropy,
-                "top_token": np.zeros(len(tokens), np.int32),
-                "context_start": np.maximum(0, (places - context_tokens) // 8 * 8).astype(np.int32),
-            }
-        )
-    return rows
-
-
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(home=tmp_path / "home")
@@ -72,7 +41,7 @@ def make(settings: Settings) -> Callable[..., Outcome]:
     """Runs a stage in the test's own store."""
 
     def run(stage: Stage, body: Callable[..., None], config: Any, **parents: ArtifactRef) -> Outcome:
-        return ensure(stage, body, config, Runtime(), parents, watcher=Quiet(), settings=settings)
+        return ensure(StageCall(stage, body, config, Runtime(), parents), watcher=Quiet(), settings=settings)
 
     return run
 

@@ -12,7 +12,7 @@ from tasks.schedule.spans import TokenText
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import TierConfig
 from tasks.shared.next_token.prompts import PredictionRenderer
-from tests.rmt.thinking_tokenizer import thinking_tokenizer
+from tests.support.thinking_tokenizer import thinking_tokenizer
 
 TOKENIZER = thinking_tokenizer()
 PLAIN = PredictionPrompt(style="plain", template="{context}\n[{budget}]<think>", template_without_budget="{context}[]")

@@ -33,8 +33,8 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.rmt.thinking_tokenizer import thinking_tokenizer
-from tests.schedule.conftest import TEXTS, WORDS, entropy_rows
+from tests.support.entropy_table import TEXTS, WORDS, entropy_rows
+from tests.support.thinking_tokenizer import thinking_tokenizer
 
 PROMPT = PredictionPrompt(
     style="plain",

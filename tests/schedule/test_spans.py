@@ -9,8 +9,8 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from tasks.schedule.spans import INSIDE, TokenText
 from tasks.shared.engines.tokens import load_tokenizer
-from tests.rmt.thinking_tokenizer import thinking_tokenizer
-from tests.schedule.conftest import TEXTS, WORDS
+from tests.support.entropy_table import TEXTS, WORDS
+from tests.support.thinking_tokenizer import thinking_tokenizer
 
 TINY = Path(__file__).resolve().parents[2] / "tasks" / "tiny" / "model"
 

@@ -1,18 +1,12 @@
 """A store of its own per test, and a way to fill it with real artifacts."""
 
-import itertools
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tasks.spine.store.fingerprint import fingerprint, payload
-from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-
-Publish = Callable[..., Manifest]
+from tests.support.publishing import Publish, publishing
 
 
 @pytest.fixture
@@ -34,25 +28,4 @@ def remote(s3_bucket: str, tmp_path: Path) -> Settings:
 @pytest.fixture
 def publish(tmp_path: Path) -> Publish:
     """`publish(store, kind, config, files={name: text}, parents=..., **manifest_fields)`, through the real store."""
-    numbers = itertools.count()
-
-    def call(
-        store: Store, kind: str, config: Any = None, files: dict[str, str] | None = None, **fields: Any
-    ) -> Manifest:
-        folder = tmp_path / f"out-{next(numbers)}"
-        for name, text in (files or {"data.txt": f"{kind} {config}"}).items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text)
-        stage, parents = fields.pop("stage", kind), fields.pop("parents", {})
-        return store.publish(
-            folder,
-            kind=kind,
-            stage=stage,
-            version=1,
-            parents=parents,
-            fingerprint=fingerprint(stage, 1, config, parents),
-            payload=payload(stage, 1, config, parents),
-            **fields,
-        )
-
-    return call
+    return publishing(tmp_path)

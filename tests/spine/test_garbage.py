@@ -22,8 +22,8 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.conftest import ROOT
-from tests.spine.conftest import Publish
+from tests.support.paths import ROOT
+from tests.support.publishing import Publish
 
 LATER = time.time() + 86_400
 LONG_AGO = "2020-01-01T00:00:00+00:00"
@@ -234,19 +234,28 @@ def test_samples_stay_while_an_artifact_made_from_them_does(
 ) -> None:
     sampling, greedy = Sampling(temperature=0.7), Sampling(temperature=0, top_p=1)
     digest, other = made["a"].digest, made["d"].digest
-    kept = [pool_name(digest, sampling), pool_name(digest, greedy)]
-    gone = [pool_name(other, sampling), pool_name(digest, Sampling(temperature=0.1))]
-    for name in [*kept, *gone]:
-        store.files.write_text(f"pool/{name}/{'b' * 32}.parquet", "rows")
-    store.files.write_text(f"pool/{kept[0]}/{'c' * 32}.parquet.corrupt", "rows")
-    user = publish(store, "samples", {"sampling": sampling}, parents={"model": made["a"].ref}, created_at=LONG_AGO)
+    kept = [f"pool/{pool_name(digest, sampling)}", f"pool/{pool_name(digest, greedy)}"]
+    gone = [f"pool/{pool_name(other, sampling)}", f"pool/{pool_name(digest, Sampling(temperature=0.1))}"]
+    for folder in [*kept, *gone]:
+        store.files.write_text(f"{folder}/{'b' * 32}.parquet", "rows")
+    store.files.write_text(f"{kept[0]}/{'c' * 32}.parquet.corrupt", "rows")
+    user = publish(store, "samples", pools=kept, parents={"model": made["a"].ref}, created_at=LONG_AGO)
+    publish(store, "samples", "garbage", pools=gone[:1], parents={"model": made["d"].ref}, created_at=LONG_AGO)
     found = planned(user, made["d"])
-    assert sorted(item.path for item in found.items if item.what == "samples") == sorted(f"pool/{n}" for n in gone)
-    assert [item.path for item in found.items if item.what == "left over"] == [
-        f"pool/{kept[0]}/{'c' * 32}.parquet.corrupt"
-    ]
+    assert {item.path for item in found.items if item.what == "samples"} == {*gone}
+    assert [item.path for item in found.items if item.what == "left over"] == [f"{kept[0]}/{'c' * 32}.parquet.corrupt"]
     list(delete(store, settings, found))
-    assert sorted(store.files.sizes("pool")) == sorted(f"{name}/{'b' * 32}.parquet" for name in kept)
+    assert {f"pool/{name}" for name in store.files.sizes("pool")} == {f"{name}/{'b' * 32}.parquet" for name in kept}
+
+
+def test_no_samples_go_while_an_artifact_that_stays_does_not_say_what_it_was_made_from(
+    store: Store, publish: Publish, planned: Callable[..., Plan], made: Chain
+) -> None:
+    store.files.write_text(f"pool/{'d' * 16}/{'b' * 32}.parquet", "rows")
+    silent = publish(store, "samples", pools=None, created_at=LONG_AGO)
+    said = {what: sum(item.what == what for item in planned().items) for what in ("samples", "artifact")}
+    assert said == {"samples": 1, "artifact": 3}, "it goes itself, so nothing that stays may need the samples"
+    assert not [item for item in planned(silent).items if item.what == "samples"]
 
 
 def test_a_content_that_a_forced_rebuild_succeeded_stays_for_its_children_and_else_goes(

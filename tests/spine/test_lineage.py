@@ -8,13 +8,15 @@ import pytest
 from rich.console import Console, RenderableType
 
 from tasks.dataset.schema import RL, TRAIN
-from tasks.questions.schema import QUESTIONS
+from tasks.midtrain.task import TRAINED_ON as MIDTRAINED_ON
+from tasks.questions.schema import QUESTIONS, SOURCE
+from tasks.rl.task import TRAINED_ON as RL_TRAINED_ON
 from tasks.shared.tables.parquet import write_parquet
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.lineage import ancestry, descendants, models_that_saw, render_ancestry, render_sightings
-from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.manifest import Manifest, TrainedRows
 from tasks.spine.store.store import Store
-from tests.spine.conftest import Publish
+from tests.support.publishing import Publish
 
 SEED, HARD, UNUSED = ("a" * 16, "b" * 16, "c" * 16)
 
@@ -39,6 +41,7 @@ def made(store: Store, publish: Publish, tmp_path: Path) -> dict[str, Manifest]:
             payload={},
             parents=refs,
             rows={"rows": len(rows)},
+            sources=[SOURCE] if kind == "questions" else [],
         )
 
     asked = [{"id": SEED, "question": "How many apples?"}, {"id": UNUSED, "question": "Why?"}]
@@ -63,9 +66,14 @@ def made(store: Store, publish: Publish, tmp_path: Path) -> dict[str, Manifest]:
     rows = [{"question_id": SEED, "rank": rank} for rank in range(3)]
     dataset = parquet("dataset", "dataset", "train.parquet", TRAIN, rows, kept=kept)
     prompts = parquet("rl-set", "dataset", "rl.parquet", RL, [{"question_id": HARD}])
-    mid = publish(store, "model", "mid", stage="midtrain", parents={"dataset": dataset.ref, "model": base.ref})
-    polya = publish(store, "model", "polya", stage="rl", parents={"prompts": prompts.ref, "model": mid.ref})
-    vanilla = publish(store, "model", "vanilla", stage="rl", parents={"prompts": prompts.ref, "model": base.ref})
+
+    def trained(name: str, stage: str, on: TrainedRows, start: Manifest, data: Manifest) -> Manifest:
+        parents = {"model": start.ref, on.role: data.ref}
+        return publish(store, "model", name, stage=stage, parents=parents, trained_on=[on])
+
+    mid = trained("mid", "midtrain", MIDTRAINED_ON, base, dataset)
+    polya = trained("polya", "rl", RL_TRAINED_ON, mid, prompts)
+    vanilla = trained("vanilla", "rl", RL_TRAINED_ON, base, prompts)
     names = ("seeds", "base", "samples", "kept", "dataset", "prompts", "mid", "polya", "vanilla")
     return dict(zip(names, (seeds, base, samples, kept, dataset, prompts, mid, polya, vanilla), strict=True))
 
@@ -110,7 +118,7 @@ def test_models_that_saw_a_question(
 ) -> None:
     names = {manifest.ref: name for name, manifest in made.items()}
     seen = models_that_saw(store, question)
-    assert {(names[item.model.ref], item.how, item.rows, item.direct) for item in seen} == expected
+    assert {(names[item.model.ref], item.method, item.rows, item.direct) for item in seen} == expected
 
 
 def test_a_model_is_traced_to_the_content_it_saw_after_its_dataset_was_rebuilt(

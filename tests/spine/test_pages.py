@@ -1,22 +1,14 @@
 """Links lead to pages that a browser can open, and to nothing where none is known."""
 
-import json
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tasks.spine.store.settings import Settings
-from tasks.spine.tracking.pages import SERVERS, mlflow_page
+from tasks.spine.tracking.pages import mlflow_page
+from tests.support.ui_record import serves
 
 PAGE = "/#/experiments/1/runs/abc?workflowType=machine_learning"
-
-
-def serves(home: Path, **changes: Any) -> None:
-    """What `midtrain ui` writes, with this process in its place."""
-    record = {"mlflow": "http://127.0.0.1:5999", "mlflow_uri": f"sqlite:///{home}/mlflow.db", "pid": os.getpid()}
-    (home / SERVERS).write_text(json.dumps(record | changes))
 
 
 @pytest.fixture(autouse=True)

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 
-from tasks.spine.stage.plan import Plan, current_visitor, describe_changes, is_missing, planning
-from tasks.spine.stage.stage import Stage
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.plan import Plan, describe_changes, is_missing, planning
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
-from tests.spine.conftest import Publish
+from tests.support.publishing import Publish
 
 SAMPLES = Stage("generate", version=1, kind="samples")
 FILTERED = Stage("filter", version=1, kind="filtered")
@@ -20,7 +21,7 @@ def last(plan: Plan) -> tuple[str, str]:
 
 
 def visit(plan: Plan, stage: Stage, config: Any, parents: dict[str, ArtifactRef], *, force: bool) -> ArtifactRef:
-    return plan.visit(stage, never_called, config, Runtime(), parents, force)
+    return plan.visit(StageCall(stage, never_called, config, Runtime(), parents, force))
 
 
 def never_called(*_: Any) -> None:
@@ -28,10 +29,10 @@ def never_called(*_: Any) -> None:
 
 
 def test_nothing_is_current_outside_the_block(store: Store) -> None:
-    assert current_visitor() is None
+    assert run_context().visitor is None
     with planning(store) as plan:
-        assert current_visitor() is plan
-    assert current_visitor() is None
+        assert run_context().visitor is plan
+    assert run_context().visitor is None
 
 
 def test_an_empty_store_means_a_miss_and_then_waiting(store: Store) -> None:

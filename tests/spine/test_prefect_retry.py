@@ -9,8 +9,8 @@ import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.spine.stage import prefect_retry
-from tasks.spine.stage.prefect_retry import patiently
-from tests.flows.postgres import free_port
+from tasks.spine.stage.prefect_retry import retry_while_unreachable
+from tests.support.network import free_port
 
 
 def get(port: int) -> int:
@@ -37,7 +37,7 @@ def test_a_server_that_is_away_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     back = threading.Thread(target=come_back)
     back.start()
     with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
-        assert patiently(call) == 404
+        assert retry_while_unreachable(call) == 404
     back.join()
     assert len(tries) >= 3
 
@@ -54,5 +54,5 @@ def test_other_errors_and_a_server_that_stays_away_are_not_waited_for(
         temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{server}/api"}),
         pytest.raises(httpx.ConnectError),
     ):
-        patiently(lambda: tries.append(0) or get(port))
+        retry_while_unreachable(lambda: tries.append(0) or get(port))
     assert len(tries) == 1

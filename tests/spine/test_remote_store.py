@@ -7,15 +7,16 @@ from multiprocessing.synchronize import Barrier
 
 import pytest
 
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.lease import Lease
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.spine.conftest import Publish
-from tests.spine.test_stage import Seen, ToyConfig, write
+from tests.support.publishing import Publish
+from tests.support.toy_stage import Seen, ToyConfig, write
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_a_stage_runs_against_it(remote: Settings, store: Store, publish: Publis
         write(build, config)
 
     calls = [
-        ensure(toy, body, ToyConfig(), Runtime(), {"questions": parent.ref}, settings=remote, watcher=Seen())
+        ensure(StageCall(toy, body, ToyConfig(), Runtime(), {"questions": parent.ref}), settings=remote, watcher=Seen())
         for _ in range(2)
     ]
     assert [call.hit for call in calls] == [False, True]

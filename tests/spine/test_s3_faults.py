@@ -7,23 +7,25 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
 import pytest
 
 from tasks.errors import Permanent
-from tasks.spine.stage.stage import Build, Stage, ensure
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.files import Files
 from tasks.spine.store.lease import Lease
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.s3 import PART_BYTES, Unreachable
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.conftest import ROOT
-from tests.s3_proxy import Proxy
-from tests.spine.conftest import Publish
-from tests.spine.test_stage import Seen, ToyConfig, write
+from tests.support.paths import ROOT
+from tests.support.publishing import Publish
+from tests.support.s3_proxy import Proxy
+from tests.support.toy_stage import Seen, ToyConfig, write
 
 LARGE_MB = 200
 SEVERAL_PARTS = 3 * PART_BYTES + 12_345
@@ -116,24 +118,28 @@ def test_silence_is_broken_off_and_tried_again(store: Store, s3_proxy: Proxy, pu
 
 
 def test_the_endpoint_may_be_away_while_artifacts_come_and_go(store: Store, s3_proxy: Proxy, large: Path) -> None:
-    absence = s3_proxy.away_for(4)
+    absence = s3_proxy.away_for(1.5)
     store.publish(large, **FACTS)
     absence.join()
-    absence = s3_proxy.away_for(4)
+    absence = s3_proxy.away_for(1.5)
     check_whole(store, large)
     absence.join()
 
 
-@pytest.mark.slow
-def test_thirty_seconds_away_are_within_the_default_patience(
-    store: Store, s3_proxy: Proxy, publish: Publish, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("seconds", [0, pytest.param(30, marks=pytest.mark.long(reason="half a minute of absence"))])
+def test_an_absence_is_said_and_within_the_default_patience(
+    store: Store, s3_proxy: Proxy, publish: Publish, caplog: pytest.LogCaptureFixture, seconds: float
 ) -> None:
-    absence = s3_proxy.away_for(30)
-    with caplog.at_level(logging.WARNING):
-        made = publish(store, "dataset")
-    absence.join()
+    with caplog.at_level(logging.WARNING), ThreadPoolExecutor(1) as pool:
+        with s3_proxy.away():
+            published = pool.submit(publish, store, "dataset")
+            deadline = time.monotonic() + 60
+            while "tried for up to 120 s" not in caplog.text:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            time.sleep(seconds)
+        made = published.result()
     assert store.find("dataset", made.fingerprint) == made
-    assert "tried for up to 120 s" in caplog.text
 
 
 def test_a_stage_outlasts_an_absence_with_its_lease(remote: Settings, store: Store, s3_proxy: Proxy) -> None:
@@ -141,12 +147,12 @@ def test_a_stage_outlasts_an_absence_with_its_lease(remote: Settings, store: Sto
     toy = Stage("toy", version=1, kind="samples")
 
     def body(build: Build, config: ToyConfig) -> None:
-        s3_proxy.away_for(3)
-        time.sleep(2)
+        s3_proxy.away_for(1.5)
+        time.sleep(1)
         write(build, config)
 
-    runtime = Runtime(lease_timeout_s=6)
-    made = ensure(toy, body, ToyConfig(), runtime, {}, settings=remote, watcher=Seen())
+    runtime = Runtime(lease_timeout_s=3)
+    made = ensure(StageCall(toy, body, ToyConfig(), runtime, {}), settings=remote, watcher=Seen())
     assert not made.hit
     assert store.find("samples", made.manifest.fingerprint) == made.manifest
     assert all(
@@ -212,9 +218,9 @@ def kill_in_upload(remote: Settings, s3_proxy: Proxy, large: Path) -> None:
     s3_proxy.add("status", matches=lambda method, path: "partNumber=4" in path, times=1000, status=500)
     code = (
         "from pathlib import Path; from tasks.spine.store.store import Store;"
-        "from tasks.spine.store.settings import Settings; from tests.spine.test_s3_faults import FACTS;"
+        "from tasks.spine.store.settings import Settings;"
         f"store = Store.open(Settings(home={str(remote.home)!r}, store={remote.store!r}));"
-        f"store.publish(Path({str(large)!r}), **FACTS)"
+        f"store.publish(Path({str(large)!r}), **{FACTS!r})"
     )
     child = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
     deadline = time.monotonic() + 60

@@ -8,55 +8,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.config import Frozen
 from tasks.errors import Permanent
-from tasks.spine.stage.stage import Build, Outcome, Stage, ensure
-from tasks.spine.store.manifest import Manifest
+from tasks.spine.stage.call import StageCall
+from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.spine.conftest import Publish
-from tests.spine.toy_worker import ToyJob
-
-TOY = Stage("toy", version=1, kind="samples")
-
-
-class ToyConfig(Frozen):
-    text: str = "hello"
-    size: int = 1
-
-
-@dataclass
-class Seen:
-    """A watcher that keeps what it was told."""
-
-    lines: list[dict[str, Any]] = field(default_factory=list)
-    ends: list[Manifest | None] = field(default_factory=list)
-
-    def started(self, build: Build) -> str | None:
-        return f"run-of-{build.stage.name}"
-
-    def progress(self, line: dict[str, Any]) -> None:
-        self.lines.append(line)
-
-    def metrics(self, line: dict[str, Any]) -> None:
-        self.lines.append(line)
-
-    def finished(self, manifest: Manifest | None) -> None:
-        self.ends.append(manifest)
-
-
-def write(build: Build, config: ToyConfig) -> None:
-    (build.out / "text.txt").write_text(config.text * config.size)
-    build.record(rows={"text": 1}, ledger={"in": 1, "out": 1})
-    build.record(rows={"more": 2}, summary={"curve": [1]})
+from tests.support.publishing import Publish
+from tests.support.toy_stage import TOY, Seen, ToyConfig, toy, write
+from tests.support.toy_worker import ToyJob
 
 
 @dataclass
@@ -69,14 +36,6 @@ class Counted:
     def __call__(self, build: Build, config: ToyConfig) -> None:
         self.calls += 1
         self.body(build, config)
-
-
-def toy(
-    settings: Settings, body: Callable[[Build, ToyConfig], None], config: ToyConfig | None = None, **options: Any
-) -> Outcome:
-    options.setdefault("watcher", Seen())
-    parents = options.pop("parents", {})
-    return ensure(TOY, body, config or ToyConfig(), Runtime(), parents, settings=settings, **options)
 
 
 def test_a_miss_builds_and_a_hit_does_not(settings: Settings, store: Store) -> None:
@@ -119,7 +78,7 @@ def test_where_it_runs_is_no_part_of_it(settings: Settings) -> None:
     body = Counted()
     toy(settings, body)
     far = Runtime(device="cuda", num_shards=8, batch_size=1)
-    assert ensure(TOY, body, ToyConfig(), far, {}, settings=settings, watcher=Seen()).hit
+    assert ensure(StageCall(TOY, body, ToyConfig(), far, {}), settings=settings, watcher=Seen()).hit
 
 
 def test_force_builds_again(settings: Settings) -> None:
@@ -180,7 +139,7 @@ def test_a_body_that_writes_nothing_is_an_error(settings: Settings, store: Store
 
 def test_workers_report_to_the_watcher(settings: Settings) -> None:
     def body(build: Build, config: ToyConfig) -> None:
-        result = build.worker("tests.spine.toy_worker", ToyJob(steps=2))
+        result = build.worker("tests.support.toy_worker", ToyJob(steps=2))
         (build.out / "steps").write_text(str(result["steps"]))
         build.progress(1, 1, "files", seconds=0.5)
 
@@ -235,7 +194,8 @@ def test_a_killed_run_is_succeeded_at_once_and_its_work_resumed(settings: Settin
     code = f"""
 import os, signal
 from pathlib import Path
-from tests.spine.test_stage import *
+from tasks.spine.store.settings import Settings
+from tests.support.toy_stage import toy
 def body(build, config):
     (build.work / "checkpoint").write_text("step 5")
     os.kill(os.getpid(), signal.SIGKILL)
@@ -275,7 +235,9 @@ def test_a_disk_that_fills_while_publishing_leaves_nothing_readable(small_disk: 
 LIMITED = """
 import resource, signal
 from pathlib import Path
-from tests.spine.test_stage import *
+from tasks.spine.store.settings import Settings
+from tasks.spine.store.store import Store
+from tests.support.toy_stage import ToyConfig, toy, write
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 settings = Settings(home=Path({home!r}))

@@ -8,7 +8,7 @@ import pytest
 from tasks.spine.store.fingerprint import payload
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
-from tests.spine.conftest import Publish
+from tests.support.publishing import Publish
 
 
 def test_what_was_published_is_found_with_all_its_facts(store: Store, publish: Publish) -> None:

@@ -16,7 +16,7 @@ from tasks.texts import load as loading
 from tasks.texts.config import TextsConfig
 from tasks.texts.load import TextIntake, build_texts
 from tasks.texts.rows import document_id
-from tasks.texts.schema import EVALUATION_FILE, TEXTS, TRAIN_FILE
+from tasks.texts.schema import EVALUATION_FILE, SOURCES, TEXTS, TRAIN_FILE
 from tasks.texts.sources import resolve
 
 Rows = list[dict[str, Any]]
@@ -168,6 +168,8 @@ def test_the_embedded_world_keeps_its_notes_and_its_splits(tmp_path: Path) -> No
     counts, train, evaluation, _ = load(tmp_path, tiny={"count": 60}, evaluation_documents=12)
     assert (counts.train, counts.evaluation) == (60, 12)
     assert {row["source"] for row in train} == {"tiny"}
+    told = [list(read_rows(tmp_path / "out" / at.path, [at.id_column, at.text_column])) for at in SOURCES]
+    assert sum(map(len, told)) == 72, "what the manifest says of where documents stand"
     for row in train:
         assert set(json.loads(row["meta"])) == {"family", "style"}
         assert row["text"][: row["given_chars"]].endswith("A:")

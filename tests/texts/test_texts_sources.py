@@ -15,7 +15,7 @@ from tasks.shared.sources.errors import Record, SourceError
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.texts.config import TextsConfig
 from tasks.texts.sources import read_source, resolve
-from tests.shared.sources.hub_server import COMMIT, Hub, Repository, ask, serve
+from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
 
 ROWS = [{"text": f"document {index}"} for index in range(20)]
 LINES = [json.dumps(row) + "\n" for row in ROWS]

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import tasks.generate
+from tasks.evaluate.config import benchmark
 from tasks.tiny.problems import TRAINED_FAMILIES, Problem, generate_problems
 from tasks.tiny.styles import (
     METHODS,
@@ -49,6 +50,11 @@ def test_every_trace_ends_in_the_answer_and_its_equations_are_true(style: str) -
 @pytest.mark.parametrize("style", STYLES)
 def test_the_first_word_tells_the_style(style: str) -> None:
     assert {style_of(completion(problem, style)) for problem in PROBLEMS} == {style}
+
+
+@pytest.mark.parametrize("name", ["tiny-dev", "tiny-test", "tiny-ood"])
+def test_evaluations_on_this_world_tell_its_styles_apart(name: str) -> None:
+    assert benchmark(name).styles == OPENING_WORDS
 
 
 def test_unknown_openings_are_other() -> None:

@@ -82,7 +82,7 @@ def test_there_is_something_to_learn() -> None:
 
 @pytest.mark.slow
 def test_it_thinks_closes_and_predicts_as_the_card_says() -> None:
-    found = measure_thinking(*load(THINK_MODEL_DIR), "evaluation", 60, 8)
+    found = measure_thinking(*load(THINK_MODEL_DIR), "evaluation", 40, 4)
     for tier in TIERS:
         share = found["positions"][tier] / found["documents"]
         assert share == pytest.approx(THINKING["positions"][tier] / THINKING["documents"], rel=0.5)

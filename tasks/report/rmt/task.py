@@ -3,7 +3,8 @@
 from tasks.report.rmt.config import RMTReportConfig
 from tasks.report.rmt.write import write_report
 from tasks.report.task import WITHOUT
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
 RMT_REPORT = Stage("rmt-report", version=2, kind="report")

@@ -2,12 +2,12 @@
 
 from tasks.shared.models.config import ModelConfig, ModelIdentity
 from tasks.shared.models.resolve import ResolvedModel, resolve
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import StageTask
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
 
 MODEL = Stage("model", version=1, kind="model")
 
@@ -15,8 +15,8 @@ MODEL = Stage("model", version=1, kind="model")
 def import_model(config: ModelConfig, runtime: Runtime) -> ArtifactRef:
     """The artifact of a base model, known by the digest of its files; a name that moves makes a new one."""
     if config.source.startswith("model/"):
-        return Store.open().ref(config.source)
-    model = resolve(config, Settings())
+        return run_context().store.ref(config.source)
+    model = resolve(config, run_context().settings)
 
     def body(build: Build, identity: ModelIdentity) -> None:
         build.record(external=str(model.path), summary=_facts(model), rows={"parameters": model.parameters})

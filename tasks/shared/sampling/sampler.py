@@ -1,104 +1,135 @@
-"""The sampling facility of all stages: ask for samples, get every one of them, from the pool or from an engine.
+"""The sampling facility of all stages: say what is wanted, get every sample of it, from the pool or from an engine.
 
-    wanted = want(build, "plain", prompts, sampling=..., num_samples=16, seed=0)
-    for row in sample(build, wanted): ...
+    samples = fill(build, Wanted(sources={"dev": questions}, render=..., samplings=(sampling,), num_samples=16, seed=0))
+    for row in samples.rows("dev"): ...
 
-The same pool serves generation and evaluation; a worker process starts only when something is missing.
+The same pool serves all stages; a worker process starts only when something is missing.
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.sampling.job import SampleSetJob, SamplingJob
 from tasks.shared.sampling.pool import Pool
-from tasks.shared.sampling.schema import SAMPLES, WANTED
-from tasks.shared.sampling.wanted import Prompt, pool_name, wanted_rows
-from tasks.shared.tables.parquet import Row, read_rows, write_parquet
+from tasks.shared.sampling.schema import RENDERED, SAMPLES, WANTED, SampleSetJob, SamplingJob
+from tasks.shared.sampling.wanted import WHOLE, Part, Prompt, Wanted, pool_name, wanted_rows
+from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.spine.stage.stage import Build
+from tasks.spine.store.manifest import POOLS
 
 log = logging.getLogger(__name__)
 
 WORKER = "tasks.shared.sampling.worker"
+MODEL = "model"
+"""Role of the parent that answers."""
 
 
 @dataclass(frozen=True)
 class SampleSet:
-    """Samples that a stage wants of one model under one sampling, written down in a Parquet file."""
+    """The samples of rendered prompts under one sampling."""
 
-    wanted: Path
+    prompts: Path
+    """Parquet file of schema `RENDERED`."""
     pool: str
+    model_digest: str
     sampling: Sampling
-    num_rows: int
+    num_samples: int
+    seed: int
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return count_rows(self.prompts) * self.num_samples
+
+    def rendered(self) -> Iterator[Prompt]:
+        """The prompts, in order."""
+        return (Prompt(**row) for row in read_rows(self.prompts))
+
+    def wanted(self) -> Iterator[Row]:
+        """Rows of schema `WANTED`, in order."""
+        return wanted_rows(
+            self.rendered(),
+            sampling=self.sampling,
+            model_digest=self.model_digest,
+            num_samples=self.num_samples,
+            seed=self.seed,
+        )
+
+    def missing(self) -> Iterator[Row]:
+        """Those rows that the pool lacks."""
+        held = Pool(self.pool).scan().batch_of
+        return (row for row in self.wanted() if row["key"] not in held)
+
+    def rows(self) -> Iterator[Row]:
+        """Rows of schema `SAMPLES`, exactly those wanted and in that order, with bounded memory.
+
+        Raises:
+            SamplesMissing: the pool lacks one; names its question, heuristic and index.
+            PoolDamaged: a batch became unreadable; a retry generates its rows anew.
+        """
+        pool = Pool(self.pool)
+        for row in pool.ordered(self.wanted(), pool.scan()):
+            yield {name: row[name] for name in SAMPLES.names}
 
 
-def want(
-    build: Build,
-    name: str,
-    prompts: Iterable[Prompt],
-    *,
-    sampling: Sampling,
-    num_samples: int = 1,
-    seed: int = 0,
-    model: str = "model",
-) -> SampleSet:
-    """Write down which samples are wanted; `name` is unique in the build, `model` is the role of the parent.
+@dataclass(frozen=True)
+class Samples:
+    """All samples that were wanted, in the pool."""
 
-    Memory does not grow with the number of prompts.
-    """
-    digest = build.parents[model].digest
-    path = build.work / "wanted" / f"{name}.parquet"
-    rows = wanted_rows(prompts, sampling=sampling, model_digest=digest, num_samples=num_samples, seed=seed)
-    num_rows = write_parquet(rows, path, WANTED)
-    pool = f"{build.store.files.uri.rstrip('/')}/pool/{pool_name(digest, sampling)}"
-    return SampleSet(path, pool, sampling, num_rows)
+    sets: Mapping[str, tuple[SampleSet, ...]]
+    """By the name of their sources, one for each sampling."""
+    generated: int
+    """Samples that the pool lacked before."""
 
+    @property
+    def count(self) -> int:
+        """Number of samples of all sets."""
+        return sum(item.count for item in chain.from_iterable(self.sets.values()))
 
-def generate_missing(
-    build: Build, sets: Sequence[SampleSet], *, model: str = "model", as_messages: bool = False
-) -> int:
-    """Have a worker generate what the pools lack, in one engine start; returns the number of new samples."""
-    missing = {sample_set: _count_missing(sample_set) for sample_set in sets}
-    total = sum(missing.values())
-    wanted = sum(sample_set.num_rows for sample_set in sets)
-    log.info("%d of %d samples are in the pool, %d to generate", wanted - total, wanted, total)
-    if not total:
-        return 0
-    jobs = [
-        SampleSetJob(wanted=item.wanted, pool=item.pool, sampling=item.sampling)
-        for item, count in missing.items()
-        if count
-    ]
-    job = SamplingJob(model=build.path(model), sets=tuple(jobs), runtime=build.runtime, as_messages=as_messages)
-    result = build.worker(WORKER, job, name="generation")
-    return int(result["generated"])
+    def rows(self, name: str) -> Iterator[Row]:
+        """The samples of one set, sampling by sampling; see `SampleSet.rows`."""
+        return chain.from_iterable(item.rows() for item in self.sets[name])
+
+    def prompts(self, name: str) -> Iterator[Prompt]:
+        """The prompts of one set, as they were rendered."""
+        return self.sets[name][0].rendered()
 
 
-def rows(sample_set: SampleSet) -> Iterator[Row]:
-    """Rows of schema `SAMPLES`, exactly those wanted and in that order, with bounded memory.
-
-    Raises:
-        SamplesMissing: the pool lacks one; names its question, heuristic and index.
-        PoolDamaged: a batch became unreadable; a retry generates its rows anew.
-    """
-    pool = Pool(sample_set.pool)
-    asked = read_rows(sample_set.wanted, ["key", "question_id", "heuristic", "sample_index"])
-    count = 0
-    for row in pool.ordered(asked, pool.scan()):
-        count += 1
-        yield {name: row[name] for name in SAMPLES.names}
-    if count != sample_set.num_rows:
-        raise AssertionError(f"{count} samples came back where {sample_set.num_rows} were wanted")
-
-
-def sample(build: Build, sample_set: SampleSet, *, model: str = "model") -> Iterator[Row]:
-    """`generate_missing` for one set, then its `rows`."""
-    generate_missing(build, [sample_set], model=model)
-    yield from rows(sample_set)
+def fill(build: Build, wanted: Wanted[Any], part: Part = WHOLE) -> Samples:
+    """Render the prompts once, and have a worker make what the pool lacks of their samples, in one engine start."""
+    samples = Samples({name: _rendered(build, wanted, name, part) for name in wanted.sources}, 0)
+    jobs, missing = [], 0
+    for number, item in enumerate(chain.from_iterable(samples.sets.values())):
+        path = build.work / "missing" / f"{number}.parquet"
+        if count := write_parquet(item.missing(), path, WANTED):
+            jobs.append(SampleSetJob(wanted=path, pool=item.pool, sampling=item.sampling))
+            missing += count
+    log.info("%d of %d samples are in the pool, %d to generate", samples.count - missing, samples.count, missing)
+    if not jobs:
+        return samples
+    model, runtime = build.path(MODEL), build.runtime
+    job = SamplingJob(model=model, sets=tuple(jobs), runtime=runtime, as_messages=wanted.as_messages)
+    return replace(samples, generated=int(build.worker(WORKER, job, name="generation")["generated"]))
 
 
-def _count_missing(sample_set: SampleSet) -> int:
-    held = Pool(sample_set.pool).scan().batch_of
-    return sum(row["key"] not in held for row in read_rows(sample_set.wanted, ["key"]))
+def _rendered(build: Build, wanted: Wanted[Any], name: str, part: Part) -> tuple[SampleSet, ...]:
+    """Write the prompts of one set, which all its samplings share."""
+    path, digest = build.work / "prompts" / f"{name}.parquet", build.parents[MODEL].digest
+    write_parquet(map(asdict, wanted.prompts(name, part)), path, RENDERED)
+    pools = [f"{POOLS}/{pool_name(digest, sampling)}" for sampling in wanted.samplings]
+    build.record(pools=pools)
+    return tuple(
+        SampleSet(
+            prompts=path,
+            pool=f"{build.store.files.uri.rstrip('/')}/{pool}",
+            model_digest=digest,
+            sampling=sampling,
+            num_samples=1 if sampling.greedy else wanted.num_samples,
+            seed=wanted.seed,
+        )
+        for sampling, pool in zip(wanted.samplings, pools, strict=True)
+    )

@@ -1,6 +1,12 @@
-"""Tables that the generation room writes."""
+"""Files that pass between a stage, the worker and the pool: tables, and the worker's job."""
+
+from pathlib import Path
 
 import pyarrow as pa
+
+from tasks.config import Frozen
+from tasks.shared.engines.protocol import Sampling
+from tasks.spine.store.runtime import Runtime
 
 SAMPLES_FILE = "samples.parquet"
 PROMPTS_FILE = "prompts.parquet"
@@ -27,6 +33,9 @@ SAMPLES = _columns(
 PROMPTS = _columns(question_id=pa.string(), heuristic=pa.string(), prompt=pa.string())
 """Every rendered prompt, the plain one (`heuristic` empty) of each question included."""
 
+RENDERED = _columns(question_id=pa.string(), question=pa.string(), heuristic=pa.string(), text=pa.string())
+"""The fields of `Prompt`: the prompts that a stage wants answered, rendered once, in the order it wants them."""
+
 WANTED = _columns(
     key=pa.string(),
     question_id=pa.string(),
@@ -35,7 +44,7 @@ WANTED = _columns(
     prompt=pa.string(),
     seed=pa.int64(),
 )
-"""The samples that a stage asks for, in the order in which it wants them."""
+"""Samples that are to be made, in the order in which a stage wants them."""
 
 POOLED = _columns(
     key=pa.string(),
@@ -46,3 +55,26 @@ POOLED = _columns(
     engine=pa.string(),
 )
 """A row of the pool."""
+
+
+class SampleSetJob(Frozen):
+    """Samples under one sampling."""
+
+    wanted: Path
+    """Parquet file of schema `WANTED`; what the pool has already is skipped."""
+    pool: str
+    """Address of the pool folder."""
+    sampling: Sampling
+
+
+class SamplingJob(Frozen):
+    """One engine start, any number of sample sets; the parent writes it, the worker reads it."""
+
+    model: Path
+    """Folder with weights and tokenizer."""
+    sets: tuple[SampleSetJob, ...]
+    runtime: Runtime
+    as_messages: bool = False
+    """Prompts are bare user messages, for a server that applies a chat template of its own."""
+    flush_s: float = 30.0
+    """Seconds after which finished completions are written even if a batch is not full. Ours."""

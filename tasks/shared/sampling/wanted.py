@@ -4,17 +4,25 @@ A key covers the question, the rendered prompt, the model's weights, the samplin
 index. So more samples or one more heuristic ask for the difference alone, and another temperature never meets old text.
 """
 
-from collections.abc import Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, Generic, TypeVar
 
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.render import Renderer
 from tasks.spine.store.fingerprint import canonical_json, digest_text, stable_seed
 
+log = logging.getLogger(__name__)
+
 GREEDY_INDEX = -1
 
 KEY_DIGITS = 32
+
+T = TypeVar("T")
+Question = tuple[str, str]
+"""Id and text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +36,50 @@ class Prompt:
     text: str
 
 
-def plain_prompts(questions: Iterable[tuple[str, str]], renderer: Renderer) -> Iterator[Prompt]:
-    """The plain prompt of every (question id, question): what training and evaluation show."""
-    for question_id, question in questions:
-        yield Prompt(question_id, question, "", renderer.plain(question))
+@dataclass(frozen=True)
+class Part:
+    """Every `of`-th source, from number `index` on: the share of one shard."""
+
+    index: int
+    of: int
+
+
+WHOLE = Part(0, 1)
+
+
+@dataclass(frozen=True)
+class Wanted(Generic[T]):
+    """The samples that a stage wants of its parent `model`."""
+
+    sources: Mapping[str, Iterable[T]]
+    """What prompts are made from, such as questions, by the name of a set; read once."""
+    render: Callable[[T], Iterable[Prompt]]
+    """The prompts of one source."""
+    samplings: tuple[Sampling, ...]
+    """The model answers every prompt under each of them."""
+    num_samples: int
+    """Answers to a prompt under one sampling; a greedy one answers once."""
+    seed: int
+    as_messages: bool = False
+    """Prompts are bare user messages, for a server that applies a chat template of its own."""
+
+    def prompts(self, name: str, part: Part) -> Iterator[Prompt]:
+        """Render the prompts of one set; of sources outside `part` nothing is rendered.
+
+        The first of each heuristic is logged, to be read before anything is spent on it.
+        """
+        shown: set[str] = set()
+        for source in islice(self.sources[name], part.index, None, part.of):
+            for prompt in self.render(source):
+                if prompt.heuristic not in shown:
+                    shown.add(prompt.heuristic)
+                    log.info("first prompt of %s under heuristic %r:\n%s", name, prompt.heuristic, prompt.text)
+                yield prompt
+
+
+def plain_prompt(question: Question, renderer: Renderer) -> Prompt:
+    """The plain prompt of a question: what training and evaluation show."""
+    return Prompt(*question, "", renderer.plain(question[1]))
 
 
 def wanted_rows(

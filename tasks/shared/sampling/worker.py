@@ -8,8 +8,8 @@ from typing import Any
 
 from tasks.shared.engines.factory import make_engine
 from tasks.shared.engines.protocol import Completion, Engine, Request
-from tasks.shared.sampling.job import SampleSetJob, SamplingJob
 from tasks.shared.sampling.pool import Pool
+from tasks.shared.sampling.schema import SampleSetJob, SamplingJob
 from tasks.shared.tables.parquet import Row, read_rows
 from tasks.spine.stage.imports import offline
 from tasks.spine.stage.worker import Reporter, worker_main

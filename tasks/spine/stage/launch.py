@@ -11,11 +11,9 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -24,6 +22,7 @@ import psutil
 from pydantic import BaseModel
 
 from tasks.errors import Permanent
+from tasks.spine.stage.context import entered_context
 
 GRACE_S = 20.0
 POLL_S = 0.2
@@ -33,9 +32,6 @@ PROJECT_ROOT = Path(__file__).resolve().parents[3]
 
 OnLine = Callable[[dict[str, Any]], None]
 
-stop: ContextVar[threading.Event | None] = ContextVar("stop", default=None)
-"""There in threads beside the main one, which alone gets signals: told to end, it sets the event."""
-
 
 class Stopped(BaseException):
     """The main thread was told to end, and this one with it."""
@@ -43,8 +39,8 @@ class Stopped(BaseException):
 
 def check_stop() -> None:
     """Raise `Stopped` once the main thread was told to end; to be called while waiting."""
-    event = stop.get()
-    if event is not None and event.is_set():
+    context = entered_context()
+    if context is not None and context.stop is not None and context.stop.is_set():
         raise Stopped
 
 

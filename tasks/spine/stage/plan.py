@@ -6,14 +6,12 @@ A plan is one `Visitor`: something that takes stage calls in Prefect's place.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from tasks.spine.stage.stage import Body, Stage, stage_payload
-from tasks.spine.store.fingerprint import fingerprint
+from tasks.spine.stage.call import StageCall
+from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.store.ref import ArtifactRef
-from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
 
 SHOWN = 6
@@ -26,22 +24,6 @@ def is_missing(ref: ArtifactRef) -> bool:
     Its key stands for its content, which nobody knows yet, so that what depends on different artifacts differs too.
     """
     return ref.digest == ref.fingerprint
-
-
-class Visitor(Protocol):
-    """Takes the stage calls of flows that run as plain functions."""
-
-    def visit(
-        self,
-        stage: Stage,
-        body: Body,
-        config: Any,
-        runtime: Runtime,
-        parents: dict[str, ArtifactRef],
-        force: bool,
-    ) -> ArtifactRef:
-        """Take one stage call; returns its artifact."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -70,31 +52,23 @@ class Plan:
     missing: dict[str, ArtifactRef] = field(default_factory=dict)
     """By the name under which flows pass it on."""
 
-    def visit(
-        self,
-        stage: Stage,
-        body: Body,
-        config: Any,
-        runtime: Runtime,
-        parents: dict[str, ArtifactRef],
-        force: bool,
-    ) -> ArtifactRef:
+    def visit(self, call: StageCall) -> ArtifactRef:
         """Record one stage call; returns its artifact, or a reference that marks it as not there yet."""
-        key = fingerprint(stage.name, stage.version, config, parents)
-        waiting = [role for role, parent in parents.items() if is_missing(parent)]
+        waiting = [role for role, parent in call.parents.items() if is_missing(parent)]
         if waiting:
-            return self._missing(stage, key, "waits", f"waits for {_listed(waiting)}")
-        found = self.store.find(stage.kind, key)
-        if found is not None and not force:
-            why = f"made {found.created_at}"
-            self.rows.append(PlannedStage(stage.name, "hit", why, found.seconds, found.ref, self.context))
-            return found.ref
-        if force:
-            return self._missing(stage, key, "forced", "asked for with force")
-        changes = self.store.explain_miss(stage.kind, stage_payload(stage, config, parents))
-        return self._missing(stage, key, "miss", describe_changes(changes))
+            return self._missing(call, "waits", f"waits for {_listed(waiting)}")
+        manifest = self.store.find(call.stage.kind, call.key)
+        if manifest is not None and not call.force:
+            why = f"made {manifest.created_at}"
+            self.rows.append(PlannedStage(call.stage.name, "hit", why, manifest.seconds, manifest.ref, self.context))
+            return manifest.ref
+        if call.force:
+            return self._missing(call, "forced", "asked for with force")
+        changes = self.store.explain_miss(call.stage.kind, call.payload)
+        return self._missing(call, "miss", describe_changes(changes))
 
-    def _missing(self, stage: Stage, key: str, verdict: str, why: str) -> ArtifactRef:
+    def _missing(self, call: StageCall, verdict: str, why: str) -> ArtifactRef:
+        stage, key = call.stage, call.key
         peers = [manifest for manifest in self.store.all(stage.kind) if manifest.stage == stage.name]
         ref = ArtifactRef(kind=stage.kind, fingerprint=key, digest=key)
         self.missing[str(ref)] = ref
@@ -123,34 +97,16 @@ def describe_changes(changes: dict[str, tuple[Any, Any]] | None) -> str:
     return "; ".join(f"{name}: {short(old)} -> {short(new)}" for name, (old, new) in changes.items())
 
 
-_current: ContextVar[Visitor | None] = ContextVar("visitor", default=None)
-
-
-def current_visitor() -> Visitor | None:
-    """What takes stage calls in Prefect's place, or None when they run as Prefect tasks."""
-    return _current.get()
-
-
 def announce(context: Any) -> None:
     """Tell a plan what the stage calls that follow belong to; nothing happens in a run."""
-    visitor = _current.get()
+    visitor = run_context().visitor
     if isinstance(visitor, Plan):
         visitor.context = context
 
 
 @contextmanager
-def visiting(visitor: Visitor) -> Iterator[None]:
-    """Give every stage call in the block to `visitor`; flows run as plain functions."""
-    token = _current.set(visitor)
-    try:
-        yield
-    finally:
-        _current.reset(token)
-
-
-@contextmanager
 def planning(store: Store) -> Iterator[Plan]:
-    """Make every stage call in the block record itself instead of running."""
+    """Make every stage call in the block record itself instead of running; flows run as plain functions."""
     plan = Plan(store)
-    with visiting(plan):
+    with run_context_with(visitor=plan):
         yield plan

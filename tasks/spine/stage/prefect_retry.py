@@ -13,7 +13,7 @@ POLL_S = 2.0
 log = logging.getLogger(__name__)
 
 
-def patiently(call: Callable[[], T]) -> T:
+def retry_while_unreachable(call: Callable[[], T]) -> T:
     """What `call` returns; it is made again while the Prefect server cannot be reached, for up to `PATIENCE_S`.
 
     Prefect repeats a request only on a connection that it had before, and many of its functions make one of their own.

@@ -3,7 +3,6 @@
 import logging
 import re
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -13,7 +12,9 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate
 from prefect.context import TaskRunContext
 
-from tasks.spine.stage.stage import Build, Stage
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.stage import Build
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.tracker import Tracker
@@ -22,9 +23,6 @@ LOG_EVERY_S = 10.0
 SHOW_EVERY_S = 2.0
 MLFLOW = "mlflow"
 """Key of the link artifacts from a run of Prefect's to one of MLflow's."""
-
-pipeline_run: ContextVar[UUID | None] = ContextVar("pipeline_run", default=None)
-"""Flow run of the pipeline that this code is part of: the page that people open."""
 
 
 @dataclass
@@ -50,7 +48,10 @@ class PrefectWatcher:
 
     def started(self, build: Build) -> str | None:
         self._store = build.store
-        self._run_id = self.tracker.start_stage(build, self.label) if self.tracker else None
+        call = build.call
+        self._run_id = self.tracker and self.tracker.start_stage(
+            call.stage.name, call.key, call.config, call.parents, build.store, self.label
+        )
         self._logged_at = time.monotonic()
         self._link()
         return self._run_id
@@ -91,7 +92,7 @@ class PrefectWatcher:
         context = TaskRunContext.get()
         own = context.task_run if context else None
         places = [{"flow_run_id": own.flow_run_id, "task_run_id": own.id}] if own else []
-        run = pipeline_run.get()
+        run = run_context().flow_run_id
         if run is not None and (own is None or run != own.flow_run_id):
             places.append({"flow_run_id": run})
         with get_client(sync_client=True) as client:

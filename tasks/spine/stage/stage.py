@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,10 +11,11 @@ from typing import Any, Protocol
 from pydantic import BaseModel
 
 from tasks.errors import Permanent
+from tasks.spine.stage.call import Stage, StageCall
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop, run_worker
 from tasks.spine.stage.worker import is_disk_full
-from tasks.spine.store.fingerprint import Payload, fingerprint, payload
-from tasks.spine.store.manifest import Manifest, git_commit, package_versions
+from tasks.spine.store.manifest import Manifest, SourceTable, TrainedRows, git_commit, package_versions
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
@@ -22,7 +23,6 @@ from tasks.spine.store.store import Store
 
 log = logging.getLogger(__name__)
 
-Body = Callable[..., None]
 LEASE_POLL_S = 0.5
 
 
@@ -42,32 +42,16 @@ class Watcher(Protocol):
         """The build was published, or failed (None)."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """A stage's constant part of its identity."""
-
-    name: str
-    version: int
-    """Raise it when the code changes what the stage produces from the same inputs."""
-    kind: str
-    """Folder of the store for what it makes."""
-    trains: bool = False
-    """It takes a GPU host's memory to itself: Prefect starts one such stage at a time on a host."""
-
-
 @dataclass
 class Build:
     """What a stage's body works with while it makes one artifact."""
 
-    stage: Stage
-    config: Any
-    runtime: Runtime
-    parents: dict[str, ArtifactRef]
+    call: StageCall
     store: Store
     work: Path
     """Local folder named by the fingerprint: survives a crash, so that a rerun resumes; removed after publishing."""
     watcher: Watcher
-    manifest_fields: dict[str, Any] = field(default_factory=dict)
+    manifest_fields: dict[str, Any] = field(default_factory=lambda: {"pools": ()})
 
     @property
     def out(self) -> Path:
@@ -75,9 +59,19 @@ class Build:
         return self.work / "out"
 
     @property
-    def fingerprint(self) -> str:
-        """Key of what is being built."""
-        return fingerprint(self.stage.name, self.stage.version, self.config, self.parents)
+    def stage(self) -> Stage:
+        """The stage that is being built."""
+        return self.call.stage
+
+    @property
+    def runtime(self) -> Runtime:
+        """Where and how the stage runs."""
+        return self.call.runtime
+
+    @property
+    def parents(self) -> Mapping[str, ArtifactRef]:
+        """Artifacts that this one is made from, by role."""
+        return self.call.parents
 
     def path(self, role: str) -> Path:
         """Local folder with the files of the parent in that role."""
@@ -114,14 +108,21 @@ class Build:
         ledger: Mapping[str, int] | None = None,
         summary: Mapping[str, Any] | None = None,
         external: str | None = None,
+        pools: Sequence[str] = (),
+        sources: Sequence[SourceTable] = (),
+        trained_on: Sequence[TrainedRows] = (),
     ) -> None:
-        """Put small facts into the manifest: row counts, the ledger, and the summary that reports read."""
+        """Put small facts into the manifest: row counts, the ledger, the summary that reports read, and what lineage
+        and garbage collection go by; what several calls record adds up.
+        """
         given = {"rows": rows, "ledger": ledger, "summary": summary, "external": external}
         for name, value in given.items():
             if isinstance(value, Mapping):
                 self.manifest_fields[name] = {**self.manifest_fields.get(name, {}), **value}
             elif value is not None:
                 self.manifest_fields[name] = value
+        for name, items in {"pools": pools, "sources": sources, "trained_on": trained_on}.items():
+            self.manifest_fields[name] = tuple(dict.fromkeys((*self.manifest_fields.get(name, ()), *items)))
 
 
 @dataclass
@@ -132,31 +133,21 @@ class Outcome:
     hit: bool
 
 
-def ensure(
-    stage: Stage,
-    body: Body,
-    config: Any,
-    runtime: Runtime,
-    parents: dict[str, ArtifactRef],
-    *,
-    watcher: Watcher,
-    force: bool = False,
-    settings: Settings | None = None,
-) -> Outcome:
-    """The artifact of a stage: found in the store, or built, published and then found.
+def ensure(call: StageCall, *, watcher: Watcher, settings: Settings | None = None) -> Outcome:
+    """The artifact of a stage call: found in the store, or built, published and then found.
 
-    A second run of the same stage waits for the first (a lease with heartbeat) and takes what it made. With `force`
-    the artifact is built again even if it is there.
+    A second run of the same stage waits for the first (a lease with heartbeat) and takes what it made. With
+    `call.force` the artifact is built again even if it is there.
     """
-    settings = settings or Settings()
+    settings = settings or run_context().settings
     store = Store.open(settings)
-    key = fingerprint(stage.name, stage.version, config, parents)
-    lease = store.lease(stage.kind, key, runtime.lease_timeout_s)
+    stage, key = call.stage, call.key
+    lease = store.lease(stage.kind, key, call.runtime.lease_timeout_s)
     waited = False
     while True:
-        found = store.find(stage.kind, key)
-        if found is not None and (waited or not force):
-            return Outcome(found, hit=True)
+        manifest = store.find(stage.kind, key)
+        if manifest is not None and (waited or not call.force):
+            return Outcome(manifest, hit=True)
         if lease.try_acquire():
             break
         if not waited:
@@ -165,34 +156,34 @@ def ensure(
         check_stop()
         time.sleep(LEASE_POLL_S)
     with lease.held():
-        found = None if force else store.find(stage.kind, key)
-        if found is not None:
-            return Outcome(found, hit=True)
+        manifest = None if call.force else store.find(stage.kind, key)
+        if manifest is not None:
+            return Outcome(manifest, hit=True)
         work = settings.work / f"{stage.name}-{key[:SHORT]}"
-        build = Build(stage, config, runtime, parents, store, work, watcher)
-        return Outcome(_build(build, body, key), hit=False)
+        return Outcome(_build(Build(call, store, work, watcher)), hit=False)
 
 
-def _build(build: Build, body: Body, key: str) -> Manifest:
+def _build(build: Build) -> Manifest:
     """Run the body in a clean output folder and publish what it left there."""
+    call, stage = build.call, build.stage
     shutil.rmtree(build.out, ignore_errors=True)
     build.out.mkdir(parents=True)
     started = time.monotonic()
     manifest = None
     run_id = build.watcher.started(build)
     try:
-        body(build, build.config)
+        call.body(build, call.config)
         external = build.manifest_fields.get("external")
         if not external and not any(build.out.iterdir()):
-            raise Permanent(f"stage {build.stage.name} wrote nothing into {build.out}")
+            raise Permanent(f"stage {stage.name} wrote nothing into {build.out}")
         manifest = build.store.publish(
             Path(external) if external else build.out,
-            kind=build.stage.kind,
-            stage=build.stage.name,
-            version=build.stage.version,
-            fingerprint=key,
-            payload=stage_payload(build.stage, build.config, build.parents),
-            parents=build.parents,
+            kind=stage.kind,
+            stage=stage.name,
+            version=stage.version,
+            fingerprint=call.key,
+            payload=call.payload,
+            parents=dict(call.parents),
             git_commit=git_commit(),
             versions=package_versions(),
             mlflow_run_id=run_id,
@@ -218,8 +209,3 @@ def _disk_full(build: Build, error: OSError) -> str:
         f"stage {build.stage.name}: no space left in {place} ({free[place] / 1e6:.1f} MB free): {error}. "
         "Make room there and run again; finished stages, samples and checkpoints are kept"
     )
-
-
-def stage_payload(stage: Stage, config: Any, parents: Mapping[str, ArtifactRef]) -> Payload:
-    """What the stage's fingerprint is computed over."""
-    return payload(stage.name, stage.version, config, parents)

@@ -12,7 +12,7 @@ A stage is written as a plain function `body(build, config)` and decorated:
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prefect import task
@@ -24,17 +24,17 @@ from prefect.states import Completed
 from prefect.tasks import Task
 
 from tasks.errors import Permanent
-from tasks.spine.stage.plan import current_visitor
+from tasks.spine.stage.call import Body, Stage, StageCall
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.progress import PrefectWatcher
-from tasks.spine.stage.stage import Body, Stage, ensure
+from tasks.spine.stage.stage import ensure
 from tasks.spine.stage.training_slot import training_slot
-from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
-from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
-from tasks.spine.tracking.journal import Passed, journal
-from tasks.spine.tracking.tracker import current_tracker
+from tasks.spine.tracking.journal import StageRecord
+
+LABEL_DIGITS = 8
+"""Of the key, where nobody named what is made."""
 
 
 @dataclass
@@ -47,9 +47,8 @@ class StageKey(CachePolicy):
     def compute_key(
         self, task_ctx: TaskRunContext, inputs: dict[str, Any], flow_parameters: dict[str, Any], **kwargs: Any
     ) -> str | None:
-        """Key of one call; `runtime` and `force` cannot enter it."""
-        key = fingerprint(self.name, self.version, inputs["config"], inputs["parents"])
-        return f"{self.name}-v{self.version}-{key}"
+        """Key of one call; `runtime`, `force` and `label` cannot enter it."""
+        return f"{self.name}-v{self.version}-{inputs['call'].key}"
 
 
 def is_transient(task: Task[..., Any], task_run: TaskRun, state: State[Any]) -> bool:
@@ -90,44 +89,42 @@ class StageTask:
         `label` names the task run for people. A cached reference whose artifact is gone is refreshed. `force` builds
         the artifact again, once in a pipeline run.
         """
-        visitor = current_visitor()
-        if visitor is not None:
-            return visitor.visit(self.stage, self.body, config, runtime, parents, force)
-        key = fingerprint(self.stage.name, self.stage.version, config, parents)
-        notes = journal.get()
-        if notes is not None and any(passed.manifest.fingerprint == key for passed in notes):
-            force = False
-        arguments = {"config": config, "parents": parents, "runtime": runtime, "force": force}
-        named = label or key[:8]
-        ref, hit = self._call(force, label=named, **arguments)
-        store = Store.open()
-        manifest = store.find(ref.kind, ref.fingerprint)
+        context = run_context()
+        call = StageCall(self.stage, self.body, config, runtime, parents, force, label)
+        if context.visitor is not None:
+            return context.visitor.visit(call)
+        journal = context.journal
+        if journal is not None and any(record.manifest.fingerprint == call.key for record in journal):
+            call = replace(call, force=False)
+        ref, hit = self._submit(call, refresh=call.force)
+        manifest = context.store.find(ref.kind, ref.fingerprint)
         if manifest is None or manifest.digest != ref.digest:
-            ref, hit = self._call(True, label=named, **arguments)
-            manifest = store.manifest(ref)
-        if notes is not None:
-            notes.append(Passed(self.stage.name, manifest, hit, label))
+            ref, hit = self._submit(call, refresh=True)
+            manifest = context.store.manifest(ref)
+        if journal is not None:
+            journal.append(StageRecord(self.stage.name, manifest, hit, label))
         return ref
 
-    def _call(self, refresh: bool, **arguments: Any) -> tuple[ArtifactRef, bool]:
-        state = self._task.with_options(refresh_cache=refresh)(**arguments, return_state=True)
+    def _submit(self, call: StageCall, refresh: bool) -> tuple[ArtifactRef, bool]:
+        label = call.label or call.key[:LABEL_DIGITS]
+        state = self._task.with_options(refresh_cache=refresh)(call=call, label=label, return_state=True)
         return state.result(), state.name in ("Cached", "Reused")
 
-    def _run(
-        self, config: Any, parents: dict[str, ArtifactRef], runtime: Runtime, force: bool, label: str
-    ) -> State[ArtifactRef]:
-        watcher = PrefectWatcher(self.stage, current_tracker(), get_run_logger(), label)
-        settings = Settings()
-        key = fingerprint(self.stage.name, self.stage.version, config, parents)
-        trains = self.stage.trains and (force or Store.open(settings).find(self.stage.kind, key) is None)
+    def _run(self, call: StageCall, label: str) -> State[ArtifactRef]:
+        context = run_context()
+        watcher = PrefectWatcher(call.stage, context.tracker, get_run_logger(), label)
+        trains = call.stage.trains and (call.force or context.store.find(call.stage.kind, call.key) is None)
         # The slot before the lease: whoever waited with a lease for a slot would keep others waiting on other hosts.
-        with training_slot(settings) if trains else nullcontext():
-            outcome = ensure(
-                self.stage, self.body, config, runtime, parents, watcher=watcher, force=force, settings=settings
-            )
+        with training_slot(context.settings) if trains else nullcontext():
+            outcome = ensure(call, watcher=watcher, settings=context.settings)
         return Completed(name="Reused" if outcome.hit else "Built", data=outcome.manifest.ref)
+
+
+STAGES: dict[str, Stage] = {}
+"""Every stage whose room was imported, by name: what it says of itself is read here, nowhere written again."""
 
 
 def stage_task(stage: Stage) -> Callable[[Body], StageTask]:
     """Turn a stage's body into a task that is cached by its fingerprint."""
+    STAGES[stage.name] = stage
     return lambda body: StageTask(stage, body)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 
 from tasks.errors import Permanent
-from tasks.spine.stage.prefect_retry import patiently
+from tasks.spine.stage.prefect_retry import retry_while_unreachable
 from tasks.spine.store.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -16,9 +16,9 @@ STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
 """Environment variable that Prefect's workers set for the run that they start."""
 
 
-def limit_name(host: str, settings: Settings | None = None) -> str:
+def limit_name(host: str, settings: Settings) -> str:
     """Name of the limit of a GPU host; empty where there is to be none."""
-    return (settings or Settings()).training_limit.replace("{host}", host)
+    return settings.training_limit.replace("{host}", host)
 
 
 @contextmanager
@@ -35,13 +35,13 @@ def training_slot(settings: Settings) -> Iterator[None]:
     if not name or STARTED_BY_WORKER not in os.environ:
         yield
         return
-    patiently(lambda: _require(name))
+    retry_while_unreachable(lambda: _require(name))
     log.info("waiting for the slot %s", name)
-    held = patiently(lambda: _taken(name))
+    held = retry_while_unreachable(lambda: _taken(name))
     try:
         yield
         with suppress(Exception):
-            patiently(lambda: _require(name))
+            retry_while_unreachable(lambda: _require(name))
     finally:
         _give_back(name, held)
 

@@ -11,10 +11,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from tasks.spine.store.fingerprint import canonical_json, digest_text
-from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.manifest import POOLS, Manifest
 from tasks.spine.store.ref import ArtifactRef
 
 What = Literal["artifact", "left over", "samples", "lease", "work folder", "local copy"]
@@ -25,7 +24,7 @@ LEASE = re.compile(r"lease\.json(\.after-[0-9a-f]{32})?")
 BATCH = re.compile(r"[0-9a-f]{32}\.parquet")
 LEFT = re.compile(r"\.(manifest\.json|[0-9a-f]{12}(\.json)?|lease\.json.*|[0-9a-f]{32}\.parquet)\.[0-9a-f]{32}")
 """Temporary names of writers that were killed."""
-POOL, SET_ASIDE = "pool", ".corrupt"
+SET_ASIDE = ".corrupt"
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,6 @@ def reachable(contents: Mapping[ArtifactRef, Manifest], roots: Mapping[ArtifactR
     return kept
 
 
-def pools_of(manifest: Manifest) -> set[str]:
-    """Folders of the sample pool that a stage with a sampling of its own read, as sampled and as greedy decoding."""
-    config: Any = manifest.payload.get("config")
-    sampling = config.get("sampling") if isinstance(config, dict) else None
-    if not isinstance(sampling, dict):
-        return set()
-    models = {ref.digest for ref in manifest.parents.values() if ref.kind == "model"}
-    ways = (sampling, {**sampling, "temperature": 0, "top_p": 1, "top_k": 0})
-    return {digest_text(canonical_json({"model": model, "sampling": way}))[:16] for model in models for way in ways}
-
-
 def _artifacts(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[Item]:
     """Contents that nothing needs, children first: an interruption must not leave one whose parents are gone."""
     going = {ref: manifest for ref, manifest in snapshot.contents.items() if ref not in kept}
@@ -156,16 +144,24 @@ def _artifacts(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[
 
 
 def _samples(snapshot: Snapshot, kept: Mapping[ArtifactRef, str]) -> Iterator[Item]:
-    """Pool folders that no kept artifact was made from; told by model and sampling, not by the single batch."""
-    named = {name for ref in kept for name in pools_of(snapshot.contents[ref])}
-    pools: dict[str, Extent] = defaultdict(Extent)
+    """Pool folders that no kept artifact was made from; none as long as one of them does not say what it was made from.
+
+    Whole folders, not single batches: a later stage may ask for any sample of the same model and sampling.
+    """
+    named: set[str] = set()
+    for ref in kept:
+        pools = snapshot.contents[ref].pools
+        if pools is None:
+            return
+        named.update(pools)
+    extents: dict[str, Extent] = defaultdict(Extent)
     for path, extent in snapshot.files.items():
         folder, name = _split(path)[::2]
-        if folder.startswith(f"{POOL}/") and BATCH.fullmatch(name):
-            pools[folder] += extent
-    for folder, extent in pools.items():
-        if folder.rpartition("/")[2] not in named:
-            yield Item("samples", folder, extent, "nothing that stays came from their model and sampling")
+        if folder.startswith(f"{POOLS}/") and BATCH.fullmatch(name):
+            extents[folder] += extent
+    for folder, extent in extents.items():
+        if folder not in named:
+            yield Item("samples", folder, extent, "nothing that stays was made from them")
 
 
 def _left_over(snapshot: Snapshot) -> Iterator[Item]:

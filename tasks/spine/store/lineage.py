@@ -9,22 +9,10 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.manifest import Manifest, TrainedRows
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import ArtifactMissing, Store
 
-TRAINED_ON = {
-    ("dataset", "train.parquet"): ("mid-training", "question_id"),
-    ("dataset", "rl.parquet"): ("RL", "question_id"),
-    ("schedule", "texts.parquet"): ("reinforcement mid-training", "document_id"),
-}
-"""What models are trained on, by kind of artifact and file: by what, and the column with the id of a row's source."""
-SOURCES = {
-    ("questions", "questions.parquet"): ("id", "question"),
-    ("texts", "train.parquet"): ("document_id", "text"),
-    ("texts", "evaluation.parquet"): ("document_id", "text"),
-}
-"""Where questions and documents stand, by kind of artifact and file: the columns of the id and of the text."""
 VERDICTS = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
 """Counts of a ledger that say how answers were judged."""
 
@@ -88,30 +76,32 @@ class Sighting:
 
     model: Manifest
     dataset: ArtifactRef
-    how: str
-    """`mid-training`, `RL` or `reinforcement mid-training`."""
+    method: str
+    """Kind of training, as the model's stage names it."""
     rows: int
     """Training rows that came from it."""
     direct: bool
     """Trained on the dataset itself, not on top of a model that was."""
 
 
-def models_that_saw(store: Store, question_id: str) -> list[Sighting]:
-    """Every model with training rows from a question (or a document) among its ancestors; reads only the id column."""
-    counted: dict[tuple[ArtifactRef, str], int] = {}
+def models_that_saw(store: Store, source_id: str) -> list[Sighting]:
+    """Every model with training rows from a question or a document among its ancestors; reads only the id column."""
+    counted: dict[tuple[ArtifactRef, TrainedRows], int] = {}
     sightings = []
-    for model in store.all("model"):
+    for model in store.all():
+        if not model.trained_on:
+            continue
+        tables: dict[tuple[ArtifactRef, TrainedRows], Manifest] = {}
         for node in ancestry(store, model.ref).walk():
-            for entry in node.manifest.files if node.manifest is not None else ():
-                if (node.ref.kind, entry.path) not in TRAINED_ON:
-                    continue
-                how, column = TRAINED_ON[node.ref.kind, entry.path]
-                key = (node.ref, entry.path)
-                if key not in counted:
-                    counted[key] = _rows_with(store, node.manifest, entry.path, column, question_id)
-                if counted[key]:
-                    direct = node.ref in model.parents.values()
-                    sightings.append(Sighting(model, node.ref, how, counted[key], direct))
+            for rows in node.manifest.trained_on if node.manifest is not None else ():
+                if (dataset := node.parents[rows.role].manifest) is not None:
+                    tables[dataset.ref, rows] = dataset
+        for (ref, rows), dataset in tables.items():
+            if (ref, rows) not in counted:
+                counted[ref, rows] = _rows_with(store, dataset, rows.path, rows.id_column, source_id)
+            if count := counted[ref, rows]:
+                direct = rows in model.trained_on and model.parents[rows.role] == ref
+                sightings.append(Sighting(model, ref, rows.method, count, direct))
     return sightings
 
 
@@ -160,34 +150,32 @@ def heuristics(manifest: Manifest) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def render_sightings(store: Store, question_id: str) -> RenderableType:
-    """The question, and the models that were trained on it, for a terminal."""
-    question = find_question(store, question_id)
-    head = Text.assemble(("source ", "dim"), (question_id, "bold cyan"))
+def render_sightings(store: Store, source_id: str) -> RenderableType:
+    """The question or document, and the models that were trained on it, for a terminal."""
+    text = find_source(store, source_id)
+    head = Text.assemble(("source ", "dim"), (source_id, "bold cyan"))
     unknown = "\nin no question set and no corpus of this store"
-    head.append(f"\n{question}" if question else unknown, "" if question else "red")
-    sightings = models_that_saw(store, question_id)
+    head.append(f"\n{text}" if text else unknown, "" if text else "red")
+    sightings = models_that_saw(store, source_id)
     if not sightings:
         return Group(head, Text("No model of this store was trained on it."))
     table = Table("model", "stage", "trained on it by", "rows", "dataset")
     for sighting in sightings:
-        how = sighting.how if sighting.direct else f"{sighting.how}, of a model it starts from"
-        table.add_row(str(sighting.model.ref), sighting.model.stage, how, str(sighting.rows), str(sighting.dataset))
+        method = sighting.method if sighting.direct else f"{sighting.method}, of a model it starts from"
+        table.add_row(str(sighting.model.ref), sighting.model.stage, method, str(sighting.rows), str(sighting.dataset))
     return Group(head, table)
 
 
-def find_question(store: Store, question_id: str) -> str | None:
-    """Text of a question from any question set of the store, or of a document from any corpus."""
-    for (kind, name), (id_column, text_column) in SOURCES.items():
-        for manifest in store.all(kind):
-            if not any(entry.path == name for entry in manifest.files):
-                continue
-            if _rows_with(store, manifest, name, id_column, question_id):
-                path = f"{manifest.ref.path}/{manifest.data}/{name}"
+def find_source(store: Store, source_id: str) -> str | None:
+    """Text of a question or a document, from whatever artifact of the store brought it in."""
+    for manifest in store.all():
+        for table in manifest.sources:
+            if _rows_with(store, manifest, table.path, table.id_column, source_id):
+                path = f"{manifest.ref.path}/{manifest.data}/{table.path}"
                 with store.files.fs.open(store.files.full(path), "rb") as file:
-                    wanted = [(id_column, "==", question_id)]
-                    found = pq.read_table(file, columns=[text_column], filters=wanted)
-                return found[text_column][0].as_py()
+                    wanted = [(table.id_column, "==", source_id)]
+                    found = pq.read_table(file, columns=[table.text_column], filters=wanted)
+                return found[table.text_column][0].as_py()
     return None
 
 

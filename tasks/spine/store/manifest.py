@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.spine.store.ref import ArtifactRef
 
+POOLS = "pool"
+"""Folder of the store below which sample pools lie, a folder each; what models wrote, shared by stages."""
 PACKAGES = ("datasets", "math-verify", "mlflow", "prefect", "pyarrow", "torch", "transformers", "trl", "vllm")
 
 
@@ -23,6 +25,32 @@ class FileEntry(BaseModel):
     path: str
     size: int
     sha256: str
+
+
+class SourceTable(BaseModel):
+    """A Parquet file of an artifact with the questions or documents from which all else is made, one a row."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: str
+    id_column: str
+    """Column with the id under which later tables name a row."""
+    text_column: str
+
+
+class TrainedRows(BaseModel):
+    """Rows of a parent that a model was trained on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    role: str
+    """Role of that parent."""
+    path: str
+    """Parquet file among the parent's."""
+    id_column: str
+    """Column with the id of the question or document that a row comes from."""
+    method: str
+    """Kind of training, for people: `mid-training`."""
 
 
 class Manifest(BaseModel):
@@ -51,6 +79,15 @@ class Manifest(BaseModel):
     """Counts of what went in, what was dropped and why, and what came out; they add up exactly."""
     summary: dict[str, Any] = Field(default_factory=dict)
     """Small JSON that reports read."""
+    pools: tuple[str, ...] | None = None
+    """Folders of the store with the samples it was made from, which stay as long as it does.
+
+    None in a manifest that does not say; every pool may then be one of them.
+    """
+    sources: tuple[SourceTable, ...] = ()
+    """Where the questions or documents stand that it brought into the store."""
+    trained_on: tuple[TrainedRows, ...] = ()
+    """What a model was trained on in this stage, beside what the models were that it started from."""
     git_commit: str | None = None
     versions: dict[str, str] = Field(default_factory=dict)
     mlflow_run_id: str | None = None

@@ -35,7 +35,8 @@ class Runtime(Frozen):
     flush_rows: int = Field(512, ge=1)
     """Completions after which generation writes a batch file: the most that a kill can lose."""
     num_shards: int = Field(1, ge=1, le=200)
-    """Shard tasks that generation is split into."""
+    """Shard tasks that the sampling of a stage is split into: of `generate`, `evaluate` and `predict`. Each starts an
+    engine where it has work."""
     ray_address: str = ""
     """Ray cluster whose nodes run the shard tasks (`ray://head:10001`, `head:6379`); `local` starts Ray on this machine
     and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs or one. Empty: the

@@ -108,11 +108,11 @@ class S3(S3FileSystem):
         if method == "abort_multipart_upload":
             # Tidying after an error that is on its way up: it must neither hide nor delay it.
             return await _quietly(call, arguments, where)
-        return await self._patiently(method, lambda: call(**arguments), where)
+        return await self._retry_while_unreachable(method, lambda: call(**arguments), where)
 
     call_s3 = sync_wrapper(_call_s3)
 
-    async def _patiently(self, method: str, request: Callable[[], Awaitable[Any]], where: str) -> Any:
+    async def _retry_while_unreachable(self, method: str, request: Callable[[], Awaitable[Any]], where: str) -> Any:
         began, wait, attempts = time.monotonic(), FIRST_WAIT_S, 0
         while True:
             attempts += 1

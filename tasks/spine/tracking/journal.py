@@ -1,13 +1,12 @@
-"""What a pipeline run has passed so far: each stage in its turn, built or served from the store."""
+"""The journal of a pipeline run: each stage in its turn, built or served from the store."""
 
 from collections.abc import Iterable
-from contextvars import ContextVar
 from typing import NamedTuple
 
 from tasks.spine.store.manifest import Manifest
 
 
-class Passed(NamedTuple):
+class StageRecord(NamedTuple):
     """One call of a stage."""
 
     stage: str
@@ -18,13 +17,9 @@ class Passed(NamedTuple):
     """What people call what was made, e.g. the model of an arm."""
 
 
-journal: ContextVar[list[Passed] | None] = ContextVar("journal", default=None)
-"""Where the running pipeline notes what it passes; None outside of one."""
-
-
-def once(stages: Iterable[Passed]) -> list[Passed]:
+def once(records: Iterable[StageRecord]) -> list[StageRecord]:
     """Each artifact as it was first passed: what was built now is served from the store to those who ask later."""
-    found: dict[str, Passed] = {}
-    for passed in stages:
-        found.setdefault(passed.manifest.fingerprint, passed)
-    return list(found.values())
+    first: dict[str, StageRecord] = {}
+    for record in records:
+        first.setdefault(record.manifest.fingerprint, record)
+    return list(first.values())

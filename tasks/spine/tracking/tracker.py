@@ -10,9 +10,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -20,15 +18,13 @@ from tasks.spine.store.manifest import Manifest, git_commit
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tasks.spine.tracking.journal import Passed, once
+from tasks.spine.tracking.journal import StageRecord, once
 from tasks.spine.tracking.links import Links
 from tasks.spine.tracking.pages import mlflow_page
 from tasks.spine.tracking.terms import NAME_CHARS, NOTE, note
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-    from tasks.spine.stage.stage import Build
 
 log = logging.getLogger(__name__)
 
@@ -101,21 +97,23 @@ class Tracker:
         return self.client.create_experiment(self.experiment, artifact_location=location, tags=kind)
 
     @_guarded
-    def start_stage(self, build: "Build", label: str = "") -> str:
+    def start_stage(
+        self, stage: str, key: str, config: Any, parents: Mapping[str, ArtifactRef], store: Store, label: str = ""
+    ) -> str:
         """A child run for a stage that is about to be built, named by `label`; links its inputs, writes its config."""
         run = self.client.create_run(
             self.experiment_id,
-            run_name=f"{build.stage.name}: {label or build.fingerprint[:NAME_CHARS]}",
+            run_name=f"{stage}: {label or key[:NAME_CHARS]}",
             tags={
                 "mlflow.parentRunId": self._parent_run(),
-                "midtrain.stage": build.stage.name,
-                "midtrain.fingerprint": build.fingerprint,
+                "midtrain.stage": stage,
+                "midtrain.fingerprint": key,
             },
         )
         run_id = run.info.run_id
-        links = self._links(build.store)
-        links.params(run_id, build.config)
-        links.inputs(run_id, build.parents)
+        links = self._links(store)
+        links.params(run_id, config)
+        links.inputs(run_id, parents)
         return run_id
 
     @_guarded
@@ -172,7 +170,7 @@ class Tracker:
         self.client.set_terminated(run_id, "FINISHED")
 
     @_guarded
-    def finish_pipeline(self, stages: list[Passed], failed: bool) -> None:
+    def finish_pipeline(self, stages: list[StageRecord], failed: bool) -> None:
         """Link what was reused and close the parent run; a pipeline that built nothing has none."""
         if self.parent_run_id is None or not self._owns_parent:
             return
@@ -202,25 +200,3 @@ class Tracker:
 
     def _links(self, store: Store) -> Links:
         return Links(self.client, self.experiment_id, store)
-
-
-_current: ContextVar[Tracker | None] = ContextVar("tracker", default=None)
-
-
-def current_tracker() -> Tracker | None:
-    """The tracker of the pipeline run that this code is part of."""
-    return _current.get()
-
-
-@contextmanager
-def tracking(tracker: Tracker) -> Iterator[Tracker]:
-    """Make stages of the block children of one parent run; inside another such block, that one goes on."""
-    outer = _current.get()
-    if outer is not None:
-        yield outer
-        return
-    token = _current.set(tracker)
-    try:
-        yield tracker
-    finally:
-        _current.reset(token)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.talking_model import save_talking_model
+from tests.support.paths import ROOT
+from tests.support.talking_model import save_talking_model
 
 
 @pytest.fixture(scope="session")

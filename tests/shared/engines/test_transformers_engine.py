@@ -13,8 +13,8 @@ from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.tiny.problems import generate_problems
 from tasks.tiny.styles import METHODS
-from tests.talking_model import BEGIN, END, PAD, save_talking_model
-from tests.thinking_model import CLOSE, OPEN, save_thinking_model
+from tests.support.talking_model import BEGIN, END, PAD, save_talking_model
+from tests.support.thinking_model import CLOSE, OPEN, save_thinking_model
 
 GREEDY = Sampling(temperature=0, max_new_tokens=48)
 

@@ -1,18 +1,20 @@
-"""The real vLLM engine on a CPU; starting it takes half a minute, so one engine serves the whole module."""
+"""The real vLLM engine on a CPU; starting it takes half a minute, so one engine and one model serve all tests."""
 
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tasks.shared.engines.protocol import Completion, Request, Sampling
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.shared.engines.vllm_engine import VllmEngine
+from tasks.tiny import THINK_MODEL_DIR
+from tasks.tiny.predictions import thinking_prompt
 from tasks.tiny.problems import generate_problems
-from tests.talking_model import END
-from tests.thinking_model import CLOSE, save_thinking_model
+from tasks.tiny.styles import EOS
+from tasks.tiny.texts import documents
+from tasks.tiny.thinking import CLOSE
 
 pytest.importorskip("vllm", reason="vLLM is not installed; install the extra 'cpu' or 'gpu'")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -28,10 +30,10 @@ def requests(count: int) -> list[Request]:
 
 
 @pytest.fixture(scope="module")
-def engine(tiny_model: Path) -> Iterator[VllmEngine]:
+def engine() -> Iterator[VllmEngine]:
     broken = packages_that_cannot_be_looked_at()
     assert not broken, f"vLLM looks into every imported module; import these in another process: {broken}"
-    started = VllmEngine(tiny_model, device="cpu", dtype="float32", seed=7)
+    started = VllmEngine(THINK_MODEL_DIR, device="cpu", dtype="float32", seed=7)
     yield started
     started.close()
 
@@ -54,10 +56,10 @@ def complete(engine: VllmEngine, asked: list[Request], sampling: Sampling) -> di
     return {item.key: item for item in found}
 
 
-def test_greedy_text_is_that_of_transformers(engine: VllmEngine, tiny_model: Path) -> None:
+def test_greedy_text_is_that_of_transformers(engine: VllmEngine) -> None:
     """Two kernels may differ on a near tie, so nearly all rather than all."""
     asked = requests(60)
-    other = TransformersEngine(tiny_model, device="cpu", dtype="float32", batch_size=64)
+    other = TransformersEngine(THINK_MODEL_DIR, device="cpu", dtype="float32", batch_size=64)
     mine, theirs = complete(engine, asked, GREEDY), {item.key: item for item in other.stream(asked, GREEDY)}
     same = [key for key in mine if mine[key] == theirs[key]]
     assert len(same) >= 57
@@ -100,16 +102,18 @@ def test_a_stream_that_is_left_ends_its_requests(engine: VllmEngine) -> None:
     assert len(complete(engine, requests(20), GREEDY)) == 20
 
 
-def test_special_tokens_stay_where_they_are_asked_for(tmp_path: Path) -> None:
+def test_special_tokens_stay_where_they_are_asked_for(engine: VllmEngine) -> None:
     """As in the transformers engine: the tag is in the text, the end token is not, nothing is put around them."""
-    model = save_thinking_model(tmp_path)
-    started = VllmEngine(model, device="cpu", dtype="float32", seed=7)
-    sampling = Sampling(top_p=1.0, max_new_tokens=24, keep_special_tokens=True)
-    try:
-        found = list(started.stream(requests(40), sampling))
-    finally:
-        started.close()
-    assert sum(CLOSE in item.text for item in found) > 20
-    assert not any(END in item.text for item in found)
-    assert {item.finish_reason for item in found} == {"stop", "length"}
-    assert not any(f" {CLOSE}" in item.text or f"{CLOSE} " in item.text for item in found)
+    asked = [
+        Request(f"k{index}", thinking_prompt(document.text[: document.given_chars + 12], 16), index)
+        for index, document in enumerate(documents("evaluation", 40, seed=0))
+    ]
+    keeping = GREEDY.model_copy(update={"keep_special_tokens": True, "max_new_tokens": 16})
+    other = TransformersEngine(THINK_MODEL_DIR, device="cpu", dtype="float32", batch_size=64)
+    kept, theirs = complete(engine, asked, keeping), {item.key: item for item in other.stream(asked, keeping)}
+    assert sum(kept[key] == theirs[key] for key in kept) >= 38
+    assert sum(CLOSE in item.text for item in kept.values()) > 10
+    assert not any(EOS in item.text for item in kept.values())
+    assert {item.finish_reason for item in kept.values()} == {"stop", "length"}
+    dropped = complete(engine, asked, GREEDY.model_copy(update={"max_new_tokens": 16}))
+    assert not any(CLOSE in item.text for item in dropped.values())

@@ -8,14 +8,9 @@ from tasks.generate.heuristics import load_heuristics
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.prompts.config import PromptConfig, fill
 from tasks.shared.prompts.render import Renderer, has_chat_template
-from tests.talking_model import save_talking_model
+from tests.support.small_world import TINY
+from tests.support.talking_model import save_talking_model
 
-TINY = PromptConfig(
-    style="plain",
-    plain_template="Q: {question}",
-    heuristic_template="Q: {question}\nMethod: {name}",
-    cue="\nA:",
-)
 QUESTION = "What is \\boxed{name} of {question}?"
 
 

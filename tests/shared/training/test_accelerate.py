@@ -23,9 +23,9 @@ from tasks.shared.training.accelerate import AGENT, SHIPPED, launcher
 from tasks.spine.stage import launch
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.store.runtime import Runtime
-from tests.spine.toy_worker import ToyJob
+from tests.support.toy_worker import ToyJob
 
-MODULE = "tests.spine.toy_worker"
+MODULE = "tests.support.toy_worker"
 
 
 def parsed(distribution: str) -> argparse.Namespace:
@@ -143,7 +143,7 @@ def test_a_killed_process_ends_the_others_and_what_they_started(tmp_path: Path) 
 def test_kill_9_of_the_parent_leaves_no_process(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path; from tasks.spine.stage.launch import run_worker;"
-        "from tests.spine.toy_worker import ToyJob;"
+        "from tests.support.toy_worker import ToyJob;"
         f"run_worker({MODULE!r}, ToyJob(mode='hang'), Path({str(tmp_path)!r}), timeout_s=300, prefix={two()!r})"
     )
     environment = {**os.environ, "PYTHONPATH": str(launch.PROJECT_ROOT)}

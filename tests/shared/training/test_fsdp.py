@@ -14,10 +14,10 @@ from tasks.shared.training.distributed import join
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
-from tests.killing import kill_when
-from tests.midtrain.rows import make_rows, write_rows
-from tests.midtrain.test_midtraining_processes import check_same, job, points
-from tests.random_model import save_random_model
+from tests.support.killing import kill_when
+from tests.support.midtraining_jobs import check_same, job, points
+from tests.support.random_model import save_random_model
+from tests.support.training_rows import make_rows, write_rows
 
 SHARDED: dict[str, Any] = {"timeout_s": 900, "prefix": launcher(Runtime(num_processes=2, distribution="fsdp2"))}
 
@@ -30,9 +30,9 @@ def test_shards_train_as_the_whole_and_resume(tmp_path: Path) -> None:
     work = tmp_path / "two" / "w"
     killer = kill_when(work, lines=3)
     with pytest.raises(WorkerFailed, match="exit code"):
-        run_worker("tests.shared.training.fsdp_on_cpu", place, work, **SHARDED)
+        run_worker("tests.support.fsdp_on_cpu", place, work, **SHARDED)
     killer.join()
-    assert run_worker("tests.shared.training.fsdp_on_cpu", place, work, **SHARDED)["resumed_from_step"] >= 2
+    assert run_worker("tests.support.fsdp_on_cpu", place, work, **SHARDED)["resumed_from_step"] >= 2
     check_same(tmp_path / "two", tmp_path / "one")
     assert len(points(tmp_path / "two")) == 6
 

@@ -1,0 +1,52 @@
+"""The samples of a stage made by shards before the stage reads them: in turn in this process, or over a Ray cluster."""
+
+from collections.abc import Callable
+from typing import Any
+
+from tasks.errors import Permanent
+from tasks.shared.sampling.task import Shards, run_shard
+from tasks.shared.sampling.wanted import Wanted
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.stage import Build
+from tasks.spine.store.fingerprint import fingerprint
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
+
+
+def fill_pool(
+    stage: Stage,
+    wanted: Callable[[Build, Any], Wanted[Any]],
+    config: Any,
+    runtime: Runtime,
+    parents: dict[str, ArtifactRef],
+    *,
+    force: bool = False,
+) -> None:
+    """Have shards make what a stage wants, where `runtime` asks for several or for Ray, and the stage has work to do.
+
+    Without them the stage itself makes what it wants. Nothing happens in a plan, nor where the stage's artifact is in
+    the store.
+
+    Raises:
+        Permanent: a Ray cluster is asked for, and the extra `ray` is not installed.
+    """
+    context = run_context()
+    if context.visitor is not None or (runtime.num_shards == 1 and not runtime.ray_address):
+        return
+    key = fingerprint(stage.name, stage.version, config, parents)
+    if not force and context.store.find(stage.kind, key) is not None:
+        return
+    shards = Shards(stage, wanted, config, runtime, parents)
+    if not runtime.ray_address:
+        for index in range(runtime.num_shards):
+            run_shard(shards, index)
+        return
+    try:
+        from flows.pipeline.shards_on_ray import run_on_ray
+    except ImportError as error:
+        raise Permanent(
+            f"runtime.ray_address={runtime.ray_address} needs Ray, which is not installed here ({error}); install the "
+            "extra `ray` (pip install 'midtrain[ray]') here and on every node, or leave runtime.ray_address empty"
+        ) from None
+    run_on_ray(shards)

@@ -1,0 +1,55 @@
+"""Styles of answers: counted where a benchmark says how to tell them, whatever the questions carry along."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tasks.evaluate import config as configuration
+from tasks.evaluate.config import Benchmark, EvaluateConfig, benchmark
+from tasks.evaluate.score import score
+from tasks.spine.store.fingerprint import fingerprint
+
+ANSWERS = (" Step 1+1=2\n#### 2", " Split 1 and 1\n#### 2", " Step 2\n#### 2", "")
+
+
+def row(name: str, index: int, completion: str, meta: dict[str, str]) -> dict[str, Any]:
+    return {
+        "benchmark": name,
+        "question_id": "q",
+        "sample_index": index,
+        "completion": completion,
+        "verdict": "correct",
+        "finish_reason": "stop",
+        "completion_tokens": 5,
+        "meta": json.dumps(meta),
+    }
+
+
+def styles(name: str, answers: tuple[str, ...] = ANSWERS, **meta: str) -> dict[str, dict[str, float]]:
+    config = EvaluateConfig(benchmarks=(name,), samples=len(answers), greedy=False, resamples=100)
+    return score((row(name, index, text, meta) for index, text in enumerate(answers)), config)["styles"]
+
+
+def test_shares_of_the_styles_that_the_benchmark_names() -> None:
+    assert styles("tiny-test") == {"tiny-test": {"step": 0.5, "decomposition": 0.25, "other": 0.25}}
+    assert styles("tiny-test", ("No", "Stepwise")) == {}
+
+
+def test_questions_of_a_user_never_ask_for_styles() -> None:
+    assert styles("gsm8k", family="algebra", style="step", source="the Smith family") == {}
+
+
+def key(*names: str) -> str:
+    return fingerprint("evaluate", 1, EvaluateConfig(benchmarks=names), {})
+
+
+def test_styles_count_in_the_identity_of_evaluations_that_tell_them_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: key(name) for name in ("tiny-test", "gsm8k")}
+    assert "styles" not in EvaluateConfig(benchmarks=("gsm8k",)).identity_payload()
+
+    def fewer(name: str) -> Benchmark:
+        return benchmark(name).model_copy(update={"styles": {}})
+
+    monkeypatch.setattr(configuration, "benchmark", fewer)
+    assert {name: key(name) == before[name] for name in before} == {"tiny-test": False, "gsm8k": True}

@@ -1,0 +1,83 @@
+"""The worker with a real model: whatever happens to it, every sample is there once in the end."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.sampling.pool import Pool
+from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
+from tasks.shared.sampling.wanted import Prompt, wanted_rows
+from tasks.shared.tables.parquet import write_parquet
+from tasks.spine.stage.launch import run_worker
+from tasks.spine.store.runtime import Runtime
+from tests.conftest import ROOT
+from tests.support.paths import TINY_MODEL
+
+pytestmark = pytest.mark.slow
+
+SAMPLING = Sampling(top_p=1.0, max_new_tokens=48)
+
+
+def wanted(path: Path, count: int) -> None:
+    prompts = [Prompt(f"{i:04d}", "", "", f"Q: Ann has {i} pens and gets {i + 7}. How many?\nA:") for i in range(count)]
+    rows = wanted_rows(prompts, sampling=SAMPLING, model_digest="0" * 64, num_samples=2, seed=0)
+    write_parquet(rows, path, WANTED)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> SamplingJob:
+    wanted(tmp_path / "wanted.parquet", 200)
+    samples = SampleSetJob(wanted=tmp_path / "wanted.parquet", pool=str(tmp_path / "pool"), sampling=SAMPLING)
+    runtime = Runtime(device="cpu", batch_size=8, flush_rows=20, num_threads=1)
+    return SamplingJob(model=TINY_MODEL, sets=(samples,), runtime=runtime)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_worker_loses_only_the_batch_in_flight(job: SamplingJob, tmp_path: Path, how: signal.Signals) -> None:
+    folder, pool = tmp_path / "pool", Pool(str(tmp_path / "pool"))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "job.json").write_text(job.model_dump_json())
+    child = subprocess.Popen([sys.executable, "-m", "tasks.shared.sampling.worker", str(tmp_path / "work")], cwd=ROOT)
+    while len(list(folder.glob("*.parquet"))) < 3 and child.poll() is None:
+        time.sleep(0.02)
+    child.send_signal(how)
+    child.wait()
+    written = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+    held = len(pool.scan().batch_of)
+    assert 60 <= held < 400
+    result = run_worker("tasks.shared.sampling.worker", job, tmp_path / "again", timeout_s=300)
+    assert result["generated"] == 400 - held
+    index = pool.scan()
+    assert len(index.batch_of) == 400
+    assert index.duplicates == 0
+    assert all((folder / name).read_bytes() == content for name, content in written.items())
+
+
+def test_the_worker_reports_how_it_fares(job: SamplingJob, tmp_path: Path) -> None:
+    lines: list[dict[str, Any]] = []
+    run_worker("tasks.shared.sampling.worker", job, tmp_path / "work", timeout_s=300, on_progress=lines.append)
+    assert lines[0]["done"] == 0
+    assert (lines[-1]["done"], lines[-1]["total"], lines[-1]["unit"]) == (400, 400, "samples")
+    assert set(lines[-1]["values"]) == {"tokens_per_s", "truncated_share", "mean_tokens"}
+
+
+def test_two_runs_at_once_agree_in_the_end(job: SamplingJob, tmp_path: Path) -> None:
+    """Two stages may want the same samples; each key ends up with one text for both."""
+    children = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "job.json").write_text(job.model_dump_json())
+        command = [sys.executable, "-m", "tasks.shared.sampling.worker", str(tmp_path / name)]
+        children.append(subprocess.Popen(command, cwd=ROOT))
+    assert [child.wait() for child in children] == [0, 0]
+    pool = Pool(str(tmp_path / "pool"))
+    index = pool.scan()
+    assert len(index.batch_of) == 400
+    asked = [{"key": key, "question_id": key, "heuristic": "", "sample_index": 0} for key in sorted(index.batch_of)]
+    assert list(pool.ordered(asked, index)) == list(pool.ordered(asked, pool.scan()))

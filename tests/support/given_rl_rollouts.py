@@ -1,0 +1,30 @@
+"""An RL worker whose rollouts are written by a rule, so that any number of processes get the same ones."""
+
+import random
+
+from tasks.rl.config import RLJob
+from tasks.spine.stage.imports import hide_packages, offline
+from tasks.spine.stage.worker import worker_main
+from tests.support.grpo_runs import written_by
+
+TOKENS_PER_PASS = {"cpu": 60}
+"""So few that a micro-batch takes several passes, and not equally many in each process."""
+
+
+def answer(rng: random.Random) -> str:
+    """Answers of several lengths."""
+    return "z" * rng.randint(0, 4) + f" #### {rng.randint(2, 4)}"
+
+
+write = written_by(answer)
+
+
+if __name__ == "__main__":
+    offline()
+    with hide_packages("mlflow", "vllm"):
+        import tasks.rl.trainer as trainer
+    from tasks.rl.worker import run
+
+    trainer.GroupTrainer._generate_single_turn = write
+    trainer._TOKENS_PER_PASS = TOKENS_PER_PASS
+    worker_main(RLJob, run)

@@ -1,0 +1,65 @@
+"""One stage, one name: its flow, its room, its section of the recipe, and the word that people type."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.arms import polya, rmt
+from flows.cli.app import app
+from flows.server.deploy import deployments_file
+from flows.stages import stage_flow, stage_names
+from tasks.estimates.table import ORDER
+from tasks.recipe.loading import METHODS
+from tasks.spine.stage.task import STAGES
+
+ROOM = {"rl_prompts": "dataset", "rmt_train": "rmt"}
+"""Rooms that have another name than the stage: they make two stages, or carry the method's name."""
+
+
+def test_a_stage_has_one_name_everywhere() -> None:
+    names = stage_names()
+    assert [stage_flow(name).name for name in names] == names
+    assert set(names) <= set(STAGES)
+    assert set(names) <= {section for recipe in METHODS.values() for section in recipe.model_fields}
+    assert {*polya.STAGES, *rmt.STAGES} == {*names, "report"}
+    assert sorted(ORDER) == names
+    assert all(Path("tasks", ROOM.get(name, name), "task.py").is_file() for name in names)
+
+
+def test_every_stage_has_a_deployment_on_the_pool_that_it_names() -> None:
+    pools = {
+        item["entrypoint"]: item["work_pool"]["name"]
+        for item in deployments_file()["deployments"]
+        if item["name"] == "stage"
+    }
+    assert pools == {f"flows/stages/{name}.py:{name}": STAGES[name].pool for name in stage_names()}
+    assert STAGES["questions"].pool == "cpu"
+    assert STAGES["rl"].pool == "gpu"
+
+
+def test_force_takes_what_the_plan_prints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    for command, stages in (("polya", polya.STAGES), ("rmt", rmt.STAGES)):
+        forced = [part for stage in stages for part in ("--force", stage)]
+        done = CliRunner().invoke(app, ["plan", command, *forced])
+        assert done.exit_code == 0, done.output
+        printed = {line.split("│")[1].strip() for line in done.output.splitlines() if line.startswith("│")}
+        assert printed - {"", "model"} == set(stages)
+
+
+def test_an_old_name_is_refused_with_the_new_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    asked = {
+        ("--set", "generate.samples_per_heuristic=2"): "generate",
+        ("--set", "evaluate.samples=2"): "evaluate",
+        ("--set", "midtrain.epochs=2"): "midtrain",
+        ("--force", "materialize"): "dataset, rl_prompts",
+        ("--force", "prompts"): "rl_prompts",
+    }
+    for arguments, new in asked.items():
+        done = CliRunner().invoke(app, ["plan", "polya", *arguments])
+        assert done.exit_code != 0
+        assert f"called '{new}' now" in " ".join(done.output.split()), done.output
