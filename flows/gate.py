@@ -6,7 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tasks.report.summary import ComparisonRow, p_text, points
+from tasks.report.blocks import joined
+from tasks.report.render.markdown import escaped, markdown_table
+from tasks.report.rows import ComparisonRow
+from tasks.report.sections.scores import difference_tables
 
 KEY = "comparisons"
 """Key of the table artifact that a run leaves, see flows/showing.py."""
@@ -48,30 +51,15 @@ def markdown(run: str, rows: Sequence[ComparisonRow], lost: Sequence[ComparisonR
     """The table of comparisons, with what was lost marked, and the judgement in a sentence."""
     rule = "the whole interval" if sure else "the difference"
     verdict = f"{len(lost)} regression{'s' if len(lost) > 1 else ''}" if lost else "No regression"
-    lines = [
-        f"## {run}",
-        "",
-        f"**{verdict}** beyond {100 * margin:g} points ({rule} counts).",
-        "",
-        "| candidate | baseline | benchmark | metric | difference | interval | p | |",
-        "| --- | --- | --- | --- | ---: | --- | ---: | --- |",
-    ]
-    for row in rows:
-        judged = "**regression**" if row in lost else row.verdict
-        interval = f"[{points(row.low)}, {points(row.high)}]"
-        p_value = p_text(row.p_value).removeprefix("p ").removeprefix("= ")
-        cells = (
-            row.candidate,
-            row.baseline,
-            row.benchmark,
-            row.metric,
-            points(row.difference),
-            interval,
-            p_value,
-            judged,
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "Differences in percentage points, paired on the same questions.", ""])
+    (table,) = joined(difference_tables(rows, lost=lost)).values()
+    return f"""## {escaped(run)}
+
+**{verdict}** beyond {100 * margin:g} points ({rule} counts).
+
+{markdown_table(table)}
+
+Differences in percentage points, paired on the same questions or positions.
+"""
 
 
 def _of_report(name: str) -> list[ComparisonRow]:

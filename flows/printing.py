@@ -32,10 +32,11 @@ def show_stages(stages: list[Passed], console: Console) -> None:
 
 def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
     """The tables of a report or an evaluation, and where everything lies."""
-    from tasks.report.terminal import tables
+    from tasks.report.render.terminal import terminal_tables
+    from tasks.report.show import tables
 
     manifest = store.manifest(ref)
-    for table in tables(manifest):
+    for table in terminal_tables(tables(manifest)):
         console.print(table)
     settings = Settings()
     if manifest.kind == "report":

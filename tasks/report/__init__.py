@@ -1,1 +1,1 @@
-"""The report: one page, one summary and tables for a terminal, all from the manifests of evaluations."""
+"""The report: numbers (`summarise`), sections that make tables and figures of them, renderers that show those."""

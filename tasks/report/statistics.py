@@ -1,31 +1,27 @@
-"""From counts per question to scores of a label over its seeds, and to comparisons of two labels.
+"""Scores of a label over its seeds, and comparisons of two labels.
 
-The question is the unit: values are averaged over seeds first, and intervals are over questions. Seeds of one question
-are not independent, so they must not make an interval narrower than the questions allow.
+Of benchmarks the question is the unit, of predictions the document: values are averaged over seeds first, and intervals
+are over units. Seeds of one question are not independent, so they must not make an interval narrower than the questions
+allow.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from tasks.evaluation.bootstrap import Interval, bootstrap_mean, mean_over_seeds, seed_spread
+from tasks.evaluation.bootstrap import Interval, bootstrap_mean, mean_over_seeds
+from tasks.evaluation.clustered import Array, clustered_mean, compare_clustered
 from tasks.evaluation.paired import Paired, compare_paired
 from tasks.evaluation.passk import pass_at_k
+from tasks.prediction.schema import DIRECT, REASONING
+from tasks.prediction.tally import EXACT, MEAN
 from tasks.report.collect import Evaluated, same_questions
 from tasks.report.config import ReportConfig
+from tasks.report.inputs import Line
+from tasks.report.rows import ACCURACY, ComparisonRow, Metric
 
 GREEDY = "greedy"
-
-
-@dataclass(frozen=True)
-class Score:
-    """One metric of one label on one benchmark."""
-
-    interval: Interval
-    by_seed: dict[int, float]
-    spread: float | None
-    """Standard deviation over seeds; None for a single one."""
+PART_NAMES = {MEAN: "the mean of the tiers", "easy": "easy tokens", "medium": "medium tokens", "hard": "hard tokens"}
 
 
 def ks(samples: int) -> tuple[int, ...]:
@@ -44,7 +40,9 @@ def values(evaluated: Evaluated, benchmark: str, metric: str) -> np.ndarray:
     scores = evaluated.benchmarks[benchmark]
     if metric == GREEDY:
         if scores.greedy is None:
-            raise ValueError(f"{benchmark}: {evaluated.entry.role} has no greedy completions; set evaluation.greedy")
+            raise ValueError(
+                f"{benchmark}: {evaluated.entry.evaluation} has no greedy completions; set evaluation.greedy"
+            )
         return scores.greedy
     return pass_at_k(scores.samples, scores.correct, int(metric.removeprefix("pass@")))
 
@@ -55,29 +53,75 @@ def over_seeds(seeds: Sequence[Evaluated], benchmark: str, metric: str) -> np.nd
     return mean_over_seeds([values(evaluated, benchmark, metric) for evaluated in seeds])
 
 
-def score(config: ReportConfig, seeds: Sequence[Evaluated], benchmark: str, metric: str) -> Score:
+def score(config: ReportConfig, seeds: Sequence[Evaluated], benchmark: str, metric: str) -> Metric:
     """Mean over seeds and questions, with an interval over questions."""
-    interval = bootstrap_mean(
-        over_seeds(seeds, benchmark, metric),
-        confidence=config.confidence,
-        resamples=config.resamples,
-        seed=config.seed,
-    )
-    each = [values(evaluated, benchmark, metric) for evaluated in seeds]
-    by_seed = {evaluated.entry.seed: float(found.mean()) for evaluated, found in zip(seeds, each, strict=True)}
-    return Score(interval, by_seed, seed_spread(each) if len(each) > 1 else None)
+    interval = bootstrap_mean(over_seeds(seeds, benchmark, metric), **config.bootstrap)
+    return _metric(interval, {seed.entry.seed: float(values(seed, benchmark, metric).mean()) for seed in seeds})
 
 
 def compare(
-    config: ReportConfig, by_label: dict[str, list[Evaluated]], pair: tuple[str, str], benchmark: str, metric: str
-) -> Paired:
-    """Paired difference of two labels on the same questions."""
-    baseline, candidate = (by_label[label] for label in pair)
-    same_questions(benchmark, [*baseline, *candidate])
-    return compare_paired(
-        over_seeds(baseline, benchmark, metric),
-        over_seeds(candidate, benchmark, metric),
-        confidence=config.confidence,
-        resamples=config.resamples,
-        seed=config.seed,
-    )
+    config: ReportConfig, by_label: Mapping[str, list[Evaluated]], pair: tuple[str, str], benchmark: str, metric: str
+) -> ComparisonRow:
+    """Paired difference of two labels, baseline and candidate, on the same questions."""
+    sides = [by_label[label] for label in pair]
+    same_questions(benchmark, [*sides[0], *sides[1]])
+    found = compare_paired(*(over_seeds(side, benchmark, metric) for side in sides), **config.bootstrap)
+    names = {"baseline": pair[0], "candidate": pair[1], "benchmark": benchmark, "metric": metric}
+    return ComparisonRow.of(found, config.confidence, **names)
+
+
+def accuracy(config: ReportConfig, line: Line, mode: str, rule: str) -> dict[str, Metric]:
+    """Accuracy by tier and their mean: mean over seeds, interval over documents."""
+    each = {seed.entry.seed: seed.tally.right[mode, rule] for seed in line.seeds}
+    return {part: _over_documents(config, line, line.right(mode, rule), each, part, True) for part in line.tally.parts}
+
+
+def reasoning_tokens(config: ReportConfig, line: Line) -> Metric:
+    """Mean length of the reasoning over the tiers, tokens."""
+    each = {seed.entry.seed: seed.tally.lengths for seed in line.seeds}
+    return _over_documents(config, line, line.lengths(), each, MEAN, False)
+
+
+def compare_predictions(config: ReportConfig, lines: Mapping[str, Line]) -> Iterator[ComparisonRow]:
+    """Every comparison of predictions that the configuration asks for, by part."""
+    for base, label in config.comparisons:
+        if base in lines and label in lines:
+            yield from (compare_accuracy(config, lines[base], lines[label], part) for part in lines[label].tally.parts)
+    for base, label in config.against_direct:
+        for part in lines[label].tally.parts:
+            yield compare_accuracy(config, lines[base], lines[label], part, baseline_mode=DIRECT)
+
+
+def compare_accuracy(
+    config: ReportConfig, baseline: Line, candidate: Line, part: str, *, baseline_mode: str = REASONING
+) -> ComparisonRow:
+    """Accuracy of the candidate with reasoning minus that of the baseline, at the same positions."""
+    found = _paired(config, baseline, baseline.right(baseline_mode, EXACT), candidate.right(REASONING, EXACT), part)
+    base = baseline.label + (" without reasoning" if baseline_mode == DIRECT else "")
+    names = {"baseline": base, "candidate": candidate.label, "benchmark": PART_NAMES[part], "metric": ACCURACY}
+    return ComparisonRow.of(found, config.confidence, **names)
+
+
+def compare_lengths(config: ReportConfig, baseline: Line, candidate: Line) -> Paired:
+    """Tokens of reasoning of the candidate minus those of the baseline, mean of the tiers."""
+    return _paired(config, baseline, baseline.lengths(), candidate.lengths(), MEAN)
+
+
+def _paired(config: ReportConfig, baseline: Line, a: Array, b: Array, part: str) -> Paired:
+    columns = baseline.tally.columns(part)
+    return compare_clustered(a[:, columns], b[:, columns], baseline.tally.weights[:, columns], **config.bootstrap)
+
+
+def _over_documents(
+    config: ReportConfig, line: Line, sums: Array, each: Mapping[int, Array], part: str, share: bool
+) -> Metric:
+    columns = line.tally.columns(part)
+    weights = line.tally.weights[:, columns]
+    interval = clustered_mean(sums[:, columns], weights, share=share, **config.bootstrap)
+    totals = weights.sum(axis=0)
+    return _metric(interval, {seed: float((one[:, columns].sum(axis=0) / totals).mean()) for seed, one in each.items()})
+
+
+def _metric(interval: Interval, by_seed: dict[int, float]) -> Metric:
+    spread = float(np.std(list(by_seed.values()), ddof=1)) if len(by_seed) > 1 else None
+    return Metric(mean=interval.mean, low=interval.low, high=interval.high, by_seed=by_seed, spread=spread)

@@ -1,0 +1,127 @@
+"""What the paper orders, checked one by one: it holds here, it does not, or so many documents cannot tell."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.prediction.tally import EXACT, MEAN
+from tasks.report import paper
+from tasks.report.config import Method, ReportConfig
+from tasks.report.inputs import Line, ReportInputs
+from tasks.report.rows import MINUS, ComparisonRow, ModelRow, interval_words, percent, points
+from tasks.report.statistics import PART_NAMES, compare_accuracy, compare_lengths
+from tasks.report.summary import Claim, Status
+
+NAMES: dict[Method, str] = {
+    "ntr": "the untrained model",
+    "ntp": "next-token training",
+    "rpt": "RPT",
+    "rmt": "RMT",
+    "no-budget": "RMT without budget",
+    "no-curriculum": "RMT without curriculum",
+    "no-ntp": "RMT without next-token prediction",
+    "mixed-sft": "mixed fine-tuning",
+}
+STATUS: dict[str, Status] = {"better": "holds", "worse": "does not hold", "unclear": "unclear"}
+
+ORDERINGS: tuple[tuple[Method, Method, str], ...] = (
+    *(("rmt", "rpt", part) for part in (MEAN, "easy", "medium", "hard")),
+    ("rmt", "no-budget", MEAN),
+    ("rmt", "no-curriculum", MEAN),
+    ("rmt", "no-ntp", MEAN),
+    ("no-curriculum", "no-budget", MEAN),
+    ("no-budget", "no-ntp", MEAN),
+    ("rpt", "no-ntp", MEAN),
+)
+"""Next-token accuracy with reasoning, where the paper gives numbers of one model for both: higher, lower, part."""
+SHORTER = "RMT reasons in fewer tokens than RPT"
+AFTERWARDS: tuple[tuple[Method, Method, str], ...] = (("rmt", "rpt", paper.R1), ("rmt", "ntr", paper.QWEN))
+"""Accuracy after GRPO: higher, lower, the paper's model."""
+METRIC = "pass@1"
+
+
+def claims(
+    inputs: ReportInputs, models: Sequence[ModelRow], compared: Sequence[ComparisonRow]
+) -> tuple[list[Claim], list[str]]:
+    """The claims that can be checked, and the orderings that need checkpoints which were not measured.
+
+    Args:
+        models: scores on the benchmarks.
+        compared: comparisons on the same questions.
+    """
+    config = inputs.config
+    lines = {line.entry.method: line for line in inputs.predictions.values() if line.entry.checkpoint != "rl"}
+    found: list[Claim] = []
+    missing: list[str] = []
+    for higher, lower, part in ORDERINGS:
+        text = f"{NAMES[higher]} scores above {NAMES[lower]} on {PART_NAMES[part]}"
+        if {higher, lower} <= set(lines) and part in lines[higher].tally.parts:
+            row = compare_accuracy(config, lines[lower], lines[higher], part)
+            theirs = [paper.accuracy(method, part) for method in (higher, lower)]
+            found.append(_claim(text, theirs, [_mean(lines[method], part) for method in (higher, lower)], row))
+        else:
+            missing.append(text)
+    if {"rmt", "rpt"} <= set(lines) and MEAN in lines["rmt"].tally.parts:
+        found.append(_shorter(config, lines["rpt"], lines["rmt"]))
+    else:
+        missing.append(SHORTER)
+    label = {entry.method: entry.label for entry in config.evaluated if entry.checkpoint == "rl"}
+    for higher, lower, model in AFTERWARDS:
+        alone = "GRPO alone" if lower == "ntr" else f"GRPO after {NAMES[lower]}"
+        text = f"GRPO after {NAMES[higher]} solves more problems than {alone}"
+        theirs = [paper.afterwards(method, model) for method in (higher, lower)]
+        rows = list(_after(text, theirs, label.get(higher), label.get(lower), models, compared))
+        found += rows
+        missing += [] if rows else [text]
+    return found, missing
+
+
+def _claim(text: str, theirs: Sequence[float | None], ours: Sequence[float], row: ComparisonRow) -> Claim:
+    against = " against ".join(percent(value) for value in ours)
+    return Claim(
+        text=text,
+        paper=" against ".join(f"{value:.1f}" for value in theirs if value is not None),
+        here=f"Here {against}: {points(row.difference)} points ({interval_words(row)}).",
+        status=STATUS[row.verdict],
+        gap=row.unseen() if row.verdict == "unclear" else "",
+    )
+
+
+def _mean(line: Line, part: str) -> float:
+    columns = line.tally.columns(part)
+    totals = line.tally.weights[:, columns].sum(axis=0)
+    return float((line.right("reasoning", EXACT)[:, columns].sum(axis=0) / totals).mean())
+
+
+def _length(line: Line) -> float:
+    return float((line.lengths().sum(axis=0) / line.tally.weights.sum(axis=0)).mean())
+
+
+def _shorter(config: ReportConfig, rpt: Line, rmt: Line) -> Claim:
+    found = compare_lengths(config, rpt, rmt)
+    judged = ComparisonRow.of(found, config.confidence, baseline="", candidate="", benchmark="", metric="").verdict
+    mine, theirs = _length(rmt), _length(rpt)
+    share = f", {mine / theirs:.0%}" if theirs else ""
+    reach = f"{found.low:+.1f} to {found.high:+.1f} tokens".replace("-", MINUS)
+    return Claim(
+        text=SHORTER,
+        paper="186 to 188 against 872 tokens, 21%",
+        here=f"Here {mine:.1f} against {theirs:.1f} tokens{share} "
+        f"({config.confidence:.0%} interval of the difference {reach}).",
+        # Fewer tokens are what the paper claims.
+        status=STATUS[{"better": "worse", "worse": "better", "unclear": "unclear"}[judged]],
+    )
+
+
+def _after(
+    text: str,
+    theirs: Sequence[float | None],
+    higher: str | None,
+    lower: str | None,
+    models: Sequence[ModelRow],
+    compared: Sequence[ComparisonRow],
+) -> Iterator[Claim]:
+    """One claim a benchmark, where the two labels were evaluated after GRPO and compared."""
+    means = {(row.label, row.benchmark): row.metrics[METRIC].mean for row in models}
+    for row in compared:
+        if (row.baseline, row.candidate, row.metric) == (lower, higher, METRIC):
+            ours = [means[label, row.benchmark] for label in (row.candidate, row.baseline)]
+            yield _claim(f"{text} ({METRIC} on {row.benchmark})", theirs, ours, row)
