@@ -156,7 +156,7 @@ class Figure:
     """A figure that is drawn when it is shown."""
 
     name: str
-    """Of its file; empty for one that another stage drew."""
+    """Name of its file; empty for one that another stage drew."""
     caption: str
     make: Callable[[], tuple[str, bytes]]
     half: bool = False

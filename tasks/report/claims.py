@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from tasks.prediction.tally import EXACT, MEAN
+from tasks.evaluation.paired import Paired
+from tasks.prediction.tally import MEAN
 from tasks.report import paper
 from tasks.report.config import Method, ReportConfig
-from tasks.report.inputs import Line, ReportInputs
-from tasks.report.rows import MINUS, ComparisonRow, ModelRow, interval_words, percent, points
+from tasks.report.inputs import ReportInputs
+from tasks.report.rows import MINUS, ComparisonRow, ModelRow, PredictionRow, interval_words, percent, points
 from tasks.report.statistics import PART_NAMES, compare_accuracy, compare_lengths
 from tasks.report.summary import Claim, Status
 
@@ -39,28 +40,35 @@ METRIC = "pass@1"
 
 
 def claims(
-    inputs: ReportInputs, models: Sequence[ModelRow], compared: Sequence[ComparisonRow]
+    inputs: ReportInputs,
+    predicted: Sequence[PredictionRow],
+    models: Sequence[ModelRow],
+    compared: Sequence[ComparisonRow],
 ) -> tuple[list[Claim], list[str]]:
     """The claims that can be checked, and the orderings that need checkpoints which were not measured.
 
     Args:
+        predicted: accuracies at all positions.
         models: scores on the benchmarks.
         compared: comparisons on the same questions.
     """
     config = inputs.config
-    lines = {line.entry.method: line for line in inputs.predictions.values() if line.entry.checkpoint != "rl"}
-    found: list[Claim] = []
+    rows = {row.method: row for row in predicted if row.checkpoint != "rl"}
+    lines = {method: inputs.predictions[row.label] for method, row in rows.items()}
+    checked: list[Claim] = []
     missing: list[str] = []
     for higher, lower, part in ORDERINGS:
         text = f"{NAMES[higher]} scores above {NAMES[lower]} on {PART_NAMES[part]}"
-        if {higher, lower} <= set(lines) and part in lines[higher].tally.parts:
+        if {higher, lower} <= set(rows) and part in rows[higher].reasoning:
             row = compare_accuracy(config, lines[lower], lines[higher], part)
             theirs = [paper.accuracy(method, part) for method in (higher, lower)]
-            found.append(_claim(text, theirs, [_mean(lines[method], part) for method in (higher, lower)], row))
+            checked.append(_claim(text, theirs, [rows[method].reasoning[part].mean for method in (higher, lower)], row))
         else:
             missing.append(text)
-    if {"rmt", "rpt"} <= set(lines) and MEAN in lines["rmt"].tally.parts:
-        found.append(_shorter(config, lines["rpt"], lines["rmt"]))
+    lengths = [rows[method].tokens for method in ("rmt", "rpt") if method in rows]
+    if len(lengths) == 2 and None not in lengths:
+        result = compare_lengths(config, lines["rpt"], lines["rmt"])
+        checked.append(_shorter(config, result, *(metric.mean for metric in lengths if metric)))
     else:
         missing.append(SHORTER)
     label = {entry.method: entry.label for entry in config.evaluated if entry.checkpoint == "rl"}
@@ -68,10 +76,10 @@ def claims(
         alone = "GRPO alone" if lower == "ntr" else f"GRPO after {NAMES[lower]}"
         text = f"GRPO after {NAMES[higher]} solves more problems than {alone}"
         theirs = [paper.afterwards(method, model) for method in (higher, lower)]
-        rows = list(_after(text, theirs, label.get(higher), label.get(lower), models, compared))
-        found += rows
-        missing += [] if rows else [text]
-    return found, missing
+        after = list(_after(text, theirs, label.get(higher), label.get(lower), models, compared))
+        checked += after
+        missing += [] if after else [text]
+    return checked, missing
 
 
 def _claim(text: str, theirs: Sequence[float | None], ours: Sequence[float], row: ComparisonRow) -> Claim:
@@ -85,22 +93,10 @@ def _claim(text: str, theirs: Sequence[float | None], ours: Sequence[float], row
     )
 
 
-def _mean(line: Line, part: str) -> float:
-    columns = line.tally.columns(part)
-    totals = line.tally.weights[:, columns].sum(axis=0)
-    return float((line.right("reasoning", EXACT)[:, columns].sum(axis=0) / totals).mean())
-
-
-def _length(line: Line) -> float:
-    return float((line.lengths().sum(axis=0) / line.tally.weights.sum(axis=0)).mean())
-
-
-def _shorter(config: ReportConfig, rpt: Line, rmt: Line) -> Claim:
-    found = compare_lengths(config, rpt, rmt)
-    judged = ComparisonRow.of(found, config.confidence, baseline="", candidate="", benchmark="", metric="").verdict
-    mine, theirs = _length(rmt), _length(rpt)
+def _shorter(config: ReportConfig, compared: Paired, mine: float, theirs: float) -> Claim:
+    judged = ComparisonRow.of(compared, config.confidence, baseline="", candidate="", benchmark="", metric="").verdict
     share = f", {mine / theirs:.0%}" if theirs else ""
-    reach = f"{found.low:+.1f} to {found.high:+.1f} tokens".replace("-", MINUS)
+    reach = f"{compared.low:+.1f} to {compared.high:+.1f} tokens".replace("-", MINUS)
     return Claim(
         text=SHORTER,
         paper="186 to 188 against 872 tokens, 21%",

@@ -57,9 +57,9 @@ class ReportInputs:
 
     config: ReportConfig
     evaluations: dict[str, list[Evaluated]]
-    """By label, in the order of the tables; the seeds of each."""
+    """The seeds of each label, in the order of the tables."""
     predictions: dict[str, Line]
-    """By label, in the order of the tables."""
+    """The line of each label, in the order of the tables."""
     provenance: Provenance
     folders: dict[ArtifactRef, Path]
     """Local folder of every artifact behind the report that may bring a figure."""

@@ -67,11 +67,11 @@ class FigureStyle:
 
 def shared_legend(figure: Figure, axes: Sequence[Axes], style: FigureStyle) -> Figure:
     """The figure, grown by one legend below all panels, in the order of the tables, whichever panel a line is in."""
-    found = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    order = sorted(found, key=lambda name: style.labels.index(name) if name in style.labels else len(style.labels))
+    handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    order = sorted(handles, key=lambda name: style.labels.index(name) if name in style.labels else len(style.labels))
     columns = legend_columns([len(name) for name in order], figure.get_figwidth())
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * -(-len(order) // columns))
-    figure.legend([found[name] for name in order], order, loc="outside lower center", ncols=columns)
+    figure.legend([handles[name] for name in order], order, loc="outside lower center", ncols=columns)
     return figure
 
 

@@ -11,6 +11,8 @@ from tasks.artifacts.store import Store
 from tasks.report.config import ReportEntry
 from tasks.report.summary import Branch, Curve, StageRow
 
+INSIDE_STORE = "../../.."
+"""From a published report's folder to the store's root, so that links survive a move of the store."""
 ROLE = "questions."
 """Before the benchmark's name in the role of its questions among an evaluation's parents."""
 
@@ -34,18 +36,16 @@ class Provenance:
     @property
     def manifests(self) -> list[Manifest]:
         """Every artifact behind the report, each once, in the order in which they were made."""
-        found: dict[ArtifactRef, Manifest] = {}
-        for root in self.roots.values():
-            for node in root.walk():
-                if node.manifest is not None:
-                    found.setdefault(node.ref, node.manifest)
-        return sorted(found.values(), key=lambda manifest: manifest.created_at)
+        manifests = {node.ref: node.manifest for node in self._nodes() if node.manifest is not None}
+        return sorted(manifests.values(), key=lambda manifest: manifest.created_at)
 
     @property
     def lost(self) -> list[ArtifactRef]:
         """Ancestors that the store no longer has whole."""
-        nodes = (node for root in self.roots.values() for node in root.walk())
-        return list(dict.fromkeys(node.ref for node in nodes if node.manifest is None))
+        return list(dict.fromkeys(node.ref for node in self._nodes() if node.manifest is None))
+
+    def _nodes(self) -> Iterator[Node]:
+        return (node for root in self.roots.values() for node in root.walk())
 
     def used_by(self, ref: ArtifactRef) -> str:
         """The arms and seeds that an artifact went into, for people."""
@@ -64,13 +64,13 @@ class Provenance:
 
     def curves(self) -> list[Curve]:
         """Training curves of the models that were measured, each model once."""
-        found: dict[ArtifactRef, Curve] = {}
+        curves: dict[ArtifactRef, Curve] = {}
         for role, entry in self.entry_of.items():
             model = self.roots[role].parents.get("model")
             if model is not None and model.manifest is not None and model.manifest.summary.get("curve"):
                 points = tuple(model.manifest.summary["curve"])
-                found.setdefault(model.ref, Curve(entry.label, entry.seed, model.manifest.stage, points))
-        return list(found.values())
+                curves.setdefault(model.ref, Curve(entry.label, entry.seed, model.manifest.stage, points))
+        return list(curves.values())
 
     @property
     def base_model(self) -> str:
@@ -86,17 +86,17 @@ class Provenance:
     @property
     def versions(self) -> dict[str, list[str]]:
         """Package: versions that stages were built with."""
-        found: dict[str, set[str]] = {}
+        packages: dict[str, set[str]] = {}
         for manifest in self.manifests:
             for package, version in manifest.versions.items():
-                found.setdefault(package, set()).add(version)
-        return {package: sorted(versions) for package, versions in sorted(found.items())}
+                packages.setdefault(package, set()).add(version)
+        return {package: sorted(versions) for package, versions in sorted(packages.items())}
 
-    def stages(self, store_link: str) -> list[StageRow]:
-        """Every artifact behind the report as a row; `store_link` is put before the store's paths."""
-        return [self._stage(manifest, store_link) for manifest in self.manifests]
+    def stages(self) -> list[StageRow]:
+        """Every artifact behind the report as a row."""
+        return [self._stage(manifest) for manifest in self.manifests]
 
-    def lineage(self, store_link: str) -> list[Branch]:
+    def lineage(self) -> list[Branch]:
         """Ancestry of each measured model; what was shown before is not unfolded again."""
         shown: set[ArtifactRef] = set()
 
@@ -108,7 +108,7 @@ class Provenance:
             # Ledger and commit stand in sections of their own.
             facts = {name: text for name, text in facts.items() if name not in ("ledger", "commit")}
             parents = () if repeated else tuple(unfold(name, parent) for name, parent in node.parents.items())
-            link = _link(node.manifest, store_link) if node.manifest else ""
+            link = _link(node.manifest) if node.manifest else ""
             return Branch(role, str(node.ref), link, note, facts, parents)
 
         return [
@@ -128,7 +128,7 @@ class Provenance:
         for ref in self.lost:
             yield f"{ref} is no longer in the store; its part of the lineage cannot be shown."
 
-    def _stage(self, manifest: Manifest, store_link: str) -> StageRow:
+    def _stage(self, manifest: Manifest) -> StageRow:
         config = manifest.payload.get("config")
         source = manifest.summary.get("source", manifest.summary.get("label", ""))
         return StageRow(
@@ -136,7 +136,7 @@ class Provenance:
             what=self.benchmark_of(manifest.ref) or str(source),
             used_by=self.used_by(manifest.ref),
             ref=str(manifest.ref),
-            link=_link(manifest, store_link),
+            link=_link(manifest),
             rows=manifest.rows,
             ledger=manifest.ledger,
             seconds=manifest.seconds,
@@ -172,8 +172,8 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _link(manifest: Manifest, store_link: str) -> str:
-    return "" if manifest.external else f"{store_link}/{manifest.ref.path}/{manifest.data}"
+def _link(manifest: Manifest) -> str:
+    return "" if manifest.external else f"{INSIDE_STORE}/{manifest.ref.path}/{manifest.data}"
 
 
 def _names(values: Iterable[str]) -> str:

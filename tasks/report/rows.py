@@ -58,7 +58,7 @@ class PredictionRow(BaseModel):
     tokens: Metric | None
     """Mean length of the reasoning over the tiers, tokens; None where a tier has no position."""
     budget_tokens: int
-    """What the prompt asked for; 0 for none."""
+    """Tokens that the prompt asked for; 0 for none."""
     no_prediction_share: float
     truncated_share: float
 
@@ -79,16 +79,16 @@ class ComparisonRow(BaseModel):
     confidence: float
 
     @classmethod
-    def of(cls, found: Paired, confidence: float, **names: str) -> "ComparisonRow":
-        """A row of what a paired comparison found; `names` are baseline, candidate, benchmark and metric."""
+    def of(cls, result: Paired, confidence: float, **names: str) -> "ComparisonRow":
+        """A row of what a paired comparison result; `names` are baseline, candidate, benchmark and metric."""
         return cls(
             **names,
-            difference=found.difference,
-            low=found.low,
-            high=found.high,
-            p_value=found.p_value,
+            difference=result.difference,
+            low=result.low,
+            high=result.high,
+            p_value=result.p_value,
             # NaN where there are too few questions to tell.
-            minimum_detectable=found.minimum_detectable if 0 < found.minimum_detectable < float("inf") else None,
+            minimum_detectable=result.minimum_detectable if 0 < result.minimum_detectable < float("inf") else None,
             confidence=confidence,
         )
 
@@ -103,14 +103,14 @@ class ComparisonRow(BaseModel):
     def sentence(self) -> str:
         """The comparison in plain words."""
         what = f"{self.metric} on {self.benchmark}"
-        found = f"{points(self.difference)} points ({interval_words(self)})."
+        numbers = f"{points(self.difference)} points ({interval_words(self)})."
         if self.verdict == "unclear":
             return (
-                f"No significant difference between {self.candidate} and {self.baseline} in {what}: {found}"
+                f"No significant difference between {self.candidate} and {self.baseline} in {what}: {numbers}"
                 + self.unseen(" here")
             )
         direction = "higher" if self.verdict == "better" else "lower"
-        return f"{self.candidate} scores {direction} than {self.baseline} in {what}: {found}"
+        return f"{self.candidate} scores {direction} than {self.baseline} in {what}: {numbers}"
 
     def unseen(self, where: str = "") -> str:
         """What size of difference so many questions would miss, in a sentence; empty where that is unknown."""

@@ -65,21 +65,23 @@ def compare(
     """Paired difference of two labels, baseline and candidate, on the same questions."""
     sides = [by_label[label] for label in pair]
     same_questions(benchmark, [*sides[0], *sides[1]])
-    found = compare_paired(*(over_seeds(side, benchmark, metric) for side in sides), **config.bootstrap)
+    result = compare_paired(*(over_seeds(side, benchmark, metric) for side in sides), **config.bootstrap)
     names = {"baseline": pair[0], "candidate": pair[1], "benchmark": benchmark, "metric": metric}
-    return ComparisonRow.of(found, config.confidence, **names)
+    return ComparisonRow.of(result, config.confidence, **names)
 
 
 def accuracy(config: ReportConfig, line: Line, mode: str, rule: str) -> dict[str, Metric]:
     """Accuracy by tier and their mean: mean over seeds, interval over documents."""
-    each = {seed.entry.seed: seed.tally.right[mode, rule] for seed in line.seeds}
-    return {part: _over_documents(config, line, line.right(mode, rule), each, part, True) for part in line.tally.parts}
+    by_seed = {seed.entry.seed: seed.tally.right[mode, rule] for seed in line.seeds}
+    return {
+        part: _over_documents(config, line, line.right(mode, rule), by_seed, part, True) for part in line.tally.parts
+    }
 
 
 def reasoning_tokens(config: ReportConfig, line: Line) -> Metric:
     """Mean length of the reasoning over the tiers, tokens."""
-    each = {seed.entry.seed: seed.tally.lengths for seed in line.seeds}
-    return _over_documents(config, line, line.lengths(), each, MEAN, False)
+    by_seed = {seed.entry.seed: seed.tally.lengths for seed in line.seeds}
+    return _over_documents(config, line, line.lengths(), by_seed, MEAN, False)
 
 
 def compare_predictions(config: ReportConfig, lines: Mapping[str, Line]) -> Iterator[ComparisonRow]:
@@ -96,10 +98,10 @@ def compare_accuracy(
     config: ReportConfig, baseline: Line, candidate: Line, part: str, *, baseline_mode: str = REASONING
 ) -> ComparisonRow:
     """Accuracy of the candidate with reasoning minus that of the baseline, at the same positions."""
-    found = _paired(config, baseline, baseline.right(baseline_mode, EXACT), candidate.right(REASONING, EXACT), part)
+    result = _paired(config, baseline, baseline.right(baseline_mode, EXACT), candidate.right(REASONING, EXACT), part)
     base = baseline.label + (" without reasoning" if baseline_mode == DIRECT else "")
     names = {"baseline": base, "candidate": candidate.label, "benchmark": PART_NAMES[part], "metric": ACCURACY}
-    return ComparisonRow.of(found, config.confidence, **names)
+    return ComparisonRow.of(result, config.confidence, **names)
 
 
 def compare_lengths(config: ReportConfig, baseline: Line, candidate: Line) -> Paired:
@@ -113,13 +115,15 @@ def _paired(config: ReportConfig, baseline: Line, a: Array, b: Array, part: str)
 
 
 def _over_documents(
-    config: ReportConfig, line: Line, sums: Array, each: Mapping[int, Array], part: str, share: bool
+    config: ReportConfig, line: Line, sums: Array, by_seed: Mapping[int, Array], part: str, share: bool
 ) -> Metric:
     columns = line.tally.columns(part)
     weights = line.tally.weights[:, columns]
     interval = clustered_mean(sums[:, columns], weights, share=share, **config.bootstrap)
     totals = weights.sum(axis=0)
-    return _metric(interval, {seed: float((one[:, columns].sum(axis=0) / totals).mean()) for seed, one in each.items()})
+    return _metric(
+        interval, {seed: float((values[:, columns].sum(axis=0) / totals).mean()) for seed, values in by_seed.items()}
+    )
 
 
 def _metric(interval: Interval, by_seed: dict[int, float]) -> Metric:

@@ -1,6 +1,7 @@
 """From what was gathered to the report's numbers and warnings."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from tasks.entropy.schema import PLOT_FILE as ENTROPY_PLOT
 from tasks.prediction.schema import DIRECT, REASONING
@@ -25,11 +26,11 @@ from tasks.rmt.method import TIERS
 from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
 
 PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
-"""By kind of artifact: the figure that it brings, and what it shows."""
+"""The figure that a kind of artifact brings, and what it shows."""
 
 
-def summarise(inputs: ReportInputs, store_link: str) -> ReportSummary:
-    """All numbers of a report; `store_link` is put before the store's paths in links."""
+def summarise(inputs: ReportInputs) -> ReportSummary:
+    """All numbers of a report."""
     config, provenance = inputs.config, inputs.provenance
     shared = benchmarks(seed for seeds in inputs.evaluations.values() for seed in seeds)
     models = [row for benchmark in shared for row in _models(inputs, benchmark)]
@@ -47,13 +48,13 @@ def summarise(inputs: ReportInputs, store_link: str) -> ReportSummary:
         models=models,
         comparisons=[*compare_predictions(config, inputs.predictions), *on_questions],
         heuristics=_heuristics(inputs),
-        stages=provenance.stages(store_link),
+        stages=provenance.stages(),
         styles={name: styles for name in shared if (styles := _styles(inputs, name))},
         finished=max(manifest.created_at for manifest in provenance.manifests),
         commits=provenance.commits,
         versions=provenance.versions,
         curves=provenance.curves(),
-        lineage=provenance.lineage(store_link),
+        lineage=provenance.lineage(),
         pictures=list(_pictures(inputs)),
     )
 
@@ -79,8 +80,8 @@ def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
 
 
 def _mean_of(seeds: Sequence[Evaluated], benchmark: str, key: str) -> float | None:
-    found = [evaluated.manifest.summary.get("scores", {}).get(benchmark, {}).get(key) for evaluated in seeds]
-    return None if None in found else sum(found) / len(found)
+    values = [evaluated.manifest.summary.get("scores", {}).get(benchmark, {}).get(key) for evaluated in seeds]
+    return None if None in values else sum(values) / len(values)
 
 
 def _comparisons(inputs: ReportInputs, pair: tuple[str, str], benchmark: str) -> Iterator[ComparisonRow]:
@@ -96,13 +97,14 @@ def _predictions(
     if not lines:
         return None
     tally = lines[0].tally
-    found, missing = claims(inputs, models, compared)
+    rows = [_prediction(inputs, line) for line in lines]
+    checked, missing = claims(inputs, rows, models, compared)
     return PredictionSummary(
         documents=len(tally.documents),
         positions={tier: int(tally.weights[:, index].sum()) for index, tier in enumerate(TIERS)},
         samples=min(seed.manifest.summary["samples"] for line in lines for seed in line.seeds),
-        rows=[_prediction(inputs, line) for line in lines],
-        claims=found,
+        rows=rows,
+        claims=checked,
         not_run=missing,
     )
 
@@ -128,39 +130,37 @@ def _prediction(inputs: ReportInputs, line: Line) -> PredictionRow:
 
 def _heuristics(inputs: ReportInputs) -> list[HeuristicRow]:
     """Counts of each heuristic, summed over the seeds of the arms that share it."""
-    totals: dict[tuple[str, str], dict[str, float]] = {}
+    totals: dict[tuple[str, str], Counter[str]] = {}
     for manifest in inputs.provenance.manifests:
         if manifest.kind != "filtered":
             continue
         arms = ", ".join(sorted({entry.arm for entry in inputs.provenance.entries_of[manifest.ref] if entry.arm}))
         for name, counts in manifest.summary.get("heuristics", {}).items():
-            total = totals.setdefault(
-                (arms, name), dict.fromkeys(("samples", "correct", "kept", "adherence", "scored"), 0)
-            )
-            for key in ("samples", "correct", "kept"):
-                total[key] += counts[key]
-            adherence = counts.get("adherence")
-            total["adherence"] += 0.0 if adherence is None else adherence * counts["correct"]
-            total["scored"] += 0 if adherence is None else counts["correct"]
-    rows = [_heuristic(arms, name, total) for (arms, name), total in totals.items()]
+            total = totals.setdefault((arms, name), Counter())
+            total.update({key: counts[key] for key in ("samples", "correct", "kept")})
+            if counts.get("adherence") is not None:
+                total.update(adherence=counts["adherence"] * counts["correct"], scored=counts["correct"])
+    rows = [
+        HeuristicRow(
+            arms=arms,
+            name=name,
+            **{key: total[key] for key in ("samples", "correct", "kept")},
+            mean_adherence=total["adherence"] / total["scored"] if total["scored"] else None,
+        )
+        for (arms, name), total in totals.items()
+    ]
     return sorted(rows, key=lambda row: (row.arms, -row.correct_rate))
 
 
-def _heuristic(arms: str, name: str, total: Mapping[str, float]) -> HeuristicRow:
-    counts = {key: int(total[key]) for key in ("samples", "correct", "kept")}
-    adherence = total["adherence"] / total["scored"] if total["scored"] else None
-    return HeuristicRow(arms=arms, name=name, **counts, mean_adherence=adherence)
-
-
 def _styles(inputs: ReportInputs, benchmark: str) -> dict[str, dict[str, float]]:
-    """Mean share of each style over the seeds of a label; empty where completions have no styles."""
-    found: dict[str, dict[str, float]] = {}
+    """Mean share of by_seed style over the seeds of a label; empty where completions have no styles."""
+    by_label: dict[str, dict[str, float]] = {}
     for label, seeds in inputs.evaluations.items():
-        each = [evaluated.manifest.summary.get("styles", {}).get(benchmark, {}) for evaluated in seeds]
-        names = dict.fromkeys(name for styles in each for name in styles)
+        by_seed = [evaluated.manifest.summary.get("styles", {}).get(benchmark, {}) for evaluated in seeds]
+        names = dict.fromkeys(name for styles in by_seed for name in styles)
         if names:
-            found[label] = {name: sum(styles.get(name, 0.0) for styles in each) / len(each) for name in names}
-    return found
+            by_label[label] = {name: sum(styles.get(name, 0.0) for styles in by_seed) / len(by_seed) for name in names}
+    return by_label
 
 
 def _pictures(inputs: ReportInputs) -> Iterator[Picture]:

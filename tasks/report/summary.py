@@ -59,7 +59,7 @@ class PredictionSummary(BaseModel):
 
     documents: int
     positions: dict[str, int]
-    """By tier."""
+    """How many there are of each tier."""
     samples: int
     """Completions of each position and seed."""
     rows: list[PredictionRow]
@@ -94,8 +94,8 @@ class Curve:
 
     def series(self, metric: str) -> tuple[list[float], list[float]]:
         """Steps and values of a metric, where it was reported."""
-        found = [point for point in self.points if metric in point]
-        return [point["step"] for point in found], [point[metric] for point in found]
+        points = [point for point in self.points if metric in point]
+        return [point["step"] for point in points], [point[metric] for point in points]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class ReportSummary(BaseModel):
     notes: list[str]
     warnings: list[str]
     confidence: float
-    predictions: PredictionSummary | None
+    predictions: PredictionSummary | None = None
     """None for a report of evaluations alone."""
     models: list[ModelRow]
     comparisons: list[ComparisonRow]
@@ -173,6 +173,6 @@ class ReportSummary(BaseModel):
     @property
     def findings(self) -> list[ComparisonRow]:
         """The comparisons to read first: pass@1 on each benchmark, pair by pair."""
-        found = [row for row in self.comparisons if row.metric == "pass@1"]
+        first = [row for row in self.comparisons if row.metric == "pass@1"]
         pairs = list(dict.fromkeys((row.baseline, row.candidate) for row in self.comparisons))
-        return sorted(found, key=lambda row: pairs.index((row.baseline, row.candidate)))
+        return sorted(first, key=lambda row: pairs.index((row.baseline, row.candidate)))

@@ -19,8 +19,6 @@ PAGE_FILE = "report.html"
 MARKDOWN_FILE = "summary.md"
 NUMBERS_FILE = "summary.json"
 PLOTS_FOLDER = "plots"
-INSIDE_STORE = "../../.."
-"""From a published report's folder to the store's root, so that links survive a move of the store."""
 
 
 def write_report(store: Store, config: ReportConfig, parents: Mapping[str, ArtifactRef], out: Path) -> ReportSummary:
@@ -34,7 +32,7 @@ def write_report(store: Store, config: ReportConfig, parents: Mapping[str, Artif
             predictions at other positions.
         ArtifactMissing: one of them is not in the store.
     """
-    summary = summarise(gather(store, config, parents), INSIDE_STORE)
+    summary = summarise(gather(store, config, parents))
     built = order.build(summary)
     blocks = [block for several in built.values() for block in several]
     (out / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)

@@ -12,17 +12,19 @@ from tasks.report.summary import ReportSummary
 
 def render_page(summary: ReportSummary, sections: Mapping[str, Sequence[Block]]) -> str:
     """The whole report; everything but our own drawings is escaped."""
-    found = Environment(
+    environment = Environment(
         loader=PackageLoader("tasks.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"kind": lambda value: type(value).__name__, "words": words, "png": _png}
+    environment.filters |= {"kind": lambda value: type(value).__name__, "words": words, "png": _png}
     shown = {name: list(_on_page(blocks)) for name, blocks in sections.items()}
     sections = {name: blocks for name, blocks in shown.items() if blocks}
-    return found.get_template("page.html.jinja").render(title=summary.title, facts=_facts(summary), sections=sections)
+    return environment.get_template("page.html.jinja").render(
+        title=summary.title, facts=_facts(summary), sections=sections
+    )
 
 
 def _on_page(blocks: Sequence[Block]) -> Iterator[Block]:

@@ -15,17 +15,17 @@ PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc
 Styles = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
-def accuracy_bars(summary: ReportSummary, found: PredictionSummary) -> Figure:
+def accuracy_bars(summary: ReportSummary, predictions: PredictionSummary) -> Figure:
     """Next-token accuracy by tier, with and without reasoning."""
     caption = (
         f"Bars: with reasoning; thin lines: {summary.confidence:.0%} intervals over documents. Dashes inside or above "
         "them: the same checkpoint's likeliest next token, without reasoning."
     )
-    return figure("accuracy", caption, lambda: _accuracy(found, FigureStyle(summary.labels)))
+    return figure("accuracy", caption, lambda: _accuracy(predictions, FigureStyle(summary.labels)))
 
 
-def _accuracy(found: PredictionSummary, style: FigureStyle) -> Drawing:
-    parts, rows = found.parts, found.rows
+def _accuracy(predictions: PredictionSummary, style: FigureStyle) -> Drawing:
+    parts, rows = predictions.parts, predictions.rows
     drawing = Drawing(figsize=(WIDTH, 3.3), layout="constrained")
     axis = drawing.subplots()
     width = 0.84 / len(rows)
@@ -96,6 +96,6 @@ def _styles(styles: Styles) -> Drawing:
         axis.grid(visible=False)
         axis.tick_params(axis="y", length=0)
     axes[-1].set_xlabel("percent of the sampled completions")
-    handles, found = axes[0].get_legend_handles_labels()
-    drawing.legend(handles, found, loc="outside lower center", ncols=min(8, len(found)))
+    handles, names = axes[0].get_legend_handles_labels()
+    drawing.legend(handles, names, loc="outside lower center", ncols=min(8, len(names)))
     return drawing

@@ -95,11 +95,11 @@ def _passes(summary: ReportSummary) -> Drawing:
 
 
 def _pass_curve(axis: Axes, row: ModelRow, style: FigureStyle) -> None:
-    found = {int(name.removeprefix("pass@")): metric for name, metric in row.metrics.items() if "@" in name}
-    colour, ks = style.colour(row.label), list(found)
-    low, high = [100 * metric.low for metric in found.values()], [100 * metric.high for metric in found.values()]
+    metrics = {int(name.removeprefix("pass@")): metric for name, metric in row.metrics.items() if "@" in name}
+    colour, ks = style.colour(row.label), list(metrics)
+    low, high = [100 * metric.low for metric in metrics.values()], [100 * metric.high for metric in metrics.values()]
     axis.fill_between(ks, low, high, color=colour, alpha=0.14, linewidth=0)
-    means = [100 * metric.mean for metric in found.values()]
+    means = [100 * metric.mean for metric in metrics.values()]
     axis.plot(ks, means, color=colour, marker=style.marker(row.label), markersize=4, linewidth=1.6, label=row.label)
     axis.set_xscale("log", base=2)
     axis.set_xticks(ks, [str(k) for k in ks])
@@ -146,14 +146,14 @@ def next_token_training(summary: ReportSummary) -> list[Block]:
 
 
 def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figure:
-    shown = {metric: found for metric in panels.titles if (found := reporting(curves, metric))}
+    shown = {metric: reported for metric in panels.titles if (reported := reporting(curves, metric))}
     width = 5.0 if panels.half and len(next(iter(shown.values()))) <= 6 else WIDTH
 
     def draw() -> Drawing:
         drawing = Drawing(figsize=(width, 3.2 if panels.half else 2.7), layout="constrained")
         axes = drawing.subplots(1, len(shown), squeeze=False, sharey=bool(panels.together)).ravel()
-        for axis, (metric, found) in zip(axes, shown.items(), strict=True):
-            for curve in found:
+        for axis, (metric, reported) in zip(axes, shown.items(), strict=True):
+            for curve in reported:
                 draw_curve(axis, curve, metric, style, label=curve.label, scale=panels.scale)
             if metric == LENGTH:
                 _budgets(axis, curves)

@@ -57,7 +57,7 @@ def lineage(summary: ReportSummary) -> list[Block]:
 
 def settings(summary: ReportSummary) -> list[Block]:
     """Configuration of every stage, and the versions of packages."""
-    versions = ", ".join(f"{package} {' / '.join(found)}" for package, found in summary.versions.items())
+    versions = ", ".join(f"{package} {' / '.join(several)}" for package, several in summary.versions.items())
     tables = [_settings(stage) for stage in summary.stages if stage.settings]
     return [Paragraph("Settings and versions", "title"), *tables, Paragraph(versions, "caption")]
 

@@ -52,15 +52,15 @@ def predictions_of(summary: ReportSummary) -> PredictionSummary:
 
 def findings(summary: ReportSummary) -> list[Block]:
     """The paper's claims in sentences, and what to know about them."""
-    found = predictions_of(summary)
+    predictions = predictions_of(summary)
     blocks: list[Block] = []
-    if found.claims:
-        said = [Paragraph(claim.rest, "finding", claim.lead, TONES[claim.status]) for claim in found.claims]
+    if predictions.claims:
+        said = [Paragraph(claim.rest, "finding", claim.lead, TONES[claim.status]) for claim in predictions.claims]
         title = Paragraph("What the paper orders, and what came out here", "title")
-        blocks += [title, Paragraph(found.headline), *said, Paragraph(CLAIMS_CAPTION, "caption")]
-    if found.not_run:
+        blocks += [title, Paragraph(predictions.headline), *said, Paragraph(CLAIMS_CAPTION, "caption")]
+    if predictions.not_run:
         text = "orderings of the paper need checkpoints that were not measured, or not compared, here"
-        blocks.append(Paragraph(f"{len(found.not_run)} {text}", "list", items=found.not_run))
+        blocks.append(Paragraph(f"{len(predictions.not_run)} {text}", "list", items=predictions.not_run))
     return [*blocks, *remarks(summary)]
 
 
@@ -72,48 +72,50 @@ def claims(summary: ReportSummary) -> list[Block]:
         Column("here", lambda claim: claim.here),
         Column("status", lambda claim: Judgement(claim.status, TONES[claim.status]), title=""),
     ]
-    found = predictions_of(summary).claims
-    return [Table.of("What the paper orders, here", found, columns, media=("terminal",))] if found else []
+    checked = predictions_of(summary).claims
+    return [Table.of("What the paper orders, here", checked, columns, media=("terminal",))] if checked else []
 
 
 def accuracy(summary: ReportSummary) -> list[Block]:
     """Accuracy of every model by tier, with and without reasoning, beside the paper's."""
-    found = predictions_of(summary)
-    several = most_seeds(found.rows) > 1
-    positions = ", ".join(f"{count:,} {tier}" for tier, count in found.positions.items())
+    predictions = predictions_of(summary)
+    several = most_seeds(predictions.rows) > 1
+    positions = ", ".join(f"{count:,} {tier}" for tier, count in predictions.positions.items())
     about = (
-        f"Percent of {positions} tokens of {found.documents:,} held-out documents, the same for all; "
+        f"Percent of {positions} tokens of {predictions.documents:,} held-out documents, the same for all; "
         f"{summary.confidence:.0%} intervals are over documents{', means over the listed seeds' if several else ''}."
     )
     title = "Without reasoning: the likeliest next token, percent"
-    direct = [model_column(summary), *_parts(found, lambda row: row.direct)]
-    prefix = [model_column(summary), *_parts(found, lambda row: row.prefix)]
+    direct = [model_column(summary), *_parts(predictions, lambda row: row.direct)]
+    prefix = [model_column(summary), *_parts(predictions, lambda row: row.prefix)]
     return [
         Paragraph("Next-token accuracy", "title"),
         Paragraph(about, "sub"),
-        Paragraph(f"With reasoning, {found.samples} sample{'s' if found.samples > 1 else ''} a token", "heading"),
-        _reasoning(summary, found),
+        Paragraph(
+            f"With reasoning, {predictions.samples} sample{'s' if predictions.samples > 1 else ''} a token", "heading"
+        ),
+        _reasoning(summary, predictions),
         _paper(PAGE),
         Paragraph(ACCURACY_CAPTION + (SPREAD_CAPTION if several else ""), "caption"),
         Paragraph("Without reasoning", "heading"),
-        Table.of(title, found.rows, direct, group=_group(summary), constants={"predicted": "without"}),
+        Table.of(title, predictions.rows, direct, group=_group(summary), constants={"predicted": "without"}),
         Paragraph("The checkpoint's likeliest next token after the plain context.", "caption"),
-        Table.of("", found.rows, prefix, media=PAGE, fold=PREFIX_RULE),
+        Table.of("", predictions.rows, prefix, media=PAGE, fold=PREFIX_RULE),
         _paper(TEXT),
-        accuracy_bars(summary, found),
+        accuracy_bars(summary, predictions),
     ]
 
 
-def _reasoning(summary: ReportSummary, found: PredictionSummary) -> Table:
-    seeds = most_seeds(found.rows)
+def _reasoning(summary: ReportSummary, predictions: PredictionSummary) -> Table:
+    seeds = most_seeds(predictions.rows)
     title = (
-        f"With reasoning: next-token accuracy in percent, {summary.confidence:.0%} intervals over {found.documents} "
+        f"With reasoning: next-token accuracy in percent, {summary.confidence:.0%} intervals over {predictions.documents} "
         "documents" + (f", mean of {seeds} seeds" if seeds > 1 else "")
     )
     tokens = "{:.1f}".format
     columns = [
         model_column(summary),
-        *_parts(found, lambda row: row.reasoning),
+        *_parts(predictions, lambda row: row.reasoning),
         Column("tokens", lambda row: optional(row.tokens and row.tokens.mean, tokens), True, TEXT),
         Column("length", lambda row: estimate(row.tokens, tokens), True, PAGE),
         Column("budget", lambda row: str(row.budget_tokens) if row.budget_tokens else None, True),
@@ -121,12 +123,12 @@ def _reasoning(summary: ReportSummary, found: PredictionSummary) -> Table:
         Column("cut", lambda row: percent(row.truncated_share), True, PAGE),
     ]
     constants = {"predicted": "with reasoning"}
-    return Table.of(title, found.rows, columns, group=_group(summary), constants=constants)
+    return Table.of(title, predictions.rows, columns, group=_group(summary), constants=constants)
 
 
-def _parts(found: PredictionSummary, metrics: Callable[[PredictionRow], dict[str, Metric]]) -> list[Column]:
+def _parts(predictions: PredictionSummary, metrics: Callable[[PredictionRow], dict[str, Metric]]) -> list[Column]:
     """A column of accuracies for each tier and their mean."""
-    return [Column(part, lambda row, part=part: estimate(metrics(row)[part]), True) for part in found.parts]
+    return [Column(part, lambda row, part=part: estimate(metrics(row)[part]), True) for part in predictions.parts]
 
 
 def _group(summary: ReportSummary) -> tuple[str, str]:
