@@ -65,10 +65,9 @@ def claims(
             checked.append(_claim(text, theirs, [rows[method].reasoning[part].mean for method in (higher, lower)], row))
         else:
             missing.append(text)
-    lengths = [rows[method].tokens for method in ("rmt", "rpt") if method in rows]
-    if len(lengths) == 2 and None not in lengths:
-        result = compare_lengths(config, lines["rpt"], lines["rmt"])
-        checked.append(_shorter(config, result, *(metric.mean for metric in lengths if metric)))
+    lengths = [row.tokens.mean for method in ("rmt", "rpt") if (row := rows.get(method)) and row.tokens]
+    if len(lengths) == 2:
+        checked.append(_shorter(config, compare_lengths(config, lines["rpt"], lines["rmt"]), *lengths))
     else:
         missing.append(SHORTER)
     label = {entry.method: entry.label for entry in config.evaluated if entry.checkpoint == "rl"}

@@ -1,6 +1,6 @@
 """Gathering what a report is about: evaluations, predictions, and everything they came from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +42,9 @@ class Line:
         """One of the tallies, for documents and weights, which all of them share."""
         return self.seeds[0].tally
 
-    def right(self, mode: str, rule: str) -> Array:
-        """Right predictions, mean over seeds, shape (documents, tiers)."""
-        return np.mean([seed.tally.right[mode, rule] for seed in self.seeds], axis=0)
-
-    def lengths(self) -> Array:
-        """Tokens of reasoning, mean over seeds, shape (documents, tiers)."""
-        return np.mean([seed.tally.lengths for seed in self.seeds], axis=0)
+    def mean(self, values_of: Callable[[Tally], Array]) -> Array:
+        """Values of the tallies, mean over seeds, shape (documents, tiers)."""
+        return np.mean([values_of(seed.tally) for seed in self.seeds], axis=0)
 
 
 @dataclass(frozen=True)

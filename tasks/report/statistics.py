@@ -5,7 +5,7 @@ are over units. Seeds of one question are not independent, so they must not make
 allow.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from tasks.evaluation.clustered import Array, clustered_mean, compare_clustered
 from tasks.evaluation.paired import Paired, compare_paired
 from tasks.evaluation.passk import pass_at_k
 from tasks.prediction.schema import DIRECT, REASONING
-from tasks.prediction.tally import EXACT, MEAN
+from tasks.prediction.tally import EXACT, MEAN, Tally
 from tasks.report.collect import Evaluated, same_questions
 from tasks.report.config import ReportConfig
 from tasks.report.inputs import Line
@@ -72,16 +72,16 @@ def compare(
 
 def accuracy(config: ReportConfig, line: Line, mode: str, rule: str) -> dict[str, Metric]:
     """Accuracy by tier and their mean: mean over seeds, interval over documents."""
-    by_seed = {seed.entry.seed: seed.tally.right[mode, rule] for seed in line.seeds}
-    return {
-        part: _over_documents(config, line, line.right(mode, rule), by_seed, part, True) for part in line.tally.parts
-    }
+
+    def right(tally: Tally) -> Array:
+        return tally.right[mode, rule]
+
+    return {part: _over_documents(config, line, right, part, share=True) for part in line.tally.parts}
 
 
 def reasoning_tokens(config: ReportConfig, line: Line) -> Metric:
     """Mean length of the reasoning over the tiers, tokens."""
-    by_seed = {seed.entry.seed: seed.tally.lengths for seed in line.seeds}
-    return _over_documents(config, line, line.lengths(), by_seed, MEAN, False)
+    return _over_documents(config, line, _lengths, MEAN, share=False)
 
 
 def compare_predictions(config: ReportConfig, lines: Mapping[str, Line]) -> Iterator[ComparisonRow]:
@@ -98,7 +98,9 @@ def compare_accuracy(
     config: ReportConfig, baseline: Line, candidate: Line, part: str, *, baseline_mode: str = REASONING
 ) -> ComparisonRow:
     """Accuracy of the candidate with reasoning minus that of the baseline, at the same positions."""
-    result = _paired(config, baseline, baseline.right(baseline_mode, EXACT), candidate.right(REASONING, EXACT), part)
+    before = baseline.mean(lambda tally: tally.right[baseline_mode, EXACT])
+    after = candidate.mean(lambda tally: tally.right[REASONING, EXACT])
+    result = _paired(config, baseline, before, after, part)
     base = baseline.label + (" without reasoning" if baseline_mode == DIRECT else "")
     names = {"baseline": base, "candidate": candidate.label, "benchmark": PART_NAMES[part], "metric": ACCURACY}
     return ComparisonRow.of(result, config.confidence, **names)
@@ -106,7 +108,7 @@ def compare_accuracy(
 
 def compare_lengths(config: ReportConfig, baseline: Line, candidate: Line) -> Paired:
     """Tokens of reasoning of the candidate minus those of the baseline, mean of the tiers."""
-    return _paired(config, baseline, baseline.lengths(), candidate.lengths(), MEAN)
+    return _paired(config, baseline, baseline.mean(_lengths), candidate.mean(_lengths), MEAN)
 
 
 def _paired(config: ReportConfig, baseline: Line, a: Array, b: Array, part: str) -> Paired:
@@ -115,15 +117,17 @@ def _paired(config: ReportConfig, baseline: Line, a: Array, b: Array, part: str)
 
 
 def _over_documents(
-    config: ReportConfig, line: Line, sums: Array, by_seed: Mapping[int, Array], part: str, share: bool
+    config: ReportConfig, line: Line, values_of: Callable[[Tally], Array], part: str, *, share: bool
 ) -> Metric:
     columns = line.tally.columns(part)
     weights = line.tally.weights[:, columns]
-    interval = clustered_mean(sums[:, columns], weights, share=share, **config.bootstrap)
-    totals = weights.sum(axis=0)
-    return _metric(
-        interval, {seed: float((values[:, columns].sum(axis=0) / totals).mean()) for seed, values in by_seed.items()}
-    )
+    interval = clustered_mean(line.mean(values_of)[:, columns], weights, share=share, **config.bootstrap)
+    sums = {seed.entry.seed: values_of(seed.tally)[:, columns].sum(axis=0) for seed in line.seeds}
+    return _metric(interval, {seed: float((total / weights.sum(axis=0)).mean()) for seed, total in sums.items()})
+
+
+def _lengths(tally: Tally) -> Array:
+    return tally.lengths
 
 
 def _metric(interval: Interval, by_seed: dict[int, float]) -> Metric:

@@ -21,10 +21,9 @@ def render_page(summary: ReportSummary, sections: Mapping[str, Sequence[Block]])
     )
     environment.filters |= {"kind": lambda value: type(value).__name__, "words": words, "png": _png}
     shown = {name: list(_on_page(blocks)) for name, blocks in sections.items()}
+    template = environment.get_template("page.html.jinja")
     sections = {name: blocks for name, blocks in shown.items() if blocks}
-    return environment.get_template("page.html.jinja").render(
-        title=summary.title, facts=_facts(summary), sections=sections
-    )
+    return template.render(title=summary.title, facts=_facts(summary), sections=sections)
 
 
 def _on_page(blocks: Sequence[Block]) -> Iterator[Block]:

@@ -79,7 +79,7 @@ def claims(summary: ReportSummary) -> list[Block]:
 def accuracy(summary: ReportSummary) -> list[Block]:
     """Accuracy of every model by tier, with and without reasoning, beside the paper's."""
     predictions = predictions_of(summary)
-    several = most_seeds(predictions.rows) > 1
+    samples, several = predictions.samples, most_seeds(predictions.rows) > 1
     positions = ", ".join(f"{count:,} {tier}" for tier, count in predictions.positions.items())
     about = (
         f"Percent of {positions} tokens of {predictions.documents:,} held-out documents, the same for all; "
@@ -91,9 +91,7 @@ def accuracy(summary: ReportSummary) -> list[Block]:
     return [
         Paragraph("Next-token accuracy", "title"),
         Paragraph(about, "sub"),
-        Paragraph(
-            f"With reasoning, {predictions.samples} sample{'s' if predictions.samples > 1 else ''} a token", "heading"
-        ),
+        Paragraph(f"With reasoning, {samples} sample{'s' if samples > 1 else ''} a token", "heading"),
         _reasoning(summary, predictions),
         _paper(PAGE),
         Paragraph(ACCURACY_CAPTION + (SPREAD_CAPTION if several else ""), "caption"),
@@ -109,8 +107,8 @@ def accuracy(summary: ReportSummary) -> list[Block]:
 def _reasoning(summary: ReportSummary, predictions: PredictionSummary) -> Table:
     seeds = most_seeds(predictions.rows)
     title = (
-        f"With reasoning: next-token accuracy in percent, {summary.confidence:.0%} intervals over {predictions.documents} "
-        "documents" + (f", mean of {seeds} seeds" if seeds > 1 else "")
+        f"With reasoning: next-token accuracy in percent, {summary.confidence:.0%} intervals over "
+        f"{predictions.documents} documents" + (f", mean of {seeds} seeds" if seeds > 1 else "")
     )
     tokens = "{:.1f}".format
     columns = [
