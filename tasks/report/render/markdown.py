@@ -5,14 +5,14 @@ from collections.abc import Iterable
 
 from tasks.report.blocks import Block, Cell, Estimate, Judgement, Paragraph, Table
 
-MARKUP = re.compile(r"([\\`*_\[\]|~$]|<(?=[A-Za-z/!?])|&(?=[A-Za-z#]))")
-STARTS = re.compile(r"^(\d*)([-+.)](?=\s|$)|[#>])")
-"""What would begin a list, a heading or a quotation."""
+MARKUP = re.compile(r"[\\`*_|~$]|](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])")
+STARTS = re.compile(r"^(\d*)([-+.)](?=\s|$)|[#>\[])")
+"""What would begin a list, a heading, a quotation or a box to tick."""
 
 
 def document(title: str, blocks: Iterable[Block]) -> str:
     """A heading and what Markdown shows of a report's sections."""
-    text = "\n\n".join([f"# {escaped(title)}", *(text for block in blocks if (text := _block(block)))])
+    text = "\n\n".join([f"# {_line(title)}", *(text for block in blocks if (text := _block(block)))])
     # Items of one list stand together.
     return re.sub(r"(?m)^(- .*)\n\n(?=- )", r"\1\n", text) + "\n"
 
@@ -26,22 +26,26 @@ def markdown_table(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that shows as it is, on one line."""
-    return STARTS.sub(r"\1\\\2", MARKUP.sub(r"\\\1", " ".join(text.split())))
+    """Text that shows as it is, within a line."""
+    return MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def _line(text: str) -> str:
+    return STARTS.sub(r"\1\\\2", escaped(text))
 
 
 def _block(block: Block) -> str:
     match block:
         case Table() if "markdown" in block.media:
-            return f"### {escaped(block.title)}\n\n{markdown_table(block.on('markdown'))}"
+            return f"### {_line(block.title)}\n\n{markdown_table(block.on('markdown'))}"
         case Paragraph(style="note"):
-            return f"> {escaped(block.text)}"
+            return f"> {_line(block.text)}"
         case Paragraph(style="finding"):
-            return f"- {escaped(f'{block.lead} {block.text}'.strip())}"
+            return f"- {_line(f'{block.lead} {block.text}'.strip())}"
         case Paragraph(style="paragraph"):
-            return escaped(block.text)
+            return _line(block.text)
         case Paragraph(style="care"):
-            return "\n".join([f"**{escaped(block.lead)}**", "", *(f"- {escaped(item)}" for item in block.items)])
+            return "\n".join([f"**{escaped(block.lead)}**", "", *(f"- {_line(item)}" for item in block.items)])
         case _:
             return ""
 
