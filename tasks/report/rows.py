@@ -80,7 +80,7 @@ class ComparisonRow(BaseModel):
 
     @classmethod
     def of(cls, result: Paired, confidence: float, **names: str) -> "ComparisonRow":
-        """A row of what a paired comparison result; `names` are baseline, candidate, benchmark and metric."""
+        """A row of what a paired comparison found; `names` are baseline, candidate, benchmark and metric."""
         return cls(
             **names,
             difference=result.difference,
