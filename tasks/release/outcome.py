@@ -9,10 +9,10 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.config import Frozen
 from tasks.evaluation.paired import compare_paired
-from tasks.report.collect import Evaluated, benchmarks, read_evaluation, same_questions
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.numbers.collect import Evaluated, benchmarks, read_evaluation, same_questions
+from tasks.report.numbers.statistics import values
 from tasks.report.rows import p_text, points
-from tasks.report.statistics import values
 from tasks.worker import Permanent
 
 CONFIDENCE = 0.95

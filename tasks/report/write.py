@@ -8,11 +8,11 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.report.blocks import Figure
 from tasks.report.config import ReportConfig
-from tasks.report.inputs import gather
+from tasks.report.numbers.inputs import gather
+from tasks.report.numbers.summarise import summarise
 from tasks.report.render.markdown import document
 from tasks.report.render.page import render_page
 from tasks.report.sections import order
-from tasks.report.summarise import summarise
 from tasks.report.summary import ReportSummary
 
 PAGE_FILE = "report.html"

@@ -8,8 +8,8 @@ from tasks.artifacts.manifest import Manifest
 from tasks.artifacts.ref import ArtifactRef
 from tasks.release.config import ReleaseConfig, is_of
 from tasks.release.outcome import comparison, decide
-from tasks.report.collect import Evaluated, QuestionScores
 from tasks.report.config import ReportEntry, labels
+from tasks.report.numbers.collect import Evaluated, QuestionScores
 
 QUESTIONS = 60
 SAMPLES = 4

@@ -13,7 +13,7 @@ from tasks.artifacts.stage import ensure
 from tasks.prediction.tally import read_tally
 from tasks.report.blocks import joined
 from tasks.report.config import ReportConfig, ReportEntry
-from tasks.report.paper import ACCURACY
+from tasks.report.numbers.paper import ACCURACY
 from tasks.report.sections.drawing import over_seeds
 from tasks.report.sections.order import tables_of
 from tasks.report.sections.predictions import predictions_of

@@ -9,9 +9,9 @@ import pytest
 
 from tasks.evaluation.schema import EVALUATED, SAMPLES_FILE
 from tasks.parquet import write_parquet
-from tasks.report.collect import Evaluated, QuestionScores, read_evaluation, same_questions
 from tasks.report.config import ReportConfig, ReportEntry
-from tasks.report.statistics import compare, headline_metrics, ks, score
+from tasks.report.numbers.collect import Evaluated, QuestionScores, read_evaluation, same_questions
+from tasks.report.numbers.statistics import compare, headline_metrics, ks, score
 from tests.support.report_worlds import World, answers
 
 ENTRY = ReportEntry(label="A", arm="polya", checkpoint="rl", evaluation="a")

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from tasks.report import paper
 from tasks.report.blocks import PAGE, TEXT, Block, Column, Judgement, Medium, Name, Paragraph, Table, estimate
+from tasks.report.numbers import paper
 from tasks.report.rows import Metric, PredictionRow, percent
 from tasks.report.sections.bars import accuracy_bars
 from tasks.report.sections.curves import pass_curves

@@ -15,9 +15,9 @@ from tasks.evaluation.paired import Paired, compare_paired
 from tasks.evaluation.passk import pass_at_k
 from tasks.prediction.schema import DIRECT, REASONING
 from tasks.prediction.tally import EXACT, MEAN, Tally
-from tasks.report.collect import Evaluated, same_questions
 from tasks.report.config import ReportConfig
-from tasks.report.inputs import Line
+from tasks.report.numbers.collect import Evaluated, same_questions
+from tasks.report.numbers.inputs import Line
 from tasks.report.rows import ACCURACY, ComparisonRow, Metric
 
 GREEDY = "greedy"

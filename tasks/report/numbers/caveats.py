@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tasks.report.inputs import ReportInputs
+from tasks.report.numbers.inputs import ReportInputs
 from tasks.report.rows import ModelRow, PredictionRow
 from tasks.rmt.method import TIERS
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 from tasks.evaluation.paired import Paired
 from tasks.prediction.tally import MEAN
-from tasks.report import paper
 from tasks.report.config import Method, ReportConfig
-from tasks.report.inputs import ReportInputs
+from tasks.report.numbers import paper
+from tasks.report.numbers.inputs import ReportInputs
+from tasks.report.numbers.statistics import PART_NAMES, compare_accuracy, compare_lengths
 from tasks.report.rows import MINUS, ComparisonRow, ModelRow, PredictionRow, interval_words, percent, points
-from tasks.report.statistics import PART_NAMES, compare_accuracy, compare_lengths
 from tasks.report.summary import Claim, Status
 
 NAMES: dict[Method, str] = {

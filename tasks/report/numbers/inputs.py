@@ -11,9 +11,9 @@ from tasks.artifacts.ref import ArtifactRef
 from tasks.artifacts.store import Store
 from tasks.evaluation.clustered import Array
 from tasks.prediction.tally import Tally, read_tally
-from tasks.report.collect import Evaluated, read_evaluation
 from tasks.report.config import ReportConfig, ReportEntry, labels
-from tasks.report.provenance import Provenance, trace
+from tasks.report.numbers.collect import Evaluated, read_evaluation
+from tasks.report.numbers.provenance import Provenance, trace
 
 
 @dataclass(frozen=True)

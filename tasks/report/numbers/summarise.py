@@ -6,12 +6,11 @@ from collections.abc import Iterator, Sequence
 from tasks.entropy.schema import PLOT_FILE as ENTROPY_PLOT
 from tasks.prediction.schema import DIRECT, REASONING
 from tasks.prediction.tally import EXACT, MEAN, PREFIX
-from tasks.report.caveats import caveats
-from tasks.report.claims import claims
-from tasks.report.collect import Evaluated, benchmarks
-from tasks.report.inputs import Line, ReportInputs
-from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow
-from tasks.report.statistics import (
+from tasks.report.numbers.caveats import caveats
+from tasks.report.numbers.claims import claims
+from tasks.report.numbers.collect import Evaluated, benchmarks
+from tasks.report.numbers.inputs import Line, ReportInputs
+from tasks.report.numbers.statistics import (
     GREEDY,
     accuracy,
     compare,
@@ -21,6 +20,7 @@ from tasks.report.statistics import (
     reasoning_tokens,
     score,
 )
+from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow
 from tasks.report.summary import Picture, PredictionSummary, ReportSummary
 from tasks.rmt.method import TIERS
 from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
