@@ -73,28 +73,15 @@ def _of_run(name: str) -> list[ComparisonRow]:
     import json
 
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import (
-        ArtifactFilter,
-        ArtifactFilterFlowRunId,
-        ArtifactFilterKey,
-        FlowRunFilter,
-        FlowRunFilterId,
-        FlowRunFilterTags,
-    )
+    from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter
 
+    named = {"id": {"any_": [name]}} if _is_id(name) else {"tags": {"all_": [name]}}
     with get_client(sync_client=True) as client:
-        chosen = (
-            FlowRunFilter(id=FlowRunFilterId(any_=[uuid.UUID(name)]))
-            if _is_id(name)
-            else FlowRunFilter(tags=FlowRunFilterTags(all_=[name]))
-        )
-        runs = client.read_flow_runs(flow_run_filter=chosen)
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(named))
         if len(runs) != 1:
             raise ValueError(f"{len(runs)} flow runs have the tag {name!r}; give the id of one")
-        wanted = ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=[runs[0].id]), key=ArtifactFilterKey(any_=[KEY])
-        )
-        found = client.read_artifacts(artifact_filter=wanted)
+        wanted = {"flow_run_id": {"any_": [runs[0].id]}, "key": {"any_": [KEY]}}
+        found = client.read_artifacts(artifact_filter=ArtifactFilter.model_validate(wanted))
     if not found:
         raise ValueError(f"flow run {name} left no comparisons; it ended as {runs[0].state_name}")
     data = found[-1].data
