@@ -21,7 +21,7 @@ LENGTH, BUDGET = "reasoning_tokens", "budget_tokens"
 
 @dataclass(frozen=True)
 class Panels:
-    """One figure of training on next tokens: a panel for each metric that some training reported."""
+    """One figure of trainings: a panel for each metric that some training reported."""
 
     name: str
     titles: Mapping[str, str]
@@ -33,6 +33,8 @@ class Panels:
     from_zero: bool = True
     together: str = ""
     """What the axis of panels with one scale measures; empty where each has its own."""
+    runs: bool = False
+    """Whether there is a line for each run, in a small figure with its legend inside."""
 
 
 NEXT_TOKEN = (
@@ -111,28 +113,13 @@ def training(summary: ReportSummary) -> list[Block]:
     rl = reporting(summary.curves, "reward")
     sft = [curve for curve in reporting(summary.curves, "loss") if curve not in rl]
     shown = (("reward", "Reward in RL", rl), ("loss", "Loss in mid-training", sft))
-    style = FigureStyle(summary.labels)
-    figures = [_training(metric, title, curves, style) for metric, title, curves in shown if curves]
+    figures: list[Figure] = []
+    for metric, title, curves in shown:
+        smoothed = any(is_long(curve, metric) for curve in curves)
+        caption = "One line per run" + (f"; {SMOOTHED}" if smoothed else ".")
+        panels = Panels(f"training-{metric}", {metric: title}, caption, half=True, runs=True)
+        figures += [_panels(panels, curves, FigureStyle(summary.labels))] if curves else []
     return [Paragraph("Training", "title"), *figures] if figures else []
-
-
-def _training(metric: str, title: str, curves: Sequence[Curve], style: FigureStyle) -> Figure:
-    def draw() -> Drawing:
-        drawing = Drawing(figsize=(5.0, 3.0), layout="constrained")
-        axis = drawing.subplots()
-        named: set[str] = set()
-        for curve in curves:
-            draw_curve(axis, curve, metric, style, label=None if curve.label in named else curve.label)
-            named.add(curve.label)
-        axis.set(title=title, xlabel="step")
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.set_ylim(bottom=0)
-        axis.legend(loc="best")
-        return drawing
-
-    smoothed = any(is_long(curve, metric) for curve in curves)
-    caption = "One line per run" + (f"; {SMOOTHED}" if smoothed else ".")
-    return figure(f"training-{metric}", caption, draw, half=True)
 
 
 def next_token_training(summary: ReportSummary) -> list[Block]:
@@ -147,23 +134,30 @@ def next_token_training(summary: ReportSummary) -> list[Block]:
 
 def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figure:
     shown = {metric: reported for metric in panels.titles if (reported := reporting(curves, metric))}
-    width = 5.0 if panels.half and len(next(iter(shown.values()))) <= 6 else WIDTH
+    width = 5.0 if panels.runs or (panels.half and len(next(iter(shown.values()))) <= 6) else WIDTH
+    height = 3.0 if panels.runs else 3.2 if panels.half else 2.7
 
     def draw() -> Drawing:
-        drawing = Drawing(figsize=(width, 3.2 if panels.half else 2.7), layout="constrained")
+        drawing = Drawing(figsize=(width, height), layout="constrained")
         axes = drawing.subplots(1, len(shown), squeeze=False, sharey=bool(panels.together)).ravel()
         for axis, (metric, reported) in zip(axes, shown.items(), strict=True):
+            named: set[str] = set()
             for curve in reported:
-                draw_curve(axis, curve, metric, style, label=curve.label, scale=panels.scale)
+                label = None if curve.label in named else curve.label
+                draw_curve(axis, curve, metric, style, label=label, scale=panels.scale)
+                named.add(curve.label)
             if metric == LENGTH:
                 _budgets(axis, curves)
         # Panels that share their scale settle it when all of them are drawn.
         for axis, metric in zip(axes, shown, strict=True):
             axis.set(title=panels.titles[metric], xlabel="step")
-            axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+            axis.xaxis.set_major_locator(MaxNLocator(nbins=10 if panels.runs else 5, integer=True))
             if panels.from_zero:
                 axis.set_ylim(0, panels.top)
         axes[0].set_ylabel(panels.together)
+        if panels.runs:
+            axes[0].legend(loc="best")
+            return drawing
         return shared_legend(drawing, axes, style)
 
     return figure(panels.name, panels.caption, draw, half=panels.half)
