@@ -53,9 +53,9 @@ def test_an_old_name_is_refused_with_the_new_one(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
     asked = {
-        ("--set", "generate.samples_per_heuristic=2"): "generate",
-        ("--set", "evaluate.samples=2"): "evaluate",
-        ("--set", "midtrain.epochs=2"): "midtrain",
+        ("--set", "generation.samples_per_heuristic=2"): "generate",
+        ("--set", "evaluation.samples=2"): "evaluate",
+        ("--set", "midtraining.epochs=2"): "midtrain",
         ("--force", "materialize"): "dataset, rl_prompts",
         ("--force", "prompts"): "rl_prompts",
     }
