@@ -15,6 +15,7 @@ from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.shared.verification.verdict import verdicts_in_words
 from tasks.spine.store.fingerprint import fingerprint, payload
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -197,6 +198,17 @@ def _polya(world: World, seed: int) -> None:
     world.publish(
         f"samples-{seed}", "samples", "generate", config, parents=parents, ledger=ledger, rows={"samples": 2400}
     )
+    filtered = {
+        "generated": 2400,
+        "truncated": 0,
+        "wrong": 2380 - correct,
+        "unparsed": 20,
+        "correct": correct,
+        "not_adherent": 0,
+        "adherent": correct,
+        "not_best": correct - kept,
+        "kept": kept,
+    }
     world.publish(
         f"kept-{seed}",
         "filtered",
@@ -204,17 +216,8 @@ def _polya(world: World, seed: int) -> None:
         {"seed": seed, "adherence": "likelihood-ratio"},
         parents={"samples": f"samples-{seed}", "questions": "seeds", "model": "base"},
         summary={"heuristics": heuristics, "scorer": "likelihood-ratio"},
-        ledger={
-            "generated": 2400,
-            "truncated": 0,
-            "wrong": 2380 - correct,
-            "unparsed": 20,
-            "correct": correct,
-            "not_adherent": 0,
-            "adherent": correct,
-            "not_best": correct - kept,
-            "kept": kept,
-        },
+        ledger=filtered,
+        facts={"verdicts": verdicts_in_words(filtered)},
     )
     world.table(f"rows-{seed}", "train.parquet", TRAIN, [{"question_id": "a" * 16}])
     world.publish(
