@@ -1,4 +1,4 @@
-"""What the materialising stages are asked for."""
+"""Settings of the stages that write the training sets."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ from tasks.shared.prompts.config import PromptConfig
 
 
 class DatasetConfig(Frozen):
-    """Which kept solutions become the mid-training set (arXiv 2605.08472: n variants per question, n from 1 to 64).
+    """Selection of kept solutions for the mid-training set (arXiv 2605.08472: n variants per question, n from 1 to 64).
 
     Sets are nested (ours): with the same seed, the set for a smaller `variants`, `max_questions` or `max_rows` is part
     of the set for a larger one, so that sweeps differ in size alone.
@@ -21,14 +21,14 @@ class DatasetConfig(Frozen):
     """Order of a question's heuristics: `diverse` draws it by seed and question, so that every heuristic is as likely
     to come first; `adherence` takes the best followed first. Both take one solution of each before a second (ours)."""
     heuristics: tuple[str, ...] = ()
-    """Only these heuristics, by name; `""` names the plain prompt. Nothing given takes all."""
+    """Names of the only heuristics to take; `""` names the plain prompt. Empty takes all."""
     verdict: Literal["correct", "wrong"] = "correct"
     """`wrong` trains on solutions with wrong final answers: the paper's ablation."""
     near_duplicate: float = Field(0.9, gt=0, le=1)
     """Share of common words (Jaccard index of word sets) from which a question's second solution counts as a copy of an
     earlier one and is left out; equal text always is (ours)."""
     full_only: bool = False
-    """Only questions that have all `variants`: exact depth for the breadth-against-depth ablation."""
+    """Take only questions that have all `variants`: exact depth for the breadth-against-depth ablation."""
     max_questions: int | None = Field(None, ge=1)
     """Questions at most."""
     max_rows: int | None = Field(None, ge=1)
@@ -36,7 +36,7 @@ class DatasetConfig(Frozen):
     min_rows: int = Field(1, ge=1)
     """Fewer rows than this stop the run before training: a handful of lucky guesses is no dataset (ours)."""
     seed: int = Field(0, ge=0)
-    """Of every draw above."""
+    """Seed of every draw above."""
     prompt: PromptConfig = PromptConfig()
     """The plain prompt that stands before every solution, whatever heuristic wrote it: one prefix, several
     continuations (ours, implied by the paper's theory)."""
@@ -45,12 +45,12 @@ class DatasetConfig(Frozen):
 
 
 class PromptSetConfig(Frozen):
-    """Which questions become the RL set. The paper uses DAPO-Math-17K, a harder set than the mid-training questions."""
+    """Selection of questions for the RL set. The paper uses DAPO-Math-17K, harder than the mid-training questions."""
 
     max_questions: int | None = Field(None, ge=1)
     """Questions at most; a smaller set is part of a larger one."""
     seed: int = Field(0, ge=0)
-    """Of that draw."""
+    """Seed of that draw."""
     prompt: PromptConfig = PromptConfig()
     """The plain prompt; the same as in mid-training and evaluation."""
     licence: str = "unknown"

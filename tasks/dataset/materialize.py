@@ -1,4 +1,4 @@
-"""From kept solutions to the mid-training table: streamed, with every row and token accounted for."""
+"""The mid-training table, written from kept solutions: streamed, with every row and token accounted for."""
 
 from array import array
 from collections import Counter
@@ -46,7 +46,7 @@ class NothingToTrainOn(Permanent):
 
 @dataclass
 class DatasetTally:
-    """Rows and tokens by what became of them, and what the card shows of the rows that were kept."""
+    """Counts of rows and tokens by what became of them, and examples for the card."""
 
     rows: Counter[str] = field(default_factory=Counter)
     tokens: Counter[str] = field(default_factory=Counter)

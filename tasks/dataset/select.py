@@ -16,10 +16,10 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 @dataclass
 class Selection:
-    """What became of one question's candidates; every candidate is in exactly one list."""
+    """Candidates of one question by what became of them; every candidate is in exactly one list."""
 
     chosen: list[Row] = field(default_factory=list)
-    """In order of rank."""
+    """Chosen rows in order of rank."""
     other_heuristics: list[Row] = field(default_factory=list)
     duplicates: list[Row] = field(default_factory=list)
     incomplete: list[Row] = field(default_factory=list)

@@ -13,18 +13,18 @@ multiplying with them. Ours."""
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What is kept of the distribution at each position; all of shape (positions,)."""
+    """Numbers kept of the distribution at each position, each of shape (positions,)."""
 
     entropy: torch.Tensor
-    """Nats, float32."""
+    """Entropy in nats, float32."""
     log_prob: torch.Tensor
-    """Of the true token, float32."""
+    """Natural log of the true token's probability, float32."""
     top_token: torch.Tensor
     """The likeliest token."""
 
 
 def rows_at_a_time(vocabulary: int, device: str) -> int:
-    """Positions whose logits are in memory together."""
+    """Number of positions whose logits are in memory together."""
     return max(MIN_ROWS, ELEMENTS[device] // vocabulary)
 
 

@@ -1,4 +1,4 @@
-"""From documents to tokens, as they are: nothing added, nothing cut, nothing that is not text."""
+"""Documents as tokens: nothing added, nothing cut, nothing that is not text."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Encoder:
     def encode(self, rows: Sequence[dict[str, Any]], split: str, first_line: int) -> Iterator[Encoded | Reject]:
         """Documents (rows of a texts table) as tokens, in order; `first_line` is the row number of the first."""
         reserved = [next((text for text in self._reserved if text in row["text"]), None) for row in rows]
-        usable = [row["text"] for row, found in zip(rows, reserved, strict=True) if found is None]
+        usable = [row["text"] for row, reserved_text in zip(rows, reserved, strict=True) if reserved_text is None]
         encoded = self._tokenizer(
             usable,
             add_special_tokens=False,
@@ -57,8 +57,10 @@ class Encoder:
             verbose=False,
         )
         results = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True) if usable else iter(())
-        for line, (row, found) in enumerate(zip(rows, reserved, strict=True), start=first_line):
-            reason = f"contains {found!r}, which is not text to the tokenizer" if found is not None else ""
+        for line, (row, reserved_text) in enumerate(zip(rows, reserved, strict=True), start=first_line):
+            reason = (
+                f"contains {reserved_text!r}, which is not text to the tokenizer" if reserved_text is not None else ""
+            )
             if not reason:
                 tokens, offsets = next(results)
                 if len(tokens) >= 2:
@@ -79,7 +81,7 @@ def read_encoded(folder: Path, encoder: Encoder) -> Iterator[Encoded | Reject]:
 
 
 def chunks(documents: Iterable[Encoded], tokens: int) -> Iterator[list[Encoded]]:
-    """Neighbours of at least `tokens` tokens together, but for the last ones."""
+    """Yield neighbours of at least `tokens` tokens together, but for the last ones."""
     chunk: list[Encoded] = []
     held = 0
     for document in documents:

@@ -24,7 +24,7 @@ TOKENS_PER_PASS = {"cpu": 4_096, "cuda": 65_536}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """A document and what the model thinks of each of its positions; see `tasks.entropy.schema`."""
+    """A document with the model's scores of each of its positions; see `tasks.entropy.schema`."""
 
     document: Encoded
     entropy: npt.NDArray[np.float32]
@@ -37,7 +37,7 @@ class Scored:
 def score_documents(
     model: PreTrainedModel, documents: Sequence[Encoded], config: EntropyConfig, tokens_per_pass: int
 ) -> list[Scored]:
-    """Every position of every document, in their order.
+    """Scores of every position of every document, in their order.
 
     Raises:
         Permanent: a token that the model does not know, or a distribution that is not finite.
@@ -75,7 +75,7 @@ def _unscored(document: Encoded) -> Scored:
 
 
 def _parts(work: Sequence[tuple[int, Window]], tokens_per_pass: int) -> Iterator[Sequence[tuple[int, Window]]]:
-    """Longest first, so that a pass pads little and a pass too large for the memory fails at once."""
+    """Yield windows in parts, longest first: a pass pads little, and one too large for the memory fails at once."""
     ordered = sorted(work, key=lambda item: -item[1].num_inputs)
     start = 0
     while start < len(ordered):

@@ -13,7 +13,7 @@ from tasks.shared.next_token.method import TIERS, TierConfig
 from tasks.texts.schema import SPLIT_FILES
 
 SHOWN_NATS = 0.1
-"""Width of a bar."""
+"""Width of a bar, nats."""
 _COLOURS = {"train": PALETTE[2], "evaluation": PALETTE[1]}
 
 
@@ -22,7 +22,7 @@ def draw_histogram(histogram: Mapping[str, Any], path: Path, tiers: TierConfig |
 
     Args:
         histogram: counts by split and `bins_per_nat`, as the stage's summary holds them.
-        path: of the picture; its folder is made.
+        path: file of the picture; its folder is made.
         tiers: thresholds to draw; the method's defaults where None.
     """
     thresholds = {name: getattr(tiers or TierConfig(), name) for name in TIERS}

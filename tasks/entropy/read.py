@@ -18,7 +18,7 @@ _LISTS = ("tokens", "entropy", "log_prob", "top_token", "context_start")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DocumentEntropy:
-    """One document and what a model thinks of each of its positions; all arrays are as long as the document.
+    """One document with a model's scores of each of its positions; all arrays are as long as the document.
 
     Position 0 has nothing before it: entropy and log-probability are NaN there, the likeliest token is -1.
     """
@@ -29,17 +29,12 @@ class DocumentEntropy:
     """Leading tokens that hold a given character; never a place to predict."""
     tokens: npt.NDArray[np.int32]
     entropy: npt.NDArray[np.float32]
-    """Nats."""
+    """Entropy in nats."""
     log_prob: npt.NDArray[np.float32]
     """Natural log of the probability of the true token."""
     top_token: npt.NDArray[np.int32]
     context_start: npt.NDArray[np.int32]
     """Position i was predicted from `tokens[context_start[i]:i]`."""
-
-    @property
-    def first_position(self) -> int:
-        """The first position that may be predicted: not 0, and after the given tokens."""
-        return max(1, self.given_tokens)
 
 
 def read_documents(path: Path, split: Split) -> Iterator[DocumentEntropy]:
@@ -54,7 +49,7 @@ def read_documents(path: Path, split: Split) -> Iterator[DocumentEntropy]:
             continue
         ids, given = table.column("document_id").to_pylist(), table.column("given_tokens").to_pylist()
         lists = {name: table.column(name).combine_chunks() for name in _LISTS}
-        for row, found in enumerate(splits):
-            if found == split:
+        for row, row_split in enumerate(splits):
+            if row_split == split:
                 arrays = {name: column[row].values.to_numpy() for name, column in lists.items()}
                 yield DocumentEntropy(ids[row], split, given[row], **arrays)

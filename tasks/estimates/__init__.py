@@ -1,1 +1,1 @@
-"""What a recipe costs before it runs: tokens, operations, device-hours, disk and memory."""
+"""Cost of a recipe before it runs: tokens, operations, device-hours, disk and memory."""

@@ -1,4 +1,4 @@
-"""What one run of a stage costs on a device: tokens, operations, hours, disk.
+"""Cost of one run of a stage on a device: tokens, operations, hours, disk.
 
 Operations are 2 a weight and token that is read or written and 6 a weight and token that is trained; attention's own
 are left out, which is under a tenth of them at the lengths of mathematical solutions. Hours come from `devices.yaml`.
@@ -26,15 +26,15 @@ class StageEstimate:
     """Expected cost of one run of a stage."""
 
     device: str
-    """What the hours are hours of."""
+    """Device that the hours are counted on."""
     hours: float
     tokens: float = 0
     """Written by the model, or trained on."""
     what: str = ""
-    """What the tokens are."""
+    """Kind of the tokens: generated, scored, trained."""
     flops: float = 0
     disk_bytes: float = 0
-    """Of the artifact."""
+    """Size of the artifact."""
     scratch_bytes: float = 0
     """On top while the stage runs."""
 
@@ -137,6 +137,6 @@ class Costs:
         return 2 * 12.0 * self.facts.parameters
 
     def made(self, seconds: float, **values: float | str) -> StageEstimate:
-        """With the start of a worker."""
+        """An estimate that includes the start of a worker."""
         hours = (seconds + self.device.start_s) / 3600
         return StageEstimate(self.device.label, hours, **values)

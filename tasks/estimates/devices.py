@@ -19,7 +19,7 @@ class Device(Frozen):
     """One accelerator, or two CPU cores."""
 
     label: str
-    """What hours are counted in."""
+    """Name of the unit of hours."""
     matches: tuple[str, ...]
     """Parts of the driver's name for it."""
     memory_gib: float = Field(gt=0)
@@ -29,15 +29,15 @@ class Device(Frozen):
     bandwidth_gb_s: float = Field(gt=0)
     """Published memory bandwidth."""
     training_share: float = Field(gt=0, le=1)
-    """Of the rate, while training, with 6 operations a weight and token counted (recomputation is not)."""
+    """Share of the rate that training reaches, with 6 operations a weight and token counted (recomputation is not)."""
     forward_share: float = Field(gt=0, le=1)
-    """Of the rate, while reading prompts and scoring."""
+    """Share of the rate that reading prompts and scoring reach."""
     bandwidth_share: float = Field(gt=0, le=1)
-    """Of the bandwidth, while decoding."""
+    """Share of the bandwidth that decoding reaches."""
     step_overhead_ms: float = Field(ge=0)
     """Time of a decoding step that the device stands idle."""
     start_s: float = Field(ge=0)
-    """Start of a worker, with loading and compiling."""
+    """Seconds to start a worker, with loading and compiling."""
 
     @property
     def is_cpu(self) -> bool:
@@ -88,7 +88,7 @@ def device_named(name: str) -> Device:
 
 
 def device_of(recipe: Recipe) -> Device:
-    """What a recipe would run on: the CPU if it says so, else the GPU at hand, else what it is sized for or a CPU."""
+    """Device that a recipe runs on: the CPU if it says so, else the GPU at hand, else what it is sized for or a CPU."""
     if recipe.runtime.device == "cpu":
         return devices()["cpu"]
     return _at_hand() or device_named(recipe.sized_for or "cpu")

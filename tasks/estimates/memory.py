@@ -1,4 +1,4 @@
-"""Whether a recipe fits a device's memory, phase by phase, and which setting to lower where it does not.
+"""Peak memory of a recipe's phases against a device's, and the setting to lower where one does not fit.
 
 Rough by design: activations are counted from the shapes that a layer keeps, which is good to about a fifth.
 """

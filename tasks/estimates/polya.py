@@ -1,4 +1,4 @@
-"""What each stage of self-generated mid-training costs."""
+"""Cost of each stage of self-generated mid-training."""
 
 from tasks.estimates.cost import STORED_PER_TOKEN, Costs, StageEstimate
 from tasks.estimates.devices import Device
@@ -18,7 +18,7 @@ class PolyaCosts(Costs):
         self.recipe, self.work = recipe, workload(recipe)
 
     def all(self) -> dict[str, StageEstimate]:
-        """By the names of the stages."""
+        """Cost of each stage, by its name."""
         work, rl = self.work, self.recipe.rl
         return {
             "model": self.imported(),

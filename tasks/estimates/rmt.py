@@ -1,4 +1,4 @@
-"""What each stage of reinforcement mid-training costs: documents, positions, rollouts of the budget's mean length."""
+"""Cost of each stage of reinforcement mid-training: documents, positions, rollouts of the budget's mean length."""
 
 import math
 
@@ -13,7 +13,8 @@ UNBUDGETED_TOKENS = 872
 ANSWER_TOKENS = 12
 """A boxed prediction behind the reasoning (ours)."""
 DOCUMENT_TOKENS = 700
-"""Of a document with its given part, where nothing better is known: a problem of Omni-MATH and its solution (ours)."""
+"""Tokens of a document with its given part, where nothing better is known: a problem of Omni-MATH and its solution
+(ours)."""
 TINY_DOCUMENT_TOKENS = 56
 TINY_REASONING_TOKENS = 30
 
@@ -32,7 +33,7 @@ class RmtCosts(Costs):
         self.steps = schedule.steps or math.ceil(self.documents * schedule.epochs / schedule.positions_per_step)
 
     def all(self) -> dict[str, StageEstimate]:
-        """By the names of the stages."""
+        """Cost of each stage, by its name."""
         recipe = self.recipe
         held = self.documents + recipe.texts.evaluation_documents
         positions, rl = self.steps * recipe.schedule.positions_per_step, recipe.rl
@@ -80,13 +81,13 @@ class RmtCosts(Costs):
         return self.sampled(Texts(count, self._prompt(), length), config.num_samples)
 
     def _reasoning(self, step: int) -> float:
-        """Tokens of a completion at a step: what is asked for, which the length reward pays for."""
+        """Tokens of a completion at a step: the budget, which the length reward pays for."""
         if self.recipe.schedule.budget.enabled:
             return budget(step, self.steps, self.recipe.schedule.budget) + ANSWER_TOKENS
         return TINY_REASONING_TOKENS if self.tiny else UNBUDGETED_TOKENS + ANSWER_TOKENS
 
     def _prompt(self) -> float:
-        """Half a document, on average, and what asks for the next token."""
+        """Mean tokens of a prompt: half a document and the request for the next token."""
         return self.document_tokens / 2 + tokens(self.recipe, len(self.recipe.prediction_prompt.template))
 
     def _documents(self) -> int:

@@ -1,4 +1,4 @@
-"""Which stages a recipe comes to, and what each costs on a device."""
+"""Stages of a recipe, and the cost of each on a device."""
 
 from collections.abc import Iterable
 
@@ -27,30 +27,30 @@ def estimate(recipe: Recipe, device: Device) -> dict[str, StageEstimate]:
 
 
 def planned_cost(row: PlannedStage) -> str:
-    """What a plan says of a stage: the seconds that the last artifact of its kind took, and the estimate."""
+    """Text of a plan on a stage: the seconds that the last artifact of its kind took, and the estimate."""
     if row.verdict == "hit":
         return "none"
     last = f"about {row.seconds:.0f} s (the last time)" if row.seconds is not None else ""
     try:
-        found = _estimated(row)
+        estimated = _estimated(row)
     except ValueError as error:
         return "; ".join(filter(None, (last, f"no estimate: {error}")))
-    return "; ".join(filter(None, (last, found.text if found else ""))) or "unknown: never run here"
+    return "; ".join(filter(None, (last, estimated.text if estimated else ""))) or "unknown: never run here"
 
 
 def planned_total(rows: Iterable[PlannedStage]) -> str:
-    """What everything that is missing comes to by the estimates, each artifact once."""
+    """Estimated cost of everything that is missing, each artifact once."""
     missing = {row.ref: row for row in rows if row.verdict != "hit"}
     if not missing:
         return "Nothing is missing: a run takes everything from the store."
     try:
-        found = [estimated for row in missing.values() if (estimated := _estimated(row))]
+        estimates = [estimated for row in missing.values() if (estimated := _estimated(row))]
     except ValueError as error:
         return f"No estimate of the whole: {error}"
-    if len(found) < len(missing):
-        return f"No estimate of the whole: {len(missing) - len(found)} of {len(missing)} missing stages have none."
-    hours = sum(each.hours for each in found)
-    return f"Missing in all: {len(missing)} artifacts, estimate: {duration(hours, found[0].device)}."
+    if len(estimates) < len(missing):
+        return f"No estimate of the whole: {len(missing) - len(estimates)} of {len(missing)} missing stages have none."
+    hours = sum(estimate.hours for estimate in estimates)
+    return f"Missing in all: {len(missing)} artifacts, estimate: {duration(hours, estimates[0].device)}."
 
 
 def _estimated(row: PlannedStage) -> StageEstimate | None:

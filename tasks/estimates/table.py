@@ -20,7 +20,7 @@ ORDER = (
     "questions", "generate", "filter", "dataset", "midtrain", "texts", "entropy", "schedule", "rmt_train",
     "predict", "rl_prompts", "rl", "evaluate",
 )  # fmt: skip
-"""Of the stages of all methods."""
+"""Order of the stages of all methods."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class CountedRun:
 
 def stage_runs(recipe: Recipe, device: Device) -> list[CountedRun]:
     """Every stage run that the recipe's arms come to at one seed, each once."""
-    found: dict[tuple[str, str], CountedRun] = {}
+    runs: dict[tuple[str, str], CountedRun] = {}
     for name in recipe.arms:
         arm = recipe.arm(name)
         costs = estimate(arm, device)
         passed = _passed_rmt(arm, name) if isinstance(arm, RmtRecipe) else _passed(arm, name)
         for stage, sections in passed:
             key = canonical_json([stage, *(getattr(arm, section).model_dump(mode="json") for section in sections)])
-            found.setdefault((stage, key), CountedRun(stage, key, costs[stage]))
-    return list(found.values())
+            runs.setdefault((stage, key), CountedRun(stage, key, costs[stage]))
+    return list(runs.values())
 
 
 def _passed(arm: Recipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -64,7 +64,7 @@ def _passed(arm: Recipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The same of reinforcement mid-training."""
+    """Stages of an arm of reinforcement mid-training, each with its sections of the recipe."""
     policy: tuple[str, ...] = ()
     yield "texts", SCHEDULE[:1]
     yield "entropy", SCHEDULE[:2]
@@ -81,7 +81,7 @@ def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...
 
 
 def cost_table(recipe: Recipe, device: Device) -> str:
-    """Markdown: one line a stage, summed over its runs, and the whole."""
+    """Markdown table: one line a stage, summed over its runs, and the whole."""
     runs = stage_runs(recipe, device)
     lines = [
         f"| stage | runs | tokens | operations | {device.label}-hours | disk |",
@@ -96,7 +96,7 @@ def cost_table(recipe: Recipe, device: Device) -> str:
 
 
 def memory_table(recipe: Recipe, device: Device) -> str:
-    """Markdown: peak memory of each phase against what it may take; empty for the CPU."""
+    """Markdown table: peak memory of each phase against what it may take; empty for the CPU."""
     needs = memory(recipe, device)
     if not needs:
         return ""

@@ -27,7 +27,7 @@ class MemoryNeed:
     available: float
     """Bytes that the phase may take."""
     advice: str
-    """What to change where it does not fit."""
+    """Setting to change where it does not fit."""
     micro_batch: int = 0
     """Rows of a training pass."""
     largest_micro_batch: int = 0
@@ -57,8 +57,8 @@ def training_need(
     """Forward and backward pass of a trainer on `rows` of `length` tokens."""
     runtime = recipe.runtime
     fixed = sum(_passes(facts, mixed, 0, length, runtime).values())
-    each = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
-    largest = max(0, int((available - fixed) / each))
+    bytes_per_row = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
+    largest = max(0, int((available - fixed) / bytes_per_row))
     if largest:
         advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
     elif fixed < available:
@@ -70,7 +70,7 @@ def training_need(
 
 
 def sharded(runtime: Runtime) -> dict[str, int]:
-    """Over how many processes a part of the trainer's state is spread; parts that are not named are whole in each."""
+    """Processes that each part of the trainer's state is spread over; parts that are not named are whole in each."""
     parts = {
         "ddp": (),
         "deepspeed-zero2": ("gradients", "AdamW"),

@@ -1,4 +1,4 @@
-"""How much work a recipe asks for: questions, rows and tokens, from lengths that presets state.
+"""Work that a recipe asks for: questions, rows and tokens, from lengths that presets state.
 
 The most work is counted: every sample right and kept, nothing found to be a copy.
 """
@@ -15,11 +15,11 @@ from tasks.shared.models.resolve import SHIPPED
 from tasks.shared.prompts.text import heuristic_text, plain_text
 
 CHARS_PER_TOKEN = 3.6
-"""Of mathematical English under vocabularies of 100,000 and more (ours, rough)."""
+"""Characters a token of mathematical English under vocabularies of 100,000 and more (ours, rough)."""
 EMBEDDED_CHARS_PER_TOKEN = 2.9
-"""Of the small world's problems under its own vocabulary of 640."""
+"""Characters a token of the small world's problems under its own vocabulary of 640."""
 CHAT_TOKENS = 40
-"""What a chat template adds to a prompt (ours, rough)."""
+"""Tokens that a chat template adds to a prompt (ours, rough)."""
 TINY_SET = SetSize(rows={}, question_chars=67, solution_tokens=40)
 UNKNOWN_SET = SetSize(rows={}, question_chars=250, solution_tokens=500)
 """Lengths assumed for sets of a user (ours)."""
@@ -30,7 +30,7 @@ class Texts:
     """Completions of one kind, and the prompts before them."""
 
     count: float
-    """Completions."""
+    """Number of completions."""
     prompt: float
     """Mean tokens of a prompt."""
     completion: float
@@ -53,7 +53,7 @@ class Workload:
 
     questions: int
     prompts: int
-    """RL questions."""
+    """Number of RL questions."""
     generated: Texts
     read: float
     """Prompt tokens that generation reads: the shared part of a heuristic's prompt once, and a prompt once for all its
@@ -62,9 +62,9 @@ class Workload:
     """Solutions that adherence is computed for; the shared part of their prompts is read once and not counted."""
     rows: int
     trained: Texts
-    """One for each row and epoch."""
+    """Training examples, one for each row and epoch."""
     steps: int
-    """Rollout batches."""
+    """Number of rollout batches."""
     rollouts: Texts
     evaluated: Texts
 
@@ -101,13 +101,13 @@ def workload(recipe: PolyaRecipe) -> Workload:
 
 
 def rl_prompts(recipe: Recipe) -> int:
-    """Questions of RL."""
+    """Number of questions of RL."""
     prompts = count(recipe.rl_questions, "rl_questions")
     return min(prompts, recipe.rl_prompts.max_questions or prompts)
 
 
 def rl_steps(recipe: Recipe) -> int:
-    """Rollout batches of RL."""
+    """Number of rollout batches of RL."""
     rl = recipe.rl
     return rl.steps or math.ceil(rl_prompts(recipe) * rl.epochs / rl.prompts_per_step)
 
@@ -120,7 +120,7 @@ def rl_rollouts(recipe: Recipe) -> Texts:
 
 
 def count(config: QuestionsConfig, section: str) -> int:
-    """Questions of a set. Raises ValueError for a set of unknown size without a limit."""
+    """Number of questions of a set. Raises ValueError for a set of unknown size without a limit."""
     if config.source == "tiny":
         held = config.tiny.count
     else:

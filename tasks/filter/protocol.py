@@ -1,4 +1,4 @@
-"""What a scorer is: something that says how well completions follow their heuristics."""
+"""The protocol of scorers, which say how well completions follow their heuristics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,16 +1,17 @@
-"""What becomes of each sample: pure rules, and a ledger that adds up."""
+"""Rules that decide on each sample, and a ledger that adds up."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from tasks.filter.config import FilterConfig
 from tasks.shared.tables.parquet import Row
+from tasks.shared.verification.verdict import TRUNCATED, VerdictName
 
-CORRECT, WRONG, TRUNCATED = "correct", "wrong", "truncated"
+CORRECT, WRONG = "correct", "wrong"
 NOT_ADHERENT, NOT_BEST = "not_adherent", "not_best"
-UNUSABLE = (TRUNCATED, WRONG, "unparsed", "timeout", "error")
+UNUSABLE = (TRUNCATED, *(name for name in get_args(VerdictName) if name != CORRECT))
 """Drop reasons of samples that are no correct whole solution."""
 
 
@@ -19,10 +20,10 @@ class GroupDecision:
     """The samples of one (question, heuristic), each with a drop reason, and the chosen ones."""
 
     reasons: dict[str, str]
-    """By key; empty for those that are kept."""
+    """Drop reason by sample key; empty for those that are kept."""
     kept: list[Row]
     wrong: list[Row]
-    """As many wrong solutions, chosen by the same rule; the ablation trains on them."""
+    """Wrong solutions, as many and chosen by the same rule; the ablation trains on them."""
 
 
 def decide(samples: Sequence[Row], config: FilterConfig) -> GroupDecision:
@@ -86,7 +87,7 @@ class FilterTally:
         return ledger
 
     def summary(self) -> dict[str, Any]:
-        """What reports read of each heuristic: samples, correct rate, mean adherence of correct ones, kept."""
+        """Numbers of each heuristic for reports: samples, correct rate, mean adherence of correct ones, kept."""
         return {name: self._of_heuristic(name) for name in sorted(self.by_heuristic)}
 
     def _of_heuristic(self, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ LENGTH = "length"
 
 @dataclass(frozen=True)
 class Tables:
-    """Where the inputs lie."""
+    """Paths of the inputs."""
 
     samples: Path
     """Folder of the samples artifact."""

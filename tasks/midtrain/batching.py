@@ -1,4 +1,4 @@
-"""Which examples make up each optimiser step, and how they share rows and forward passes.
+"""Examples of each optimiser step, and how they share rows and forward passes.
 
 A step always holds the same examples, whatever the batching, the row length or the machine: those only change how
 they are laid out, and so the padding, not the loss.

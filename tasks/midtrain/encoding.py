@@ -1,4 +1,4 @@
-"""From `train.parquet` to token ids, refusing what would be cut or would teach nothing."""
+"""Rows of `train.parquet` as token ids; what would be cut or would teach nothing is refused."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +37,8 @@ def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: 
         Permanent: no rows, a missing column, an empty prompt or completion, or an example longer than `max_length`;
             the message names the question ids and the fix.
     """
-    found = pq.read_schema(path).names
-    missing = [name for name in COLUMNS if name not in found]
+    names = pq.read_schema(path).names
+    missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise Permanent(f"{path}: no column {', '.join(missing)}; a mid-training dataset has {', '.join(COLUMNS)}")
     table = pq.read_table(path, columns=list(COLUMNS))

@@ -32,7 +32,7 @@ METRICS = {
     "mean_token_accuracy": "token_accuracy",
     "trained_tokens": "trained_tokens",
 }
-"""TRL's names of what is reported, and ours."""
+"""Metrics that are reported: TRL's name to the project's."""
 _TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 """Tokens of one forward pass where the runtime does not say."""
 _PROBE_TOLERANCE = 1e-3
@@ -42,7 +42,7 @@ _PROBE_TOLERANCE = 1e-3
 class StepCollator:
     """Turns the number of a step into the forward passes of one process, each a dictionary of tensors.
 
-    The step's examples are dealt out over the processes, and all of them get equally many passes: one that has fewer
+    The step's examples are shared out over the processes, and all of them get equally many passes: one that has fewer
     examples ends with passes that hold no label.
     """
 
@@ -131,7 +131,7 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
 
     @contextlib.contextmanager
     def _part_of_step(self, model: Any, last: bool) -> Iterator[None]:
-        """Around one of several backward passes: gradients meet, and DeepSpeed steps, after the last only."""
+        """Context of one of several backward passes: gradients meet, and DeepSpeed steps, after the last only."""
         self.accelerator.gradient_state._set_sync_gradients(last)
         # Sharded gradients are small as long as every pass reduces them.
         apart = self.accelerator.distributed_type in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)

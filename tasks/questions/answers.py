@@ -1,4 +1,4 @@
-"""From what a publisher stores as the answer to the gold answer alone."""
+"""Extraction of the gold answer from what a publisher stores as the answer."""
 
 import re
 from decimal import Decimal, InvalidOperation

@@ -1,4 +1,4 @@
-"""What the questions stage is asked for."""
+"""Settings of the questions stage."""
 
 from typing import Any, Literal
 
@@ -20,14 +20,14 @@ def _known(preset: str) -> None:
 
 
 class TinyOptions(Frozen):
-    """Which problems of the embedded small world to take."""
+    """Selection of problems of the embedded small world."""
 
     split: Literal["base", "seed", "rl", "dev", "test", "ood"] = "seed"
     """Splits are disjoint by construction: `base` made the base model, `seed` feeds mid-training, `rl` feeds RL."""
     count: int = Field(400, ge=1)
     """Problems to generate."""
     seed: int = Field(0, ge=0)
-    """Which problems of the split."""
+    """Seed that draws the problems of the split."""
 
 
 class QuestionsConfig(Frozen):
@@ -45,9 +45,9 @@ class QuestionsConfig(Frozen):
     fields: FieldMapping | None = None
     """The schema of a set that has no preset."""
     name: str = ""
-    """Label in the `source` column; empty takes the preset's name, or `tiny`, or `custom`."""
+    """Label of the set in the `source` column; empty takes the preset's name, or `tiny`, or `custom`."""
     format: Format = "auto"
-    """Of files; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`). Gzip is recognised by itself."""
+    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`). Gzip is recognised by itself."""
     revision: str = ""
     """Hub only: branch, tag or commit; it is resolved to a commit."""
     subset: str = ""
@@ -55,13 +55,13 @@ class QuestionsConfig(Frozen):
     split: str = ""
     """Hub only: split; empty takes the preset's, else `train`."""
     tiny: TinyOptions = TinyOptions()
-    """Embedded world only."""
+    """Embedded world only: which problems to take."""
     limit: int | None = Field(None, ge=1)
     """Questions to keep at most; a smaller limit gives a subset of a larger one."""
     order: Literal["file", "shuffled"] = "file"
     """Which questions a limit takes: the first usable ones as they stand, or the first of an order drawn by `seed`."""
     seed: int = Field(0, ge=0)
-    """Of the shuffled order."""
+    """Seed of the shuffled order."""
     min_question_chars: int = Field(1, ge=1)
     """Shorter questions are rejected."""
     max_question_chars: int = Field(8_000, ge=1)
@@ -100,11 +100,11 @@ class QuestionsConfig(Frozen):
         return (preset.hub.fields if at_home and preset.hub else None) or preset.fields
 
     def label(self) -> str:
-        """What the `source` column says."""
+        """Value of the `source` column."""
         return self.name or self.preset or ("tiny" if self.source == "tiny" else "custom")
 
     def identity_payload(self) -> dict[str, Any]:
-        """What enters the fingerprint: the content and all that changes the rows, not where the content lies.
+        """Fields as hashed: the content and all that changes the rows, not where the content lies.
 
         Raises ValueError before `sources.resolve` has filled in the digest.
         """

@@ -1,4 +1,4 @@
-"""Where question and answer stand in a publisher's row."""
+"""Mapping of a publisher's row to question and answer."""
 
 from pydantic import Field, field_validator
 

@@ -1,4 +1,4 @@
-"""The questions stage itself: read, map, merge, limit, write; every row that came in is accounted for."""
+"""Building a question set: read, map, merge, limit, write; every row that came in is accounted for."""
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping

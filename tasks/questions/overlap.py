@@ -23,7 +23,7 @@ _WORD = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+")
 
 
 class OverlapConfig(Frozen):
-    """How overlap with benchmarks is looked for, and what becomes of the questions found."""
+    """Search for overlap with benchmarks, and what becomes of the questions that overlap."""
 
     ngram_words: int = Field(13, ge=3)
     """Length of a shared run of words that flags a question."""
@@ -48,7 +48,7 @@ def words(text: str) -> list[str]:
 
 
 class BenchmarkIndex:
-    """What the benchmarks ask, as hashes: memory grows with the benchmarks, not with the training set."""
+    """Questions of the benchmarks as hashes: memory grows with the benchmarks, not with the training set."""
 
     def __init__(self, ngram_words: int) -> None:
         self._length = ngram_words

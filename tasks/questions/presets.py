@@ -7,31 +7,32 @@ import yaml
 from pydantic import Field, ValidationError
 
 from tasks.config import Frozen
+from tasks.errors import did_you_mean
 from tasks.questions.fields import FieldMapping
-from tasks.shared.sources.errors import SourceError, closest
+from tasks.shared.sources.errors import SourceError
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 
 
 class HubHome(Frozen):
-    """Where a set is published on the Hugging Face hub."""
+    """Address of a set on the Hugging Face hub."""
 
     id: str
     subset: str = ""
     split: str = "test"
     fields: FieldMapping | None = None
-    """Where the hub's schema differs from the files that the publisher gives out."""
+    """Mapping for the hub, where its schema differs from the files that the publisher gives out."""
 
 
 class SetSize(Frozen):
-    """How much a set holds, for cost estimates; nothing that is read depends on it."""
+    """Size of a set, for cost estimates; nothing that is read depends on it."""
 
     rows: dict[str, int]
     """Distinct questions by split of the set's home."""
     question_chars: int = Field(ge=1)
-    """Mean length of a question."""
+    """Mean length of a question, characters."""
     solution_tokens: int = Field(ge=1)
-    """Mean length of a solution that an instruction-tuned model without long thinking writes (ours, assumed)."""
+    """Mean tokens of a solution that an instruction-tuned model without long thinking writes (ours, assumed)."""
 
 
 class Preset(Frozen):
@@ -41,7 +42,7 @@ class Preset(Frozen):
     licence: str
     hub: HubHome | None = None
     size: SetSize | None = None
-    """Unknown for sets of a user, whose cost is estimated from `questions.limit`."""
+    """Size of the set; unknown for sets of a user, whose cost is estimated from `questions.limit`."""
     fields: FieldMapping
 
 
@@ -56,7 +57,7 @@ def load_preset(name: str) -> Preset:
     """The preset `name`. Raises `SourceError` listing the known names, or naming the wrong key of its file."""
     if name not in preset_names():
         raise SourceError(
-            f"preset: unknown value {name!r}{closest(name, preset_names())} Known: {', '.join(preset_names())}. "
+            f"preset: unknown value {name!r}{did_you_mean(name, preset_names())} Known: {', '.join(preset_names())}. "
             f"For another set give `fields`, or add {name}.yaml to {PRESET_FOLDER.name}/"
         )
     path = PRESET_FOLDER / f"{name}.yaml"

@@ -1,4 +1,4 @@
-"""From a publisher's row to a question: mapping, checks and the stable id of a single row."""
+"""A publisher's row as a question: mapping, checks and the stable id of a single row."""
 
 import hashlib
 import json

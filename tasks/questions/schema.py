@@ -2,21 +2,20 @@
 
 import pyarrow as pa
 
+from tasks.shared.tables.parquet import required_columns
 from tasks.spine.store.manifest import SourceTable
 
 QUESTIONS_FILE = "questions.parquet"
 OVERLAPS_FILE = "overlaps.parquet"
 
 
-def _columns(**types: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
-
-
-QUESTIONS = _columns(id=pa.string(), question=pa.string(), answer=pa.string(), source=pa.string(), meta=pa.string())
+QUESTIONS = required_columns(
+    id=pa.string(), question=pa.string(), answer=pa.string(), source=pa.string(), meta=pa.string()
+)
 """`answer` is the gold answer as text that Math-Verify can parse; `meta` is a JSON object."""
 SOURCE = SourceTable(path=QUESTIONS_FILE, id_column="id", text_column="question")
 
-OVERLAPS = _columns(
+OVERLAPS = required_columns(
     question_id=pa.string(),
     benchmark=pa.string(),
     benchmark_id=pa.string(),

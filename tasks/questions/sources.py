@@ -1,4 +1,4 @@
-"""Where rows come from: files anywhere fsspec reaches, a dataset of the Hugging Face hub, the embedded world."""
+"""Sources of rows: files anywhere fsspec reaches, a dataset of the Hugging Face hub, the embedded world."""
 
 import hashlib
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def _resolve_hub(config: QuestionsConfig) -> QuestionsConfig:
 
 @lru_cache(maxsize=64)
 def _tiny_digest(tiny: TinyOptions) -> str:
-    """Asked for by every stage flow that starts from questions."""
+    """Digest of the problems; cached, because every stage flow that starts from questions needs it."""
     total = hashlib.sha256()
     for problem in _problems(tiny):
         total.update(f"{problem.question}\0{problem.answer}\0".encode())

@@ -43,7 +43,7 @@ def decontaminate(build: Build, config: overlap.OverlapConfig) -> None:
     folders: dict[str, Path] = {role: build.path(role) for role in build.parents}
     questions = folders.pop("questions")
     ledger = overlap.decontaminate(config, questions, folders, build.out)
-    found = count_rows(build.out / OVERLAPS_FILE)
-    rows = {"questions": ledger["kept"], "rejects": count_rows(build.out / REJECTS_FILE), "overlaps": found}
-    summary = {"benchmarks": sorted(folders), "overlaps": found}
+    num_overlaps = count_rows(build.out / OVERLAPS_FILE)
+    rows = {"questions": ledger["kept"], "rejects": count_rows(build.out / REJECTS_FILE), "overlaps": num_overlaps}
+    summary = {"benchmarks": sorted(folders), "overlaps": num_overlaps}
     build.record(rows=rows, ledger=ledger, summary=summary, sources=[SOURCE])

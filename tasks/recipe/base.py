@@ -1,4 +1,4 @@
-"""What the recipes of all methods have in common: a model, RL on questions afterwards, its evaluation, arms."""
+"""Settings that the recipes of all methods share: a model, RL on questions afterwards, its evaluation, arms."""
 
 from collections.abc import Mapping
 from typing import ClassVar, Self
@@ -21,7 +21,7 @@ class ArmConfig(Frozen):
     """One way from the base model to an evaluated one."""
 
     label: str
-    """What tables call it."""
+    """Name in tables."""
     rl: bool = True
     """Train with GRPO at the end."""
     against: str = ""
@@ -37,22 +37,22 @@ class Recipe(Sections):
     SEEDED: ClassVar[tuple[str, ...]] = ("rl_prompts", "rl")
 
     method: str
-    """Which of the methods it is a recipe of."""
+    """Method that the recipe is of."""
     name: str = ""
     """The file's name; set on reading."""
     description: str = ""
-    """For people: what it is for, what it costs."""
+    """Purpose and cost, for people."""
     notes: tuple[str, ...] = ()
-    """Shown in the report beside the results."""
+    """Notes that the report shows beside the results."""
     sized_for: str = ""
     """Device of `tasks/estimates/devices.yaml` that lengths and micro batches are chosen for; empty: any."""
     seed: int = Field(0, ge=0)
-    """Of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
+    """Seed of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
     model: ModelConfig = ModelConfig()
     prompt: PromptConfig = PromptConfig()
-    """Shared by all stages that show a question to a model."""
+    """Prompt of all stages that show a question to a model."""
     verification: VerificationConfig = VerificationConfig()
-    """Shared by filtering, RL and evaluation."""
+    """Rules of grading in filtering, RL and evaluation."""
     rl_questions: QuestionsConfig = QuestionsConfig()
     """Questions of RL."""
     rl_prompts: PromptSetConfig = PromptSetConfig()

@@ -39,11 +39,11 @@ def load(kind: type[RecipeT], name: str, overrides: Mapping[str, JsonValue] | No
     method = _method(values)
     if method not in METHODS:
         raise RecipeError(f"recipe {name!r}: method {method!r}{closest(method, METHODS)}")
-    found = METHODS[method]
-    if not issubclass(found, kind):
+    method_kind = METHODS[method]
+    if not issubclass(method_kind, kind):
         raise RecipeError(f"recipe {name!r} is one of method {method!r}; run it with `midtrain run {method}`")
-    check_keys(values, found, f"{Path(name).name}: ")
-    return build(found, {**values, "name": Path(name).stem}, overrides or {}, where="--set")
+    check_keys(values, method_kind, f"{Path(name).name}: ")
+    return build(method_kind, {**values, "name": Path(name).stem}, overrides or {}, where="--set")
 
 
 def _method(values: Mapping[str, Any]) -> str:
@@ -66,5 +66,5 @@ def _read(name: str) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:
-    """Every stage of a pipeline reads its recipe, and parsing one takes longer than all the rest of that."""
+    """Parsed YAML; cached, because every stage of a pipeline reads its recipe and parsing takes most of that time."""
     return yaml.safe_load(text) or {}

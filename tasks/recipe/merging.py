@@ -1,12 +1,12 @@
 """Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from tasks.config import Frozen
+from tasks.errors import did_you_mean
 
 RENAMED = {
     "generation": "generate",
@@ -92,8 +92,7 @@ def closest(name: str, known: Iterable[str]) -> str:
     known = list(known)
     if new := _renamed(name, known):
         return f"; it is called {new!r} now"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(sorted(known))}"
+    return did_you_mean(name, known, likeness=0.4) or f"; there are: {', '.join(sorted(known))}"
 
 
 def _renamed(name: str, known: Iterable[str]) -> str:

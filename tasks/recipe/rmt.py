@@ -52,7 +52,7 @@ class RmtRecipe(Recipe):
 
     method: Literal["rmt"] = "rmt"
     prediction_prompt: PredictionPrompt = PredictionPrompt()
-    """Shared by the schedule and the measurement."""
+    """Wording of the prompts of the schedule and of the measurement."""
     texts: TextsConfig = TextsConfig()
     evaluation_texts: TextsConfig | None = None
     """A second domain: a corpus whose held-out documents are predicted in place of those of `texts`. Training does not

@@ -1,1 +1,1 @@
-"""Base models as they come out: where they are looked for, what became of each, which one leads."""
+"""Releases of base models: where they are looked for, the outcome of each, and which one leads."""

@@ -1,4 +1,4 @@
-"""What makes a release: a base model's weights, through a recipe with its overrides."""
+"""Identity of a release: a base model's weights, through a recipe with its overrides."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ class ReleaseConfig(Frozen):
     """The pipeline that base models of one line go through; models of one line can be compared."""
 
     recipe: str
-    """Name or path, as it was asked for."""
+    """Name or path of the recipe, as the user gave it."""
     overrides: dict[str, JsonValue] = {}
 
     def key(self, base: ArtifactRef) -> str:
@@ -26,7 +26,7 @@ class ReleaseConfig(Frozen):
         return fingerprint(RELEASE, VERSION, self, {"model": base})
 
     def payload(self, base: ArtifactRef) -> Payload:
-        """What `key` is computed over."""
+        """Fields that `key` is computed over."""
         return payload(RELEASE, VERSION, self, {"model": base})
 
     @property
@@ -37,6 +37,6 @@ class ReleaseConfig(Frozen):
         return f"midtrain-{stem}{suffix}"
 
 
-def is_of(config: ReleaseConfig, found: Mapping[str, Any]) -> bool:
+def is_of(config: ReleaseConfig, release_payload: Mapping[str, Any]) -> bool:
     """Whether a release's payload is of the same line."""
-    return found.get("config") == config.model_dump(mode="json")
+    return release_payload.get("config") == config.model_dump(mode="json")

@@ -1,4 +1,4 @@
-"""What came out of a release: the trained model behind a report, and whether it is better than the one that leads."""
+"""Outcome of a release: the trained model behind a report, and whether it is better than the one that leads."""
 
 from collections.abc import Mapping, Sequence
 
@@ -74,25 +74,25 @@ def decide(champion: Evaluated | None, candidate: Evaluated, metric: str) -> Dec
     before, after = (
         np.concatenate([values(evaluated, name, metric) for name in shared]) for evaluated in (champion, candidate)
     )
-    found = compare_paired(before, after, confidence=CONFIDENCE, resamples=RESAMPLES, seed=0)
-    better = found.low > 0 and found.p_value <= 1 - CONFIDENCE
+    paired = compare_paired(before, after, confidence=CONFIDENCE, resamples=RESAMPLES, seed=0)
+    better = paired.low > 0 and paired.p_value <= 1 - CONFIDENCE
     words = (
-        f"{metric} on the same {found.questions} questions of {', '.join(shared)}: {points(found.difference)} points "
-        f"({CONFIDENCE:.0%} interval {points(found.low)} to {points(found.high)}, {p_text(found.p_value)})"
+        f"{metric} on the same {paired.questions} questions of {', '.join(shared)}: {points(paired.difference)} points "
+        f"({CONFIDENCE:.0%} interval {points(paired.low)} to {points(paired.high)}, {p_text(paired.p_value)})"
     )
     return Decision(
         promote=better,
         reason=f"{'Better than' if better else 'Not shown to be better than'} {champion.entry.label} in {words}.",
-        difference=found.difference,
-        low=found.low,
-        high=found.high,
-        p_value=found.p_value,
-        questions=found.questions,
+        difference=paired.difference,
+        low=paired.low,
+        high=paired.high,
+        p_value=paired.p_value,
+        questions=paired.questions,
     )
 
 
 def evaluated(store: Store, ref: ArtifactRef, label: str) -> Evaluated:
-    """An evaluation, read."""
+    """Scores of an evaluation, read from its artifact."""
     entry = ReportEntry(label=label, arm=RELEASED, checkpoint="rl", role="evaluation")
     return read_evaluation(entry, store.manifest(ref), store.local(ref))
 

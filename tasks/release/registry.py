@@ -35,11 +35,11 @@ def register(
     client = tracker.client
     with suppress(MlflowException):
         client.create_registered_model(name, description="Base models through one recipe, compared with each other.")
-    found = [
+    versions = [
         item for item in client.search_model_versions(f"name = '{name}'") if item.tags.get("digest") == trained.digest
     ]
-    if found:
-        version = found[0]
+    if versions:
+        version = versions[0]
     else:
         model_id = tracker.logged_model(trained, store)
         manifest = store.manifest(trained)

@@ -1,4 +1,4 @@
-"""Where base models come out: a folder, S3, MLflow's registry, or an author or collection of the Hugging Face hub.
+"""Sources of base models: a folder, S3, MLflow's registry, or an author or collection of the Hugging Face hub.
 
 checkpoints/  s3://bucket/prefix      every folder with a config.json and safetensors
 registry:NAME                         every version of a registered model
@@ -48,11 +48,11 @@ def candidates(source: str, settings: Settings, settle_s: float) -> list[Candida
 
 def _folders(root: str, settle_s: float) -> Iterator[Candidate]:
     files = Files(root)
-    found: dict[str, dict[str, Any]] = {}
+    entries_of: dict[str, dict[str, Any]] = {}
     for path, entry in files.fs.find(files.root, detail=True).items():
         folder, _, name = path.removeprefix(files.root).strip("/").rpartition("/")
-        found.setdefault(folder, {})[name] = entry
-    for folder, entries in sorted(found.items()):
+        entries_of.setdefault(folder, {})[name] = entry
+    for folder, entries in sorted(entries_of.items()):
         if _has_weights(entries) and max(map(_changed, entries.values())) <= time.time() - settle_s:
             yield Candidate(source=f"{root.rstrip('/')}/{folder}".rstrip("/"))
 
@@ -83,16 +83,16 @@ def _hub(name: str) -> Iterator[Candidate]:
     from huggingface_hub.errors import HfHubHTTPError
 
     api = HfApi()
-    found: dict[str, ModelInfo | None] = {}
+    infos: dict[str, ModelInfo | None] = {}
     if "/" not in name:
-        found = {model.id: model for model in api.list_models(author=name, full=True)}
+        infos = {model.id: model for model in api.list_models(author=name, full=True)}
     else:
         for model in _collected(api, name):
             try:
-                found[model] = api.model_info(model)
+                infos[model] = api.model_info(model)
             except HfHubHTTPError:
-                found[model] = None
-    for model, info in sorted(found.items()):
+                infos[model] = None
+    for model, info in sorted(infos.items()):
         if info is None or _has_weights(sibling.rfilename for sibling in info.siblings or ()):
             yield Candidate(source=model, revision=(info and info.sha) or "")
 
@@ -112,5 +112,5 @@ def _collected(api: "HfApi", name: str) -> list[str]:
 
 def _has_weights(names: Iterable[str]) -> bool:
     """Whether files make a model that can be imported."""
-    found = set(names)
-    return "config.json" in found and any(name.endswith(".safetensors") for name in found)
+    files = set(names)
+    return "config.json" in files and any(name.endswith(".safetensors") for name in files)

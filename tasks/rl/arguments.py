@@ -1,4 +1,4 @@
-"""From the project's settings to TRL's `GRPOConfig`."""
+"""TRL's `GRPOConfig` made from the project's settings."""
 
 import dataclasses
 import math
@@ -6,8 +6,7 @@ from typing import Any
 
 from trl import GRPOConfig
 
-from tasks.errors import Permanent
-from tasks.shared.sources.errors import closest
+from tasks.errors import Permanent, did_you_mean
 from tasks.shared.training.config import GRPOSettings, RolloutJob
 from tasks.shared.training.distributed import check_share, sharding, world_size
 from tasks.shared.training.models import machine_arguments
@@ -35,7 +34,7 @@ FIXED: dict[str, Any] = {
     "vllm_importance_sampling_mode": "sequence_mask",
     "vllm_importance_sampling_clip_max": 3.0,
 }
-"""What TRL is told where a recipe's `trl` says nothing: spelled out, so that TRL's defaults may move without moving a
+"""Arguments of TRL where a recipe's `trl` says nothing: spelled out, so that TRL's defaults may move without moving a
 run. `epsilon` and `scale_rewards` are GRPO's (arXiv 2402.03300); the rest is ours."""
 _VLLM = (
     "use_vllm",
@@ -123,7 +122,7 @@ def check_trl(trl: dict[str, Any], decided: set[str], setting: str) -> None:
         if name in decided:
             raise Permanent(f"{setting}.{name}: the project decides this field of TRL's from its own settings; drop it")
         if name not in known:
-            raise Permanent(f"{setting}.{name}: TRL's GRPOConfig has no such field{closest(name, known)}")
+            raise Permanent(f"{setting}.{name}: TRL's GRPOConfig has no such field{did_you_mean(name, known)}")
 
 
 def _vllm(job: RolloutJob, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:

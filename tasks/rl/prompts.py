@@ -1,4 +1,4 @@
-"""From `rl.parquet` to the prompts that can be trained on, with a reason for each one that cannot."""
+"""Prompts of `rl.parquet` that can be trained on, and a reason for each one that cannot."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -53,8 +53,8 @@ def read_prompts(
     Raises:
         Permanent: a missing column, no rows, or nothing usable among them.
     """
-    found = pq.read_schema(path).names
-    missing = [name for name in COLUMNS if name not in found]
+    names = pq.read_schema(path).names
+    missing = [name for name in COLUMNS if name not in names]
     if missing:
         raise Permanent(f"{path}: no column {', '.join(missing)}; an RL dataset has {', '.join(COLUMNS)}")
     texts, answers, question_ids = (pq.read_table(path, columns=[name]).column(0).to_pylist() for name in COLUMNS)

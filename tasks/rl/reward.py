@@ -5,9 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.shared.verification.pool import VerifierPool
-
-OUTCOMES = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
-"""What can become of a rollout: a grader's verdict, or none because it was cut."""
+from tasks.shared.verification.verdict import OUTCOMES, TRUNCATED
 
 _PROBE = "#### x_{7}\n" + r"\boxed{x_{7}}"
 """An answer in any form that algebra can read and that no gold has: what is left to fail is the gold."""
@@ -38,7 +36,7 @@ class CorrectnessReward:
         """One reward for each rollout, in order."""
         whole = [bool(ids) and ids[-1] in self._end_ids for ids in completion_ids]
         rows = [row for row, finished in enumerate(whole) if finished]
-        names = ["truncated"] * len(completions)
+        names = [TRUNCATED] * len(completions)
         for row, verdict in zip(rows, self._pool.verify((completions[row], answer[row]) for row in rows), strict=True):
             names[row] = verdict.verdict
         counts = Counter(names)

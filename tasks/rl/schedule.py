@@ -1,4 +1,4 @@
-"""Which prompts each rollout batch asks: written ahead, so that the data cursor is a function of the step alone."""
+"""Prompts of each rollout batch, planned ahead, so that the data cursor is a function of the step alone."""
 
 import math
 import random

@@ -82,5 +82,5 @@ def _score(
     # The label of completion token j sits at column prompt + j, and is predicted one column before.
     target = prompts[:, None] - 1 + torch.arange(completion_width, device=ids.device)
     inside = target < lengths[:, None] - 1
-    found = both.gather(2, target.clamp(max=both.shape[2] - 1).expand(2, -1, -1))
-    return found * inside
+    scores = both.gather(2, target.clamp(max=both.shape[2] - 1).expand(2, -1, -1))
+    return scores * inside

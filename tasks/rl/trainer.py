@@ -13,7 +13,6 @@ from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.config import RLJob
 from tasks.rl.prompts import RLPrompt
-from tasks.rl.reward import OUTCOMES
 from tasks.rl.schedule import plan_batches
 from tasks.rl.scoring import score_rollouts
 from tasks.shared.engines.decoding import decode_batch
@@ -21,6 +20,7 @@ from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.training.distributed import WholeCheckpoints
 from tasks.shared.training.lm_head import use_compact_head
+from tasks.shared.verification.verdict import OUTCOMES
 from tasks.spine.stage.worker import Reporter
 
 GRPO_METRICS = {
@@ -37,8 +37,8 @@ GRPO_METRICS = {
     "kl": "kl",
     "sampling/sampling_logp_difference/mean": "sampler_gap",
 }
-"""TRL's names of what is reported, and ours. `sampler_gap` is the mean difference of a token's log-probability between
-vLLM and the trainer: large when weights did not reach vLLM."""
+"""Metrics that are reported: TRL's name to the project's. `sampler_gap` is the mean difference of a token's
+log-probability between vLLM and the trainer: large when weights did not reach vLLM."""
 METRICS = {**GRPO_METRICS, **{f"verdict/{name}": f"verdict_{name}" for name in OUTCOMES}}
 _TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384}
 
@@ -48,9 +48,9 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
 
     metrics: ClassVar[dict[str, str]] = METRICS
     section: ClassVar[str] = "rl"
-    """Of the recipe: the settings that errors name."""
+    """Section of the recipe whose settings errors name."""
     shown: ClassVar[tuple[str, ...]] = ("reward", "completion_tokens")
-    """Metrics beside the progress bar."""
+    """Metrics shown beside the progress bar."""
     zero_advantage_cause: str = "no group had both a right and a wrong rollout"
     zero_advantage_advice: ClassVar[str] = (
         "Use questions that the model solves sometimes, a larger rl.group_size, or check rl.max_completion_tokens "

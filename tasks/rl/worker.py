@@ -47,8 +47,8 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
 
 
 def _rollout_ledger(job: RLJob, history: list[dict[str, float]], asked: list[str]) -> dict[str, int]:
-    """What became of every rollout, over restarts too."""
-    from tasks.rl.reward import OUTCOMES
+    """Counts of all rollouts by their fate, over restarts too."""
+    from tasks.shared.verification.verdict import OUTCOMES
 
     rollouts = job.config.prompts_per_step * job.config.group_size
     scored = [entry for entry in history if "verdict_correct" in entry]

@@ -1,4 +1,4 @@
-"""What is refused before any training."""
+"""Checks before any training."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,21 +15,22 @@ if TYPE_CHECKING:
 _PROMPTS_AT_ONCE = 1024
 
 
-def check_tokenizer(found: str, wanted: str, run: Run, vocabulary: int) -> None:
+def check_tokenizer(model_digest: str, schedule_digest: str, run: Run, vocabulary: int) -> None:
     """Refuse a schedule that was written with another tokenizer than the model's.
 
     Args:
-        found: digest of the model's tokenizer.
-        wanted: digest of the schedule's; empty where it is not known.
+        model_digest: digest of the model's tokenizer.
+        schedule_digest: digest of the schedule's; empty where it is not known.
         vocabulary: rows of the model's embedding.
 
     Raises:
         Permanent: the digests differ, or the schedule has tokens that the model does not.
     """
     fix = "write the schedule (and the entropy that it is drawn from) with the model that is to be trained"
-    if wanted and found != wanted:
+    if schedule_digest and model_digest != schedule_digest:
         raise Permanent(
-            f"the schedule was written with the tokenizer {wanted[:16]}, but the model has {found[:16]}; {fix}"
+            f"the schedule was written with the tokenizer {schedule_digest[:16]}, but the model has "
+            f"{model_digest[:16]}; {fix}"
         )
     largest = max(int(text.tokens.max()) for text in run.texts.values())
     if largest >= vocabulary:
@@ -48,7 +49,7 @@ def check_prompt(written: dict[str, Any], wanted: PredictionPrompt) -> None:
 
     Args:
         written: the schedule's `prediction_prompt`, as in its manifest.
-        wanted: the run's.
+        wanted: the run's own.
 
     Raises:
         Permanent: a field differs.

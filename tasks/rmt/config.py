@@ -27,7 +27,7 @@ class RMTTrainConfig(GRPOSettings):
     ntp_overlap_tokens: int = Field(512, ge=1)
     """Tokens that the pieces of a longer document share, so that every position has a past (ours)."""
     reward: RewardConfig = RewardConfig()
-    """Match and length reward."""
+    """Rule of a match, and the length reward."""
     prediction_prompt: PredictionPrompt = PredictionPrompt()
     """Tags and place of the prediction in a completion; the schedule must have been written with the same."""
     learning_rate: float = Field(1e-6, gt=0)
@@ -59,4 +59,4 @@ class RMTJob(RolloutJob):
 
     config: RMTTrainConfig
     tokenizer_digest: str = ""
-    """Of the tokenizer that the schedule was written with; empty leaves it unchecked."""
+    """Digest of the tokenizer that the schedule was written with; empty leaves it unchecked."""

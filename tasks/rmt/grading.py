@@ -1,4 +1,4 @@
-"""The reward of a batch of rollouts, and what became of each."""
+"""The reward of a batch of rollouts, and the fate of each."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,31 +31,31 @@ class PredictionReward:
         **_: Any,
     ) -> list[float]:
         """One reward for each rollout, in order."""
-        found = [self._reader.read(ids) for ids in completion_ids]
-        wanted = zip(found, target, continuation, boundaries, strict=True)
-        self.matched = [is_match(each.text, *row, self._config.match) for each, *row in wanted]
-        for name, values in self._counts(found, tier, budget).items():
-            log_metric(name, sum(values) / len(found))
-        rows = zip(self.matched, found, budget, strict=True)
-        return [reward(match, _length(each), asked, self._config) for match, each, asked in rows]
+        predictions = [self._reader.read(ids) for ids in completion_ids]
+        truths = zip(predictions, target, continuation, boundaries, strict=True)
+        self.matched = [is_match(prediction.text, *truth, self._config.match) for prediction, *truth in truths]
+        for name, values in self._counts(predictions, tier, budget).items():
+            log_metric(name, sum(values) / len(predictions))
+        rows = zip(self.matched, predictions, budget, strict=True)
+        return [reward(match, _length(prediction), asked, self._config) for match, prediction, asked in rows]
 
     def _counts(
-        self, found: Sequence[Prediction], tier: Sequence[str], budget: Sequence[int]
+        self, predictions: Sequence[Prediction], tier: Sequence[str], budget: Sequence[int]
     ) -> dict[str, list[float]]:
         """Values per rollout; their means over any number of devices are exact, and rates follow from them."""
         names = [
-            ("right" if match else "wrong") if each.outcome == "predicted" else each.outcome
-            for match, each in zip(self.matched, found, strict=True)
+            ("right" if match else "wrong") if prediction.outcome == "predicted" else prediction.outcome
+            for match, prediction in zip(self.matched, predictions, strict=True)
         ]
         counts = {f"outcome/{outcome}": [float(name == outcome) for name in names] for outcome in OUTCOMES}
-        for wanted in TIERS:
-            counts[f"rows/{wanted}"] = [float(name == wanted) for name in tier]
+        for drawn in TIERS:
+            counts[f"rows/{drawn}"] = [float(name == drawn) for name in tier]
             both = zip(tier, self.matched, strict=True)
-            counts[f"right/{wanted}"] = [float(name == wanted and match) for name, match in both]
-        lengths = list(map(_length, found))
+            counts[f"right/{drawn}"] = [float(name == drawn and match) for name, match in both]
+        lengths = list(map(_length, predictions))
         return {
             **counts,
-            "closed": [float(each.closed) for each in found],
+            "closed": [float(prediction.closed) for prediction in predictions],
             "reasoning_per_rollout": [float(length or 0) for length in lengths],
             "budget_tokens": list(map(float, budget)),
             "length_reward": [
@@ -65,6 +65,6 @@ class PredictionReward:
         }
 
 
-def _length(found: Prediction) -> int | None:
+def _length(prediction: Prediction) -> int | None:
     """Tokens of closed reasoning; only that has a length to reward."""
-    return found.reasoning_tokens if found.closed else None
+    return prediction.reasoning_tokens if prediction.closed else None

@@ -1,4 +1,4 @@
-"""What a run did with its positions, rollouts and tokens, in counts that add up."""
+"""Counts of a run's positions, rollouts and tokens, which add up."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ from tasks.rmt.rows import Run
 from tasks.shared.training.curve import Point
 
 OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
-"""What can become of a rollout: a prediction that matches or not, an end without any, or none of these because it was
+"""Fates of a rollout: a prediction that matches or not, an end without any, or none of these because it was
 cut."""
 
 
@@ -21,13 +21,13 @@ def count(
         text_tokens: tokens under L_NTP in one step of the schedule.
 
     Raises:
-        Permanent: rollouts are not the sum of what became of them, or other tokens were trained than planned.
+        Permanent: rollouts are not the sum of their fates, or other tokens were trained than planned.
     """
     graded = [point for point in history if "outcome_right" in point]
     batch = run.positions_per_step * group_size
     outcomes = {name: sum(round(point[f"outcome_{name}"] * batch) for point in graded) for name in OUTCOMES}
     steps = [index // num_iterations for index in range(len(history))]
-    found = {
+    ledger = {
         "steps": len(set(steps)),
         "documents": len({name for step in set(steps) for name in run.documents_of(step)}),
         "drawn_positions": len(graded) * run.positions_per_step,
@@ -37,6 +37,6 @@ def count(
         "ntp_tokens": round(sum(point["ntp_tokens"] for point in history)),
     }
     planned = sum(map(text_tokens, steps))
-    if sum(outcomes.values()) != found["rollouts"] or planned != found["ntp_tokens"]:
-        raise Permanent(f"the ledger does not add up: {found}, with {planned} tokens of plain text in the schedule")
-    return found
+    if sum(outcomes.values()) != ledger["rollouts"] or planned != ledger["ntp_tokens"]:
+        raise Permanent(f"the ledger does not add up: {ledger}, with {planned} tokens of plain text in the schedule")
+    return ledger

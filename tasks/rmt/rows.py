@@ -1,4 +1,4 @@
-"""From a schedule's files to what every step asks (L_RL) and reads (L_NTP)."""
+"""Each step's prompts (L_RL) and texts (L_NTP), read from a schedule's files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Run:
     asked: dict[str, list[Any]]
     """Columns `ASKED`, a value per (step, slot), in that order."""
     documents: list[str]
-    """Document that each of them draws from."""
+    """Document that each (step, slot) draws from."""
     texts: dict[str, ScheduledText]
 
     def documents_of(self, step: int) -> list[str]:
@@ -119,8 +119,8 @@ class TextPlan:
 
     def rows(self, step: int) -> list[TextRow]:
         """The rows of one step that have at least one counted token."""
-        found = [row for name in self._run.documents_of(step) for row in self._rows(self._run.texts[name])]
-        return [row for row in found if row.counted]
+        rows = [row for name in self._run.documents_of(step) for row in self._rows(self._run.texts[name])]
+        return [row for row in rows if row.counted]
 
     def tokens(self, step: int) -> int:
         """Counted tokens of one step, over all devices and micro-batches."""

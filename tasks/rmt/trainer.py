@@ -34,15 +34,15 @@ METRICS = {
     "budget_tokens": "budget_tokens",
     **{f"outcome/{name}": f"outcome_{name}" for name in OUTCOMES},
 }
-"""The trainer's names of what is reported, and ours. Tokens are those that carry loss, over the whole step;
-`reasoning_tokens` is the mean over rollouts that close their reasoning."""
+"""Metrics that are reported: the trainer's name to the project's. Tokens are those that carry loss, over the whole
+step; `reasoning_tokens` is the mean over rollouts that close their reasoning."""
 _TEXT_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 
 
 class DualTrainer(GroupTrainer):
     """L = L_RL + lambda * L_NTP in one optimiser step (arXiv 2509.24375).
 
-    The rows of L_NTP are dealt out over the micro-batches of all devices; both terms of a micro-batch share one
+    The rows of L_NTP are shared out over the micro-batches of all devices; both terms of a micro-batch share one
     backward pass. A step is a function of its number, so that a restart reads on where the checkpoint ends.
     """
 
@@ -66,7 +66,7 @@ class DualTrainer(GroupTrainer):
         self._terms = torch.zeros(2, device=self.accelerator.device)
         self._text_tokens = 0
         self._rl_tokens: torch.Tensor | None = None
-        self._dealt: tuple[int, list[list[TextRow]], int] = (-1, [], 0)
+        self._shares: tuple[int, list[list[TextRow]], int] = (-1, [], 0)
 
     def text_tokens(self, step: int) -> int:
         """Tokens that the plan has under L_NTP in one step of the schedule."""
@@ -114,12 +114,12 @@ class DualTrainer(GroupTrainer):
     def _text_loss(self, model: Any) -> torch.Tensor:
         """This micro-batch's part of L_NTP; gradients are averaged over devices, so each counts its share of tokens."""
         step = self.state.global_step // self.num_iterations
-        if self._dealt[0] != step:
+        if self._shares[0] != step:
             rows = self._plan.rows(step)
             cells = self.accelerator.num_processes * self.args.gradient_accumulation_steps
-            dealt = balance_by_length([len(row.tokens) for row in rows], cells)
-            self._dealt = (step, [[rows[row] for row in cell] for cell in dealt], sum(row.counted for row in rows))
-        _, cells_of_step, tokens = self._dealt
+            shares = balance_by_length([len(row.tokens) for row in rows], cells)
+            self._shares = (step, [[rows[row] for row in cell] for cell in shares], sum(row.counted for row in rows))
+        _, cells_of_step, tokens = self._shares
         micro_batch = self._step % self.args.gradient_accumulation_steps
         cell = self.accelerator.process_index * self.args.gradient_accumulation_steps + micro_batch
         device = self.accelerator.device

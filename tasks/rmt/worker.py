@@ -65,7 +65,7 @@ def _longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", run
 def make_grader(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", config: RMTTrainConfig
 ) -> PredictionReward:
-    """The reward of what `model` writes.
+    """The reward of the rollouts that `model` writes.
 
     Raises:
         Permanent: the tokenizer has no think tags.

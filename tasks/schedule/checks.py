@@ -1,4 +1,4 @@
-"""Whether an entropy table belongs to the model that will be trained."""
+"""Checks that an entropy table belongs to the model that will be trained."""
 
 from tasks.errors import Permanent
 from tasks.schedule.config import ScheduleConfig
@@ -10,9 +10,9 @@ def check_entropy(config: ScheduleConfig, entropy: Manifest, model: ArtifactRef,
     """Refuse an entropy table of another model, unless a proxy is asked for, and one of other tokens always.
 
     Args:
-        entropy: manifest of the entropy artifact; its parent `model` is whose entropy it is.
+        entropy: manifest of the entropy artifact; its parent `model` is the model it was computed under.
         model: the policy that will be trained.
-        tokenizer_digest: of the policy's tokenizer.
+        tokenizer_digest: digest of the policy's tokenizer.
 
     Raises:
         Permanent: naming both digests and what to do.
@@ -24,10 +24,10 @@ def check_entropy(config: ScheduleConfig, entropy: Manifest, model: ArtifactRef,
             f"{model} (digest {model.digest}); compute the entropy under that model, or set "
             "schedule.entropy_model='proxy' to take another model's on purpose"
         )
-    found = entropy.summary["tokenizer_digest"]
-    if found != tokenizer_digest:
+    entropy_tokenizer = entropy.summary["tokenizer_digest"]
+    if entropy_tokenizer != tokenizer_digest:
         raise Permanent(
             f"{entropy.ref} holds tokens of another tokenizer than the policy's: model {source} has tokenizer digest "
-            f"{found}, and {model}, which is to be trained, has {tokenizer_digest}; take the policy itself, or a proxy "
-            "with the same tokenizer"
+            f"{entropy_tokenizer}, and {model}, which is to be trained, has {tokenizer_digest}; take the policy "
+            "itself, or a proxy with the same tokenizer"
         )

@@ -1,4 +1,4 @@
-"""What the schedule stage is asked for."""
+"""Settings of the schedule stage."""
 
 from typing import Literal
 
@@ -10,16 +10,16 @@ from tasks.shared.next_token.method import BudgetConfig, CurriculumConfig, TierC
 
 
 class ScheduleConfig(Frozen):
-    """Which position of which document is predicted when, and how the model is asked (arXiv 2509.24375)."""
+    """Order in which positions of documents are predicted, and how the model is asked (arXiv 2509.24375)."""
 
     tiers: TierConfig = TierConfig()
-    """What counts as easy, medium and hard."""
+    """Entropy thresholds of easy, medium and hard."""
     budget: BudgetConfig = BudgetConfig()
     """Tokens of reasoning that prompts ask for. Schedules that differ in nothing else draw the same positions."""
     curriculum: CurriculumConfig = CurriculumConfig()
-    """Which tiers are drawn when."""
+    """Probabilities of the tiers over the steps."""
     prediction_prompt: PredictionPrompt = PredictionPrompt()
-    """The prompt."""
+    """Wording of the prompts, and where a prediction stands."""
     positions_per_step: int = Field(128, ge=1)
     """Positions whose rollouts make one batch (paper)."""
     epochs: int = Field(10, ge=1)
@@ -34,7 +34,7 @@ class ScheduleConfig(Frozen):
     continuation_tokens: int = Field(16, ge=1)
     """Tokens of the true continuation kept beside each position, for the prefix reward (ours)."""
     entropy_model: Literal["policy", "proxy"] = "policy"
-    """Whose entropy makes the tiers: that of the model that will be trained (paper), or that of another model with the
-    same tokenizer, as in RPT. What is not said here is refused."""
+    """Model whose entropy makes the tiers: that of the model that will be trained (paper), or that of another model
+    with the same tokenizer, as in RPT. What is not said here is refused."""
     seed: int = Field(0, ge=0)
-    """Of every draw."""
+    """Seed of every draw."""

@@ -13,8 +13,8 @@ from tasks.shared.next_token.method import TIERS, CurriculumConfig, mixture
 from tasks.spine.store.fingerprint import stable_seed
 
 FALLBACKS: tuple[tuple[int, ...], ...] = ((0, 1, 2), (1, 0, 2), (2, 1, 0))
-"""By tier drawn: the tiers to take a position from, first that has an unused one. The nearest, easier before harder
-(ours)."""
+"""Tiers to take a position from, for each tier drawn: the first that has an unused one. The nearest, easier before
+harder (ours)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,7 +22,7 @@ class Draws:
     """The drawn positions, of shape (steps, positions per step)."""
 
     index: npt.NDArray[np.int64]
-    """Which of the positions that were offered; none twice."""
+    """Index of each among the positions that were offered; none twice."""
     drawn: npt.NDArray[np.int8]
     """Tier that the curriculum drew; the position's own where it fell back to none, or without a curriculum."""
 
@@ -65,7 +65,8 @@ def _draw_tiers(steps: int, positions_per_step: int, curriculum: CurriculumConfi
 
 
 def _shuffled(positions: npt.NDArray[np.int64], seed: int, name: str) -> npt.NDArray[np.int64]:
-    """By random keys: numpy keeps the stream of `random` as it is, and promises less for `permutation`."""
+    """Indices sorted by random keys: numpy keeps the stream of `random` as it is, and promises less for
+    `permutation`."""
     keys = np.random.default_rng(stable_seed("schedule", seed, "positions", name)).random(len(positions))
     return positions[np.argsort(keys, kind="stable")]
 

@@ -21,7 +21,7 @@ def draw_schedule(summary: Mapping[str, Any], config: ScheduleConfig, path: Path
 
     Args:
         summary: the stage's summary.
-        path: of the picture; its folder is made.
+        path: file of the picture; its folder is made.
     """
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(10.3, 3.4), layout="constrained")

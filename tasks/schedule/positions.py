@@ -1,4 +1,4 @@
-"""Which positions of a document can be drawn, and why the others cannot."""
+"""Positions of a document that can be drawn, and the reason why each of the others cannot."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from tasks.shared.next_token.method import BELOW, TierConfig, tier_indices
 from tasks.shared.next_token.prompts import PredictionRenderer
 
 REASONS = ("nothing_before", "given", "below_threshold", "split_character", "prompt_too_long")
-"""Why a position cannot be drawn, in the order in which they are asked: each position has one reason."""
+"""Reasons why a position cannot be drawn, in the order in which they are tried: each position has one."""
 SLACK_TOKENS = 16
 """A context that is cut behind a token and tokenized again may need a few tokens more (ours)."""
 _WIDEST_BUDGET = 99_999

@@ -2,18 +2,14 @@
 
 import pyarrow as pa
 
-from tasks.shared.tables.parquet import Weight
+from tasks.shared.tables.parquet import Weight, required_columns
 
 SCHEDULE_FILE = "schedule.parquet"
 TEXTS_FILE = "texts.parquet"
 PLOT_FILE = "plots/schedule.png"
 
 
-def _columns(**types: pa.DataType) -> pa.Schema:
-    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
-
-
-SCHEDULE = _columns(
+SCHEDULE = required_columns(
     step=pa.int32(),
     slot=pa.int32(),
     document_id=pa.string(),
@@ -36,7 +32,7 @@ the text of the next tokens, `target` (of `target_token`) first; `boundaries` ar
 a token ends. A token that ends inside a character has no offset: no text ends there.
 """
 
-TEXTS = _columns(
+TEXTS = required_columns(
     document_id=pa.string(), tokens=pa.list_(pa.int32()), drawn=pa.list_(pa.int32()), first_step=pa.int32()
 )
 """A row per document that a position is drawn from, sorted by `document_id`.

@@ -24,8 +24,8 @@ def show(summary: Mapping[str, Any], rows: Iterable[Row]) -> list[Table]:
     """Tables of a schedule: its tiers, its steps, what cannot be drawn, and the given rows.
 
     Args:
-        summary: of the schedule's manifest.
-        rows: of schedule.parquet, see `first_rows`.
+        summary: summary in the schedule's manifest.
+        rows: rows of schedule.parquet, see `first_rows`.
     """
     tables = [_tiers(summary), _blocks(summary), _counts("Positions that cannot be drawn", summary["unusable"])]
     if summary["fallbacks"]:
@@ -35,13 +35,13 @@ def show(summary: Mapping[str, Any], rows: Iterable[Row]) -> list[Table]:
 
 def first_rows(folder: Path, per_tier: int = PER_TIER) -> list[Row]:
     """The first rows of each tier of a schedule's folder, easy ones first; reads no further than it has to."""
-    found: dict[str, list[Row]] = {tier: [] for tier in TIERS}
+    rows_of_tier: dict[str, list[Row]] = {tier: [] for tier in TIERS}
     for row in read_rows(folder / SCHEDULE_FILE, _COLUMNS):
-        if len(found[row["tier"]]) < per_tier:
-            found[row["tier"]].append(row)
-        elif all(len(rows) == per_tier for rows in found.values()):
+        if len(rows_of_tier[row["tier"]]) < per_tier:
+            rows_of_tier[row["tier"]].append(row)
+        elif all(len(rows) == per_tier for rows in rows_of_tier.values()):
             break
-    return [row for rows in found.values() for row in rows]
+    return [row for rows in rows_of_tier.values() for row in rows]
 
 
 def _tiers(summary: Mapping[str, Any]) -> Table:
@@ -84,7 +84,7 @@ def _rows(rows: Iterable[Row]) -> Table:
 
 
 def _quoted(text: str) -> Text:
-    """As it is, spaces visible, never read as markup."""
+    """Text in quotes as it is, spaces visible, never read as markup."""
     return Text(repr(text))
 
 

@@ -1,4 +1,4 @@
-"""Which characters of a document each of its tokens stands for."""
+"""Characters of a document that each of its tokens stands for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 INSIDE = -1
-"""In place of an offset: a token ends inside a character."""
+"""Value in place of an offset: a token ends inside a character."""
 _UNKNOWN = -2
 _REPLACEMENT = "\ufffd"
 _FOLLOWING = 3
@@ -84,7 +84,7 @@ class TokenText:
         return ends
 
     def _is_cut(self, ids: Sequence[int], first: int, stop: int, piece: str) -> bool:
-        """Whether what looks like a replacement character of the text itself is the first part of one."""
+        """Whether a seeming replacement character of the text itself is the first part of one."""
         following = ids[stop : stop + _FOLLOWING]
         if not following or not piece.endswith(_REPLACEMENT):
             return False

@@ -1,4 +1,4 @@
-"""From an entropy table to the tables of a schedule, in three passes over the documents.
+"""The tables of a schedule, written from an entropy table in three passes over the documents.
 
 The first finds the positions that can be drawn (9 bytes each in memory; texts are not kept), the second renders those
 that were drawn, the third copies the documents that they are from.
@@ -43,17 +43,17 @@ class Offered:
     tier: npt.NDArray[np.int8]
     documents_read: int
     unusable: dict[str, int]
-    """The other positions by reason."""
+    """Numbers of the other positions, by reason."""
 
     @property
     def documents(self) -> int:
-        """Documents that have any."""
+        """Number of documents that have any such position."""
         return len(np.unique(self.document))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Written:
-    """What a schedule holds, for its summary."""
+    """Contents of a schedule, for its summary."""
 
     offered: Offered
     draws: Draws
@@ -96,17 +96,17 @@ class Writer:
         return islice(read_documents(self._entropy, "train"), self._config.max_documents)
 
     def _offer(self) -> Offered:
-        found: list[tuple[npt.NDArray[Any], ...]] = []
+        of_documents: list[tuple[npt.NDArray[Any], ...]] = []
         unusable = Counter(dict.fromkeys(REASONS, 0))
         number = -1
         for number, document in enumerate(self._read()):
             tiers, counts = judge(document, self._spans(document), self._config.tiers, self._room)
             unusable.update(counts)
             places = np.flatnonzero(tiers != BELOW).astype(np.int32)
-            found.append((np.full(len(places), number, np.int32), places, tiers[places]))
-        if not found:
+            of_documents.append((np.full(len(places), number, np.int32), places, tiers[places]))
+        if not of_documents:
             raise Permanent("the entropy table has no training documents; see the ledger of the texts stage")
-        columns = [np.concatenate(column) for column in zip(*found, strict=True)]
+        columns = [np.concatenate(column) for column in zip(*of_documents, strict=True)]
         if not len(columns[0]):
             raise Permanent(f"no position of {number + 1} documents can be drawn: {_listed(unusable)}")
         return Offered(*columns, number + 1, dict(unusable))
@@ -191,10 +191,10 @@ def continue_from(spans: Spans, place: int, tokens: int) -> tuple[str, list[int]
 
 def _by_document(offered: Offered, draws: Draws) -> dict[int, list[int]]:
     """Places in the run (step * positions per step + slot), ascending, by document."""
-    found: dict[int, list[int]] = {}
+    places_of: dict[int, list[int]] = {}
     for place, number in enumerate(offered.document[draws.index.ravel()].tolist()):
-        found.setdefault(number, []).append(place)
-    return found
+        places_of.setdefault(number, []).append(place)
+    return places_of
 
 
 def _listed(counts: Counter[str]) -> str:

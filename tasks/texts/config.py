@@ -1,4 +1,4 @@
-"""What the texts stage is asked for."""
+"""Settings of the texts stage."""
 
 from typing import Any, Literal
 
@@ -14,22 +14,22 @@ _PLACES = {"source", "evaluation_source", "format", "name", "revision", "subset"
 
 
 class TinyTexts(Frozen):
-    """Which worked problems of the embedded small world to take."""
+    """Selection of worked problems of the embedded small world."""
 
     count: int = Field(2_000, ge=1)
     """Training documents to generate."""
     evaluation: Literal["evaluation", "test", "ood"] = "evaluation"
     """Held-out documents: `evaluation` and `test` are like those of training, `ood` of kinds that it never shows."""
     seed: int = Field(0, ge=0)
-    """Which documents of each split."""
+    """Seed that draws the documents of each split."""
 
 
 class TextFields(Frozen):
-    """Where a document stands in a publisher's row, by dotted paths."""
+    """Dotted paths to a document in a publisher's row."""
 
     text: str
     given: str
-    """Empty: no part of a document is given."""
+    """Path of the given part; empty where no part of a document is given."""
     joiner: str
     meta: dict[str, str]
 
@@ -44,14 +44,14 @@ class TextsConfig(Frozen):
     """`tiny` (the embedded world), a Hugging Face dataset id `org/name`, a local file, folder or glob, or any fsspec
     address such as `s3://bucket/file.jsonl`."""
     format: Format = "auto"
-    """Of files; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`, `.txt`). A `txt` file is one
+    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`, `.txt`). A `txt` file is one
     document; with `lines` each of its lines is one. Gzip is recognised by itself."""
     text_field: str = "text"
     """Dotted path (`a.b[0]`) of the text, taken as it stands; `txt` and `lines` call theirs `text`."""
     given_field: str = ""
     """Path of a leading part that is given, e.g. the question of a solution corpus; no place in it is predicted."""
     joiner: str = "\n"
-    """Stands between the given part and the text, and belongs to what is given."""
+    """Text between the given part and the rest; it belongs to what is given."""
     meta: dict[str, str] = {}
     """Further values to keep: name in `meta` to path. A row may lack them."""
     name: str = ""
@@ -63,7 +63,7 @@ class TextsConfig(Frozen):
     split: str = ""
     """Hub only: split; empty takes `train`."""
     evaluation_source: str = ""
-    """Where held-out documents come from, an address like `source` and read by the same fields; empty holds out some of
+    """Source of the held-out documents, an address like `source` and read by the same fields; empty holds out some of
     `source`. A training document that stands there too is left out of training."""
     evaluation_split: str = ""
     """Hub only: split of `evaluation_source` (empty takes `test`), or of `source` where that is empty."""
@@ -73,9 +73,9 @@ class TextsConfig(Frozen):
     limit: int | None = Field(None, ge=1)
     """Training documents to keep at most, the next in that order; a smaller limit gives a subset of a larger one."""
     seed: int = Field(0, ge=0)
-    """Of the order that the split and the limit go by."""
+    """Seed of the order that the split and the limit go by."""
     tiny: TinyTexts = TinyTexts()
-    """Embedded world only."""
+    """Embedded world only: which documents to take."""
     min_chars: int = Field(1, ge=1)
     """Shorter texts are rejected; the given part does not count."""
     max_chars: int = Field(1_000_000, ge=1)
@@ -85,7 +85,7 @@ class TextsConfig(Frozen):
     source_digest: str = ""
     """Digest of the source's content; `sources.resolve` fills it in."""
     evaluation_digest: str = ""
-    """The same of the separate evaluation source, if there is one."""
+    """Digest of the separate evaluation source, if there is one."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> "TextsConfig":
@@ -106,7 +106,7 @@ class TextsConfig(Frozen):
 
     @property
     def held_out_apart(self) -> bool:
-        """Held-out documents have a source of their own."""
+        """Whether held-out documents have a source of their own."""
         return self.source == "tiny" or bool(self.evaluation_source or self.evaluation_split)
 
     def fields(self) -> TextFields:
@@ -116,11 +116,11 @@ class TextsConfig(Frozen):
         return TextFields(text=self.text_field, given=self.given_field, joiner=self.joiner, meta=self.meta)
 
     def label(self) -> str:
-        """What the `source` column says."""
+        """Value of the `source` column."""
         return self.name or ("tiny" if self.source == "tiny" else "custom")
 
     def identity_payload(self) -> dict[str, Any]:
-        """What enters the fingerprint: the content and all that changes the documents, not where the content lies.
+        """Fields as hashed: the content and all that changes the documents, not where the content lies.
 
         Raises ValueError before `sources.resolve` has filled in the digests.
         """

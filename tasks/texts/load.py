@@ -1,4 +1,4 @@
-"""The texts stage itself: read, check, merge, split, write; every row that came in is accounted for."""
+"""Building a corpus: read, check, merge, split, write; every row that came in is accounted for."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -139,7 +139,7 @@ class _Chosen:
         self.after, self.last = -1, -1
 
     def take(self, places: Iterator[int], count: int | None, after: int = -1) -> None:
-        """The first `count` places, or all, without those up to `after`; holds `count` of them in memory."""
+        """Take the first `count` places, or all, without those up to `after`; holds `count` of them in memory."""
         self.after = after
         self.last = max(places, default=-1) if count is None else last_place(places, count)
 

@@ -1,4 +1,4 @@
-"""From a publisher's row to a document: fields, checks and id of a single row."""
+"""A publisher's row as a document: fields, checks and id of a single row."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from tasks.spine.store.fingerprint import digest_text
 from tasks.texts.config import TextFields, TextsConfig
 
 ID_HEX_DIGITS = 32
-"""Enough for a corpus of any size: documents with one id are taken for the same."""
+"""Digits of an id, enough for a corpus of any size: documents with one id are taken for the same."""
 
 
 def document_id(text: str, given_chars: int) -> str:

@@ -1,4 +1,4 @@
-"""Where documents come from: files anywhere fsspec reaches, a dataset of the Hugging Face hub, the embedded world."""
+"""Sources of documents: files anywhere fsspec reaches, a dataset of the Hugging Face hub, the embedded world."""
 
 import hashlib
 import json
@@ -60,7 +60,7 @@ def read_source(config: TextsConfig, *, held_out: bool) -> Iterator[Record | Rej
 
 
 def _digest(config: TextsConfig, source: str, split: str) -> str:
-    """Of one source; the format read is part of it where the files' names, which are no identity, tell it."""
+    """Digest of one source; the format read is part of it where the files' names, which are no identity, tell it."""
     if not is_hub_id(source, TEXT_ENDINGS):
         files = _files(source)
         return f"{files.format(config.format)}:{files.digest()}"
@@ -80,7 +80,7 @@ def _tiny(config: TextsConfig, held_out: bool) -> "tuple[TextSplit, int, int]":
 
 @lru_cache(maxsize=64)
 def _tiny_digest(split: "TextSplit", count: int, seed: int) -> str:
-    """Asked for by every stage flow that starts from texts."""
+    """Digest of the documents; cached, because every stage flow that starts from texts needs it."""
     total = hashlib.sha256()
     for document in _documents(split, count, seed):
         total.update(json.dumps([document.given_chars, document.text, document.meta], sort_keys=True).encode())

@@ -1,4 +1,4 @@
-"""What the base model is trained on: worked problems of the `base` split, and drills."""
+"""Training texts of the base model: worked problems of the `base` split, and drills."""
 
 import random
 from collections.abc import Iterator

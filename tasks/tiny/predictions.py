@@ -1,4 +1,4 @@
-"""What the thinking base is trained on besides the first base's texts: thinking before a prediction.
+"""Training texts of the thinking base besides the first base's: thinking before a prediction.
 
 A text is a worked problem of the `base` split, cut at a token of its solution, then a budget of thinking
 tokens, the thinking, and the next token: `Q: ...\\nA: Step 61+38+57=15\\n[24]<think>...15|6</think>6`.
@@ -35,7 +35,7 @@ class PredictionTextConfig(Frozen):
 
 
 def thinking_prompt(context: str, budget: int | None) -> str:
-    """What comes before the thinking; `[]` asks for no length."""
+    """Prompt before the thinking; `[]` asks for no length."""
     return f"{context}\n[{budget or ''}]{OPEN}"
 
 

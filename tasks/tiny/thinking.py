@@ -43,7 +43,7 @@ class PredictionPlace:
     target: str
     """The next token's text."""
     after: str
-    """What follows the target."""
+    """Text that follows the target."""
 
     @property
     def standing(self) -> str:
@@ -52,7 +52,7 @@ class PredictionPlace:
 
     @property
     def rest(self) -> str:
-        """What is left to write of the number; of anything else, the target."""
+        """Rest of the number that is being written; of anything else, the target."""
         return self.target + NUMBER.match("0" + self.after).group()[1:] if self.target.isdigit() else self.target  # type: ignore[union-attr]
 
     @property
@@ -61,7 +61,7 @@ class PredictionPlace:
 
     @property
     def expression(self) -> str | None:
-        """What has to be worked out for the target digit; None when nothing has to be."""
+        """Expression to work out for the target digit; None when there is none."""
         if not self.target.isdigit():
             return None
         start = self.before[: len(self.before) - len(self.standing)]

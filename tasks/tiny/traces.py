@@ -1,4 +1,4 @@
-"""What a solution of each family says in each style, computed from the problem's numbers."""
+"""Solution of each family in each style, computed from the problem's numbers."""
 
 from collections.abc import Callable
 

@@ -7,25 +7,25 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from tasks.entropy import histogram
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.plot import draw_histogram
+from tasks.entropy.tally import BINS_PER_NAT, count_into, empty_histogram, trimmed
 from tasks.shared.next_token.method import TierConfig
 
 
 def test_tiers_can_be_cut_from_the_bins() -> None:
     """Every default threshold is an edge: a position on it belongs to the bin above."""
     entropy = np.array([0.0, 0.049, 0.05, 0.4999, 0.5, 0.99, 1.0, 1.5, math.log(640)], dtype=np.float32)
-    counts = histogram.empty(640)
-    histogram.count(entropy[:4], counts)
-    histogram.count(entropy[4:], counts)
+    counts = empty_histogram(640)
+    count_into(counts, entropy[:4])
+    count_into(counts, entropy[4:])
     tiers = TierConfig()
-    edges = [round(edge * histogram.BINS_PER_NAT) for edge in (0, tiers.easy, tiers.medium, tiers.hard)]
+    edges = [round(edge * BINS_PER_NAT) for edge in (0, tiers.easy, tiers.medium, tiers.hard)]
     sums = [int(counts[low:high].sum()) for low, high in zip(edges, [*edges[1:], None], strict=True)]
     assert sums == [4, 2, 1, 2]
-    assert histogram.trimmed(counts)[:2] == [2, 1]
-    assert sum(histogram.trimmed(counts)) == len(entropy)
-    assert histogram.trimmed(histogram.empty(640)) == []
+    assert trimmed(counts)[:2] == [2, 1]
+    assert sum(trimmed(counts)) == len(entropy)
+    assert trimmed(empty_histogram(640)) == []
 
 
 @pytest.mark.parametrize("evaluation", [[], [5, 0, 0, 2] * 9])

@@ -25,6 +25,7 @@ from tasks.recipe import loading, polya
 from tasks.rl.reward import CorrectnessReward
 from tasks.shared.engines import decoding, tokens, transformers_engine
 from tasks.shared.engines.protocol import Request, Sampling
+from tasks.shared.models import causal_lm
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.wanted import Prompt, plain_prompt, wanted_rows
 from tasks.shared.statistics import bootstrap, passk
@@ -108,7 +109,7 @@ def token_log_probs(model: PreTrainedModel, batch: Row) -> torch.Tensor:
     return -cross_entropy(logits.mT, batch["labels"][:, 1:], ignore_index=collate.IGNORED, reduction="none")
 
 
-def take_sft_step(model: PreTrainedModel, examples: list[encoding.Example]) -> tuple[float, float]:
+def take_sft_step(model: PreTrainedModel, examples: list[encoding.TrainingExample]) -> tuple[float, float]:
     """6. Mid-training: cross-entropy of completion tokens, packed in rows (tasks.midtrain.trainer.StepTrainer)."""
     batch = collate.lay_out(examples, batching.pack([len(example) for example in examples], 256), filler=0)
     count = (batch["labels"] != collate.IGNORED).sum()
@@ -125,7 +126,7 @@ def roll_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Row:
     """7. RL: a group of rollouts for each question, and by how much the reward of each exceeds its group's mean."""
     questions, prompts = ask(RECIPE.rl_questions, 14)
     prompt_ids = tokens.encode_prompts(tokenizer, [prompt.text for prompt in prompts])
-    ends = transformers_engine.end_token_ids(model.generation_config, tokenizer.eos_token_id)
+    ends = causal_lm.end_token_ids(model.generation_config, tokenizer.eos_token_id)
     options = {"end_ids": ends, "pad_id": tokenizer.pad_token_id, "generator": torch.Generator().manual_seed(0)}
     decoded = decoding.decode_batch(model, prompt_ids, SAMPLING, copies=GROUP_SIZE, **options)
     ids = [rollout.tokens for rollout in sorted(decoded, key=lambda rollout: rollout.row)]
@@ -136,7 +137,7 @@ def roll_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Row:
     rewards = torch.tensor(values).view(-1, GROUP_SIZE)
     advantages = (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)
     print(f"7. Rewards and advantages of the first group:\n{rewards[0]}\n{advantages[0]}")
-    examples = [encoding.Example(prompt_ids[row // GROUP_SIZE], rollout) for row, rollout in enumerate(ids)]
+    examples = [encoding.TrainingExample(prompt_ids[row // GROUP_SIZE], rollout) for row, rollout in enumerate(ids)]
     return {"examples": examples, "rewards": rewards, "advantages": advantages}
 
 

@@ -96,7 +96,7 @@ def decode_batch(
         logits = output.logits[:, -1]
         if step == 0 and copies > 1:
             cache.batch_repeat_interleave(copies)
-            logits, mask, positions = (each.repeat_interleave(copies, dim=0) for each in (logits, mask, positions))
+            logits, mask, positions = (tensor.repeat_interleave(copies, dim=0) for tensor in (logits, mask, positions))
         chosen = choose_tokens(logits, sampling, generator)
         written[:, step] = chosen
         ended = torch.isin(chosen, ends)

@@ -9,13 +9,14 @@ from tasks.spine.stage.imports import hide_packages
 from tasks.spine.store.runtime import Runtime
 
 UNUSED_BY_TRANSFORMERS = ("sklearn", "scipy", "pandas")
-"""Imported by transformers wherever it finds them, for speculative decoding: a fifth of a worker's start-up time."""
+"""Packages that transformers imports wherever it finds them, for speculative decoding: a fifth of a worker's start-up
+time."""
 
 EngineName = Literal["transformers", "vllm", "openai"]
 
 
 def resolve_device(runtime: Runtime) -> Literal["cpu", "cuda"]:
-    """The device of this process: as asked for, or CUDA where torch sees it."""
+    """Device of this process: the runtime's, or CUDA where torch sees it."""
     import torch
 
     available = torch.cuda.is_available()

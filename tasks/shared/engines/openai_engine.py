@@ -83,7 +83,7 @@ class OpenAIEngine:
             raise RequestsFailed(failures)
 
     def close(self) -> None:
-        """Nothing is held between streams."""
+        """Do nothing: no resource is held between streams."""
 
     def _only_model(self) -> str:
         response = httpx.get(f"{self._base_url}/models", headers=self._headers, timeout=self._timeout)

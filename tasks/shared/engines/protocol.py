@@ -1,4 +1,4 @@
-"""What an engine is: a stream of completions for a list of requests."""
+"""The protocol of engines: a stream of completions for a list of requests."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,16 +49,16 @@ class Request:
     prompt: str
     """Exact text to be continued (rendered, chat template included)."""
     seed: int
-    """31 bits. The same seed gives the same text only under the same batch shape and engine."""
+    """Seed of 31 bits. The same seed gives the same text only under the same batch shape and engine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What an engine wrote for a request."""
+    """Text that an engine wrote for a request."""
 
     key: str
     text: str
-    """Without the end token and the stop text; without special tokens unless the sampling keeps them."""
+    """Completion without the end token and the stop text, and without special tokens unless the sampling keeps them."""
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int

@@ -1,4 +1,4 @@
-"""Whether two models read text as the same tokens."""
+"""Digest that tells whether two models read text as the same tokens."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ from typing import Any
 from tasks.errors import Permanent
 
 _FILES = (("vocab.json", "merges.txt"), ("tokenizer.model",), ("spiece.model",), ("vocab.txt",))
-"""What holds vocabulary and merges in a folder without tokenizer.json, in order of preference."""
+"""Files with vocabulary and merges in a folder without tokenizer.json, in order of preference."""
 
 
 def tokenizer_digest(folder: Path) -> str:

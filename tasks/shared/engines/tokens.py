@@ -47,8 +47,8 @@ def encode_prompts(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str])
 
 def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     """`text` up to the first stop text, and whether there was one."""
-    found = [position for position in (text.find(word) for word in stop) if position >= 0]
-    return (text[: min(found)], True) if found else (text, False)
+    positions = [position for position in (text.find(word) for word in stop) if position >= 0]
+    return (text[: min(positions)], True) if positions else (text, False)
 
 
 def context_length(model_path: Path) -> int | None:

@@ -42,7 +42,7 @@ class TransformersEngine:
         self._context = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Longest prompts first, so that a batch too large for memory fails at once and not in the last minute."""
+        """Yield completions, longest prompts first, so that a batch too large for memory fails at once."""
         ids = encode_prompts(self._tokenizer, [request.prompt for request in requests])
         check_room(requests, ids, sampling, self._context)
         order = sorted(range(len(requests)), key=lambda row: (-len(ids[row]), requests[row].key))

@@ -20,8 +20,8 @@ ROOM_STEP = 512
 IN_FLIGHT = 4_096
 """Requests inside the engine at once: more than it can schedule, few enough to hold in memory."""
 CPU_SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-"""On a CPU: 1 GiB of key-value cache, and the engine in this process. A process of its own would compete for the same
-cores (1.8 times slower on two of them) and outlive a killed worker."""
+"""Settings on a CPU: 1 GiB of key-value cache, and the engine in this process. A process of its own would compete for
+the same cores (1.8 times slower on two of them) and outlive a killed worker."""
 
 
 class VllmEngine:
@@ -40,7 +40,7 @@ class VllmEngine:
         tensor_parallel_size: int = 1,
         trust_remote_code: bool = False,
     ) -> None:
-        """Loads the tokenizer; the engine itself starts with the first stream, when the lengths are known.
+        """Load the tokenizer; the engine itself starts with the first stream, when the lengths are known.
 
         `seed` is that of the whole engine. Seeds of single requests cost a draw of their own in every step (a fifth to
         a third of the throughput on a CPU), and cannot make text repeatable, because batch shapes change it. Another
@@ -69,7 +69,8 @@ class VllmEngine:
         self._numbers = itertools.count()
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Requests go in as others finish, in the order given, so that samples of one prompt share its prefill."""
+        """Yield completions. Requests go in as others finish, in their order, so that samples of one prompt share its
+        prefill."""
         if not requests:
             return
         ids = encode_prompts(self._tokenizer, [request.prompt for request in requests])

@@ -1,4 +1,4 @@
-"""Which base model a pipeline starts from, and what that model is."""
+"""Address and identity of the base model that a pipeline starts from."""
 
 from tasks.config import Frozen
 
@@ -9,7 +9,7 @@ EMBEDDED_THINK = "embedded-thinking"
 
 
 class ModelConfig(Frozen):
-    """Where to find the base model. None of this is its identity: `resolve` turns it into a `ModelIdentity`."""
+    """Address of the base model. None of this is its identity: `resolve` turns it into a `ModelIdentity`."""
 
     source: str = EMBEDDED
     """`embedded` or `embedded-thinking`, a local folder, a Hugging Face id (`org/name`), `s3://...`, or an artifact
@@ -19,6 +19,6 @@ class ModelConfig(Frozen):
 
 
 class ModelIdentity(Frozen):
-    """What a base model is: the hash of its weights, configuration and tokenizer files."""
+    """Identity of a base model: the hash of its weights, configuration and tokenizer files."""
 
     digest: str

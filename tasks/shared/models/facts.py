@@ -40,7 +40,7 @@ class ModelFacts(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """What older configs leave out or name otherwise."""
+        """Fill in fields that older configs leave out or name otherwise."""
         filled = {key: value for key, value in values.items() if value is not None}
         filled.setdefault("dtype", filled.get("torch_dtype", "bfloat16"))
         heads = filled.get("num_attention_heads", 1)
@@ -50,12 +50,12 @@ class ModelFacts(BaseModel):
 
     @property
     def embedding(self) -> int:
-        """Weights of the embedding, or of the output layer."""
+        """Number of weights of the embedding, or of the output layer."""
         return self.vocab_size * self.hidden_size
 
     @property
     def parameters(self) -> int:
-        """All weights."""
+        """Number of all weights."""
         queries, keys = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
         layer = self.hidden_size * (2 * queries + 2 * keys + 3 * self.intermediate_size + 2)
         if self.attention_bias or self.model_type == "qwen2":
@@ -69,17 +69,17 @@ class ModelFacts(BaseModel):
 
     @property
     def active(self) -> int:
-        """Weights that a token is multiplied with: all but an embedding that is looked up alone."""
+        """Number of weights that a token is multiplied with: all but an embedding that is looked up alone."""
         return self.parameters - (0 if self.tie_word_embeddings else self.embedding)
 
     @property
     def stored_bytes(self) -> int:
-        """Size of the weights on disk, and in an engine that follows the model's precision."""
+        """Bytes of the weights on disk, and in an engine that follows the model's precision."""
         return self.parameters * BYTES[self.dtype]
 
     @property
     def cache_bytes(self) -> int:
-        """Keys and values of one token over all layers, in the model's precision."""
+        """Bytes of one token's keys and values over all layers, in the model's precision."""
         return 2 * self.num_hidden_layers * self.num_key_value_heads * self.head_dim * BYTES[self.dtype]
 
 
@@ -95,8 +95,8 @@ def model_facts(config: ModelConfig) -> ModelFacts:
     Raises:
         FactsUnknown: it is not to be had, or is not a dense model of a known kind.
     """
-    found = _local_config(config)
-    values = json.loads(found.read_text()) if found else known().get(config.source)
+    config_file = _local_config(config)
+    values = json.loads(config_file.read_text()) if config_file else known().get(config.source)
     if values is None:
         raise FactsUnknown(
             f"model.source={config.source!r}: its shape is not known before it is downloaded; give a local folder, or "

@@ -1,4 +1,4 @@
-"""From a model's address to a local folder with safetensors, and to the digest of what is in it."""
+"""Resolution of a model's address to a local folder with safetensors, and to the digest of its files."""
 
 import json
 import shutil
@@ -28,7 +28,7 @@ class ResolvedModel:
     path: Path
     digest: str
     name: str
-    """For people: what was asked for, with the commit where there is one."""
+    """Address for people, with the commit where there is one."""
     parameters: int
     """Number of weights, from the safetensors headers."""
 

@@ -12,7 +12,7 @@ from tasks.spine.store.runtime import Runtime
 MODEL = Stage("model", version=1, kind="model")
 
 
-def import_model(config: ModelConfig, runtime: Runtime, *, force: bool = False) -> ArtifactRef:
+def import_model(config: ModelConfig, runtime: Runtime) -> ArtifactRef:
     """The artifact of a base model, known by the digest of its files; a name that moves makes a new one."""
     if config.source.startswith("model/"):
         return run_context().store.ref(config.source)
@@ -21,7 +21,7 @@ def import_model(config: ModelConfig, runtime: Runtime, *, force: bool = False) 
     def body(build: Build, identity: ModelIdentity) -> None:
         build.record(external=str(model.path), summary=_facts(model), rows={"parameters": model.parameters})
 
-    return StageTask(MODEL, body)(ModelIdentity(digest=model.digest), runtime, force=force, label=model.name)
+    return StageTask(MODEL, body)(ModelIdentity(digest=model.digest), runtime, label=model.name)
 
 
 def _facts(model: ResolvedModel) -> dict[str, str | int]:

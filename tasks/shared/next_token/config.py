@@ -1,4 +1,4 @@
-"""How a model is asked to reason about the next token: part of the identity of what asks."""
+"""Prompts that ask a model to reason about the next token: part of the identity of every stage that asks."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ from tasks.config import Frozen
 
 
 class PredictionPrompt(Frozen):
-    """How a model is asked to reason about the next token. The wording is ours, the idea RPT's (arXiv 2506.08007)."""
+    """Prompts that ask a model to reason about the next token. Wording: ours; idea: RPT's (arXiv 2506.08007)."""
 
     style: Literal["auto", "chat", "plain"] = "auto"
     """`chat`: the chat template around one user message. `plain`: the template as it stands. `auto`: `chat` where the
@@ -18,21 +18,21 @@ class PredictionPrompt(Frozen):
         "using exactly {budget} tokens, then give the predicted token in \\boxed{}. A token may begin with a space; "
         "keep it inside the box.\n\n### Context\n{context}"
     )
-    """With a budget. Placeholders: context, budget."""
+    """Prompt with a budget. Placeholders: context, budget."""
     template_without_budget: str = (
         "Complete the text under ### Context by predicting its next token. Reason step by step inside <think></think>, "
         "then give the predicted token in \\boxed{}. A token may begin with a space; keep it inside the box."
         "\n\n### Context\n{context}"
     )
-    """Without one. Placeholder: context."""
+    """Prompt without a budget. Placeholder: context."""
     prediction: Literal["boxed", "bare"] = "boxed"
-    """Where the prediction stands after `</think>`: in the last `\\boxed{}`, or alone, as everything up to the end."""
+    """Place of the prediction after `</think>`: in the last `\\boxed{}`, or alone, as everything up to the end."""
     open_tag: str = "<think>"
-    """Opens the reasoning; a single token of the tokenizer."""
+    """Tag that opens the reasoning; a single token of the tokenizer."""
     close_tag: str = "</think>"
-    """Closes it; a single token of the tokenizer."""
+    """Tag that closes the reasoning; a single token of the tokenizer."""
     chat_template_kwargs: dict[str, JsonValue] = {}
-    """Passed to the chat template, e.g. `{"enable_thinking": true}`."""
+    """Arguments for the chat template, e.g. `{"enable_thinking": true}`."""
 
     @model_validator(mode="after")
     def _has_its_placeholders(self) -> "PredictionPrompt":

@@ -19,7 +19,7 @@ from tasks.config import Frozen
 Tier = Literal["easy", "medium", "hard"]
 TIERS: tuple[Tier, ...] = ("easy", "medium", "hard")
 BELOW = -1
-"""In place of a tier's index: too easy to reason about, or nothing stands before it (NaN)."""
+"""Value in place of a tier's index: too easy to reason about, or nothing stands before it (NaN)."""
 
 
 class TierConfig(Frozen):
@@ -110,7 +110,8 @@ class CurriculumConfig(Frozen):
     """Tier probabilities: `start` before the first turning point, `end` from the second, mixed linearly between."""
 
     enabled: bool = True
-    """Without it, positions of all tiers are drawn alike, so each tier has the share that it has in the texts."""
+    """Draw by tier; without it, positions of all tiers are drawn alike, so each tier has the share that it has in the
+    texts."""
     turning_points: tuple[float, float] = (0.3, 0.7)
     """Shares of the steps (paper)."""
     start: Mixture = (0.6, 0.3, 0.1)

@@ -1,4 +1,4 @@
-"""How a model is asked to reason about the next token: RPT's idea (arXiv 2506.08007), with RMT's budget."""
+"""Rendering of the prompts that ask for the next token: RPT's idea (arXiv 2506.08007), with RMT's budget."""
 
 from collections.abc import Collection
 from functools import partial
@@ -53,7 +53,7 @@ class PredictionRenderer:
         return self._renderer.plain(text)
 
     def reader(self, end_ids: Collection[int]) -> Reader:
-        """Reads the completions of these prompts; `end_ids` are the tokens that end one."""
+        """A reader of the completions of these prompts; `end_ids` are the tokens that end one."""
         return Reader(
             open_id=self.open_id,
             close_id=self.close_id,

@@ -1,4 +1,4 @@
-r"""From the tokens that a model wrote to its reasoning length and its prediction (step 4, arXiv 2509.24375).
+r"""Reasoning length and prediction, read from the tokens that a model wrote (step 4, arXiv 2509.24375).
 
 The reasoning ends at the first closing tag: a model that closes, and reasons on, has stopped reasoning, and what it
 goes on to say is part of its answer (ours). Tags are told by token id, never by text, so that a tag that was spelled
@@ -14,14 +14,14 @@ from tasks.shared.verification.extraction import argument
 
 Outcome = Literal["predicted", "no_prediction", "truncated"]
 Decode = Callable[[Sequence[int]], str]
-"""Token ids to text as it is: special tokens kept, spaces untouched."""
+"""Function from token ids to text as it is: special tokens kept, spaces untouched."""
 
 _BOX = re.compile(r"\\boxed\{")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a completion says."""
+    """Reasoning and prediction of a completion."""
 
     reasoning_tokens: int
     """Tokens between the think tags, tags left out; up to the end where the reasoning was never closed."""
@@ -44,7 +44,7 @@ class Reader:
     opened: bool
     """Whether the prompt already opens the reasoning, which then begins at the completion's first token."""
     form: Literal["boxed", "bare"]
-    """`PredictionPrompt.prediction`."""
+    """Place of the prediction, as in `PredictionPrompt.prediction`."""
     decode: Decode
 
     def read(self, ids: Sequence[int]) -> Prediction:
@@ -86,4 +86,4 @@ def boxed(text: str) -> str | None:
     if not content and text.rstrip().endswith("}"):
         content = text.rstrip()[last:-1]
     complete = (argument(text, start - 1) for start in reversed(earlier))
-    return content if content is not None else next((found for found in complete if found is not None), None)
+    return content if content is not None else next((text for text in complete if text is not None), None)

@@ -1,4 +1,4 @@
-"""How a document longer than the context is read: windows that predict every position once."""
+"""Windows over a document longer than the context; together they predict every position once."""
 
 from dataclasses import dataclass
 
@@ -30,10 +30,10 @@ def windows(num_tokens: int, context_tokens: int, overlap_tokens: int) -> list[W
         raise ValueError(
             f"overlap_tokens={overlap_tokens}, context_tokens={context_tokens}: 1 <= overlap < context does not hold"
         )
-    found = []
+    parts = []
     first, start = 1, 0
     while first < num_tokens:
         end = min(start + context_tokens + 1, num_tokens)
-        found.append(Window(start, first, end))
+        parts.append(Window(start, first, end))
         first, start = end, end - overlap_tokens
-    return found
+    return parts

@@ -1,4 +1,4 @@
-"""What a prompt looks like; part of the identity of every stage that shows one to a model."""
+"""Form of a prompt; part of the identity of every stage that shows one to a model."""
 
 import re
 from typing import Literal
@@ -32,7 +32,7 @@ class PromptConfig(Frozen):
     system: str = ""
     """System message of a chat prompt; empty sends none."""
     answer_instruction: str = "Reason step by step and put the final answer in \\boxed{}."
-    """How to state the final answer; `{answer_instruction}` in the templates."""
+    """Instruction on how to state the final answer; `{answer_instruction}` in the templates."""
     plain_template: str = "Solve the problem. {answer_instruction}\n\nProblem: {question}"
     """Prompt without a heuristic. Placeholders: question, answer_instruction."""
     heuristic_template: str = (
@@ -43,11 +43,11 @@ class PromptConfig(Frozen):
     example_template: str = "Problem: {question}\nSolution: {solution}\n\n"
     """One worked example inside `{examples}`. Placeholders: question, solution."""
     cue: str = "\nSolution:"
-    """What a prompt of style `plain` ends with."""
+    """End of a prompt of style `plain`."""
     completion_prefix: str = " "
-    """What a completion of a `plain` prompt begins with, where the text did not come from the model itself."""
+    """Beginning of a completion of a `plain` prompt, where the text did not come from the model itself."""
     chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
-    """Passed to the chat template, e.g. `{"enable_thinking": false}`."""
+    """Arguments for the chat template, e.g. `{"enable_thinking": false}`."""
 
     @field_validator("plain_template", "heuristic_template", "example_template")
     @classmethod

@@ -1,4 +1,4 @@
-"""From a question to the exact string that a model continues; in one way for all stages."""
+"""The exact string that a model continues, rendered from a question in one way for all stages."""
 
 import json
 from pathlib import Path

@@ -17,7 +17,7 @@ class WorkedExample(Protocol):
 
 
 class NamedHeuristic(Protocol):
-    """What a prompt needs of a heuristic; `tasks.generate.heuristics.Heuristic` is one."""
+    """Fields of a heuristic that a prompt needs; `tasks.generate.heuristics.Heuristic` is one."""
 
     @property
     def name(self) -> str: ...
@@ -30,7 +30,7 @@ class NamedHeuristic(Protocol):
 
 
 def plain_text(config: PromptConfig, question: str) -> str:
-    """The plain prompt: what the model is trained and evaluated on."""
+    """The plain prompt, which the model is trained and evaluated on."""
     return fill(config.plain_template, question=question, answer_instruction=config.answer_instruction)
 
 

@@ -31,7 +31,7 @@ class _Lines:
         return self._row[0] if self._row else b""
 
     def keep_first(self) -> None:
-        """Only the first line of the failed row is given up; the rest will be read again."""
+        """Give up only the first line of the failed row; the rest will be read again."""
         self._again.extendleft(reversed(self._row[1:]))
         self.number -= len(self._row) - 1
 

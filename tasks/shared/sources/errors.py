@@ -1,7 +1,5 @@
-"""Errors and rejects of what comes from outside, and how both are worded."""
+"""Errors and rejects of data from outside, and how both are worded."""
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,9 +37,3 @@ def excerpt(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
     text = " ".join(text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0").split())
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."
-
-
-def closest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'x'?` where a known name is near, else nothing."""
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from tasks.shared.sources.errors import Record, Reject, SourceError, closest
+from tasks.errors import did_you_mean
+from tasks.shared.sources.errors import Record, Reject, SourceError
 from tasks.shared.sources.readers import READERS, Reader, read_file
 from tasks.spine.store.files import open_files
 
@@ -26,12 +27,12 @@ class SourceFiles:
         address = source if "://" in source else str(Path(source).expanduser())
         self._fs, root = open_files(address)
         if any(mark in root for mark in "*?["):
-            found = self._fs.glob(root)
+            paths = self._fs.glob(root)
         elif self._fs.isdir(root):
-            found = [path for path in self._fs.find(root) if ending(path, endings)]
+            paths = [path for path in self._fs.find(root) if ending(path, endings)]
         else:
-            found = [root] if self._fs.exists(root) else []
-        self.paths = sorted(found)
+            paths = [root] if self._fs.exists(root) else []
+        self.paths = sorted(paths)
         if not self.paths:
             raise SourceError(self._not_found(root))
 
@@ -78,7 +79,7 @@ class SourceFiles:
             names = [PurePosixPath(path).name for path in self._fs.ls(parent, detail=False)]
         except (OSError, ValueError):
             names = []
-        near = closest(PurePosixPath(root).name, names)
+        near = did_you_mean(PurePosixPath(root).name, names)
         return (
             f"source: no file with {self._what} at {self.source!r}{near} Give {self._others}, a dataset id 'org/name', "
             f"an existing path (relative paths start at {Path.cwd()}), or an address such as s3://bucket/file"

@@ -94,15 +94,15 @@ def resolve(row: Mapping[str, Any], spec: str) -> Any:
 
 def scalars(row: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
     """Notes to keep beside a row: name to the value at its path, where there is one that is no list or object."""
-    found = {}
+    notes = {}
     for name, path in paths.items():
         try:
             value = look_up(row, path)
         except MissingField:
             continue
         if isinstance(value, str | int | float | bool):
-            found[name] = value
-    return found
+            notes[name] = value
+    return notes
 
 
 def _slot_text(row: Mapping[str, Any], match: re.Match[str]) -> str:

@@ -8,20 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.shared.sources.errors import Reject, SourceError, closest
+from tasks.errors import did_you_mean
+from tasks.shared.sources.errors import Reject, SourceError
 from tasks.shared.sources.paths import MissingField
-from tasks.shared.tables.parquet import write_parquet
+from tasks.shared.tables.parquet import required_columns, write_parquet
 
 REJECTS_FILE = "rejects.parquet"
-REJECTS = pa.schema(
-    [
-        pa.field("file", pa.string(), nullable=False),
-        pa.field("line", pa.int64(), nullable=False),
-        pa.field("field", pa.string(), nullable=False),
-        pa.field("value", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-    ]
-)
+REJECTS = required_columns(file=pa.string(), line=pa.int64(), field=pa.string(), value=pa.string(), reason=pa.string())
 """`line` counts from 1 (rows for Parquet and hub sources); `value` is an excerpt."""
 
 
@@ -76,7 +69,7 @@ def check_share(
     for setting, path in ((setting, path) for setting, named in paths.items() for path in named):
         if sum(_is_missing(reject, path) for reject in rejects) == read:
             raise SourceError(
-                f"{setting}: no row of {source!r} has {path!r}{closest(path, fields.names)} "
+                f"{setting}: no row of {source!r} has {path!r}{did_you_mean(path, fields.names)} "
                 f"The rows have: {', '.join(fields.names)}. {otherwise} {setting} as one of these"
             )
     examples = "; ".join(

@@ -98,7 +98,7 @@ def _score(sums: Array, weights: Array) -> float:
 
 
 def _contributions(difference: Array, weights: Array) -> Array:
-    """What each document adds to the difference, in a unit that keeps counts whole, so that the test can be exact.
+    """Each document's contribution to the difference, in a unit that keeps counts whole, so that the test can be exact.
 
     Where every part has the same total, contributions are the documents' plain sums of differences.
     """

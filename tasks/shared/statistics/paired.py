@@ -28,7 +28,7 @@ class Paired:
     low: float
     high: float
     p_value: float
-    """Two-sided, of `sign_flip_test`."""
+    """Two-sided p-value of `sign_flip_test`."""
     exact: bool
     """Whether the p-value was computed, not sampled."""
     minimum_detectable: float

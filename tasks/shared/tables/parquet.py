@@ -35,6 +35,11 @@ class Weight:
     """Rows are parted as soon as they weigh so much together; a heavier row stands alone."""
 
 
+def required_columns(**types: pa.DataType) -> pa.Schema:
+    """Schema of the named columns, none of which may be null."""
+    return pa.schema([pa.field(name, kind, nullable=False) for name, kind in types.items()])
+
+
 def write_parquet(
     rows: Iterable[Mapping[str, Any]],
     path: Path,
@@ -79,7 +84,6 @@ def read_rows(
     columns: Sequence[str] | None = None,
     *,
     schema: pa.Schema | None = None,
-    batch_rows: int = READ_ROWS,
 ) -> Iterator[Row]:
     """Yield the rows of `path` as dicts, holding one batch in memory; `columns` limits what is read.
 
@@ -94,7 +98,7 @@ def read_rows(
             _check_schema(file.schema_arrow, schema, path)
         _check_present(file.schema_arrow.names, columns, path)
         try:
-            for batch in file.iter_batches(batch_size=batch_rows, columns=list(columns) if columns else None):
+            for batch in file.iter_batches(batch_size=READ_ROWS, columns=list(columns) if columns else None):
                 yield from batch.to_pylist()
         except (pa.ArrowException, OSError) as error:
             raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
@@ -155,7 +159,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 def in_chunks(
     rows: Iterable[Mapping[str, Any]], size: int, weight: Weight | None = None
 ) -> Iterator[list[Mapping[str, Any]]]:
-    """Lists of at most `size` rows, or of as many as `weight` allows."""
+    """Yield lists of at most `size` rows, or of as many as `weight` allows."""
     iterator = iter(rows)
     if weight is None:
         while chunk := list(itertools.islice(iterator, size)):
@@ -197,9 +201,9 @@ def _check_columns(row: Mapping[str, Any], schema: pa.Schema, path: Path, index:
     raise ParquetError(f"{path}: row {index} lacks columns {missing} and has undeclared columns {unknown}")
 
 
-def _check_schema(found: pa.Schema, wanted: pa.Schema, path: Path) -> None:
+def _check_schema(schema: pa.Schema, wanted: pa.Schema, path: Path) -> None:
     # Types, not their names: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
-    actual = {field.name: field.type for field in found}
+    actual = {field.name: field.type for field in schema}
     declared = {field.name: field.type for field in wanted}
     if actual != declared:
         differing = sorted(name for name in {*actual, *declared} if actual.get(name) != declared.get(name))

@@ -15,7 +15,7 @@ from tasks.shared.tables.parquet import READ_ROWS, Row, Weight, in_chunks, read_
 RUN_ROWS = 50_000
 """Rows held in memory while sorting: about 100 MB at 2 kB a row."""
 RUN_PARTS = 64
-"""Of every run, one part in so many is in memory while runs are merged."""
+"""Parts of every run, one of which is in memory while runs are merged."""
 
 
 def sort_rows(

@@ -1,1 +1,1 @@
-"""What mid-training and RL share: quiet start of TRL, checkpoints, the scoring head, saving."""
+"""Parts that trainers share: settings, launching, loading and saving, resuming, the scoring head."""

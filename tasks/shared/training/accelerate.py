@@ -1,4 +1,4 @@
-"""How a training worker is started: alone, or as several processes by `accelerate launch`."""
+"""The start of a training worker: alone, or as several processes by `accelerate launch`."""
 
 import importlib.util
 from pathlib import Path
@@ -15,7 +15,7 @@ SHIPPED = Path(__file__).parent / "accelerate_configs"
 
 
 def launcher(runtime: Runtime) -> tuple[str, ...]:
-    """What stands between the interpreter and `-m` of a worker that trains; nothing for a single process.
+    """Arguments between the interpreter and `-m` of a worker that trains; none for a single process.
 
     Raises:
         Permanent: there is no such configuration, or it needs a package that is not installed.

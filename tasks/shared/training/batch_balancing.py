@@ -8,10 +8,10 @@ def balance_by_length(sizes: Sequence[int], cells: int) -> list[list[int]]:
 
     Cells are the micro-batches of all devices; a cell may stay empty.
     """
-    dealt: list[list[int]] = [[] for _ in range(cells)]
+    shares: list[list[int]] = [[] for _ in range(cells)]
     filled = [0] * cells
     for row in sorted(range(len(sizes)), key=lambda index: (-sizes[index], index)):
         cell = min(range(cells), key=filled.__getitem__)
-        dealt[cell].append(row)
+        shares[cell].append(row)
         filled[cell] += sizes[row]
-    return dealt
+    return shares

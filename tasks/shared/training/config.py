@@ -32,12 +32,12 @@ class Optimization(Frozen):
     adam_beta2: float = Field(0.999, ge=0, lt=1)
     """Decay of the squared-gradient mean (ours)."""
     adam_epsilon: float = Field(1e-8, gt=0)
-    """Added to the denominator of the update (ours)."""
+    """Term added to the denominator of the update (ours)."""
     max_grad_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this global norm; 0 leaves them as they are (ours)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Of forward and backward passes: `bfloat16` is autocast. Weights and optimiser state are float32 in both, because
-    steps of 1e-6 vanish in bfloat16 (ours)."""
+    """Precision of forward and backward passes: `bfloat16` is autocast. Weights and optimiser state are float32 in
+    both, because steps of 1e-6 vanish in bfloat16 (ours)."""
     seed: int = Field(0, ge=0)
     """Seed of data order, sampling and dropout (ours)."""
 
@@ -73,7 +73,7 @@ class GRPOSettings(Optimization):
     temperature: float = Field(1.0, gt=0)
     """Temperature of rollouts, and of the policy whose probabilities are trained (ours)."""
     max_completion_tokens: int = Field(ge=1)
-    """Longest rollout; one that reaches it without an end is cut, and right in nothing."""
+    """Longest rollout; one that reaches it without an end is cut, and right in no way."""
     mask_truncated_completions: bool = False
     """Keep cut rollouts out of the loss, as DAPO does; their reward stays in the group's mean (ours)."""
     loss_type: Literal["grpo", "dr_grpo", "dapo", "cispo"] = "dapo"
@@ -91,7 +91,7 @@ class GRPOSettings(Optimization):
 
 
 class TrainJob(Frozen):
-    """Where a trainer reads, writes and runs. Nothing here may change what it produces."""
+    """Paths and machine settings of one training. Nothing here may change what it produces."""
 
     model: Path
     """Folder of the model to start from."""
@@ -114,10 +114,10 @@ class TrainJob(Frozen):
 
 
 class RolloutJob(TrainJob):
-    """What a trainer that writes rollouts needs besides."""
+    """Paths and machine settings of a training that writes rollouts."""
 
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
-    """What writes rollouts; `auto` is vLLM on a GPU and transformers on a CPU."""
+    """Engine that writes rollouts; `auto` is vLLM on a GPU and transformers on a CPU."""
     vllm_memory_share: float = Field(0.3, gt=0, le=1)
     """Share of GPU memory that vLLM takes beside the trainer."""
     vllm_tensor_parallel_size: int = Field(1, ge=1)
@@ -141,7 +141,7 @@ def train_job_fields(build: "Build", data: Path) -> dict[str, Any]:
 
 
 def rollout_job_fields(build: "Build", data: Path) -> dict[str, Any]:
-    """The fields of `RolloutJob`, for a stage as in `train_job_fields`."""
+    """The fields of `RolloutJob` for a stage that trains its parent `model` with rollouts, on the file `data`."""
     runtime = build.runtime
     return {
         **train_job_fields(build, data),

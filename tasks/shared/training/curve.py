@@ -7,7 +7,7 @@ from pathlib import Path
 Point = Mapping[str, float]
 
 FILE = "training.jsonl"
-"""In the model's folder. Times are left out, so that equal runs have equal files."""
+"""File in the model's folder. Times are left out, so that equal runs have equal files."""
 _SHOWN = 300
 
 

@@ -1,4 +1,4 @@
-"""What the processes of one training have to do together; with one process nothing here changes anything.
+"""Joint work of the processes of one training; with one process nothing here changes anything.
 
 Sharded models (FSDP, DeepSpeed) gather weights in every forward and backward pass, so all processes must run equally
 many of them, in the same order.
@@ -25,12 +25,12 @@ _PATIENCE = timedelta(hours=2)
 
 
 def world_size() -> int:
-    """Processes of this training."""
+    """Number of processes of this training."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def sharding() -> str:
-    """How the model is sharded over the processes: `fsdp1`, `fsdp2`, `deepspeed`, or nothing where each holds all."""
+    """Sharding of the model over the processes: `fsdp1`, `fsdp2`, `deepspeed`, or nothing where each holds all."""
     if os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true":
         return "deepspeed"
     if os.environ.get("ACCELERATE_USE_FSDP", "false").lower() == "true":
@@ -70,7 +70,7 @@ def check_sharding(on_cpu: bool) -> None:
 
 
 def agreed(make: Callable[[], T]) -> T:
-    """What `make` returns in the main process, in all of them: for what could come out differently in each."""
+    """The main process's result of `make`, in all of them: for results that could differ between processes."""
     if world_size() == 1:
         return make()
     return broadcast_object_list([make() if is_main_process() else None])[0]
@@ -87,7 +87,7 @@ def equally_many(passes: Sequence[T], blank: T, device: torch.device) -> list[tu
         most = torch.tensor(count, device=device)
         torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
         count = int(most)
-    return [*((each, True) for each in passes), *[(blank, False)] * (count - len(passes))]
+    return [*((own, True) for own in passes), *[(blank, False)] * (count - len(passes))]
 
 
 def checkpoint_folder(job: TrainJob) -> Path:
@@ -135,7 +135,7 @@ class WholeCheckpoints(Trainer):
 
 
 def reduced(trainer: Trainer, *values: float) -> list[float]:
-    """Sums over all processes."""
+    """Sum of each value over all processes."""
     total = torch.tensor(values, device=trainer.accelerator.device, dtype=torch.float64)
     return trainer.accelerator.reduce(total).tolist()
 

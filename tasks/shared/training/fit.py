@@ -20,19 +20,19 @@ _STATE = "trainer_state.json"
 
 @dataclass(frozen=True)
 class Trained:
-    """What a training did."""
+    """Result of a training."""
 
     history: list[dict[str, float]]
-    """Every step, over restarts too."""
+    """Metrics of every step, over restarts too."""
     facts: dict[str, Any]
-    """For the manifest."""
+    """Numbers for the manifest."""
 
 
 def fit(trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", job: TrainJob, metrics: Mapping[str, str]) -> Trained:
     """Train from the last whole checkpoint, or from the start where there is none.
 
     Args:
-        metrics: what the curve has: the trainer's name -> ours.
+        metrics: metrics of the curve, the trainer's name to the project's.
     """
     from tasks.shared.training.distributed import agreed, checkpoint_folder
     from tasks.shared.training.models import save

@@ -7,7 +7,6 @@ requests. The first line is ``"ready"``. The process imports neither torch nor p
 second and its memory cap can be small.
 """
 
-import ctypes
 import json
 import os
 import resource
@@ -15,7 +14,8 @@ import signal
 import sys
 from typing import BinaryIO
 
-PR_SET_PDEATHSIG = 1
+from tasks.spine.stage.worker import die_with_parent
+
 READY = "ready"
 
 
@@ -23,7 +23,10 @@ def main() -> None:
     """Serve requests until standard input ends."""
     config_json, memory_mb, parent_pid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     protocol = _private_output()
-    die_with_parent(parent_pid)
+    # Where the kernel is not Linux, the end of standard input ends the process, once it is not busy.
+    die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent_pid:
+        raise SystemExit("the parent ended before the grader process had started")
     # A terminal's Ctrl-C reaches the whole process group; the parent decides when its graders end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit = memory_mb * 1024 * 1024
@@ -69,18 +72,6 @@ def _write(protocol: BinaryIO, message: object) -> None:
     data = memoryview(json.dumps(message).encode() + b"\n")
     while data:
         data = data[protocol.write(data) :]
-
-
-def die_with_parent(parent_pid: int) -> None:
-    """Ask the kernel (Linux) to kill this process as soon as the thread that started it ends, even by
-    SIGKILL.
-
-    Elsewhere the end of standard input ends the process, once it is not busy.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent_pid:
-        raise SystemExit("the parent ended before the grader process had started")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What decides a verdict; everything here belongs into the identity of an artifact that holds verdicts."""
+"""Rules that decide a verdict; everything here belongs into the identity of an artifact that holds verdicts."""
 
 from importlib.metadata import version
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from pydantic import Field
 from tasks.config import Frozen
 
 RULES_VERSION = 1
-"""Raised whenever a change in this package can change a verdict."""
+"""Version of the rules, raised whenever a change in this package can change a verdict."""
 
 ExtractionForm = Literal["boxed", "hash", "phrase"]
 
@@ -19,13 +19,13 @@ class VerificationConfig(Frozen):
     timeout_s: float = Field(default=5.0, gt=0)
     r"""Hard wall-clock limit for one answer, seconds. The 5 s are Math-Verify's own default."""
     extraction: tuple[ExtractionForm, ...] = Field(default=("boxed", "hash", "phrase"), min_length=1)
-    r"""Where a final answer is looked for, in this order: last `\boxed{}`, last `#### x`, last "answer is
+    r"""Forms in which a final answer is looked for, in this order: last `\boxed{}`, last `#### x`, last "answer is
     x" (ours).
     """
     max_answer_chars: int = Field(default=2_000, ge=1)
     """A longer extracted text is no final answer and is reported as unparsed (ours)."""
     float_decimals: int = Field(default=6, ge=0)
-    """Decimals compared when one side has a decimal point: Math-Verify's `float_rounding` default."""
+    """Number of decimals compared when one side has a decimal point: Math-Verify's `float_rounding` default."""
     relative_tolerance: float = Field(default=1e-4, gt=0, lt=1)
     """Largest relative difference of two numbers that agree to `float_decimals`: keeps 1e-8 and 2e-8 apart
     (ours).

@@ -135,9 +135,9 @@ def unevaluated_operators(text: str) -> set[str]:
     """Names of operators that leave the work undone: integrals, sums, limits, derivatives, gcd, ..."""
     if "\\" not in text and text.isascii():
         return set()
-    found = {next(name for name in groups if name) for groups in _UNEVALUATED.findall(text)}
+    operators = {next(name for name in groups if name) for groups in _UNEVALUATED.findall(text)}
     compact = compact_spaces(text)
-    return found | ({"derivative"} if _DERIVATIVE.search(compact) else set())
+    return operators | ({"derivative"} if _DERIVATIVE.search(compact) else set())
 
 
 def numeral_with_base(text: str) -> tuple[str, int] | None:

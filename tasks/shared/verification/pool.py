@@ -118,9 +118,7 @@ class VerifierPool:
         return list(self.stream(pairs))
 
     def stream(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Verdict]:
-        """As `verify`, but lazily: reads `pairs` only as fast as they are graded and yields verdicts in
-        order.
-        """
+        """Yield verdicts in order, lazily: `pairs` are read only as fast as they are graded."""
         waiting: dict[int, Verdict] = {}
         following = 0
         for number, verdict in self._run(pairs):

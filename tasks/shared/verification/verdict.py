@@ -1,15 +1,19 @@
-"""The result of grading one answer."""
+"""The result of grading one answer, and what can become of a completion."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 VerdictName = Literal["correct", "wrong", "unparsed", "timeout", "error"]
+TRUNCATED = "truncated"
+"""Fate of a completion that was cut at the token limit: it has given no final answer, so it is not graded."""
+OUTCOMES: tuple[str, ...] = (*get_args(VerdictName), TRUNCATED)
+"""Fates of a completion: a grader's verdict, or none because it was cut."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was decided about one (completion, gold) pair, and why.
+    """Decision about one (completion, gold) pair, with its reason.
 
     correct: the answer equals the gold answer. wrong: it does not, or it is a form that no grader should
     reward. unparsed: no final answer was found, or it does not read as mathematics. timeout: not decided

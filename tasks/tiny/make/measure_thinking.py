@@ -72,11 +72,11 @@ def uncertain_positions(
     """Every place of the texts, after what is given, whose entropy reaches the lowest tier."""
     out = list[MeasuredPosition]()
     for document in texts:
-        given = len(tokenizer(document.text[: document.given_chars])["input_ids"])
+        given_tokens = len(tokenizer(document.text[: document.given_chars])["input_ids"])
         ids = tokenizer(document.text, return_tensors="pt")["input_ids"]
         log_probs = model(ids).logits[0, :-1].log_softmax(-1)
         entropies = -(log_probs.exp() * log_probs).sum(-1)
-        for at in range(given, ids.shape[1]):
+        for at in range(given_tokens, ids.shape[1]):
             if (entropy := float(entropies[at - 1])) >= min(TIERS.values()):
                 true = ids[0, at]
                 right = bool(log_probs[at - 1].argmax() == true)
@@ -98,7 +98,7 @@ def sample_outcomes(
 
 
 def outcome_of(position: MeasuredPosition, ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> ThinkingOutcome:
-    """What a sampled completion comes to; a prediction counts when the end-of-text token follows it."""
+    """Outcome of a sampled completion; a prediction counts when the end-of-text token follows it."""
     close, end = tokenizer.convert_tokens_to_ids(CLOSE), tokenizer.eos_token_id
     if close not in ids:
         return ThinkingOutcome(position, ids.index(end) if end in ids else len(ids), False, False)
@@ -121,12 +121,14 @@ def _level(length: int) -> str:
 
 
 def _summary(groups: Rows[Rows[ThinkingOutcome]]) -> dict[str, Any]:
-    """Of one budget: accuracy by tier and by length of thinking (hard to guess places), and what RL can use."""
+    """Numbers of one budget: accuracy by tier and by length of thinking (hard to guess places), and what RL can use."""
     outcomes = [outcome for group in groups for outcome in group]
     hard = [outcome for outcome in outcomes if outcome.position.tier != "easy"]
     by_tier = {tier: [group for group in groups if group[0].position.tier == tier] for tier in TIERS}
     return {
-        "tiers": {tier: _percent([_rate(group) for group in found]) for tier, found in by_tier.items()},
+        "tiers": {
+            tier: _percent([_rate(group) for group in groups_of_tier]) for tier, groups_of_tier in by_tier.items()
+        },
         "lengths": {
             name: {
                 "share": round(100 * sum(_level(o.length) == name for o in hard) / max(1, len(hard)), 1),
@@ -136,7 +138,10 @@ def _summary(groups: Rows[Rows[ThinkingOutcome]]) -> dict[str, Any]:
         },
         "mean_length": round(sum(o.length for o in outcomes) / len(outcomes), 1),
         "unclosed": round(100 * sum(not o.closed for o in outcomes) / len(outcomes), 2),
-        "mixed_groups": {tier: _percent([0 < _rate(group) < 1 for group in found]) for tier, found in by_tier.items()},
+        "mixed_groups": {
+            tier: _percent([0 < _rate(group) < 1 for group in groups_of_tier])
+            for tier, groups_of_tier in by_tier.items()
+        },
     }
 
 
@@ -168,8 +173,8 @@ def main() -> None:
     parser.add_argument("--documents", type=int, default=300)
     parser.add_argument("--per-tier", type=int, default=32)
     options = parser.parse_args()
-    found = measure_thinking(*load(options.model), options.split, options.documents, options.per_tier)
-    print(json.dumps(found, indent=1))
+    measured = measure_thinking(*load(options.model), options.split, options.documents, options.per_tier)
+    print(json.dumps(measured, indent=1))
 
 
 if __name__ == "__main__":

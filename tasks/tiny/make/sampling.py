@@ -44,7 +44,7 @@ def complete_ids(
     batch_size: int = 256,
     max_new_tokens: int = MAX_NEW_TOKENS,
 ) -> list[list[list[int]]]:
-    """As `complete`, but token ids with all special tokens; padding follows those that end early."""
+    """Completions of `complete` as token ids with all special tokens; padding follows those that end early."""
     torch.manual_seed(seed)
     copies = max(1, samples)
     settings = dict(do_sample=True, temperature=1.0, top_k=0, top_p=1.0) if samples else dict(do_sample=False)

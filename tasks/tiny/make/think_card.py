@@ -99,9 +99,9 @@ def solved_table(measured: dict[str, Any], first: dict[str, Any]) -> str:
     columns = ("greedy", "pass@1", "pass@8")
     rows = []
     for split in ("dev", "test", "ood"):
-        for name, found in (("first", first[split]), ("this", measured[split])):
-            scores = found["plain"]["all"]
-            best = f"{best_named(found['named'], 'greedy')}"
+        for name, of_split in (("first", first[split]), ("this", measured[split])):
+            scores = of_split["plain"]["all"]
+            best = f"{best_named(of_split['named'], 'greedy')}"
             rows.append([split, name, *(_cell(scores[column]) for column in columns), best])
     return _table(["split", "base", *columns, "best method"], rows)
 
@@ -113,16 +113,16 @@ def predictions_table(thinking: dict[str, Any]) -> str:
         ["digits", *(_cell(thinking["digits"][tier]) for tier in TIERS), "", ""],
         ["direct", *(_cell(thinking["direct"][tier]) for tier in TIERS), "", ""],
     ]
-    for budget, found in thinking["budgets"].items():
-        tail = [f"{found['mean_length']:.1f}", f"{found['unclosed']:.2f}"]
-        rows.append([f"budget {budget}", *(_cell(found["tiers"][tier]) for tier in TIERS), *tail])
+    for budget, numbers in thinking["budgets"].items():
+        tail = [f"{numbers['mean_length']:.1f}", f"{numbers['unclosed']:.2f}"]
+        rows.append([f"budget {budget}", *(_cell(numbers["tiers"][tier]) for tier in TIERS), *tail])
     return _table(["", *TIERS, "mean length", "% not closed"], rows)
 
 
 def lengths_table(thinking: dict[str, Any]) -> str:
     rows = []
-    for budget, found in thinking["budgets"].items():
-        levels = found["lengths"].values()
+    for budget, numbers in thinking["budgets"].items():
+        levels = numbers["lengths"].values()
         rows.append([budget, *(f"{level['share']:.0f} %: {_cell(level['right'])}" for level in levels)])
     starts = list(LENGTHS.values())
     names = [f"{a}-{b - 1} tokens" for a, b in pairwise(starts)] + [f"{starts[-1]} or more"]
@@ -131,8 +131,8 @@ def lengths_table(thinking: dict[str, Any]) -> str:
 
 def mixed_table(thinking: dict[str, Any]) -> str:
     rows = [
-        [budget, *(_cell(found["mixed_groups"][tier]) for tier in TIERS)]
-        for budget, found in thinking["budgets"].items()
+        [budget, *(_cell(numbers["mixed_groups"][tier]) for tier in TIERS)]
+        for budget, numbers in thinking["budgets"].items()
     ]
     return _table(["budget", *TIERS], rows)
 
