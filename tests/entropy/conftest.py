@@ -5,14 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tasks.spine.stage.context import run_context_with
 from tasks.spine.store.store import Store
-from tests.bench.bare import Bare
+from tests.support import bare_home as support
 
 
 @pytest.fixture
 def bare_home(tmp_path: Path) -> Iterator[Store]:
     """A store of its own; stages run bare."""
-    with pytest.MonkeyPatch.context() as patch, run_context_with(visitor=Bare()):
-        patch.setenv("MIDTRAIN_HOME", str(tmp_path / "home"))
+    with support.bare_home(tmp_path / "home"):
         yield Store.open()

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from tasks.config import Frozen
 from tasks.entropy.config import EntropyConfig
@@ -20,12 +19,12 @@ from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import TierConfig
 from tasks.shared.tables.parquet import Row, read_rows
 from tasks.spine.stage.call import Stage, StageCall
-from tasks.spine.stage.context import run_context_with
 from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
-from tests.bench.bare import Bare, Silent
+from tests.bench.bare import Silent
+from tests.support.bare_home import bare_home
 from tests.support.corpus import texts, write_texts
 from tests.support.thinking_model import save_thinking_model
 
@@ -67,9 +66,7 @@ class Held:
 @contextmanager
 def held_out(home: Path) -> Iterator[Held]:
     """A store in `home` with documents, two checkpoints and the entropy of the documents under the first."""
-    with pytest.MonkeyPatch.context() as patch, run_context_with(visitor=Bare()):
-        patch.setenv("MIDTRAIN_HOME", str(home))
-        patch.setenv("OMP_NUM_THREADS", "1")
+    with bare_home(home):
 
         def write(build: Build, config: Numbered) -> None:
             write_texts(build.out, texts(8, seed=1), texts(24, seed=2))

@@ -6,20 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tasks.config import Frozen
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.call import Stage, StageCall
-from tasks.spine.stage.context import run_context_with
 from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
 from tasks.tiny.problems import generate_problems
-from tests.bench.bare import Bare, Silent
+from tests.bench.bare import Silent
+from tests.support.bare_home import bare_home
 from tests.support.paths import TINY_MODEL
 
 TINY = PromptConfig(
@@ -75,9 +73,7 @@ def make(stage: str, kind: str, body: Any, config: Any) -> ArtifactRef:
 @contextmanager
 def small_world(home: Path) -> Iterator[World]:
     """A home with 10 questions and the base model; stages run bare."""
-    with pytest.MonkeyPatch.context() as patch, run_context_with(visitor=Bare()):
-        patch.setenv("MIDTRAIN_HOME", str(home))
-        patch.setenv("OMP_NUM_THREADS", "1")
+    with bare_home(home):
         questions = make("questions", "questions", _write_questions, NumberOf(count=10))
         model = make("model", "model", _point_at_model, NumberOf(count=0))
         yield World(questions, model, Store.open(), home)
