@@ -15,7 +15,7 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/ruff check .
-	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist loadgroup --no-loadscope-reorder --durations 10 $(ARGS)
+	$(BIN)/python -m pytest -m "not long" -n $(PROCESSES) --dist loadscope --no-loadscope-reorder --durations 10 $(ARGS)
 
 # In one process: what takes minutes is mostly measured, killed or kept waiting, and would be disturbed by another.
 test-long: $(READY)

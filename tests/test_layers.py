@@ -1,9 +1,10 @@
-"""The layers: workers know nothing of Prefect and MLflow, and configuration and logic nothing of torch."""
+"""The layers: workers know nothing of Prefect and MLflow, logic nothing of torch, and imports run one way."""
 
 import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -120,3 +121,124 @@ def imported(path: Path) -> Iterator[str]:
                 yield from (f"{module}.{alias.name}" for alias in names)
             case ast.Constant(value=str(text)):
                 yield from re.findall(r"(?:import|from) (tests\.[\w.]+)", text)
+
+
+BELOW_ALL = ("tasks", "tasks.config", "tasks.errors")
+ROOMS = (
+    "questions", "texts", "generate", "filter", "dataset", "midtrain", "rl", "entropy", "schedule", "rmt", "predict",
+    "evaluate", "recipe", "estimates", "report", "release",
+)  # fmt: skip
+"""Rooms along the data: each may import those before it."""
+OFFERS_THE_SMALL_WORLD = {
+    "tasks.questions.sources": "`source: tiny` makes questions where there is no network",
+    "tasks.texts.sources": "`source: tiny` makes a corpus where there is no network",
+}
+MAY_IMPORT = {
+    "pipeline": {"server"},
+    "server": {"pipeline", "stages"},
+    "stages": {"pipeline"},
+    "arms": {"pipeline", "stages"},
+}
+"""Folders of flows/ with those they may import; the flows beside them import all but `cli`, and `cli` imports all."""
+MOST_MODULES = 14
+UNDER_REPAIR = "tasks.report."
+"""Modules that still import one another in a circle."""
+
+
+def code() -> dict[str, Path]:
+    """Modules of flows/ and tasks/ by their dotted names."""
+    paths = [path for top in ("flows", "tasks") for path in sorted((ROOT / top).rglob("*.py"))]
+    return {dotted(path.relative_to(ROOT)): path for path in paths}
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Every module with those it imports anywhere, for type checking too."""
+    names = code()
+
+    def known(name: str) -> str:
+        while name and name not in names:
+            name = name.rpartition(".")[0]
+        return name
+
+    return {name: {*map(known, imported(path))} - {"", name} for name, path in names.items()}
+
+
+def arrows() -> list[tuple[str, str]]:
+    return [(module, name) for module, names in imports().items() for name in sorted(names)]
+
+
+def floor(module: str) -> int:
+    """How high a module stands: a module imports those of its own floor and of lower ones."""
+    top, _, below = module.partition(".")
+    floors = {"spine": 1, "shared": 2}
+    return 0 if module in BELOW_ALL else 4 if top == "flows" else floors.get(below.split(".")[0], 3)
+
+
+def room(module: str) -> str:
+    """Folder that is a room: `tasks.rl`, `tasks.shared.models`."""
+    parts = module.split(".")
+    return ".".join(parts[: 3 if parts[1:2] in (["shared"], ["spine"]) else 2])
+
+
+def circles(graph: dict[str, set[str]]) -> set[str]:
+    """What is left when nothing can be taken away that imports nothing or that nothing imports."""
+    left = set(graph)
+    while True:
+        imported_by_some = {name for module in left for name in graph[module]}
+        inner = {module for module in left if graph[module] & left and module in imported_by_some}
+        if inner == left:
+            return left
+        left = inner
+
+
+def test_imports_run_one_way_from_flows_to_rooms_to_what_they_share_to_the_spine() -> None:
+    assert [arrow for arrow in arrows() if floor(arrow[0]) < floor(arrow[1])] == []
+
+
+def test_rooms_import_one_another_only_downwards_along_the_data() -> None:
+    folders = {path.name for path in (ROOT / "tasks").iterdir() if (path / "__init__.py").exists()}
+    assert folders == {*ROOMS, "shared", "spine", "tiny"}
+    place = {f"tasks.{name}": number for number, name in enumerate(ROOMS)}
+    between = [(a, b) for a, b in arrows() if {room(a), room(b)} <= set(place)]
+    assert [(a, b) for a, b in between if place[room(a)] < place[room(b)]] == []
+
+
+def test_only_where_it_is_offered_as_data_does_anything_know_of_the_small_world() -> None:
+    assert {a for a, b in arrows() if room(b) == "tasks.tiny" != room(a)} == set(OFFERS_THE_SMALL_WORLD)
+    assert {b for a, b in arrows() if room(a) == "tasks.tiny" != room(b)} <= set(BELOW_ALL)
+
+
+def test_flows_call_the_stages_and_stages_know_of_no_pipeline_that_calls_them() -> None:
+    def folder(module: str) -> str:
+        parts = module.split(".")
+        return parts[1] if len(parts) > 2 or (ROOT / "flows" / parts[-1]).is_dir() else ""
+
+    for a, b in arrows():
+        if a.startswith("flows.") and b.startswith("flows."):
+            allowed = MAY_IMPORT.get(folder(a), {*MAY_IMPORT, ""} | ({"cli"} if folder(a) == "cli" else set()))
+            assert folder(b) in {folder(a), *allowed}, f"{a} imports {b}"
+
+
+def test_no_import_runs_in_a_circle_among_modules_nor_among_rooms() -> None:
+    assert {module for module in circles(imports()) if not module.startswith(UNDER_REPAIR)} == set()
+    rooms: dict[str, set[str]] = {}
+    for a, b in arrows():
+        if a.startswith("tasks.") and room(a) != room(b):
+            rooms.setdefault(room(a), set()).add(room(b))
+            rooms.setdefault(room(b), set())
+    assert circles(rooms) == set()
+
+
+def test_no_folder_holds_more_modules_than_one_can_take_in() -> None:
+    counts = Counter(path.parent for path in code().values() if path.name != "__init__.py")
+    assert {str(folder): count for folder, count in counts.items() if count > MOST_MODULES} == {}
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, path in code().items():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(module)
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tasks.spine.store.gc import delete, look
-from tasks.spine.store.gc_plan import Item, Plan, plan
+from tasks.spine.store.gc_plan import GCPlan, Item, plan
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
@@ -83,7 +83,7 @@ def registered_artifacts(settings: Settings) -> set[str]:
         ) from error
 
 
-def items_table(plan_: Plan) -> Table:
+def items_table(plan_: GCPlan) -> Table:
     """What can go, with sizes."""
     table = Table(title="What nothing needs")
     for column in ("what", "size", "changed", "where", "why"):
@@ -105,7 +105,7 @@ def size(count: int) -> str:
     return f"{value:.1f} TB"
 
 
-def _summary(plan_: Plan, total: int) -> str:
+def _summary(plan_: GCPlan, total: int) -> str:
     reasons = Counter("needed by these" if why.endswith(" needs it") else why for why in plan_.kept.values())
     kept = ", ".join(f"{count} {why}" for why, count in reasons.items())
     text = f"{size(plan_.size)} can go ({len(plan_.items)} entries). The store has {size(total)}."

@@ -24,7 +24,7 @@ ORDER = (
 
 
 @dataclass(frozen=True)
-class CostedRun:
+class CountedRun:
     """One run of a stage, shared by all arms that ask for it with the same settings."""
 
     stage: str
@@ -32,16 +32,16 @@ class CostedRun:
     cost: StageEstimate
 
 
-def stage_runs(recipe: Recipe, device: Device) -> list[CostedRun]:
+def stage_runs(recipe: Recipe, device: Device) -> list[CountedRun]:
     """Every stage run that the recipe's arms come to at one seed, each once."""
-    runs: dict[tuple[str, str], CostedRun] = {}
+    runs: dict[tuple[str, str], CountedRun] = {}
     for name in recipe.arms:
         arm = recipe.arm(name)
         costs = estimate(arm, device)
         passed = _passed_rmt(arm, name) if isinstance(arm, RmtRecipe) else _passed(arm, name)
         for stage, sections in passed:
             key = canonical_json([stage, *(getattr(arm, section).model_dump(mode="json") for section in sections)])
-            runs.setdefault((stage, key), CostedRun(stage, key, costs[stage]))
+            runs.setdefault((stage, key), CountedRun(stage, key, costs[stage]))
     return list(runs.values())
 
 

@@ -19,7 +19,7 @@ OTHER = "other"
 
 
 @dataclass
-class Tally:
+class BenchmarkTally:
     """What was counted on one benchmark."""
 
     opening_words: Mapping[str, str]
@@ -57,11 +57,11 @@ def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
     Raises:
         ValueError: a question does not have exactly `config.samples` completions; fewer would bias pass@k unseen.
     """
-    tallies: dict[str, Tally] = {}
+    tallies: dict[str, BenchmarkTally] = {}
     for row in rows:
         name = row["benchmark"]
         if name not in tallies:
-            tallies[name] = Tally({word: style for style, word in benchmark(name).styles.items()})
+            tallies[name] = BenchmarkTally({word: style for style, word in benchmark(name).styles.items()})
         tallies[name].add(row)
     summary: dict[str, Any] = {"scores": {}, "curve": {}, "styles": {}}
     for name, tally in tallies.items():
@@ -80,7 +80,7 @@ def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
     return json.loads(json.dumps(summary))
 
 
-def _scores(tally: Tally, curve: dict[int, Interval], config: EvaluateConfig) -> dict[str, float]:
+def _scores(tally: BenchmarkTally, curve: dict[int, Interval], config: EvaluateConfig) -> dict[str, float]:
     total = sum(tally.samples.values())
     values: dict[str, float] = {"questions": len(tally.samples), "samples": config.samples}
     named = {f"pass@{k}": interval for k, interval in curve.items()}
@@ -97,7 +97,7 @@ def _scores(tally: Tally, curve: dict[int, Interval], config: EvaluateConfig) ->
     return values
 
 
-def _passes(tally: Tally, samples: int, k: int) -> np.ndarray:
+def _passes(tally: BenchmarkTally, samples: int, k: int) -> np.ndarray:
     """Unbiased pass@k of each question, ordered by question id."""
     correct = np.array([tally.correct[question] for question in sorted(tally.samples)])
     return pass_at_k(samples, correct, k)

@@ -44,7 +44,8 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     write_parquet(_graded(build, config, samples), target, EVALUATED)
     summary = score(read_rows(target), config)
     write_json(build.out / SCORES_FILE, summary)
-    build.record(rows=_counts(target), summary=summary)
+    measured_on = {name: ROLE + name for name in config.benchmarks}
+    build.record(rows=_counts(target), summary=summary, measured_on=measured_on)
 
 
 def _questions(build: Build, benchmark: str) -> Path:

@@ -19,6 +19,7 @@ from tasks.filter.tables import Tables, chosen_rows, decisions, to_score, verdic
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
+from tasks.shared.verification.verdict import verdicts_in_words
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
@@ -50,9 +51,11 @@ def filter_solutions(build: Build, config: FilterConfig) -> None:
         )
         for name in (KEPT_FILE, WRONG_FILE)
     }
+    ledger = tally.ledger(generated)
     build.record(
         rows={"verdicts": generated, "kept": counts[KEPT_FILE], "wrong": counts[WRONG_FILE]},
-        ledger=tally.ledger(generated),
+        ledger=ledger,
+        facts={"verdicts": verdicts_in_words(ledger)},
         summary={"heuristics": tally.summary(), "scorer": config.scorer.type},
     )
 

@@ -19,7 +19,7 @@ from tasks.spine.store.fingerprint import canonical_json, digest_text
 SETS = Path(__file__).parent / "heuristics"
 
 
-class Example(Frozen):
+class HeuristicExample(Frozen):
     """A worked example of a heuristic, shown in its prompt."""
 
     question: str
@@ -36,7 +36,7 @@ class Heuristic(Frozen):
     name: str
     """As the prompt names it. Empty: the control without a heuristic."""
     instruction: str = ""
-    examples: tuple[Example, ...] = ()
+    examples: tuple[HeuristicExample, ...] = ()
 
     @property
     def digest(self) -> str:

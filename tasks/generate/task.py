@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from tasks.generate.config import GenerateConfig
-from tasks.generate.heuristics import heuristic_prompts, load_heuristics
+from tasks.generate.heuristics import Heuristic, heuristic_prompts, load_heuristics
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
@@ -53,6 +53,7 @@ def assemble(build: Build, config: GenerateConfig) -> None:
     build.record(
         rows={"samples": count, "prompts": prompts},
         ledger={"generated": count, "truncated": truncated, "complete": count - truncated},
+        facts={"heuristics": _in_words(load_heuristics(config.heuristics))},
         summary={
             "heuristics": tally.by_heuristic(),
             "generated_tokens": sum(tally.tokens.values()),
@@ -101,3 +102,8 @@ def _prompt_rows(samples: Samples, renderer: Renderer) -> Iterator[Row]:
             texts = {"": renderer.plain(question), **texts}
         for heuristic, text in texts.items():
             yield {"question_id": question_id, "heuristic": heuristic, "prompt": text}
+
+
+def _in_words(heuristics: Iterable[Heuristic]) -> str:
+    """Names, each with the digest of what its prompt shows."""
+    return ", ".join(f"{item.name or 'plain prompt'} ({item.digest[:8]})" for item in heuristics)

@@ -50,13 +50,15 @@ def predict(build: Build, config: PredictConfig) -> None:
     count = write_parquet(found, table, PREDICTIONS, sorted_by=ORDER)
     tally = read_tally(build.out)
     summary = score(tally, config)
+    scores = headline(summary)
     write_json(build.out / SCORES_FILE, summary)
     build.record(
         rows={"predictions": count},
         ledger=ledger(tally),
+        measured_on=dict.fromkeys(scores, "entropy"),
         summary={
             **summary,
-            "scores": headline(summary),
+            "scores": scores,
             "written_otherwise": answers.written_otherwise,
             "documents_read": drawn.documents_read,
             "offered": drawn.offered,

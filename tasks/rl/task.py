@@ -4,6 +4,7 @@ from tasks.dataset.schema import RL_FILE
 from tasks.rl.config import RLConfig, RLJob
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.config import rollout_job_fields
+from tasks.shared.verification.verdict import verdicts_in_words
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
@@ -28,6 +29,7 @@ def train(build: Build, config: RLConfig) -> None:
     build.record(
         rows={"prompts": ledger["usable"], "rollouts": ledger["rollouts"], "steps": result["steps"]},
         ledger=ledger,
+        facts={"verdicts": verdicts_in_words(ledger)},
         summary={name: result[name] for name in ("curve", "solved", "left_out", "seconds", "resumed_from_step")},
         trained_on=[TRAINED_ON],
     )

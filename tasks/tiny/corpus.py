@@ -25,7 +25,7 @@ class CorpusConfig(Frozen):
 
 
 @dataclass(frozen=True)
-class Text:
+class CorpusText:
     """A text in parts, each marked with whether the model is trained to produce it."""
 
     parts: tuple[tuple[str, bool], ...]
@@ -33,11 +33,11 @@ class Text:
     """Whether an end-of-text token, also trained on, follows."""
 
 
-def _drill(config: CorpusConfig, rng: random.Random) -> Text:
+def _drill(config: CorpusConfig, rng: random.Random) -> CorpusText:
     parts = list[tuple[str, bool]]()
     for expression, result in draw_facts(config.facts_per_drill, rng):
         parts += [(f" {expression}=", False), (result, True), (".", False)]
-    return Text(tuple(parts), ends=False)
+    return CorpusText(tuple(parts), ends=False)
 
 
 def _style(config: CorpusConfig, rng: random.Random) -> tuple[str, bool]:
@@ -47,15 +47,15 @@ def _style(config: CorpusConfig, rng: random.Random) -> tuple[str, bool]:
     return ("step" if rng.random() < config.habit_share else rng.choice(STYLES[1:])), False
 
 
-def _worked_problem(config: CorpusConfig, rng: random.Random) -> Text:
+def _worked_problem(config: CorpusConfig, rng: random.Random) -> CorpusText:
     family = rng.choice(TRAINED_FAMILIES)
     problem = word(family, draw_numbers(family, "base", rng), rng)
     style, named = _style(config, rng)
     prompt = named_prompt(problem.question, style) if named else plain_prompt(problem.question)
-    return Text(((prompt, False), (completion(problem, style), True)), ends=True)
+    return CorpusText(((prompt, False), (completion(problem, style), True)), ends=True)
 
 
-def stream(config: CorpusConfig, seed: int) -> Iterator[Text]:
+def stream(config: CorpusConfig, seed: int) -> Iterator[CorpusText]:
     """Endless training texts, the same ones for the same seed."""
     rng = random.Random(f"corpus/{seed}")
     while True:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pydantic import Field
 
 from tasks.config import Frozen
-from tasks.tiny.corpus import CorpusConfig, Text, stream
+from tasks.tiny.corpus import CorpusConfig, CorpusText, stream
 from tasks.tiny.problems import TRAINED_FAMILIES, Problem, draw_numbers, word
 from tasks.tiny.styles import STYLES, completion, named_prompt, plain_prompt
-from tasks.tiny.thinking import CLOSE, LONGEST, OPEN, Place, ThinkingConfig, think
+from tasks.tiny.thinking import CLOSE, LONGEST, OPEN, PredictionPlace, ThinkingConfig, think
 
 # Cuts a text into the texts of its tokens.
 Cut = Callable[[str], Sequence[str]]
@@ -39,12 +39,12 @@ def thinking_prompt(context: str, budget: int | None) -> str:
     return f"{context}\n[{budget or ''}]{OPEN}"
 
 
-def places(problem: Problem, solution: str, cut: Cut) -> list[Place]:
+def places(problem: Problem, solution: str, cut: Cut) -> list[PredictionPlace]:
     """Every place of a solution at which a token begins."""
-    out, at = list[Place](), 0
+    out, at = list[PredictionPlace](), 0
     for token in cut(solution):
         end = at + len(token)
-        out.append(Place(problem, solution[:at], token, solution[end:]))
+        out.append(PredictionPlace(problem, solution[:at], token, solution[end:]))
         at = end
     return out
 
@@ -57,7 +57,7 @@ def worked_problem(problem: Problem, step_share: float, rng: random.Random) -> t
     return (plain_prompt if rng.random() < 0.5 else lambda q: named_prompt(q, "step"))(problem.question), "step"
 
 
-def _draw_place(all_places: list[Place], worked_share: float, rng: random.Random) -> Place:
+def _draw_place(all_places: list[PredictionPlace], worked_share: float, rng: random.Random) -> PredictionPlace:
     worked = [place for place in all_places if place.expression]
     return rng.choice(worked if worked and rng.random() < worked_share else all_places)
 
@@ -70,17 +70,17 @@ def _budget(length: int, config: PredictionTextConfig, rng: random.Random) -> in
     return rng.randint(config.smallest_budget, LONGEST)
 
 
-def prediction(problem: Problem, config: PredictionTextConfig, cut: Cut, rng: random.Random) -> Text:
+def prediction(problem: Problem, config: PredictionTextConfig, cut: Cut, rng: random.Random) -> CorpusText:
     """One prediction text; thinking and prediction are trained on, what comes before them is not."""
     prompt, style = worked_problem(problem, config.step_share, rng)
     place = _draw_place(places(problem, completion(problem, style), cut), config.worked_share, rng)
     thinking = think(place, config.thinking, rng)
     budget = _budget(len(cut(thinking)), config, rng)
     asked = thinking_prompt(prompt + place.before, budget)
-    return Text(((asked, False), (f"{thinking}{CLOSE}{place.target}", True)), ends=True)
+    return CorpusText(((asked, False), (f"{thinking}{CLOSE}{place.target}", True)), ends=True)
 
 
-def predictions(config: PredictionTextConfig, cut: Cut, seed: int) -> Iterator[Text]:
+def predictions(config: PredictionTextConfig, cut: Cut, seed: int) -> Iterator[CorpusText]:
     """Endless prediction texts from problems of the `base` split, the same ones for the same seed."""
     rng = random.Random(f"predictions/{seed}")
     while True:
@@ -91,7 +91,7 @@ def predictions(config: PredictionTextConfig, cut: Cut, seed: int) -> Iterator[T
 
 def mixture(
     config: PredictionTextConfig, corpus: CorpusConfig, prediction_share: float, cut: Cut, seed: int
-) -> Iterator[Text]:
+) -> Iterator[CorpusText]:
     """Prediction texts among the texts that the first base was made from."""
     rng = random.Random(f"mixture/{seed}")
     new, old = predictions(config, cut, seed), stream(corpus, seed + 1)

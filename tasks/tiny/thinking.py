@@ -34,7 +34,7 @@ class ThinkingConfig(Frozen):
 
 
 @dataclass(frozen=True)
-class Place:
+class PredictionPlace:
     """A place in a solution at which the next token is to be predicted."""
 
     problem: Problem
@@ -77,13 +77,13 @@ def cost(text: str) -> int:
     return len(PIECE.findall(text))
 
 
-def compact(place: Place) -> str:
+def compact(place: PredictionPlace) -> str:
     """The work alone, without the easy steps: `61+38=99.99+57=156:15|6`."""
     work = ".".join(step.text for step in place.steps if not step.easy)
     return f"{work}:{place.named}"
 
 
-def think(place: Place, config: ThinkingConfig, rng: random.Random) -> str:
+def think(place: PredictionPlace, config: ThinkingConfig, rng: random.Random) -> str:
     """Thinking at one of the levels, drawn from `rng`."""
     level = rng.random()
     if level < config.terse_share:
@@ -96,7 +96,7 @@ def think(place: Place, config: ThinkingConfig, rng: random.Random) -> str:
     return _padded(place, place.steps, rng.randint(config.shortest_long, LONGEST), rng)
 
 
-def _padded(place: Place, steps: list[WorkingStep], length: int, rng: random.Random) -> str:
+def _padded(place: PredictionPlace, steps: list[WorkingStep], length: int, rng: random.Random) -> str:
     """Talk around the work until there are about `length` tokens."""
     work = "".join(f"{step.text}." for step in steps)
     known = NUMBER.findall(place.problem.question)

@@ -101,9 +101,9 @@ def bare_vllm(engine: object, prompts: Sequence[str], batch_size: int) -> int:
 
 
 def _ours(engine: object, job: SamplingJob, folder: Path) -> int:
-    from tasks.shared.sampling.worker import Tally, fill
+    from tasks.shared.sampling.worker import SamplingTally, fill
 
-    tally = Tally(total=0, reporter=Reporter(folder))
+    tally = SamplingTally(total=0, reporter=Reporter(folder))
     fill(job.sets[0], engine, tally, job)
     return tally.tokens
 

@@ -94,6 +94,7 @@ def test_reasons_and_ledger_agree(world: World, kept: ArtifactRef) -> None:
     assert all((row["drop_reason"] == "") == row["kept"] for row in verdicts)
     assert all((row["drop_reason"] == "truncated") == row["truncated"] for row in verdicts)
     assert manifest.ledger["generated"] == 180
+    assert f"wrong {manifest.ledger['wrong']}" in manifest.facts["verdicts"].split(", ")
     assert manifest.rows["kept"] == manifest.ledger["kept"] == len(world.rows(kept, KEPT_FILE))
     assert reasons["truncated"] > 0
     heuristics = manifest.summary["heuristics"]

@@ -26,6 +26,7 @@ LEAN = {
     **SMALL,
     **MIDTRAIN_ONLY,
     "questions.tiny.count": 3,
+    "evaluate.limit": 2,
     "evaluate.samples": 1,
     "runtime.num_threads": 1,
 }
@@ -91,11 +92,11 @@ def test_two_generations_at_once_lose_no_task_run(servers: Servers, tmp_path: Pa
     assert len(Store.open(Settings(home=home)).all("samples")) == 2
 
 
-@pytest.mark.long(reason="two whole pipelines at once, of 100 shards each")
+@pytest.mark.long(reason="two whole pipelines at once, of 120 shards each: 40 of generation, 40 of each evaluation")
 @pytest.mark.timeout(1500)
 def test_two_pipelines_at_once_with_200_shards_lose_no_task_run(servers: Servers, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    run_two(servers, home, "polya", shards=100)
+    run_two(servers, home, "polya", shards=40)
     assert len(Store.open(Settings(home=home)).all("report")) == 2
 
 

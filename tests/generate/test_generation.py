@@ -53,6 +53,7 @@ def test_every_question_is_solved_under_every_heuristic(world: World, first: Art
     assert manifest.rows == {"samples": 120, "prompts": 70}
     assert manifest.ledger["generated"] == manifest.ledger["complete"] + manifest.ledger["truncated"] == 120
     assert manifest.summary["generated_now"] == 120
+    assert [name.rpartition(" (")[0] for name in manifest.facts["heuristics"].split(", ")] == names
     (pool,) = manifest.pools
     assert list((world.home / "store" / pool).glob("*.parquet"))
     assert manifest.summary["generated_tokens"] == sum(row["completion_tokens"] for row in samples)

@@ -11,7 +11,7 @@ import pytest
 from sympy import Rational, nsimplify, simplify, sympify
 
 from tasks.generate.config import GenerateConfig
-from tasks.generate.heuristics import Example, Heuristic, heuristic_prompts, load_heuristics, set_names
+from tasks.generate.heuristics import Heuristic, HeuristicExample, heuristic_prompts, load_heuristics, set_names
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.spine.store.fingerprint import fingerprint
@@ -67,7 +67,7 @@ def test_equations_are_found(text: str, sides: list[list[str]]) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_equation_of_a_solution_is_true(example: Example) -> None:
+def test_every_equation_of_a_solution_is_true(example: HeuristicExample) -> None:
     found = equations(example.solution)
     assert found, "a worked solution shows its arithmetic"
     for chain in found:
@@ -75,7 +75,7 @@ def test_every_equation_of_a_solution_is_true(example: Example) -> None:
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_answer_is_what_the_check_says_and_what_the_solution_boxes(example: Example) -> None:
+def test_the_answer_is_what_the_check_says_and_what_the_solution_boxes(example: HeuristicExample) -> None:
     assert example.check
     assert simplify(sympify(example.check) - nsimplify(Rational(example.answer))) == 0
     assert BOXED.findall(example.solution) == [example.answer]
@@ -145,10 +145,12 @@ def test_an_unknown_set_names_those_that_ship(tmp_path: Path) -> None:
 
 
 def test_identity_is_what_the_prompt_shows() -> None:
-    example = Example(question="q", solution="s", answer="1")
+    example = HeuristicExample(question="q", solution="s", answer="1")
     heuristic = Heuristic(name="n", instruction="i", examples=(example,))
-    same = heuristic.model_copy(update={"examples": (Example(question="q", solution="s", answer="1", check="1"),)})
-    other = heuristic.model_copy(update={"examples": (Example(question="q", solution="t", answer="1"),)})
+    same = heuristic.model_copy(
+        update={"examples": (HeuristicExample(question="q", solution="s", answer="1", check="1"),)}
+    )
+    other = heuristic.model_copy(update={"examples": (HeuristicExample(question="q", solution="t", answer="1"),)})
     assert heuristic.digest == same.digest
     assert len({heuristic.digest, other.digest, heuristic.model_copy(update={"instruction": "j"}).digest}) == 3
 

@@ -33,6 +33,7 @@ def test_every_position_has_its_predictions(held: Held) -> None:
         REASONING: {3},
     }
     summary = held.store.manifest(ref).summary
+    assert held.store.manifest(ref).measured_on == dict.fromkeys(summary["scores"], "entropy")
     assert summary["positions"] == dict.fromkeys(TIERS, 24)
     assert len(counts) == 2 * 72
     assert summary == summary | json.loads((held.store.local(ref) / SCORES_FILE).read_text())

@@ -16,7 +16,7 @@ from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.wanted import pool_name
 from tasks.spine.store.files import Files
 from tasks.spine.store.gc import BUSY, delete, look
-from tasks.spine.store.gc_plan import Plan, plan
+from tasks.spine.store.gc_plan import GCPlan, plan
 from tasks.spine.store.lineage import ancestry
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -68,10 +68,10 @@ def made(store: Store, publish: Publish) -> Chain:
 
 
 @pytest.fixture
-def planned(store: Store, settings: Settings) -> Callable[..., Plan]:
+def planned(store: Store, settings: Settings) -> Callable[..., GCPlan]:
     """`planned(roots..., since=...)`: a plan over the store as it is, with reports as roots."""
 
-    def call(*roots: Manifest, since: float = LATER) -> Plan:
+    def call(*roots: Manifest, since: float = LATER) -> GCPlan:
         snapshot = look(store, settings)
         reports = {ref: "report" for ref in snapshot.contents if ref.kind == "report"}
         return plan(snapshot, {**reports, **{manifest.ref: "named" for manifest in roots}}, since)
@@ -79,7 +79,7 @@ def planned(store: Store, settings: Settings) -> Callable[..., Plan]:
     return call
 
 
-def going(plan_: Plan) -> list[ArtifactRef | None]:
+def going(plan_: GCPlan) -> list[ArtifactRef | None]:
     return [item.ref for item in plan_.items if item.what == "artifact"]
 
 
@@ -88,7 +88,7 @@ def everything(settings: Settings) -> dict[str, int]:
 
 
 def test_the_ancestry_of_a_report_stays_and_children_go_before_parents(
-    planned: Callable[..., Plan], made: Chain
+    planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     found = planned()
     assert going(found) == [made["d"].ref, made["c"].ref]
@@ -99,13 +99,13 @@ def test_the_ancestry_of_a_report_stays_and_children_go_before_parents(
 
 @pytest.mark.parametrize(("root", "gone"), [("d", []), ("c", ["d"]), ("a", ["d", "c"])])
 def test_a_named_artifact_stays_with_all_it_came_from(
-    planned: Callable[..., Plan], made: Chain, root: str, gone: list[str]
+    planned: Callable[..., GCPlan], made: Chain, root: str, gone: list[str]
 ) -> None:
     assert going(planned(made[root])) == [made[name].ref for name in gone]
 
 
 def test_what_was_made_lately_stays_with_all_it_came_from(
-    store: Store, publish: Publish, planned: Callable[..., Plan], made: Chain
+    store: Store, publish: Publish, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     young = publish(store, "evaluation", "young", parents={"model": made["c"].ref})
     assert going(planned(since=time.time() - 60)) == [made["d"].ref]
@@ -114,14 +114,14 @@ def test_what_was_made_lately_stays_with_all_it_came_from(
     assert last == made["c"].ref
 
 
-def test_planning_changes_nothing(settings: Settings, planned: Callable[..., Plan], made: Chain) -> None:
+def test_planning_changes_nothing(settings: Settings, planned: Callable[..., GCPlan], made: Chain) -> None:
     before = everything(settings)
     planned()
     assert everything(settings) == before
 
 
 def test_deletion_leaves_what_is_needed_whole_and_of_the_rest_nothing(
-    store: Store, settings: Settings, planned: Callable[..., Plan], made: Chain
+    store: Store, settings: Settings, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     assert [why for _, why in delete(store, settings, planned())] == ["", ""]
     for name in ("questions", "a", "b", "report"):
@@ -138,7 +138,7 @@ def test_deletion_leaves_what_is_needed_whole_and_of_the_rest_nothing(
 def test_an_interrupted_deletion_leaves_nothing_half_readable_and_the_next_one_ends_it(
     store: Store,
     settings: Settings,
-    planned: Callable[..., Plan],
+    planned: Callable[..., GCPlan],
     made: Chain,
     calls: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -168,7 +168,7 @@ def test_an_interrupted_deletion_leaves_nothing_half_readable_and_the_next_one_e
 
 
 def test_what_somebody_builds_stays_and_so_does_what_a_builder_may_read(
-    store: Store, settings: Settings, planned: Callable[..., Plan], made: Chain
+    store: Store, settings: Settings, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     lease = store.lease(made["d"].kind, made["d"].fingerprint, 60)
     assert lease.try_acquire()
@@ -193,7 +193,7 @@ def test_what_somebody_builds_stays_and_so_does_what_a_builder_may_read(
 
 
 def test_a_builder_that_starts_after_the_plan_is_left_alone(
-    store: Store, settings: Settings, planned: Callable[..., Plan], made: Chain
+    store: Store, settings: Settings, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     found = planned()
     lease = store.lease(made["d"].kind, made["d"].fingerprint, 60)
@@ -203,7 +203,7 @@ def test_a_builder_that_starts_after_the_plan_is_left_alone(
 
 
 def test_leftovers_go_and_what_the_store_did_not_write_stays(
-    store: Store, settings: Settings, planned: Callable[..., Plan], made: Chain
+    store: Store, settings: Settings, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     files, folder = store.files, f"samples/{'e' * 16}"
     dead = {"token": "a" * 32, "host": "gone", "pid": 1, "process_started": 0, "beat": 0, "timeout_s": 60}
@@ -230,7 +230,7 @@ def test_leftovers_go_and_what_the_store_did_not_write_stays(
 
 
 def test_samples_stay_while_an_artifact_made_from_them_does(
-    store: Store, settings: Settings, publish: Publish, planned: Callable[..., Plan], made: Chain
+    store: Store, settings: Settings, publish: Publish, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     sampling, greedy = Sampling(temperature=0.7), Sampling(temperature=0, top_p=1)
     digest, other = made["a"].digest, made["d"].digest
@@ -249,7 +249,7 @@ def test_samples_stay_while_an_artifact_made_from_them_does(
 
 
 def test_no_samples_go_while_an_artifact_that_stays_does_not_say_what_it_was_made_from(
-    store: Store, publish: Publish, planned: Callable[..., Plan], made: Chain
+    store: Store, publish: Publish, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     store.files.write_text(f"pool/{'d' * 16}/{'b' * 32}.parquet", "rows")
     silent = publish(store, "samples", pools=None, created_at=LONG_AGO)
@@ -259,7 +259,7 @@ def test_no_samples_go_while_an_artifact_that_stays_does_not_say_what_it_was_mad
 
 
 def test_a_content_that_a_forced_rebuild_succeeded_stays_for_its_children_and_else_goes(
-    store: Store, settings: Settings, publish: Publish, planned: Callable[..., Plan], made: Chain
+    store: Store, settings: Settings, publish: Publish, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     again = publish(store, "model", "a", {"data.txt": "another"}, parents=made["a"].parents, created_at=LONG_AGO)
     assert (again.ref.path, again.digest != made["a"].digest) == (made["a"].ref.path, True)
@@ -270,7 +270,7 @@ def test_a_content_that_a_forced_rebuild_succeeded_stays_for_its_children_and_el
     assert planned().items == ()
 
 
-def test_an_unreadable_manifest_stops_it(store: Store, planned: Callable[..., Plan], made: Chain) -> None:
+def test_an_unreadable_manifest_stops_it(store: Store, planned: Callable[..., GCPlan], made: Chain) -> None:
     store.files.write_text(f"{made['c'].ref.path}/manifest.json", "{")
     with pytest.raises(ValueError, match=f"{made['c'].ref.path}/manifest.json .* is no manifest"):
         planned()
@@ -291,7 +291,7 @@ def test_a_model_outside_the_store_is_never_touched(tmp_path: Path) -> None:
 
 
 def test_local_copies_of_a_remote_store_go_with_their_artifacts(
-    store: Store, settings: Settings, planned: Callable[..., Plan], made: Chain
+    store: Store, settings: Settings, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     if store.files.is_local:
         pytest.skip("a local store has no copies")

@@ -50,8 +50,8 @@ def made(store: Store, publish: Publish, tmp_path: Path) -> dict[str, Manifest]:
     samples = publish(
         store,
         "samples",
-        {"heuristics": {"": "0" * 64, "analogy": "1" * 64}},
         stage="generate",
+        facts={"heuristics": "plain prompt (00000000), analogy (11111111)"},
         parents={"questions": seeds.ref, "model": base.ref},
         ledger={"wanted": 4, "generated": 4},
         mlflow_run_id="run-generate",
@@ -62,6 +62,7 @@ def made(store: Store, publish: Publish, tmp_path: Path) -> dict[str, Manifest]:
         stage="filter",
         parents={"samples": samples.ref, "questions": seeds.ref},
         ledger={"generated": 4, "wrong": 1, "correct": 3},
+        facts={"verdicts": "correct 3, wrong 1"},
     )
     rows = [{"question_id": SEED, "rank": rank} for rank in range(3)]
     dataset = parquet("dataset", "dataset", "train.parquet", TRAIN, rows, kept=kept)

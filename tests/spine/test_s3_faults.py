@@ -110,7 +110,7 @@ def test_a_broken_or_slow_download_is_whole_in_the_end(store: Store, s3_proxy: P
 
 def test_silence_is_broken_off_and_tried_again(store: Store, s3_proxy: Proxy, publish: Publish) -> None:
     made = publish(store, "dataset")
-    impatient = Files(store.files.uri, patience_s=12)
+    impatient = Files(store.files.uri, patience_s=60)
     impatient.fs.config_kwargs["read_timeout"] = 0.5
     fault = s3_proxy.add("slow", matches=lambda method, path: method == "GET", times=2, delay_s=3)
     assert impatient.read_text_or_none(f"{made.ref.path}/manifest.json") is not None

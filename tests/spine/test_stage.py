@@ -17,6 +17,7 @@ import pytest
 from tasks.errors import Permanent
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.stage import Build, ensure
+from tasks.spine.store.lease import Lease
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
@@ -173,13 +174,24 @@ def test_of_processes_at_once_one_builds_and_the_others_wait_for_it(settings: Se
     assert sorted((tmp_path / "log.hits").read_text().split()) == ["False", "True", "True"]
 
 
-def test_a_forced_run_that_had_to_wait_takes_what_the_other_made(settings: Settings) -> None:
-    inside = threading.Event()
+def test_a_forced_run_that_had_to_wait_takes_what_the_other_made(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, waited_for = threading.Event(), threading.Event()
+    acquire = Lease.try_acquire
+
+    def try_acquire(lease: Lease) -> bool:
+        won = acquire(lease)
+        if not won:
+            waited_for.set()
+        return won
 
     def slow(build: Build, config: ToyConfig) -> None:
         inside.set()
-        time.sleep(0.7)
+        assert waited_for.wait(60)
         write(build, config)
+
+    monkeypatch.setattr(Lease, "try_acquire", try_acquire)
 
     other = threading.Thread(target=toy, args=(settings, slow))
     other.start()

@@ -1,8 +1,11 @@
 """Which tests share a process, which start first, and which are left to `make test-long`; a plugin of pytest."""
 
-import os
+import json
 from collections.abc import Generator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -52,8 +55,41 @@ class LongTests:
         return [f"{item.nodeid}: {item.get_closest_marker('long').kwargs['reason']}" for item in items]
 
 
+class Together:
+    """Gives the tests of a group to one process: every file is whole, and files that share a dear fixture are one.
+
+    Only the processes see fixtures; before the tests are dealt out, each leaves the groups in a folder of the parent's.
+    """
+
+    def __init__(self) -> None:
+        self._folder = TemporaryDirectory(prefix="groups-")
+
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput["groups"] = self._folder.name
+
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        from xdist.scheduler import LoadScopeScheduling
+
+        folder = Path(self._folder.name)
+
+        class Scheduling(LoadScopeScheduling):
+            def _split_scope(self, nodeid: str) -> str:
+                file = nodeid.partition("::")[0]
+                return _left_groups(folder).get(file, file)
+
+        return Scheduling(config, log) if config.option.dist == "loadscope" else None
+
+
+@cache
+def _left_groups(folder: Path) -> dict[str, str]:
+    """What one of the processes left; they all leave the same."""
+    return json.loads(next(iter(sorted(folder.iterdir()))).read_text())
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(LongTests())
+    if getattr(config.option, "numprocesses", None):
+        config.pluginmanager.register(Together())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -67,22 +103,26 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, ob
     return made
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group and order the tests for several processes."""
-    if os.environ.get("PYTEST_XDIST_WORKER"):
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In one of several processes: leave the groups for the parent and order the tests."""
+    if (place := getattr(config, "workerinput", {})) and "groups" in place:
         groups = _groups(items)
-        for item in items:
-            item.add_marker(pytest.mark.xdist_group(groups[item.path]))
-        items.sort(key=lambda item: _turn(item.nodeid))
+        (Path(place["groups"]) / place["workerid"]).write_text(json.dumps(groups))
+        # Groups of several files come before single ones.
+        items.sort(key=lambda item: (_turn(item.nodeid), _file(item) == groups[_file(item)]))
 
 
-def _groups(items: list[pytest.Item]) -> dict[Path, str]:
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
+
+
+def _groups(items: list[pytest.Item]) -> dict[str, str]:
     """Name of the group of each file: its own, or that of a dear fixture which one of its tests uses."""
-    groups = {item.path: item.nodeid.partition("::")[0] for item in items}
+    groups = {_file(item): _file(item) for item in items}
     for item in items:
         for fixture in sorted(DEAR.intersection(getattr(item, "fixturenames", ()))):
-            groups[item.path] = f"{item.path.parent.name}-{fixture}"
+            groups[_file(item)] = f"{item.path.parent.name}-{fixture}"
     return groups
 
 

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from itertools import islice
 
-from tasks.tiny.corpus import CorpusConfig, Text, stream
+from tasks.tiny.corpus import CorpusConfig, CorpusText, stream
 from tasks.tiny.drills import draw_facts
 from tasks.tiny.problems import SPLITS, generate_problems
 from tasks.tiny.styles import METHODS, style_of
@@ -14,7 +14,7 @@ CONFIG = CorpusConfig()
 TEXTS = list(islice(stream(CONFIG, seed=0), 4000))
 
 
-def is_drill(text: Text) -> bool:
+def is_drill(text: CorpusText) -> bool:
     return not text.parts[0][0].startswith("Q:")
 
 

@@ -1,14 +1,18 @@
 """The base model that ships with the project: small, loadable as it is, and as good as its card says."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoConfig
 
-from tasks.tiny import MODEL_DIR
-from tasks.tiny.make.base import BaseConfig
-from tasks.tiny.make.measure import MEASURED_NAME, answer_of, best_named, mean_and_error, pass_at, plain_table
+from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
+from tasks.tiny.make.accuracy import answer_of, mean_and_error, pass_at
+from tasks.tiny.make.base import TRAINING_NAME, BaseConfig
+from tasks.tiny.make.card import write_card
+from tasks.tiny.make.measure import MEASURED_NAME, best_named, plain_table
 from tasks.tiny.make.sampling import complete, load
 from tasks.tiny.problems import TRAINED_FAMILIES, generate_problems
 from tasks.tiny.styles import METHODS, STYLES, SUITED, completion, named_prompt, plain_prompt, style_of
@@ -45,6 +49,14 @@ def test_the_card_states_what_was_measured() -> None:
         assert plain_table(MEASURED[split]["plain"]) in card
         assert f"{best_named(MEASURED[split]['named'], 'greedy')} % greedy" in card
     assert all(name in card for name in METHODS.values())
+
+
+@pytest.mark.parametrize("shipped", [MODEL_DIR, THINK_MODEL_DIR], ids=lambda folder: folder.name)
+def test_the_shipped_card_is_the_one_that_is_written_from_the_measurements(shipped: Path, tmp_path: Path) -> None:
+    for name in (TRAINING_NAME, MEASURED_NAME):
+        shutil.copy(shipped / name, tmp_path)
+    write_card(tmp_path)
+    assert (tmp_path / "README.md").read_text() == (shipped / "README.md").read_text()
 
 
 def test_there_is_room_for_the_method() -> None:

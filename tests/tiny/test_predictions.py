@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from tasks.tiny import MODEL_DIR
-from tasks.tiny.corpus import CorpusConfig, Text
+from tasks.tiny.corpus import CorpusConfig, CorpusText
 from tasks.tiny.make.sampling import load
 from tasks.tiny.make.think import tokens_of
 from tasks.tiny.predictions import PredictionTextConfig, mixture, places, predictions, thinking_prompt
@@ -28,7 +28,7 @@ TEXTS = list(islice(predictions(CONFIG, cut, seed=0), 1500))
 ASKED = re.compile(r"^(.*)\n\[(\d*)\]<think>$", re.DOTALL)
 
 
-def parts(text: Text) -> tuple[str, str, str, str]:
+def parts(text: CorpusText) -> tuple[str, str, str, str]:
     """(context, budget, thinking, prediction)"""
     (prompt, prompt_trained), (completed, trained) = text.parts
     assert (prompt_trained, trained, text.ends) == (False, True, True)

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
-from tasks.tiny.make.measure import MEASURED_NAME, answer_of, best_named
+from tasks.tiny.make.accuracy import answer_of
+from tasks.tiny.make.measure import MEASURED_NAME, best_named
 from tasks.tiny.make.measure_thinking import (
     GROUP_SIZE,
     TIERS,

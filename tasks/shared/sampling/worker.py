@@ -21,7 +21,7 @@ REPORT_EVERY_S = 1.0
 
 
 @dataclass
-class Tally:
+class SamplingTally:
     """Counts of a run, and when they were last reported."""
 
     total: int
@@ -86,7 +86,7 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     if not total:
         return {"generated": 0}
     engine = make_engine(job.model, job.runtime, seed=seed, as_messages=job.as_messages)
-    tally = Tally(total, reporter)
+    tally = SamplingTally(total, reporter)
     try:
         for sample_set in job.sets:
             fill(sample_set, engine, tally, job)
@@ -95,7 +95,7 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, **tally.values()}
 
 
-def fill(sample_set: SampleSetJob, engine: Engine, tally: Tally, job: SamplingJob) -> None:
+def fill(sample_set: SampleSetJob, engine: Engine, tally: SamplingTally, job: SamplingJob) -> None:
     """One sample set; whatever ends it, completions that are there are written."""
     batch = _Batch(Pool(sample_set.pool), engine.name, job.runtime.flush_rows, job.flush_s)
     requests = missing_requests(sample_set)

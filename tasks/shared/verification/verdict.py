@@ -1,5 +1,6 @@
 """The result of grading one answer, and what can become of a completion."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -23,3 +24,9 @@ class Verdict:
     verdict: VerdictName
     extracted: str | None
     detail: str
+
+
+def verdicts_in_words(counts: Mapping[str, int]) -> str:
+    """How many answers got each verdict, and how many were cut off before theirs; those that none got are left out."""
+    names = (*get_args(VerdictName), "truncated")
+    return ", ".join(f"{name} {counts[name]:,}" for name in names if counts.get(name))

@@ -108,6 +108,8 @@ class Build:
         ledger: Mapping[str, int] | None = None,
         summary: Mapping[str, Any] | None = None,
         external: str | None = None,
+        facts: Mapping[str, str] | None = None,
+        measured_on: Mapping[str, str] | None = None,
         pools: Sequence[str] = (),
         sources: Sequence[SourceTable] = (),
         trained_on: Sequence[TrainedRows] = (),
@@ -116,7 +118,7 @@ class Build:
         and garbage collection go by; what several calls record adds up.
         """
         given = {"rows": rows, "ledger": ledger, "summary": summary, "external": external}
-        for name, value in given.items():
+        for name, value in {**given, "facts": facts, "measured_on": measured_on}.items():
             if isinstance(value, Mapping):
                 self.manifest_fields[name] = {**self.manifest_fields.get(name, {}), **value}
             elif value is not None:

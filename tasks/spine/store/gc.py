@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from tasks.spine.store.files import Files
-from tasks.spine.store.gc_plan import LEASE, Extent, Item, Plan, Snapshot
+from tasks.spine.store.gc_plan import LEASE, Extent, GCPlan, Item, Snapshot
 from tasks.spine.store.lease import Lease
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -63,7 +63,7 @@ def list_files(files: Files) -> dict[str, Extent]:
     return {name[prefix:]: Extent(entry["size"], _changed(entry)) for name, entry in found.items()}
 
 
-def delete(store: Store, settings: Settings, plan: Plan) -> Iterator[tuple[Item, str]]:
+def delete(store: Store, settings: Settings, plan: GCPlan) -> Iterator[tuple[Item, str]]:
     """Delete what a plan lists; yields each item with "" or with the reason for which it stays."""
     for item in plan.items:
         if item.what == "work folder":

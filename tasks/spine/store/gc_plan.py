@@ -68,7 +68,7 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Plan:
+class GCPlan:
     """What can go, in the order in which it must, and what stays and for whose sake."""
 
     items: tuple[Item, ...]
@@ -81,7 +81,7 @@ class Plan:
         return sum(item.extent.size for item in self.items)
 
 
-def plan(snapshot: Snapshot, roots: Mapping[ArtifactRef, str], since: float) -> Plan:
+def plan(snapshot: Snapshot, roots: Mapping[ArtifactRef, str], since: float) -> GCPlan:
     """What nothing needs of a snapshot.
 
     Args:
@@ -101,7 +101,7 @@ def plan(snapshot: Snapshot, roots: Mapping[ArtifactRef, str], since: float) -> 
     ]
     # Artifacts are ruled by the age of their manifests, which a copied or restored store keeps.
     old = (item for item in items if item.what == "artifact" or item.extent.changed < since)
-    return Plan(tuple(old), kept, snapshot.held)
+    return GCPlan(tuple(old), kept, snapshot.held)
 
 
 def reachable(contents: Mapping[ArtifactRef, Manifest], roots: Mapping[ArtifactRef, str]) -> dict[ArtifactRef, str]:

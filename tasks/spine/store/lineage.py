@@ -13,9 +13,6 @@ from tasks.spine.store.manifest import Manifest, TrainedRows
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import ArtifactMissing, Store
 
-VERDICTS = ("correct", "wrong", "unparsed", "timeout", "error", "truncated")
-"""Counts of a ledger that say how answers were judged."""
-
 
 @dataclass(frozen=True)
 class Node:
@@ -100,13 +97,13 @@ def models_that_saw(store: Store, source_id: str) -> list[Sighting]:
             if (ref, rows) not in counted:
                 counted[ref, rows] = _rows_with(store, dataset, rows.path, rows.id_column, source_id)
             if count := counted[ref, rows]:
-                direct = rows in model.trained_on and model.parents[rows.role] == ref
+                direct = ref in model.parents.values()
                 sightings.append(Sighting(model, ref, rows.method, count, direct))
     return sightings
 
 
 def render_ancestry(store: Store, ref: ArtifactRef) -> Tree:
-    """The ancestry as a tree for a terminal: rows, ledger, heuristics, verdicts and MLflow runs of every stage."""
+    """The ancestry as a tree for a terminal: what its stage told of it, counts and MLflow run of every artifact."""
     shown: set[ArtifactRef] = set()
 
     def add(node: Node, role: str, branch: Tree | None) -> Tree:
@@ -133,21 +130,13 @@ def describe(manifest: Manifest) -> dict[str, str]:
     facts = {
         "stage": f"{manifest.stage} v{manifest.version}, {manifest.created_at}, {manifest.seconds:.1f} s",
         "source": str(manifest.summary.get("source", manifest.summary.get("label", ""))),
-        "heuristics": _names(heuristics(manifest)),
-        "verdicts": _counts({name: manifest.ledger[name] for name in VERDICTS if name in manifest.ledger}),
+        **manifest.facts,
         "rows": _counts(manifest.rows),
         "ledger": _counts(manifest.ledger),
         "commit": manifest.git_commit or "",
         "MLflow run": manifest.mlflow_run_id or "",
     }
     return {name: text for name, text in facts.items() if text}
-
-
-def heuristics(manifest: Manifest) -> dict[str, str]:
-    """Heuristics that a generation asked for: name and digest of what its prompt shows; the plain prompt has none."""
-    config = manifest.payload.get("config")
-    found = config.get("heuristics") if isinstance(config, dict) else None
-    return found if isinstance(found, dict) else {}
 
 
 def render_sightings(store: Store, source_id: str) -> RenderableType:
@@ -184,10 +173,6 @@ def _rows_with(store: Store, manifest: Manifest, name: str, column: str, value: 
     path = store.files.full(f"{manifest.ref.path}/{manifest.data}/{name}")
     with store.files.fs.open(path, "rb") as file:
         return pq.read_table(file, columns=[column], filters=[(column, "==", value)]).num_rows
-
-
-def _names(values: dict[str, str]) -> str:
-    return ", ".join(f"{name or 'plain prompt'} ({digest[:8]})" for name, digest in values.items())
 
 
 def _counts(values: dict[str, int]) -> str:

@@ -79,6 +79,10 @@ class Manifest(BaseModel):
     """Counts of what went in, what was dropped and why, and what came out; they add up exactly."""
     summary: dict[str, Any] = Field(default_factory=dict)
     """Small JSON that reports read."""
+    facts: dict[str, str] = Field(default_factory=dict)
+    """What people who follow a lineage read of it beside its counts, by name."""
+    measured_on: dict[str, str] = Field(default_factory=dict)
+    """Role of the parent whose questions or positions scores are about, by their name among the summary's `scores`."""
     pools: tuple[str, ...] | None = None
     """Folders of the store with the samples it was made from, which stay as long as it does.
 

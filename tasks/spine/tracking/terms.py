@@ -37,8 +37,8 @@ def scores(manifest: Manifest, store: Store) -> Iterator[tuple[str, float, tuple
     MLflow shows a chart for each metric, under a heading for what stands before the slash.
     """
     for benchmark, values in manifest.summary.get("scores", {}).items():
-        asked = manifest.parents.get(f"questions.{benchmark}") or manifest.parents.get("entropy")
-        dataset = dataset_of(store.manifest(asked)) if asked else ()
+        role = manifest.measured_on.get(benchmark)
+        dataset = dataset_of(store.manifest(manifest.parents[role])) if role else ()
         for key, value in values.items():
             if isinstance(value, int | float):
                 yield f"{benchmark}/{key}".replace("@", "_at_"), float(value), dataset

@@ -16,7 +16,7 @@ from pydantic import Field
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tasks.config import Frozen
-from tasks.tiny.corpus import CorpusConfig, Text, stream
+from tasks.tiny.corpus import CorpusConfig, CorpusText, stream
 from tasks.tiny.make.tokenizer import CONTEXT_TOKENS, VOCAB_SIZE, train_tokenizer
 from tasks.tiny.make.training import Sequence, TrainConfig, train
 
@@ -61,7 +61,7 @@ def make_model(config: BaseConfig, tokenizer: "PreTrainedTokenizerFast") -> Llam
     )
 
 
-def encode(text: Text, tokenizer: "PreTrainedTokenizerFast") -> Sequence:
+def encode(text: CorpusText, tokenizer: "PreTrainedTokenizerFast") -> Sequence:
     """Token ids of the parts one after the other, so that prompt and completion never share a token."""
     ids, trained = list[int](), list[bool]()
     encoded = tokenizer([part for part, _ in text.parts], add_special_tokens=False)["input_ids"]

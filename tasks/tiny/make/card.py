@@ -1,14 +1,30 @@
-"""The model card of a base model, written from its measurements."""
+"""Measure a small model on all held-out sets and write its model card.
 
+`python -m tasks.tiny.make.card MODEL` measures dev, test and the out-of-domain families, for a model that thinks also
+its predictions, and writes `measured.json` and `README.md` into the model's folder.
+"""
+
+import argparse
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from tasks.tiny.make.base import TRAINING_NAME, BaseConfig
-from tasks.tiny.make.measure import MEASURED_NAME, best_named, named_table, plain_table
-from tasks.tiny.make.measure_thinking import THINKING
+from tasks.tiny.make.measure import (
+    MEASURED_NAME,
+    PER_FAMILY,
+    SAMPLES,
+    best_named,
+    measure,
+    named_table,
+    plain_table,
+    show,
+)
+from tasks.tiny.make.measure_thinking import CARD_DOCUMENTS, CARD_PER_TIER, THINKING, measure_thinking, thinks
+from tasks.tiny.make.sampling import load
 from tasks.tiny.make.think_card import think_card
+from tasks.tiny.problems import OOD_SPLIT
 from tasks.tiny.styles import METHODS, OPENING_WORDS, named_prompt, plain_prompt
 
 CARD = """---
@@ -59,8 +75,8 @@ were picked, with an earlier model, as ones that a trained method can reach: the
 
 Percent, with the standard error over questions. Greedy is one completion; pass@k is the unbiased estimate
 from the samples drawn at temperature 1 (top-p 1, no top-k), at most 96 new tokens; seed 0. An answer is
-right when the integer after `####` at the end of the completion is. `python -m tasks.tiny.make.measure DIR
---card` repeats all of it.
+right when the integer after `####` at the end of the completion is. `python -m tasks.tiny.make.card DIR`
+repeats all of it.
 """
 
 SECTION = """
@@ -127,3 +143,24 @@ def write_card(folder: Path) -> None:
     partial = folder / "README.md.partial"
     partial.write_text((think_card if THINKING in measured else base_card)(made, measured))
     os.replace(partial, folder / "README.md")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure a small model on all held-out sets and write its card.")
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--per-family", type=int, default=PER_FAMILY)
+    parser.add_argument("--samples", type=int, default=SAMPLES)
+    options = parser.parse_args()
+    measured: dict[str, Any] = {}
+    for split in ("dev", "test", OOD_SPLIT):
+        measured[split] = measure(options.model, split, options.per_family, options.samples)
+        show(split, measured[split])
+    model, tokenizer = load(options.model)
+    if thinks(tokenizer):
+        measured[THINKING] = measure_thinking(model, tokenizer, "evaluation", CARD_DOCUMENTS, CARD_PER_TIER)
+    (options.model / MEASURED_NAME).write_text(json.dumps(measured, indent=1) + "\n")
+    write_card(options.model)
+
+
+if __name__ == "__main__":
+    main()

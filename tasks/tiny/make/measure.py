@@ -1,45 +1,25 @@
-"""Measure a small model on the world's held-out problems and write its model card.
+"""Measure a small model on the world's held-out problems.
 
-`python -m tasks.tiny.make.measure MODEL [--split dev]` prints the numbers; `--card` measures dev, test and the
-out-of-domain families and writes `measured.json` and `README.md` into the model's folder.
+`python -m tasks.tiny.make.measure MODEL [--split dev]` prints the numbers; `tasks.tiny.make.card` writes them down.
 """
 
 import argparse
-import json
-import math
-import re
 from collections.abc import Sequence as Rows
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tasks.tiny.make.accuracy import SEED, answer_of, mean_and_error, pass_at
 from tasks.tiny.make.sampling import complete, load
-from tasks.tiny.problems import OOD_SPLIT, SPLITS, Problem, families_of, generate_problems
+from tasks.tiny.problems import SPLITS, Problem, families_of, generate_problems
 from tasks.tiny.styles import METHODS, STYLES, named_prompt, plain_prompt, style_histogram, style_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-ANSWER_LINE = re.compile(r"#### (-?\d+)\s*$")
 MEASURED_NAME = "measured.json"
-SEED = 0
-
-
-def answer_of(completion: str) -> str | None:
-    """The integer on the last line `#### 42`, or None when the completion does not end with one."""
-    match = ANSWER_LINE.search(completion)
-    return match.group(1) if match else None
-
-
-def pass_at(k: int, drawn: int, correct: int) -> float:
-    """Unbiased pass@k from `drawn` samples of which `correct` are right (arXiv 2107.03374, equation 1)."""
-    return 1.0 - math.comb(drawn - correct, k) / math.comb(drawn, k)
-
-
-def mean_and_error(values: Rows[float]) -> tuple[float, float]:
-    """Mean over questions and its standard error, both in percent."""
-    mean = sum(values) / len(values)
-    spread = math.sqrt(sum((v - mean) ** 2 for v in values) / max(1, len(values) - 1) / len(values))
-    return round(100 * mean, 1), round(100 * spread, 1)
+"""File with the measurements in a model's folder, beside the card that is written from it."""
+PER_FAMILY, SAMPLES = 30, 8
+"""Problems of each family, and samples of each problem."""
 
 
 def _scores(problems: Rows[Problem], greedy: list[list[str]], drawn: list[list[str]]) -> dict[str, Any]:
@@ -128,29 +108,21 @@ def named_table(named: dict[str, Any], kind: str) -> str:
     return "\n".join(rows)
 
 
+def show(split: str, result: dict[str, Any]) -> None:
+    """Print the measurements of one split."""
+    plain, named = result["plain"], result["named"]
+    print(f"\n{split}\n{plain_table(plain)}\nstyles {plain['styles']}\n{named_table(named, 'greedy')}")
+    print("best method", best_named(named, "greedy"), "greedy,", best_named(named, "sampled"), "sampled")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure a small model on held-out problems.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--split", choices=SPLITS, default="dev")
-    parser.add_argument("--per-family", type=int, default=30)
-    parser.add_argument("--samples", type=int, default=8)
-    parser.add_argument("--card", action="store_true", help="measure all held-out sets and write the card")
+    parser.add_argument("--per-family", type=int, default=PER_FAMILY)
+    parser.add_argument("--samples", type=int, default=SAMPLES)
     options = parser.parse_args()
-    splits = ("dev", "test", OOD_SPLIT) if options.card else (options.split,)
-    measured = {s: measure(options.model, s, options.per_family, options.samples) for s in splits}
-    for split, result in measured.items():
-        plain, named = result["plain"], result["named"]
-        print(f"\n{split}\n{plain_table(plain)}\nstyles {plain['styles']}\n{named_table(named, 'greedy')}")
-        print("best method", best_named(named, "greedy"), "greedy,", best_named(named, "sampled"), "sampled")
-    if options.card:
-        from tasks.tiny.make.card import write_card
-        from tasks.tiny.make.measure_thinking import CARD_DOCUMENTS, CARD_PER_TIER, THINKING, measure_thinking, thinks
-
-        model, tokenizer = load(options.model)
-        if thinks(tokenizer):
-            measured[THINKING] = measure_thinking(model, tokenizer, "evaluation", CARD_DOCUMENTS, CARD_PER_TIER)
-        (options.model / MEASURED_NAME).write_text(json.dumps(measured, indent=1) + "\n")
-        write_card(options.model)
+    show(options.split, measure(options.model, options.split, options.per_family, options.samples))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measure how well a model of the small world predicts the next token, directly and after thinking.
 
-`python -m tasks.tiny.make.measure_thinking MODEL [--split evaluation]` prints it;
-`python -m tasks.tiny.make.measure MODEL --card` measures it for the card of a model that thinks.
+`python -m tasks.tiny.make.measure_thinking MODEL [--split evaluation]` prints it; `tasks.tiny.make.card` measures it
+for the card of a model that thinks.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tasks.tiny.make.measure import SEED, mean_and_error
+from tasks.tiny.make.accuracy import SEED, mean_and_error
 from tasks.tiny.make.sampling import complete_ids, load
 from tasks.tiny.predictions import thinking_prompt
 from tasks.tiny.texts import PROBLEM_SPLITS, Document, TextSplit, documents

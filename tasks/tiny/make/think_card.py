@@ -82,7 +82,7 @@ Mixed groups: share of places at which some but not all of {group} samples are r
 
 {mixed}
 
-`python -m tasks.tiny.make.measure DIR --card` repeats all measurements.
+`python -m tasks.tiny.make.card DIR` repeats all measurements.
 """
 
 

@@ -32,7 +32,7 @@ def wanted(path: Path, count: int) -> None:
 
 @pytest.fixture
 def job(tmp_path: Path) -> SamplingJob:
-    wanted(tmp_path / "wanted.parquet", 200)
+    wanted(tmp_path / "wanted.parquet", 100)
     samples = SampleSetJob(wanted=tmp_path / "wanted.parquet", pool=str(tmp_path / "pool"), sampling=SAMPLING)
     runtime = Runtime(device="cpu", batch_size=8, flush_rows=20, num_threads=1)
     return SamplingJob(model=TINY_MODEL, sets=(samples,), runtime=runtime)
@@ -50,11 +50,11 @@ def test_a_killed_worker_loses_only_the_batch_in_flight(job: SamplingJob, tmp_pa
     child.wait()
     written = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
     held = len(pool.scan().batch_of)
-    assert 60 <= held < 400
+    assert 60 <= held < 200
     result = run_worker("tasks.shared.sampling.worker", job, tmp_path / "again", timeout_s=300)
-    assert result["generated"] == 400 - held
+    assert result["generated"] == 200 - held
     index = pool.scan()
-    assert len(index.batch_of) == 400
+    assert len(index.batch_of) == 200
     assert index.duplicates == 0
     assert all((folder / name).read_bytes() == content for name, content in written.items())
 
@@ -63,7 +63,7 @@ def test_the_worker_reports_how_it_fares(job: SamplingJob, tmp_path: Path) -> No
     lines: list[dict[str, Any]] = []
     run_worker("tasks.shared.sampling.worker", job, tmp_path / "work", timeout_s=300, on_progress=lines.append)
     assert lines[0]["done"] == 0
-    assert (lines[-1]["done"], lines[-1]["total"], lines[-1]["unit"]) == (400, 400, "samples")
+    assert (lines[-1]["done"], lines[-1]["total"], lines[-1]["unit"]) == (200, 200, "samples")
     assert set(lines[-1]["values"]) == {"tokens_per_s", "truncated_share", "mean_tokens"}
 
 
@@ -78,6 +78,6 @@ def test_two_runs_at_once_agree_in_the_end(job: SamplingJob, tmp_path: Path) -> 
     assert [child.wait() for child in children] == [0, 0]
     pool = Pool(str(tmp_path / "pool"))
     index = pool.scan()
-    assert len(index.batch_of) == 400
+    assert len(index.batch_of) == 200
     asked = [{"key": key, "question_id": key, "heuristic": "", "sample_index": 0} for key in sorted(index.batch_of)]
     assert list(pool.ordered(asked, index)) == list(pool.ordered(asked, pool.scan()))
