@@ -61,14 +61,14 @@ def entry(arm: Arm, checkpoint: str, label: str) -> ReportEntry:
     """A line of the report; the base model's is the same for all arms and seeds."""
     seed, name = (0, "") if checkpoint == "base" else (arm.seed, arm.name)
     role = "-".join(filter(None, ("evaluation", checkpoint, name, str(seed))))
-    return ReportEntry(label=label, arm=name, checkpoint=checkpoint, seed=seed, role=role)
+    return ReportEntry(label=label, arm=name, checkpoint=checkpoint, seed=seed, evaluation=role)
 
 
 def report_on(settings: Recipe, results: Mapping[ReportEntry, ArtifactRef], *, force: bool) -> ArtifactRef:
     """The report over the evaluations of all arms and seeds."""
     assert isinstance(settings, PolyaRecipe)
     config = report_config(settings, list(results))
-    parents = {entry.role: ref for entry, ref in results.items()}
+    parents = {entry.evaluation: ref for entry, ref in results.items()}
     return report(config, settings.runtime, force=force, label=settings.name, **parents)
 
 

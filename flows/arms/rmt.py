@@ -13,8 +13,8 @@ from flows.stages.texts import texts
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtArm, RmtRecipe
-from tasks.report.rmt.config import Method, RMTEntry, RMTReportConfig
-from tasks.report.rmt.task import rmt_report
+from tasks.report.config import Method, ReportConfig, ReportEntry
+from tasks.report.task import report
 from tasks.shared.models.task import import_model
 from tasks.spine.stage.plan import announce
 from tasks.spine.store.ref import ArtifactRef
@@ -23,7 +23,7 @@ STAGES = (
     "texts", "entropy", "schedule", "rmt_train", "predict", "questions", "rl_prompts", "rl", "evaluate", "report"
 )  # fmt: skip
 
-Measured = dict[RMTEntry, dict[str, ArtifactRef]]
+Measured = dict[ReportEntry, dict[str, ArtifactRef]]
 """What a checkpoint was measured by: role to artifact."""
 
 
@@ -80,13 +80,13 @@ def run_arm(arm: Arm) -> Measured:
     return {item: {getattr(item, kind): ref for kind, ref in refs.items()} for item, refs in found.items()}
 
 
-def entry(arm: Arm, config: RmtArm, *, prediction: bool) -> RMTEntry:
+def entry(arm: Arm, config: RmtArm, *, prediction: bool) -> ReportEntry:
     """A line of the report: of the mid-trained checkpoint's predictions, or of its benchmarks after RL."""
     # The untrained model is measured once for all seeds; RL from it has seeds of its own.
     seed = arm.seed if config.train or not prediction else 0
-    after = "mid-trained" if config.train else "base"
+    after = "midtrained" if config.train else "base"
     role = f"{'prediction' if prediction else 'evaluation'}-{arm.name}-{seed}"
-    return RMTEntry(
+    return ReportEntry(
         label=config.label,
         arm=arm.name,
         method=arm.name if arm.name in get_args(Method) else "",
@@ -97,22 +97,24 @@ def entry(arm: Arm, config: RmtArm, *, prediction: bool) -> RMTEntry:
     )
 
 
-def report_on(settings: Recipe, results: Mapping[RMTEntry, Mapping[str, ArtifactRef]], *, force: bool) -> ArtifactRef:
+def report_on(
+    settings: Recipe, results: Mapping[ReportEntry, Mapping[str, ArtifactRef]], *, force: bool
+) -> ArtifactRef:
     """The report over the measurements of all arms and seeds."""
     assert isinstance(settings, RmtRecipe)
     config = report_config(settings, list(results))
     parents = {role: ref for refs in results.values() for role, ref in refs.items()}
-    return rmt_report(config, settings.runtime, force=force, label=settings.name, **parents)
+    return report(config, settings.runtime, force=force, label=settings.name, **parents)
 
 
-def report_config(settings: RmtRecipe, entries: list[RMTEntry]) -> RMTReportConfig:
+def report_config(settings: RmtRecipe, entries: list[ReportEntry]) -> ReportConfig:
     """What the report shows: every arm against the untrained model, and against the arm that it names."""
     ran = {entry.arm: settings.arms[entry.arm] for entry in entries}
     untrained = [arm.label for arm in ran.values() if not arm.train]
     trained = [arm for arm in ran.values() if arm.train]
     pairs = [(label, arm.label) for arm in trained for label in untrained]
     pairs += [(ran[arm.against].label, arm.label) for arm in trained if arm.against in ran]
-    return RMTReportConfig(
+    return ReportConfig(
         title=f"Reinforcement mid-training: {settings.name}",
         recipe=settings.name,
         notes=settings.notes,

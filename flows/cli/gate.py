@@ -6,7 +6,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tasks.report.summary import ComparisonRow, p_text, points
+from tasks.report.blocks import joined
+from tasks.report.render.markdown import escaped, markdown_table
+from tasks.report.rows import ComparisonRow
+from tasks.report.sections.scores import difference_tables
 
 KEY = "comparisons"
 """Key of the table artifact that a run leaves, see flows/pipeline/pages.py."""
@@ -48,30 +51,15 @@ def markdown(run: str, rows: Sequence[ComparisonRow], lost: Sequence[ComparisonR
     """The table of comparisons, with what was lost marked, and the judgement in a sentence."""
     rule = "the whole interval" if sure else "the difference"
     verdict = f"{len(lost)} regression{'s' if len(lost) > 1 else ''}" if lost else "No regression"
-    lines = [
-        f"## {run}",
-        "",
-        f"**{verdict}** beyond {100 * margin:g} points ({rule} counts).",
-        "",
-        "| candidate | baseline | benchmark | metric | difference | interval | p | |",
-        "| --- | --- | --- | --- | ---: | --- | ---: | --- |",
-    ]
-    for row in rows:
-        judged = "**regression**" if row in lost else row.verdict
-        interval = f"[{points(row.low)}, {points(row.high)}]"
-        p_value = p_text(row.p_value).removeprefix("p ").removeprefix("= ")
-        cells = (
-            row.candidate,
-            row.baseline,
-            row.benchmark,
-            row.metric,
-            points(row.difference),
-            interval,
-            p_value,
-            judged,
-        )
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join([*lines, "", "Differences in percentage points, paired on the same questions.", ""])
+    (table,) = joined(difference_tables(rows, lost=lost)).values()
+    return f"""## {escaped(run)}
+
+**{verdict}** beyond {100 * margin:g} points ({rule} counts).
+
+{markdown_table(table)}
+
+Differences in percentage points, paired on the same questions or positions.
+"""
 
 
 def _of_report(name: str) -> list[ComparisonRow]:
@@ -85,28 +73,15 @@ def _of_run(name: str) -> list[ComparisonRow]:
     import json
 
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import (
-        ArtifactFilter,
-        ArtifactFilterFlowRunId,
-        ArtifactFilterKey,
-        FlowRunFilter,
-        FlowRunFilterId,
-        FlowRunFilterTags,
-    )
+    from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter
 
+    named = {"id": {"any_": [name]}} if _is_id(name) else {"tags": {"all_": [name]}}
     with get_client(sync_client=True) as client:
-        chosen = (
-            FlowRunFilter(id=FlowRunFilterId(any_=[uuid.UUID(name)]))
-            if _is_id(name)
-            else FlowRunFilter(tags=FlowRunFilterTags(all_=[name]))
-        )
-        runs = client.read_flow_runs(flow_run_filter=chosen)
+        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(named))
         if len(runs) != 1:
             raise ValueError(f"{len(runs)} flow runs have the tag {name!r}; give the id of one")
-        wanted = ArtifactFilter(
-            flow_run_id=ArtifactFilterFlowRunId(any_=[runs[0].id]), key=ArtifactFilterKey(any_=[KEY])
-        )
-        found = client.read_artifacts(artifact_filter=wanted)
+        wanted = {"flow_run_id": {"any_": [runs[0].id]}, "key": {"any_": [KEY]}}
+        found = client.read_artifacts(artifact_filter=ArtifactFilter.model_validate(wanted))
     if not found:
         raise ValueError(f"flow run {name} left no comparisons; it ended as {runs[0].state_name}")
     data = found[-1].data

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tasks.errors import Permanent
 from tasks.spine.stage.plan import PlannedStage
@@ -32,16 +33,17 @@ def show_stages(stages: list[StageRecord], console: Console) -> None:
 
 def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
     """The tables of a report or an evaluation, and where everything lies."""
-    from tasks.report.terminal import tables
+    from tasks.report.render.terminal import terminal_tables
+    from tasks.report.show import tables
 
     manifest = store.manifest(ref)
-    for table in tables(manifest):
+    for table in terminal_tables(tables(manifest)):
         console.print(table)
-    settings = Settings()
-    if manifest.kind == "report":
-        console.print(f"Report:    {_from_here(store.local(ref) / 'report.html')}", soft_wrap=True)
-    console.print(f"MLflow:    {_from_here(settings.mlflow_uri)}   (make ui serves it)", soft_wrap=True)
-    console.print(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})", soft_wrap=True)
+    places = [f"Report:    {_from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
+    places.append(f"MLflow:    {_from_here(Settings().mlflow_uri)}   (make ui serves it)")
+    places.append(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})")
+    for place in places:
+        console.print(place, soft_wrap=True, markup=False)
 
 
 def _from_here(place: str | Path) -> str:
@@ -62,7 +64,8 @@ def plan_table(rows: list[PlannedStage]) -> Table:
         artifact = str(row.ref) if row.verdict == "hit" else "-"
         shown.setdefault((row.stage, row.verdict, row.why, planned_cost(row), artifact), set()).add(row.ref)
     for (stage, *rest), refs in shown.items():
-        table.add_row(stage, str(len(refs)), *rest)
+        # As text: what differs in a setting may look like markup.
+        table.add_row(*map(Text, (stage, str(len(refs)), *rest)))
     return table
 
 
@@ -132,6 +135,6 @@ def explained(run: Callable[[], None], console: Console, after: Callable[[], Non
         run()
     except (Permanent, ArtifactMissing, ValueError) as error:
         after()
-        console.print(f"[bold red]Stopped:[/] {error}", soft_wrap=True, highlight=False)
+        console.print(Text.assemble(("Stopped:", "bold red"), f" {error}"), soft_wrap=True)
         return FAILED
     return 0

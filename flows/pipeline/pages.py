@@ -17,7 +17,9 @@ from prefect.context import FlowRunContext
 from prefect.settings import get_current_settings
 from prefect.utilities.urls import url_for
 
-from tasks.report.results import result_tables
+from tasks.report.blocks import joined
+from tasks.report.render.markdown import escaped
+from tasks.report.show import tables
 from tasks.report.write import MARKDOWN_FILE, PAGE_FILE, PLOTS_FOLDER
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.progress import MLFLOW
@@ -81,8 +83,8 @@ def show_results(report: ArtifactRef) -> None:
             return
         about = f"Paired comparisons of {report} in full precision, for programs"
         create_table_artifact(manifest.summary["comparisons"], key=COMPARISONS, description=about)
-        for key, (title, rows) in result_tables(manifest.summary).items():
-            create_table_artifact(rows, key=key, description=title)
+        for key, table in joined(tables(manifest)).items():
+            create_table_artifact(table.records(), key=key, description=table.title)
         create_markdown_artifact(
             markdown + plots(folder / PLOTS_FOLDER), key=REPORT, description=f"Results and plots of {report}"
         )
@@ -112,7 +114,13 @@ def _stage(record: StageRecord, tracker: Tracker) -> str:
     name, manifest, hit, label = record
     run = manifest.mlflow_run_id
     page = tracker.page(run) if run else ""
-    cells = [name, label, "from the store" if hit else "**built now**", f"{manifest.seconds:.1f}", f"`{manifest.ref}`"]
+    cells = [
+        name,
+        escaped(label),
+        "from the store" if hit else "**built now**",
+        f"{manifest.seconds:.1f}",
+        f"`{manifest.ref}`",
+    ]
     return f"| {' | '.join(cells)} | {f'[run]({page})' if page else run or '-'} |"
 
 

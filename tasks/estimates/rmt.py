@@ -48,7 +48,7 @@ class RmtCosts(Costs):
             "rl_prompts": self.table(rl_prompts(recipe) * 250.0),
             "rl": self.reinforced(rl_rollouts(recipe), rl, rl.prompts_per_step * rl.group_size),
             "evaluate": self.sampled(evaluated(recipe), recipe.evaluate.draws),
-            "rmt-report": self.table(1e6),
+            "report": self.table(1e6),
         }
 
     def _rmt(self) -> StageEstimate:

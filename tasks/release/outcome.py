@@ -6,10 +6,10 @@ import numpy as np
 
 from tasks.config import Frozen
 from tasks.errors import Permanent
-from tasks.report.collect import Evaluated, benchmarks, read_evaluation, same_questions
 from tasks.report.config import ReportConfig, ReportEntry
-from tasks.report.statistics import values
-from tasks.report.summary import p_text, points
+from tasks.report.numbers.collect import Evaluated, benchmarks, read_evaluation, same_questions
+from tasks.report.numbers.statistics import values
+from tasks.report.rows import p_text, points
 from tasks.shared.statistics.paired import compare_paired
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -46,8 +46,7 @@ def trained_model(store: Store, report: Manifest, method: str) -> ArtifactRef:
     if not mine:
         raise Permanent(f"{report.ref}: nothing was trained, so there is no model to release")
     last = max(mine, key=lambda entry: entry["checkpoint"] == "rl")
-    role = last.get("role") or last.get("evaluation") or last.get("prediction")
-    return store.manifest(report.parents[role]).parents["model"]
+    return store.manifest(report.parents[last["evaluation"] or last["prediction"]]).parents["model"]
 
 
 def comparable(one: Manifest, other: Manifest) -> bool:
@@ -92,8 +91,8 @@ def decide(champion: Evaluated | None, candidate: Evaluated, metric: str) -> Dec
 
 
 def evaluated(store: Store, ref: ArtifactRef, label: str) -> Evaluated:
-    """Scores of an evaluation, read from its artifact."""
-    entry = ReportEntry(label=label, arm=RELEASED, checkpoint="rl", role="evaluation")
+    """An evaluation, read."""
+    entry = ReportEntry(label=label, arm=RELEASED, checkpoint="rl", evaluation="evaluation")
     return read_evaluation(entry, store.manifest(ref), store.local(ref))
 
 
@@ -112,7 +111,7 @@ def comparison(
             name = f"{role}-{digest}"
             parents[name] = sources[role]
             arm = "" if checkpoint == "base" else RELEASED
-            entries.append(ReportEntry(label=what, arm=arm, checkpoint=checkpoint, role=name))
+            entries.append(ReportEntry(label=what, arm=arm, checkpoint=checkpoint, evaluation=name))
     *before, newest = [label for label, _ in releases]
     config = ReportConfig(
         title=f"Base models through {line}",

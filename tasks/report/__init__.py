@@ -1,1 +1,2 @@
-"""The report: one page, one summary and tables for a terminal, all from the manifests of evaluations."""
+"""The report, in three steps: `numbers/` computes a summary, `sections/` make tables, figures and words of it,
+`render/` shows the same ones in a terminal, as Markdown and as a page."""

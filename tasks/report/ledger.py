@@ -12,6 +12,17 @@ class Balance:
     parts: tuple[tuple[str, int], ...]
     """Sum to the total exactly; none for a count that stands alone."""
 
+    def __str__(self) -> str:
+        """`400 read = 398 kept + 2 merged`; parts of nothing are left out."""
+        (name, total), parts = self.total, [part for part in self.parts if part[1]]
+        head = f"{total:,} {words(name)}"
+        return f"{head} = {' + '.join(f'{count:,} {words(part)}' for part, count in parts)}" if parts else head
+
+
+def words(name: str) -> str:
+    """The name of a count as people read it."""
+    return name.replace("_", " ")
+
 
 def balances(ledger: Mapping[str, int]) -> list[Balance]:
     """Group a flat ledger, in its own order, into totals and parts.

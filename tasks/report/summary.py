@@ -1,103 +1,14 @@
-"""The numbers of a report as plain models: what the page, the markdown, the terminal and the manifest show."""
+"""The numbers of a report as plain models: what sections are made of, and what the manifest keeps."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-MINUS = "\N{MINUS SIGN}"
+from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, PredictionRow
 
-
-class Metric(BaseModel):
-    """A share with its interval over questions, 0 to 1."""
-
-    mean: float
-    low: float
-    high: float
-    by_seed: dict[int, float] = {}
-    spread: float | None = None
-    """Standard deviation over training seeds."""
-
-
-class ModelRow(BaseModel):
-    """One label on one benchmark."""
-
-    label: str
-    checkpoint: str
-    benchmark: str
-    seeds: list[int]
-    questions: int
-    samples: int
-    metrics: dict[str, Metric]
-    """`greedy` and `pass@k` for every k."""
-    headline: list[str]
-    """Metrics of the main table."""
-    mean_tokens: float | None = None
-    truncated_share: float | None = None
-    unparsed_share: float | None = None
-
-
-class ComparisonRow(BaseModel):
-    """Candidate minus baseline, paired by question; a share, 1 being 100 points."""
-
-    baseline: str
-    candidate: str
-    benchmark: str
-    metric: str
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    minimum_detectable: float | None
-    """Smallest true difference found with 80 % power; None where no two questions differ, which shows no spread."""
-    confidence: float
-
-    @property
-    def verdict(self) -> Literal["better", "worse", "unclear"]:
-        """What interval and test together allow to say."""
-        if self.low <= 0 <= self.high or self.p_value > 1 - self.confidence:
-            return "unclear"
-        return "better" if self.low > 0 else "worse"
-
-    @property
-    def sentence(self) -> str:
-        """The comparison in plain words."""
-        interval = interval_words(self)
-        what = f"{self.metric} on {self.benchmark}"
-        if self.verdict == "unclear":
-            limit = (
-                ""
-                if self.minimum_detectable is None
-                else (
-                    f" Differences below about {100 * self.minimum_detectable:.1f} points would often go unseen here."
-                )
-            )
-            return (
-                f"No significant difference between {self.candidate} and {self.baseline} in {what}: "
-                f"{points(self.difference)} points ({interval}).{limit}"
-            )
-        direction = "higher" if self.verdict == "better" else "lower"
-        return (
-            f"{self.candidate} scores {direction} than {self.baseline} in {what}: "
-            f"{points(self.difference)} points ({interval})."
-        )
-
-
-class HeuristicRow(BaseModel):
-    """What became of the solutions written under one heuristic."""
-
-    arms: str
-    """Arms that use it."""
-    name: str
-    """Empty: the plain prompt."""
-    samples: int
-    correct: int
-    kept: int
-    mean_adherence: float | None = None
-
-    @property
-    def correct_rate(self) -> float:
-        """Share of samples with a right final answer."""
-        return self.correct / self.samples if self.samples else 0.0
+Status = Literal["holds", "does not hold", "unclear"]
 
 
 class StageRow(BaseModel):
@@ -119,6 +30,97 @@ class StageRow(BaseModel):
     """The stage's configuration, dotted keys."""
 
 
+class Claim(BaseModel):
+    """Something that the paper orders, and what came out here."""
+
+    text: str
+    """What the paper reports, as a sentence without its full stop."""
+    paper: str
+    """Its numbers."""
+    here: str
+    """Ours, with interval and test."""
+    status: Status
+    gap: str = ""
+    """For an unclear one: what size of difference would often go unseen."""
+
+    @property
+    def lead(self) -> str:
+        """What came of it, in two or four words."""
+        return f"{self.status.capitalize()} here:"
+
+    @property
+    def rest(self) -> str:
+        """The claim in plain words, with both numbers."""
+        return f"{self.text} (paper: {self.paper}). {self.here}{self.gap}"
+
+
+class PredictionSummary(BaseModel):
+    """Next-token predictions at the same positions, and what the paper says of such models."""
+
+    documents: int
+    positions: dict[str, int]
+    """How many there are of each tier."""
+    samples: int
+    """Completions of each position and seed."""
+    rows: list[PredictionRow]
+    claims: list[Claim]
+    not_run: list[str]
+    """Orderings of the paper that the entries do not allow to check."""
+
+    @property
+    def headline(self) -> str:
+        """How many of the paper's orderings came out, in one sentence."""
+        counts = {status: sum(claim.status == status for claim in self.claims) for status in get_args(Status)}
+        return (
+            f"Of {len(self.claims)} orderings of the paper that were checked, {counts['holds']} hold here, "
+            f"{counts['does not hold']} do not, and {counts['unclear']} are unclear."
+        )
+
+    @property
+    def parts(self) -> list[str]:
+        """Tiers, and their mean."""
+        return list(self.rows[0].reasoning)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Per-step values of one training run."""
+
+    label: str
+    seed: int
+    stage: str
+    points: tuple[Mapping[str, float], ...]
+    """Each has `step` and the metrics of that step."""
+
+    def series(self, metric: str) -> tuple[list[float], list[float]]:
+        """Steps and values of a metric, where it was reported."""
+        points = [point for point in self.points if metric in point]
+        return [point["step"] for point in points], [point[metric] for point in points]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """An artifact in the lineage of a measured model."""
+
+    role: str
+    ref: str
+    link: str
+    note: str
+    """`as above` where it was unfolded before."""
+    facts: Mapping[str, str]
+    parents: tuple["Branch", ...]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that another stage drew."""
+
+    title: str
+    used_by: str
+    ref: str
+    png: bytes
+
+
 class ReportSummary(BaseModel):
     """Everything a report says in numbers and words."""
 
@@ -128,8 +130,11 @@ class ReportSummary(BaseModel):
     notes: list[str]
     warnings: list[str]
     confidence: float
+    predictions: PredictionSummary | None = None
+    """None for a report of evaluations alone."""
     models: list[ModelRow]
     comparisons: list[ComparisonRow]
+    """Those at the same positions first."""
     heuristics: list[HeuristicRow]
     stages: list[StageRow]
     styles: dict[str, dict[str, dict[str, float]]]
@@ -140,6 +145,15 @@ class ReportSummary(BaseModel):
     """Commits of the project that built the stages."""
     versions: dict[str, list[str]]
     """Package: version; several when stages were built with different ones."""
+    curves: list[Curve] = []
+    lineage: list[Branch] = Field([], exclude=True)
+    pictures: list[Picture] = Field([], exclude=True)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Every label in the order of the tables."""
+        predicted = self.predictions.rows if self.predictions else []
+        return tuple(dict.fromkeys(row.label for row in (*predicted, *self.models)))
 
     @property
     def benchmarks(self) -> list[str]:
@@ -147,34 +161,18 @@ class ReportSummary(BaseModel):
         return list(dict.fromkeys(row.benchmark for row in self.models))
 
     @property
-    def pairs(self) -> list[tuple[str, str]]:
-        """Pairs that are compared, (baseline, candidate)."""
-        return list(dict.fromkeys((row.baseline, row.candidate) for row in self.comparisons))
+    def at_positions(self) -> list[ComparisonRow]:
+        """Comparisons of predictions at the same positions."""
+        return [row for row in self.comparisons if row.metric == ACCURACY]
+
+    @property
+    def on_questions(self) -> list[ComparisonRow]:
+        """Comparisons of answers to the same questions."""
+        return [row for row in self.comparisons if row.metric != ACCURACY]
 
     @property
     def findings(self) -> list[ComparisonRow]:
         """The comparisons to read first: pass@1 on each benchmark, pair by pair."""
-        found = [row for row in self.comparisons if row.metric == "pass@1"]
-        return sorted(found, key=lambda row: self.pairs.index((row.baseline, row.candidate)))
-
-
-def interval_words(row: ComparisonRow) -> str:
-    """Interval and p-value of a comparison, for a sentence."""
-    text = f"{row.confidence:.0%} interval {points(row.low)} to {points(row.high)}, {p_text(row.p_value)}"
-    return text.replace("p ", "p\N{NO-BREAK SPACE}").replace("= ", "=\N{NO-BREAK SPACE}")
-
-
-def points(share: float) -> str:
-    """A difference of shares in percentage points, with its sign: `+3.2`."""
-    text = f"{100 * share:+.1f}".replace("-", MINUS)
-    return "0.0" if text in ("+0.0", f"{MINUS}0.0") else text
-
-
-def percent(share: float) -> str:
-    """A share in percent without the sign: `54.2`."""
-    return f"{100 * share:.1f}"
-
-
-def p_text(p_value: float) -> str:
-    """A p-value for people."""
-    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"
+        first = [row for row in self.comparisons if row.metric == "pass@1"]
+        pairs = list(dict.fromkeys((row.baseline, row.candidate) for row in self.comparisons))
+        return sorted(first, key=lambda row: pairs.index((row.baseline, row.candidate)))

@@ -6,14 +6,15 @@ from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-REPORT = Stage("report", version=2, kind="report")
+REPORT = Stage("report", version=3, kind="report")
 
-WITHOUT = {"stages": {"__all__": {"settings"}}}
-"""Left out of the manifest's summary: the settings stand in the manifests of the stages themselves."""
+WITHOUT = {"curves": True, "stages": {"__all__": {"settings"}}}
+"""Left out of the manifest's summary: curves and settings stand in the manifests of the stages themselves."""
 
 
 @stage_task(REPORT)
 def report(build: Build, config: ReportConfig) -> None:
-    """Tables, figures, ledgers and lineage of the evaluations that are this stage's parents, by role."""
+    """Tables, figures, ledgers and lineage of the measurements that are this stage's parents, by role."""
     summary = write_report(build.store, config, build.parents, build.out)
-    build.record(rows={"models": len(config.labels)}, summary=summary.model_dump(mode="json", exclude=WITHOUT))
+    rows = {"models": len({entry.label for entry in config.entries})}
+    build.record(rows=rows, summary=summary.model_dump(mode="json", exclude=WITHOUT))

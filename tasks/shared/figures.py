@@ -16,7 +16,7 @@ WIDTH = 10.3
 """Inches across the page."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 CHARACTERS_PER_INCH, KEY_CHARACTERS = 16, 10
-"""Of a legend; the second is what a line's sample and the gaps around it take."""
+"""Widths in a legend; the second is what a line's sample and the gaps around it take."""
 LEGEND_LINE = 0.18
 """Inches."""
 INK, FAINT = "#1f2328", "#d8dce1"
@@ -37,6 +37,8 @@ STYLE = {
     "grid.color": FAINT,
     "grid.linewidth": 0.6,
     "text.color": INK,
+    # Names with dollar signs are not formulas.
+    "text.parse_math": False,
     "xtick.color": "#57606a",
     "ytick.color": "#57606a",
     "legend.frameon": False,
@@ -46,7 +48,7 @@ STYLE = {
 
 
 @dataclass(frozen=True)
-class Look:
+class FigureStyle:
     """Colour and marker of each label, the same in every figure."""
 
     labels: tuple[str, ...]
@@ -63,13 +65,14 @@ class Look:
         return MARKERS[self.labels.index(label) % len(MARKERS)]
 
 
-def shared_legend(figure: Figure, axes: Sequence[Axes], look: Look) -> None:
-    """One legend below all panels, in the order of the tables, whichever panel a line is in; the figure grows by it."""
-    found = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    order = sorted(found, key=lambda name: look.labels.index(name) if name in look.labels else len(look.labels))
+def shared_legend(figure: Figure, axes: Sequence[Axes], style: FigureStyle) -> Figure:
+    """The figure, grown by one legend below all panels, in the order of the tables, whichever panel a line is in."""
+    handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
+    order = sorted(handles, key=lambda name: style.labels.index(name) if name in style.labels else len(style.labels))
     columns = legend_columns([len(name) for name in order], figure.get_figwidth())
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * -(-len(order) // columns))
-    figure.legend([found[name] for name in order], order, loc="outside lower center", ncols=columns)
+    figure.legend([handles[name] for name in order], order, loc="outside lower center", ncols=columns)
+    return figure
 
 
 def legend_columns(lengths: Sequence[int], width: float) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.cli.gate import markdown, regressions
-from tasks.report.summary import ComparisonRow
+from tasks.report.rows import ComparisonRow
 
 
 def row(difference: float, low: float, high: float, metric: str = "pass@1") -> ComparisonRow:

@@ -5,8 +5,8 @@ import pytest
 
 from tasks.release.config import ReleaseConfig, is_of
 from tasks.release.outcome import comparison, decide
-from tasks.report.collect import Evaluated, QuestionScores
-from tasks.report.config import ReportEntry
+from tasks.report.config import ReportEntry, labels
+from tasks.report.numbers.collect import Evaluated, QuestionScores
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -33,7 +33,7 @@ def model(label: str, correct: np.ndarray, questions: str = "q") -> Evaluated:
         data="d",
         files=(),
     )
-    entry = ReportEntry(label=label, arm="released", checkpoint="rl", role=label)
+    entry = ReportEntry(label=label, arm="released", checkpoint="rl", evaluation=label)
     return Evaluated(entry, manifest, {"gsm8k": scores})
 
 
@@ -72,8 +72,8 @@ def test_a_comparison_has_every_release_and_sets_the_newest_against_each_of_the_
     ]
     config, parents = comparison("midtrain-tiny-cpu", (), releases)
     assert config.comparisons == (("one", "three"), ("two", "three"))
-    assert len(config.labels) == 6
-    assert set(parents) == {entry.role for entry in config.entries}
+    assert len(labels(config.entries)) == 6
+    assert set(parents) == {entry.evaluation for entry in config.entries}
 
 
 def test_a_release_is_known_by_weights_and_recipe() -> None:

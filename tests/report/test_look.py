@@ -5,14 +5,14 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from tasks.shared.figures import PALETTE, STYLE, Look, legend_columns, shared_legend
+from tasks.shared.figures import PALETTE, STYLE, FigureStyle, legend_columns, shared_legend
 
 LONG = tuple(f"thresholds 0.25, 0.75, 1.{number:02d}" for number in range(13))
 
 
 def test_two_dozen_models_have_colours_of_their_own() -> None:
-    look = Look(tuple(map(str, range(24))))
-    colours = [look.colour(label) for label in look.labels]
+    style = FigureStyle(tuple(map(str, range(24))))
+    colours = [style.colour(label) for label in style.labels]
     assert len(set(colours)) == 24
     assert tuple(colours[: len(PALETTE)]) == PALETTE
 
@@ -27,7 +27,7 @@ def test_a_legend_stays_within_its_figure_and_leaves_the_panel_its_height(
         axis = figure.subplots()
         for label in labels:
             axis.plot([0, 1], [0, 1], label=label)
-        shared_legend(figure, [axis], Look(labels))
+        shared_legend(figure, [axis], FigureStyle(labels))
         FigureCanvasAgg(figure).draw()
     legend = figure.legends[0].get_window_extent()
     assert legend.x0 >= 0

@@ -2,64 +2,31 @@
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from tasks.report.config import ReportConfig, ReportEntry
-from tasks.report.plots import moving_average
-from tasks.report.summary import ComparisonRow, ReportSummary, points
+from tasks.report.rows import ComparisonRow, points
+from tasks.report.sections.drawing import moving_average
+from tasks.report.sections.order import tables_of
+from tasks.report.show import tables
+from tasks.report.summary import ReportSummary
 from tasks.report.task import REPORT, report
-from tasks.report.terminal import summary_tables, tables
 from tasks.report.write import write_report
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.stage import ensure
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.runtime import Runtime
-from tasks.spine.store.settings import Settings
-from tests.report.conftest import COMMIT, HEURISTICS, World, build_world
-
-VOID = {"meta", "path", "br", "img", "use", "rect"}
-
-
-class Page(HTMLParser):
-    """Collects what a page refers to and whether its tags nest."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.links: list[str] = []
-        self.sources: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        if tag == "a":
-            self.links.append(values.get("href") or "")
-        elif tag in ("script", "link", "img", "iframe", "image"):
-            self.sources.append(str(values))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
+from tests.support.report_pages import Page, Silent, settings_of, shown
+from tests.support.report_worlds import COMMIT, HEURISTICS, World, build_world
 
 
 @pytest.fixture(scope="module")
 def written(world: World, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ReportSummary]:
     out = tmp_path_factory.mktemp("report")
     return out, write_report(world.store, world.config(), world.parents, out)
-
-
-def shown(renderables: list[Any], width: int = 180) -> str:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))
-    for renderable in renderables:
-        console.print(renderable)
-    return console.export_text()
 
 
 def test_writes_every_file(written: tuple[Path, ReportSummary]) -> None:
@@ -73,7 +40,7 @@ def test_writes_every_file(written: tuple[Path, ReportSummary]) -> None:
 def test_the_numbers_are_those_of_the_evaluations(world: World, written: tuple[Path, ReportSummary]) -> None:
     _, summary = written
     for row in summary.models:
-        roles = [entry.role for entry in world.entries if entry.label == row.label]
+        roles = [entry.evaluation for entry in world.entries if entry.label == row.label]
         expected = world.store.manifest(world.parents[roles[0]]).summary["scores"][row.benchmark]
         assert row.metrics["pass@1"].mean == pytest.approx(expected["pass@1"])
         assert row.mean_tokens == pytest.approx(expected["mean_tokens"])
@@ -180,9 +147,8 @@ def test_markdown_is_a_table(written: tuple[Path, ReportSummary]) -> None:
 def test_numbers_as_json(written: tuple[Path, ReportSummary]) -> None:
     out, summary = written
     numbers = json.loads((out / "summary.json").read_text())
-    curves = numbers.pop("curves")
-    assert ReportSummary.model_validate(numbers) == summary
-    assert {(curve["label"], curve["stage"], len(curve["points"])) for curve in curves} == {
+    assert ReportSummary.model_validate(numbers).model_dump() == summary.model_dump()
+    assert {(curve["label"], curve["stage"], len(curve["points"])) for curve in numbers["curves"]} == {
         ("Mid-trained", "midtrain", 24),
         ("RL from base", "rl", 60),
         ("RL from mid-trained", "rl", 60),
@@ -198,7 +164,7 @@ def test_the_same_evaluations_give_the_same_bytes(world: World, tmp_path: Path) 
 
 
 def test_terminal_tables(written: tuple[Path, ReportSummary]) -> None:
-    text = shown(summary_tables(written[1]))
+    text = shown(tables_of(written[1]))
     for fact in (
         "tiny-test: percent right, 95% intervals over 120 questions x 8 samples",
         "RL from mid-trained - RL from base, on the same questions",
@@ -215,7 +181,7 @@ def test_terminal_tables(written: tuple[Path, ReportSummary]) -> None:
 
 def test_terminal_tables_fit_eighty_columns(written: tuple[Path, ReportSummary]) -> None:
     """Words may wrap there, numbers may not."""
-    text = shown(summary_tables(written[1]), width=80)
+    text = shown(tables_of(written[1]), width=80)
     assert re.search(r"Base +\d+\.\d \[\d+\.\d, \d+\.\d\] +\d+\.\d \[", text)
     assert "…" not in text
 
@@ -236,17 +202,6 @@ def publish_report(world: World) -> Manifest:
     return outcome.manifest
 
 
-def settings_of(world: World) -> Settings:
-    return Settings(home=Path(world.store.files.root).parent)
-
-
-class Silent:
-    def started(self, build: Any) -> None: ...
-    def progress(self, line: dict[str, Any]) -> None: ...
-    def metrics(self, line: dict[str, Any]) -> None: ...
-    def finished(self, manifest: Manifest | None) -> None: ...
-
-
 def test_as_a_stage_it_lies_in_the_store_and_links_into_it(world: World) -> None:
     manifest = publish_report(world)
     folder = world.store.local(manifest.ref)
@@ -254,7 +209,7 @@ def test_as_a_stage_it_lies_in_the_store_and_links_into_it(world: World) -> None
     assert len(links) > 20
     for link in links:
         assert (folder / link).is_dir(), link
-    assert shown(tables(manifest)) == shown(summary_tables(ReportSummary.model_validate(manifest.summary)))
+    assert shown(tables(manifest)) == shown(tables_of(ReportSummary.model_validate(manifest.summary)))
     assert len(json.dumps(manifest.summary)) < 50_000
 
 
@@ -289,7 +244,7 @@ def test_what_is_amiss_is_said(tmp_path: Path) -> None:
 def test_one_model_alone_has_a_report(world: World, tmp_path: Path) -> None:
     entry = world.entries[0]
     config = ReportConfig(entries=(entry,), resamples=200)
-    summary = write_report(world.store, config, {entry.role: world.parents[entry.role]}, tmp_path)
+    summary = write_report(world.store, config, {entry.evaluation: world.parents[entry.evaluation]}, tmp_path)
     assert summary.comparisons == []
     assert [path.name for path in (tmp_path / "plots").iterdir() if path.suffix == ".png"].count("pass-at-k.png") == 1
 
@@ -298,7 +253,10 @@ def test_one_model_alone_has_a_report(world: World, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"entries": ()}, "at least one evaluation"),
-        ({"comparisons": (("RL from base", "RL from midtrained"),)}, "no entry is labelled 'RL from midtrained'"),
+        (
+            {"comparisons": (("RL from base", "RL from midtrained"),)},
+            "not both labels of one table; there are: Base, Mid",
+        ),
     ],
 )
 def test_a_report_of_nothing_or_of_strangers_is_refused(world: World, changes: dict[str, Any], message: str) -> None:
@@ -307,7 +265,7 @@ def test_a_report_of_nothing_or_of_strangers_is_refused(world: World, changes: d
 
 
 def test_a_role_used_twice_is_refused() -> None:
-    entry = ReportEntry(label="A", checkpoint="base", role="a")
+    entry = ReportEntry(label="A", checkpoint="base", evaluation="a")
     with pytest.raises(ValueError, match="more than once"):
         ReportConfig(entries=(entry, entry))
 

@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from tasks.predict.tally import read_tally
-from tasks.report.provenance import Curve
-from tasks.report.results import result_tables
-from tasks.report.rmt.config import RMTEntry, RMTReportConfig
-from tasks.report.rmt.paper import ACCURACY
-from tasks.report.rmt.plots import over_seeds
-from tasks.report.rmt.summary import RMTSummary
-from tasks.report.rmt.task import RMT_REPORT, rmt_report
-from tasks.report.rmt.terminal import summary_tables
-from tasks.report.rmt.write import write_report
-from tasks.report.terminal import tables
+from tasks.report.blocks import joined
+from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.numbers.paper import ACCURACY
+from tasks.report.sections.drawing import over_seeds
+from tasks.report.sections.order import tables_of
+from tasks.report.sections.predictions import predictions_of
+from tasks.report.show import tables
+from tasks.report.summary import Curve, ReportSummary
+from tasks.report.task import REPORT, report
+from tasks.report.write import write_report
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.stage import ensure
 from tasks.spine.store.runtime import Runtime
-from tests.report.rmt_world import ARMS, BASE, Made, RMTWorld, build_rmt_world
-from tests.report.test_report import Page, Silent, settings_of, shown
+from tests.support.report_pages import Page, Silent, settings_of, shown
+from tests.support.rmt_report_world import ARMS, BASE, Made, RMTWorld, build_rmt_world
 
 FIGURES = ("accuracy", "reasoning-length", "match-rate", "losses", "token-share", "pass-at-k")
 
@@ -36,7 +36,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> RMTWorld:
 
 
 @pytest.fixture(scope="module")
-def written(world: RMTWorld, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RMTSummary]:
+def written(world: RMTWorld, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ReportSummary]:
     out = tmp_path_factory.mktemp("report")
     return out, write_report(world.world.store, world.config(), world.world.parents, out)
 
@@ -46,28 +46,30 @@ def small(folder: Path, **options: Any) -> RMTWorld:
     return build_rmt_world(folder, **({"arms": ("rpt", "rmt")} | sizes | options))
 
 
-def test_writes_every_file(written: tuple[Path, RMTSummary]) -> None:
+def test_writes_every_file(written: tuple[Path, ReportSummary]) -> None:
     out, _ = written
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     assert names == {"report.html", "summary.md", "summary.json", *(f"plots/{name}.png" for name in FIGURES)}
 
 
-def test_result_tables_have_a_readable_row_for_each_model_and_kind(written: tuple[Path, RMTSummary]) -> None:
+def test_result_tables_have_a_readable_row_for_each_model_and_kind(written: tuple[Path, ReportSummary]) -> None:
     summary = written[1]
-    found = result_tables(summary.model_dump(mode="json"))
-    (title, accuracy), (_, scores) = found["accuracy"], found["scores"]
-    assert "95% intervals over 60 documents" in title
+    predictions, found = predictions_of(summary), joined(tables_of(summary))
+    accuracy, scores = found["accuracy"].records(), found["scores"].records()
+    assert "95% intervals over 60 documents" in found["accuracy"].title
     assert [(row["model"], row["predicted"]) for row in accuracy] == [
-        (row.label, kind) for row in summary.rows for kind in ("with reasoning", "without")
+        (row.label, kind) for kind in ("with reasoning", "without") for row in predictions.rows
     ]
-    assert all(re.fullmatch(r"\d+\.\d \[\d+\.\d, \d+\.\d\]", row[part]) for row in accuracy for part in summary.parts)
-    assert {row["model"] for row in scores} == {row.label for row in summary.afterwards.models}
+    value = re.compile(r"\d+\.\d \[\d+\.\d, \d+\.\d\]")
+    assert all(value.fullmatch(row[part]) for row in accuracy for part in predictions.parts)
+    assert {row["model"] for row in scores} == {row.label for row in summary.models}
     assert all(row["questions x samples"].endswith(", 2 seeds") for row in scores if "RMT" in row["model"])
+    assert {row["on"] for row in found["differences"].records()} >= {"hard tokens", "tiny-test"}
 
 
-def test_accuracies_are_those_of_the_predictions(world: RMTWorld, written: tuple[Path, RMTSummary]) -> None:
+def test_accuracies_are_those_of_the_predictions(world: RMTWorld, written: tuple[Path, ReportSummary]) -> None:
     store, parents = world.world.store, world.world.parents
-    for row in written[1].rows:
+    for row in predictions_of(written[1]).rows:
         roles = [entry.prediction for entry in world.entries if entry.label == row.label and entry.prediction]
         scores = [store.manifest(parents[role]).summary["accuracy"] for role in roles]
         for mode, found in (("reasoning", row.reasoning), ("direct", row.direct)):
@@ -76,11 +78,17 @@ def test_accuracies_are_those_of_the_predictions(world: RMTWorld, written: tuple
         assert row.reasoning["mean"].mean == pytest.approx(
             np.mean([row.reasoning[tier].mean for tier in ("easy", "medium", "hard")])
         )
-    assert [row.label for row in written[1].rows] == [BASE.label, "NTP", "RPT", "RMT", "RMT without NTP"]
+    assert [row.label for row in predictions_of(written[1]).rows] == [
+        BASE.label,
+        "NTP",
+        "RPT",
+        "RMT",
+        "RMT without NTP",
+    ]
 
 
-def test_seeds_are_one_line_with_their_spread(written: tuple[Path, RMTSummary]) -> None:
-    rows = {row.label: row for row in written[1].rows}
+def test_seeds_are_one_line_with_their_spread(written: tuple[Path, ReportSummary]) -> None:
+    rows = {row.label: row for row in predictions_of(written[1]).rows}
     assert rows[BASE.label].reasoning["mean"].spread is None
     mean = rows["RMT"].reasoning["mean"]
     assert sorted(mean.by_seed) == [0, 1]
@@ -88,46 +96,48 @@ def test_seeds_are_one_line_with_their_spread(written: tuple[Path, RMTSummary]) 
     assert mean.mean == pytest.approx(np.mean(list(mean.by_seed.values())))
 
 
-def test_claims_say_what_came_out(written: tuple[Path, RMTSummary]) -> None:
-    claims = {claim.text: claim for claim in written[1].claims}
+def test_claims_say_what_came_out(written: tuple[Path, ReportSummary]) -> None:
+    found = predictions_of(written[1])
+    claims = {claim.text: claim for claim in found.claims}
     better = claims["RMT scores above RPT on the mean of the tiers"]
     assert better.status == "holds"
-    assert better.sentence.startswith("Holds here: RMT scores above RPT on the mean of the tiers (paper: 46.9 against")
+    assert better.lead == "Holds here:"
+    assert better.rest.startswith("RMT scores above RPT on the mean of the tiers (paper: 46.9 against")
     # The made-up world contradicts the paper here, and that is said as plainly.
     worse = claims["RPT scores above RMT without next-token prediction on the mean of the tiers"]
     assert worse.status == "does not hold"
-    assert worse.sentence.startswith("Does not hold here: RPT scores above")
+    assert worse.lead == "Does not hold here:"
+    assert worse.rest.startswith("RPT scores above")
     assert claims["RMT reasons in fewer tokens than RPT"].status == "holds"
     assert claims["GRPO after RMT solves more problems than GRPO alone (pass@1 on tiny-test)"].status == "holds"
-    assert any("without budget" in text for text in written[1].not_run)
-    statuses = [claim.status for claim in written[1].claims]
-    assert f"{statuses.count('holds')} hold here, {statuses.count('does not hold')} do not" in written[1].headline
+    assert any("without budget" in text for text in found.not_run)
+    statuses = [claim.status for claim in found.claims]
+    assert f"{statuses.count('holds')} hold here, {statuses.count('does not hold')} do not" in found.headline
 
 
 def test_equal_models_are_unclear_and_not_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ARMS, "rpt", Made("RPT", ARMS["rmt"].reasoning, 60, "rpt"))
     world = small(tmp_path)
     summary = write_report(world.world.store, world.config(), world.world.parents, tmp_path / "out")
-    claim = summary.claims[0]
+    claim = predictions_of(summary).claims[0]
     assert claim.status == "unclear"
-    assert re.search(
-        r"Unclear here: .* Differences below about \d+\.\d points would often go unseen\.$", claim.sentence
-    )
+    assert claim.lead == "Unclear here:"
+    assert re.search(r" Differences below about \d+\.\d points would often go unseen\.$", claim.rest)
 
 
-def test_comparisons_are_those_asked_for(written: tuple[Path, RMTSummary]) -> None:
+def test_comparisons_are_those_asked_for(written: tuple[Path, ReportSummary]) -> None:
     summary = written[1]
-    assert summary.pairs == [
+    at_positions = summary.at_positions
+    assert list(dict.fromkeys((row.baseline, row.candidate) for row in at_positions)) == [
         (BASE.label, "RMT"),
         ("RPT", "RMT"),
         ("RMT without NTP", "RMT"),
         (f"{BASE.label} without reasoning", "RMT"),
     ]
-    rows = {row.label: row for row in summary.rows}
-    direct = next(row for row in summary.comparisons if row.baseline.endswith("without reasoning"))
+    rows = {row.label: row for row in predictions_of(summary).rows}
+    direct = next(row for row in at_positions if row.baseline.endswith("without reasoning"))
     assert direct.difference == pytest.approx(rows["RMT"].reasoning["easy"].mean - rows[BASE.label].direct["easy"].mean)
-    assert summary.afterwards is not None
-    assert {(row.baseline, row.candidate) for row in summary.afterwards.comparisons} == {
+    assert {(row.baseline, row.candidate) for row in summary.on_questions} == {
         (BASE.label, "RMT"),
         ("RPT", "RMT"),
     }
@@ -136,7 +146,7 @@ def test_comparisons_are_those_asked_for(written: tuple[Path, RMTSummary]) -> No
 def test_the_page_needs_nothing_but_itself_and_links_into_the_store(world: RMTWorld) -> None:
     inner = world.world
     outcome = ensure(
-        StageCall(RMT_REPORT, rmt_report.body, world.config(), Runtime(), inner.parents),
+        StageCall(REPORT, report.body, world.config(), Runtime(), inner.parents),
         settings=settings_of(inner),
         watcher=Silent(),
     )
@@ -151,11 +161,11 @@ def test_the_page_needs_nothing_but_itself_and_links_into_the_store(world: RMTWo
     for link in page.links:
         assert (folder / link).is_dir(), link
     assert outcome.manifest.kind == "report"
-    assert shown(tables(outcome.manifest)) == shown(summary_tables(RMTSummary.model_validate(outcome.manifest.summary)))
+    assert shown(tables(outcome.manifest)) == shown(tables_of(ReportSummary.model_validate(outcome.manifest.summary)))
     assert len(json.dumps(outcome.manifest.summary)) < 80_000
 
 
-def test_the_page_says_what_it_must(written: tuple[Path, RMTSummary]) -> None:
+def test_the_page_says_what_it_must(written: tuple[Path, ReportSummary]) -> None:
     text = (written[0] / "report.html").read_text()
     for fact in (
         "The small world was built so that reasoning has something to find.",
@@ -187,20 +197,19 @@ def test_the_same_predictions_give_the_same_bytes(world: RMTWorld, tmp_path: Pat
             assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes(), path
 
 
-def test_markdown_and_numbers(written: tuple[Path, RMTSummary]) -> None:
+def test_markdown_and_numbers(written: tuple[Path, ReportSummary]) -> None:
     out, summary = written
     text = (out / "summary.md").read_text()
-    assert "| paper: RMT (Qwen3-14B) | 76.9 | 55.8 | 44.6 | 59.1 | 186-188 |" in text.splitlines()
+    assert "| RMT | Qwen3-14B | 76.9 | 55.8 | 44.6 | 59.1 | 186-188 |" in text.splitlines()
     assert text.count(f"| {BASE.label} | **") == 3
-    assert "\n\n\n\n" not in text
+    assert "\n\n\n" not in text
     numbers = json.loads((out / "summary.json").read_text())
-    curves = numbers.pop("curves")
-    assert RMTSummary.model_validate(numbers) == summary
-    assert {curve["stage"] for curve in curves} == {"rmt_train", "rl"}
+    assert ReportSummary.model_validate(numbers).model_dump() == summary.model_dump()
+    assert {curve["stage"] for curve in numbers["curves"]} == {"rmt_train", "rl"}
 
 
-def test_terminal_tables(written: tuple[Path, RMTSummary]) -> None:
-    text = shown(summary_tables(written[1]))
+def test_terminal_tables(written: tuple[Path, ReportSummary]) -> None:
+    text = shown(tables_of(written[1]))
     for fact in (
         "over 60 documents, mean of 2 seeds",
         "Without reasoning: the likeliest next token",
@@ -230,7 +239,7 @@ def test_other_positions_cannot_be_compared(tmp_path: Path) -> None:
     for path in source.iterdir():
         (target / path.name).write_bytes(path.read_bytes())
     manifest = one.world.publish("other", "prediction", "predict", {"other": 1}, parents={"model": "base"})
-    config = RMTReportConfig(entries=entries, resamples=200)
+    config = ReportConfig(entries=entries, resamples=200)
     with pytest.raises(ValueError, match=r"\(120 positions\) and prediction-rpt-0 \(123\) predicted other positions"):
         write_report(one.world.store, config, parents | {role: manifest.ref}, tmp_path / "out")
 
@@ -245,17 +254,17 @@ def test_few_documents_and_lost_completions_are_said(tmp_path: Path) -> None:
     assert any("of the completions were cut; they count as wrong." in warning for warning in summary.warnings)
 
 
-ENTRY = RMTEntry(label="A", checkpoint="base", prediction="a")
+ENTRY = ReportEntry(label="A", checkpoint="base", prediction="a")
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"entries": ()}, "at least one prediction"),
+        ({"entries": ()}, "at least one evaluation or prediction"),
         ({"entries": (ENTRY, ENTRY)}, "more than once"),
         ({"entries": (ENTRY, ENTRY.model_copy(update={"prediction": "b"}))}, "'A' has seed 0 twice"),
         (
-            {"entries": (ENTRY, ENTRY.model_copy(update={"prediction": "b", "checkpoint": "mid-trained", "seed": 1}))},
+            {"entries": (ENTRY, ENTRY.model_copy(update={"prediction": "b", "checkpoint": "midtrained", "seed": 1}))},
             "give them labels of their own",
         ),
         ({"entries": (ENTRY,), "comparisons": (("A", "B"),)}, "not both labels of one table; there are: A"),
@@ -264,12 +273,12 @@ ENTRY = RMTEntry(label="A", checkpoint="base", prediction="a")
 )
 def test_a_report_of_nothing_or_of_strangers_is_refused(values: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        RMTReportConfig(**values)
+        ReportConfig(**values)
 
 
 def test_an_entry_without_a_measurement_is_refused() -> None:
     with pytest.raises(ValueError, match="neither a prediction nor an evaluation"):
-        RMTEntry(label="A", checkpoint="base")
+        ReportEntry(label="A", checkpoint="base")
 
 
 def test_a_role_without_a_prediction_is_named(world: RMTWorld, tmp_path: Path) -> None:

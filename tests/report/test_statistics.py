@@ -8,34 +8,34 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
-from tasks.report.collect import Evaluated, QuestionScores, read_evaluation, same_questions
 from tasks.report.config import ReportConfig, ReportEntry
-from tasks.report.statistics import compare, headline_metrics, ks, score
+from tasks.report.numbers.collect import Evaluated, QuestionScores, read_evaluation, same_questions
+from tasks.report.numbers.statistics import compare, headline_metrics, ks, score
 from tasks.shared.tables.parquet import write_parquet
-from tests.report.conftest import World, answers
+from tests.support.report_worlds import World, answers
 
-ENTRY = ReportEntry(label="A", arm="polya", checkpoint="rl", role="a")
+ENTRY = ReportEntry(label="A", arm="polya", checkpoint="rl", evaluation="a")
 CONFIG = ReportConfig(entries=(ENTRY,), resamples=1000)
 
 
 def evaluated(world: World, correct: list[int], *, greedy: list[float] | None = None, seed: int = 0) -> Evaluated:
     ids = tuple(f"{index:016x}" for index in range(len(correct)))
     scores = QuestionScores(ids, 4, np.array(correct), None if greedy is None else np.array(greedy))
-    entry = ENTRY.model_copy(update={"seed": seed, "role": f"a-{seed}"})
+    entry = ENTRY.model_copy(update={"seed": seed, "evaluation": f"a-{seed}"})
     return Evaluated(entry, world.made["base"], {"test": scores})
 
 
 def test_reads_what_the_evaluation_counted(world: World) -> None:
     """Two ways to the same numbers: ours from the samples, and the evaluation's own summary."""
     for entry in world.entries:
-        manifest = world.store.manifest(world.parents[entry.role])
+        manifest = world.store.manifest(world.parents[entry.evaluation])
         found = read_evaluation(entry, manifest, world.store.local(manifest.ref))
         for benchmark, expected in manifest.summary["scores"].items():
             scores = found.benchmarks[benchmark]
             assert scores.samples == expected["samples"]
             assert len(scores.ids) == expected["questions"]
             for metric in ("greedy", "pass@1", "pass@8"):
-                assert score(CONFIG, [found], benchmark, metric).interval.mean == pytest.approx(expected[metric])
+                assert score(CONFIG, [found], benchmark, metric).mean == pytest.approx(expected[metric])
 
 
 def test_questions_with_missing_samples_are_refused(world: World, tmp_path: Path) -> None:
@@ -54,25 +54,23 @@ def test_greedy_counts_only_where_every_question_has_it(world: World, tmp_path: 
 
 def test_scores_by_hand(world: World) -> None:
     found = score(CONFIG, [evaluated(world, [0, 4, 2], greedy=[0, 1, 1])], "test", "pass@1")
-    assert found.interval.mean == pytest.approx((0 + 1 + 0.5) / 3)
+    assert found.mean == pytest.approx((0 + 1 + 0.5) / 3)
     assert found.spread is None
-    assert score(CONFIG, [evaluated(world, [0, 4, 2])], "test", "pass@2").interval.mean == pytest.approx(
-        (0 + 1 + 5 / 6) / 3
-    )
+    assert score(CONFIG, [evaluated(world, [0, 4, 2])], "test", "pass@2").mean == pytest.approx((0 + 1 + 5 / 6) / 3)
 
 
 def test_repeating_a_seed_does_not_narrow_the_interval(world: World) -> None:
     rng = np.random.default_rng(0)
     correct = list(rng.integers(0, 5, 40))
-    one = score(CONFIG, [evaluated(world, correct)], "test", "pass@1").interval
+    one = score(CONFIG, [evaluated(world, correct)], "test", "pass@1")
     three = score(CONFIG, [evaluated(world, correct, seed=seed) for seed in range(3)], "test", "pass@1")
-    assert (three.interval.low, three.interval.high) == pytest.approx((one.low, one.high))
+    assert (three.low, three.high) == pytest.approx((one.low, one.high))
     assert three.spread == 0
 
 
 def test_seeds_are_averaged_and_their_spread_is_told(world: World) -> None:
     found = score(CONFIG, [evaluated(world, [4, 0], seed=0), evaluated(world, [4, 4], seed=1)], "test", "pass@1")
-    assert found.interval.mean == pytest.approx(0.75)
+    assert found.mean == pytest.approx(0.75)
     assert found.by_seed == {0: 0.5, 1: 1.0}
     assert found.spread == pytest.approx(np.std([0.5, 1.0], ddof=1))
 
@@ -84,7 +82,7 @@ def test_a_small_steady_gain_is_seen_only_because_questions_are_paired(world: Wo
     found = compare(CONFIG, sides, ("A", "B"), "test", "pass@1")
     assert found.difference == pytest.approx(0.125)
     assert found.low > 0
-    unpaired = [score(CONFIG, sides[label], "test", "pass@1").interval for label in "AB"]
+    unpaired = [score(CONFIG, sides[label], "test", "pass@1") for label in "AB"]
     assert unpaired[0].high > unpaired[1].low
     back = compare(CONFIG, sides, ("B", "A"), "test", "pass@1")
     assert back.difference == pytest.approx(-found.difference)

@@ -75,7 +75,7 @@ def _scores(
 def benchmarks(evaluations: Iterable[Evaluated]) -> tuple[str, ...]:
     """Benchmarks that every evaluation has, in the order of the first one's scores."""
     several = list(evaluations)
-    order = list(several[0].manifest.summary.get("scores", several[0].benchmarks))
+    order = list(several[0].manifest.summary.get("scores", several[0].benchmarks)) if several else []
     return tuple(name for name in order if all(name in evaluated.benchmarks for evaluated in several))
 
 
@@ -86,7 +86,7 @@ def same_questions(benchmark: str, evaluations: Sequence[Evaluated]) -> None:
         one, two = first.benchmarks[benchmark], other.benchmarks[benchmark]
         if one.ids != two.ids or one.samples != two.samples:
             raise ValueError(
-                f"{benchmark}: {first.entry.role} has {len(one.ids)} questions x {one.samples} samples and "
-                f"{other.entry.role} {len(two.ids)} x {two.samples}, or other questions; "
+                f"{benchmark}: {first.entry.evaluation} has {len(one.ids)} questions x {one.samples} samples and "
+                f"{other.entry.evaluation} {len(two.ids)} x {two.samples}, or other questions; "
                 "evaluate both with the same benchmark settings"
             )

@@ -4,73 +4,48 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.report.config import Entry
-from tasks.report.summary import StageRow
-from tasks.spine.store.lineage import Node, ancestry
+from tasks.report.config import ReportEntry
+from tasks.report.summary import Branch, Curve, StageRow
+from tasks.spine.store.lineage import Node, ancestry, describe
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
 
+INSIDE_STORE = "../../.."
+"""From a published report's folder to the store's root, so that links survive a move of the store."""
 ROLE = "questions."
 """Before the benchmark's name in the role of its questions among an evaluation's parents."""
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Per-step values of one training run."""
-
-    label: str
-    seed: int
-    stage: str
-    points: tuple[Mapping[str, float], ...]
-    """Each has `step` and the metrics of that step."""
-
-    def series(self, metric: str) -> tuple[list[float], list[float]]:
-        """Steps and values of a metric, where it was reported."""
-        found = [point for point in self.points if metric in point]
-        return [point["step"] for point in found], [point[metric] for point in found]
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for a file of numbers."""
-        return {
-            "label": self.label,
-            "seed": self.seed,
-            "stage": self.stage,
-            "points": [dict(point) for point in self.points],
-        }
 
 
 @dataclass(frozen=True)
 class Provenance:
     """The ancestry of every parent of a report."""
 
-    entry_of: Mapping[str, Entry]
-    """By role, in the order of the report: the line of the report that the parent belongs to."""
+    entry_of: Mapping[str, ReportEntry]
+    """The line of the report that a parent belongs to, by role, in the order of the report."""
     roots: Mapping[str, Node]
     """Ancestry by role."""
-    entries_of: Mapping[ArtifactRef, Sequence[Entry]]
+    entries_of: Mapping[ArtifactRef, Sequence[ReportEntry]]
     """Entries that each artifact went into."""
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[ReportEntry]:
         """Every line of the report."""
         return list(dict.fromkeys(self.entry_of.values()))
 
     @property
     def manifests(self) -> list[Manifest]:
         """Every artifact behind the report, each once, in the order in which they were made."""
-        found: dict[ArtifactRef, Manifest] = {}
-        for root in self.roots.values():
-            for node in root.walk():
-                if node.manifest is not None:
-                    found.setdefault(node.ref, node.manifest)
-        return sorted(found.values(), key=lambda manifest: manifest.created_at)
+        manifests = {node.ref: node.manifest for node in self._nodes() if node.manifest is not None}
+        return sorted(manifests.values(), key=lambda manifest: manifest.created_at)
 
     @property
     def lost(self) -> list[ArtifactRef]:
         """Ancestors that the store no longer has whole."""
-        nodes = (node for root in self.roots.values() for node in root.walk())
-        return list(dict.fromkeys(node.ref for node in nodes if node.manifest is None))
+        return list(dict.fromkeys(node.ref for node in self._nodes() if node.manifest is None))
+
+    def _nodes(self) -> Iterator[Node]:
+        return (node for root in self.roots.values() for node in root.walk())
 
     def used_by(self, ref: ArtifactRef) -> str:
         """The arms and seeds that an artifact went into, for people."""
@@ -89,13 +64,13 @@ class Provenance:
 
     def curves(self) -> list[Curve]:
         """Training curves of the models that were measured, each model once."""
-        found: dict[ArtifactRef, Curve] = {}
+        curves: dict[ArtifactRef, Curve] = {}
         for role, entry in self.entry_of.items():
             model = self.roots[role].parents.get("model")
             if model is not None and model.manifest is not None and model.manifest.summary.get("curve"):
                 points = tuple(model.manifest.summary["curve"])
-                found.setdefault(model.ref, Curve(entry.label, entry.seed, model.manifest.stage, points))
-        return list(found.values())
+                curves.setdefault(model.ref, Curve(entry.label, entry.seed, model.manifest.stage, points))
+        return list(curves.values())
 
     @property
     def base_model(self) -> str:
@@ -111,15 +86,35 @@ class Provenance:
     @property
     def versions(self) -> dict[str, list[str]]:
         """Package: versions that stages were built with."""
-        found: dict[str, set[str]] = {}
+        packages: dict[str, set[str]] = {}
         for manifest in self.manifests:
             for package, version in manifest.versions.items():
-                found.setdefault(package, set()).add(version)
-        return {package: sorted(versions) for package, versions in sorted(found.items())}
+                packages.setdefault(package, set()).add(version)
+        return {package: sorted(versions) for package, versions in sorted(packages.items())}
 
-    def stages(self, store_link: str) -> list[StageRow]:
-        """Every artifact behind the report as a row; `store_link` is put before the store's paths."""
-        return [self._stage(manifest, store_link) for manifest in self.manifests]
+    def stages(self) -> list[StageRow]:
+        """Every artifact behind the report as a row."""
+        return [self._stage(manifest) for manifest in self.manifests]
+
+    def lineage(self) -> list[Branch]:
+        """Ancestry of each measured model; what was shown before is not unfolded again."""
+        shown: set[ArtifactRef] = set()
+
+        def unfold(role: str, node: Node) -> Branch:
+            repeated = node.ref in shown
+            shown.add(node.ref)
+            note = "as above" if repeated else "" if node.manifest else "no longer in the store"
+            facts = describe(node.manifest) if node.manifest and not repeated else {}
+            # Ledger and commit stand in sections of their own.
+            facts = {name: text for name, text in facts.items() if name not in ("ledger", "commit")}
+            parents = () if repeated else tuple(unfold(name, parent) for name, parent in node.parents.items())
+            link = _link(node.manifest) if node.manifest else ""
+            return Branch(role, str(node.ref), link, note, facts, parents)
+
+        return [
+            unfold(f"{entry.label}, seed {entry.seed}" if entry.arm else entry.label, self.roots[role])
+            for role, entry in self.entry_of.items()
+        ]
 
     def warnings(self) -> Iterator[str]:
         """What a reader has to know about how the stages were built."""
@@ -133,7 +128,7 @@ class Provenance:
         for ref in self.lost:
             yield f"{ref} is no longer in the store; its part of the lineage cannot be shown."
 
-    def _stage(self, manifest: Manifest, store_link: str) -> StageRow:
+    def _stage(self, manifest: Manifest) -> StageRow:
         config = manifest.payload.get("config")
         source = manifest.summary.get("source", manifest.summary.get("label", ""))
         return StageRow(
@@ -141,7 +136,7 @@ class Provenance:
             what=self.benchmark_of(manifest.ref) or str(source),
             used_by=self.used_by(manifest.ref),
             ref=str(manifest.ref),
-            link="" if manifest.external else f"{store_link}/{manifest.ref.path}/{manifest.data}",
+            link=_link(manifest),
             rows=manifest.rows,
             ledger=manifest.ledger,
             seconds=manifest.seconds,
@@ -152,14 +147,14 @@ class Provenance:
         )
 
 
-def trace(store: Store, entry_of: Mapping[str, Entry], parents: Mapping[str, ArtifactRef]) -> Provenance:
+def trace(store: Store, entry_of: Mapping[str, ReportEntry], parents: Mapping[str, ArtifactRef]) -> Provenance:
     """Walk the ancestry of every parent that an entry names.
 
     Raises:
         ValueError: an entry's role is not among the parents.
     """
     roots: dict[str, Node] = {}
-    entries_of: dict[ArtifactRef, list[Entry]] = {}
+    entries_of: dict[ArtifactRef, list[ReportEntry]] = {}
     for role, entry in entry_of.items():
         if role not in parents:
             raise ValueError(f"entries: role {role!r} is not among the parents: {', '.join(parents)}")
@@ -175,6 +170,10 @@ def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, item in value.items():
         flat |= flatten(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
     return flat
+
+
+def _link(manifest: Manifest) -> str:
+    return "" if manifest.external else f"{INSIDE_STORE}/{manifest.ref.path}/{manifest.data}"
 
 
 def _names(values: Iterable[str]) -> str:

@@ -17,12 +17,12 @@ from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONIN
 from tasks.predict.score import ledger, score
 from tasks.predict.tally import read_tally
 from tasks.questions.schema import QUESTIONS
-from tasks.report.rmt.config import RMTEntry, RMTReportConfig
+from tasks.report.config import ReportConfig, ReportEntry
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.report.conftest import World, answers
+from tests.support.report_worlds import World, answers
 
 BENCHMARK = "tiny-test"
 
@@ -59,9 +59,9 @@ class RMTWorld:
     """What was published, and the report's configuration and parents."""
 
     world: World
-    entries: list[RMTEntry] = field(default_factory=list)
+    entries: list[ReportEntry] = field(default_factory=list)
 
-    def config(self, **changes: Any) -> RMTReportConfig:
+    def config(self, **changes: Any) -> ReportConfig:
         """The report of everything that was measured."""
         known = {entry.label for entry in self.entries}
         values: dict[str, Any] = {
@@ -73,7 +73,7 @@ class RMTWorld:
             "against_direct": ((BASE.label, "RMT"),),
             "resamples": 400,
         }
-        return RMTReportConfig(**(values | changes))
+        return ReportConfig(**(values | changes))
 
 
 def predicted(made: Made, seed: int, *, documents: int, per_tier: int, samples: int) -> Iterator[dict[str, Any]]:
@@ -155,7 +155,7 @@ def build_rmt_world(
     found = RMTWorld(world)
     _publish_texts(world)
     sizes = {"documents": documents, "per_tier": per_tier, "samples": samples}
-    base = RMTEntry(label=BASE.label, method="ntr", checkpoint="base", prediction="prediction-base")
+    base = ReportEntry(label=BASE.label, method="ntr", checkpoint="base", prediction="prediction-base")
     _predict(found, "base", BASE, base, sizes)
     for seed in seeds:
         for arm in arms:
@@ -201,13 +201,13 @@ def _arm(found: RMTWorld, arm: str, seed: int, sizes: dict[str, int]) -> None:
         ledger=rollouts if arm != "ntp" else {"ntp_tokens": 54_000},
     )
     role = f"prediction-{arm}-{seed}"
-    entry = RMTEntry(
-        label=made.label, arm=arm, method=made.method, checkpoint="mid-trained", seed=seed, prediction=role
+    entry = ReportEntry(
+        label=made.label, arm=arm, method=made.method, checkpoint="midtrained", seed=seed, prediction=role
     )
     _predict(found, f"{arm}-{seed}", made, entry, sizes)
 
 
-def _predict(found: RMTWorld, model: str, made: Made, entry: RMTEntry, sizes: dict[str, int]) -> None:
+def _predict(found: RMTWorld, model: str, made: Made, entry: ReportEntry, sizes: dict[str, int]) -> None:
     world, name = found.world, entry.prediction
     config = PredictConfig(samples=sizes["samples"], budget_tokens=made.budget, resamples=200)
     rows = predicted(made, entry.seed, **sizes)
@@ -232,13 +232,13 @@ def _evaluate(found: RMTWorld, model: str, made: Made, arm: str, seed: int) -> N
     points = [{"step": float(step), "reward": 0.3 + 0.002 * step} for step in range(40)]
     config = {"of": model, "seed": seed}
     world.publish(policy, "model", "rl", config, parents={"model": model}, summary={"curve": points})
-    rows = answers(name, made.afterwards, benchmarks={BENCHMARK: 80}, samples=8, seed=seed)
+    rows = answers(name, made.afterwards, benchmarks={BENCHMARK: 80}, samples=8, seed=seed, styles=False)
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
     summary = score_benchmarks(read_rows(path), EvaluateConfig(samples=8, resamples=200))
     parents = {"model": policy, f"questions.{BENCHMARK}": BENCHMARK}
     world.publish(name, "evaluation", "evaluate", {"samples": 8, "of": policy}, parents=parents, summary=summary)
-    entry = RMTEntry(
+    entry = ReportEntry(
         label=made.label, arm=arm or "base", method=made.method, checkpoint="rl", seed=seed, evaluation=name
     )
     found.entries.append(entry)

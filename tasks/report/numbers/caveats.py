@@ -1,0 +1,56 @@
+"""What a reader has to know before taking a report's numbers for more than they are."""
+
+from collections.abc import Iterator, Sequence
+
+from tasks.report.numbers.inputs import ReportInputs
+from tasks.report.rows import ModelRow, PredictionRow
+from tasks.shared.next_token.method import TIERS
+
+FEW = 50
+"""Questions or documents below which intervals are rough."""
+MUCH_LOST, MUCH_UNPARSED = 0.05, 0.2
+"""Shares of completions cut, or without an answer or a prediction, from which it is said."""
+
+
+def caveats(
+    inputs: ReportInputs, models: Sequence[ModelRow], shared: Sequence[str], predicted: Sequence[PredictionRow]
+) -> Iterator[str]:
+    """The warnings in the order in which they are read; `shared` are the benchmarks that all models have."""
+    seeds = {entry.seed for entry in inputs.config.entries if entry.arm}
+    if len(seeds) == 1 and (inputs.config.comparisons or predicted):
+        units = "documents" if predicted else "questions"
+        yield (
+            f"One training seed: the intervals cover the choice of {units} and not the luck of training. "
+            "Compare several seeds to see both."
+        )
+    if predicted:
+        yield from _of_predictions(inputs, predicted)
+    every = {name for seeds in inputs.evaluations.values() for seed in seeds for name in seed.benchmarks}
+    if left_out := sorted(every - set(shared)):
+        yield f"Not every model was measured on {', '.join(left_out)}; left out of the tables."
+    for row in models:
+        where = f"{row.label} on {row.benchmark}"
+        if row.questions < FEW and row.label == models[0].label:
+            yield f"{row.benchmark} has {row.questions} questions: its intervals are rough."
+        if (row.truncated_share or 0) > MUCH_LOST:
+            yield f"{where}: {row.truncated_share:.0%} of the samples were cut at the token limit and count as wrong."
+        if (row.unparsed_share or 0) > MUCH_UNPARSED:
+            yield f"{where}: no answer could be read from {row.unparsed_share:.0%} of the samples; they count as wrong."
+    yield from inputs.provenance.warnings()
+
+
+def _of_predictions(inputs: ReportInputs, rows: Sequence[PredictionRow]) -> Iterator[str]:
+    lines = list(inputs.predictions.values())
+    tally = lines[0].tally
+    if len(tally.documents) < FEW:
+        yield f"{len(tally.documents)} documents: the intervals are rough."
+    if lacking := [tier for tier in TIERS if tier not in tally.tiers]:
+        yield f"No position is {' or '.join(lacking)}, so there is no mean over the three tiers; lower the thresholds."
+    samples = {seed.manifest.summary["samples"] for line in lines for seed in line.seeds}
+    if len(samples) > 1:
+        yield f"Checkpoints were sampled {' and '.join(map(str, sorted(samples)))} times a position."
+    for row in rows:
+        if row.no_prediction_share > MUCH_LOST:
+            yield f"{row.label}: {row.no_prediction_share:.0%} of the completions name no token; they count as wrong."
+        if row.truncated_share > MUCH_LOST:
+            yield f"{row.label}: {row.truncated_share:.0%} of the completions were cut; they count as wrong."

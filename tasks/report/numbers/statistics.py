@@ -1,0 +1,135 @@
+"""Scores of a label over its seeds, and comparisons of two labels.
+
+Of benchmarks the question is the unit, of predictions the document: values are averaged over seeds first, and intervals
+are over units. Seeds of one question are not independent, so they must not make an interval narrower than the questions
+allow.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from tasks.predict.schema import DIRECT, REASONING
+from tasks.predict.tally import EXACT, MEAN, Tally
+from tasks.report.config import ReportConfig
+from tasks.report.numbers.collect import Evaluated, same_questions
+from tasks.report.numbers.inputs import Line
+from tasks.report.rows import ACCURACY, ComparisonRow, Metric
+from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean, mean_over_seeds
+from tasks.shared.statistics.clustered import Array, clustered_mean, compare_clustered
+from tasks.shared.statistics.paired import Paired, compare_paired
+from tasks.shared.statistics.passk import pass_at_k
+
+GREEDY = "greedy"
+PART_NAMES = {MEAN: "the mean of the tiers", "easy": "easy tokens", "medium": "medium tokens", "hard": "hard tokens"}
+
+
+def ks(samples: int) -> tuple[int, ...]:
+    """The k of pass@k curves: powers of two up to the number of samples."""
+    return tuple(1 << power for power in range(samples.bit_length()))
+
+
+def headline_metrics(samples: int, greedy: bool) -> tuple[str, ...]:
+    """Metrics of the main table: greedy, pass@1, pass@8 and the largest k."""
+    shown = sorted({1, min(8, ks(samples)[-1]), ks(samples)[-1]})
+    return ((GREEDY,) if greedy else ()) + tuple(f"pass@{k}" for k in shown)
+
+
+def values(evaluated: Evaluated, benchmark: str, metric: str) -> np.ndarray:
+    """A metric per question, shape (questions,)."""
+    scores = evaluated.benchmarks[benchmark]
+    if metric == GREEDY:
+        if scores.greedy is None:
+            raise ValueError(
+                f"{benchmark}: {evaluated.entry.evaluation} has no greedy completions; set evaluate.greedy"
+            )
+        return scores.greedy
+    return pass_at_k(scores.samples, scores.correct, int(metric.removeprefix("pass@")))
+
+
+def over_seeds(seeds: Sequence[Evaluated], benchmark: str, metric: str) -> np.ndarray:
+    """A metric per question, mean over the seeds of a label, shape (questions,)."""
+    same_questions(benchmark, seeds)
+    return mean_over_seeds([values(evaluated, benchmark, metric) for evaluated in seeds])
+
+
+def score(config: ReportConfig, seeds: Sequence[Evaluated], benchmark: str, metric: str) -> Metric:
+    """Mean over seeds and questions, with an interval over questions."""
+    interval = bootstrap_mean(over_seeds(seeds, benchmark, metric), **config.bootstrap)
+    return _metric(interval, {seed.entry.seed: float(values(seed, benchmark, metric).mean()) for seed in seeds})
+
+
+def compare(
+    config: ReportConfig, by_label: Mapping[str, list[Evaluated]], pair: tuple[str, str], benchmark: str, metric: str
+) -> ComparisonRow:
+    """Paired difference of two labels, baseline and candidate, on the same questions."""
+    sides = [by_label[label] for label in pair]
+    same_questions(benchmark, [*sides[0], *sides[1]])
+    result = compare_paired(*(over_seeds(side, benchmark, metric) for side in sides), **config.bootstrap)
+    names = {"baseline": pair[0], "candidate": pair[1], "benchmark": benchmark, "metric": metric}
+    return ComparisonRow.of(result, config.confidence, **names)
+
+
+def accuracy(config: ReportConfig, line: Line, mode: str, rule: str) -> dict[str, Metric]:
+    """Accuracy by tier and their mean: mean over seeds, interval over documents."""
+
+    def right(tally: Tally) -> Array:
+        return tally.right[mode, rule]
+
+    return {part: _over_documents(config, line, right, part, share=True) for part in line.tally.parts}
+
+
+def reasoning_tokens(config: ReportConfig, line: Line) -> Metric:
+    """Mean length of the reasoning over the tiers, tokens."""
+    return _over_documents(config, line, _lengths, MEAN, share=False)
+
+
+def compare_predictions(config: ReportConfig, lines: Mapping[str, Line]) -> Iterator[ComparisonRow]:
+    """Every comparison of predictions that the configuration asks for, by part."""
+    for base, label in config.comparisons:
+        if base in lines and label in lines:
+            yield from (compare_accuracy(config, lines[base], lines[label], part) for part in lines[label].tally.parts)
+    for base, label in config.against_direct:
+        for part in lines[label].tally.parts:
+            yield compare_accuracy(config, lines[base], lines[label], part, baseline_mode=DIRECT)
+
+
+def compare_accuracy(
+    config: ReportConfig, baseline: Line, candidate: Line, part: str, *, baseline_mode: str = REASONING
+) -> ComparisonRow:
+    """Accuracy of the candidate with reasoning minus that of the baseline, at the same positions."""
+    before = baseline.mean(lambda tally: tally.right[baseline_mode, EXACT])
+    after = candidate.mean(lambda tally: tally.right[REASONING, EXACT])
+    result = _paired(config, baseline, before, after, part)
+    base = baseline.label + (" without reasoning" if baseline_mode == DIRECT else "")
+    names = {"baseline": base, "candidate": candidate.label, "benchmark": PART_NAMES[part], "metric": ACCURACY}
+    return ComparisonRow.of(result, config.confidence, **names)
+
+
+def compare_lengths(config: ReportConfig, baseline: Line, candidate: Line) -> Paired:
+    """Tokens of reasoning of the candidate minus those of the baseline, mean of the tiers."""
+    return _paired(config, baseline, baseline.mean(_lengths), candidate.mean(_lengths), MEAN)
+
+
+def _paired(config: ReportConfig, baseline: Line, a: Array, b: Array, part: str) -> Paired:
+    columns = baseline.tally.columns(part)
+    return compare_clustered(a[:, columns], b[:, columns], baseline.tally.weights[:, columns], **config.bootstrap)
+
+
+def _over_documents(
+    config: ReportConfig, line: Line, values_of: Callable[[Tally], Array], part: str, *, share: bool
+) -> Metric:
+    columns = line.tally.columns(part)
+    weights = line.tally.weights[:, columns]
+    interval = clustered_mean(line.mean(values_of)[:, columns], weights, share=share, **config.bootstrap)
+    sums = {seed.entry.seed: values_of(seed.tally)[:, columns].sum(axis=0) for seed in line.seeds}
+    return _metric(interval, {seed: float((total / weights.sum(axis=0)).mean()) for seed, total in sums.items()})
+
+
+def _lengths(tally: Tally) -> Array:
+    return tally.lengths
+
+
+def _metric(interval: Interval, by_seed: dict[int, float]) -> Metric:
+    spread = float(np.std(list(by_seed.values()), ddof=1)) if len(by_seed) > 1 else None
+    return Metric(mean=interval.mean, low=interval.low, high=interval.high, by_seed=by_seed, spread=spread)

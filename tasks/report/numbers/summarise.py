@@ -1,0 +1,177 @@
+"""From what was gathered to the report's numbers and warnings."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from tasks.entropy.schema import PLOT_FILE as ENTROPY_PLOT
+from tasks.predict.schema import DIRECT, REASONING
+from tasks.predict.tally import EXACT, MEAN, PREFIX
+from tasks.report.numbers.caveats import caveats
+from tasks.report.numbers.claims import claims
+from tasks.report.numbers.collect import Evaluated, benchmarks
+from tasks.report.numbers.inputs import Line, ReportInputs
+from tasks.report.numbers.statistics import (
+    GREEDY,
+    accuracy,
+    compare,
+    compare_predictions,
+    headline_metrics,
+    ks,
+    reasoning_tokens,
+    score,
+)
+from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow
+from tasks.report.summary import Picture, PredictionSummary, ReportSummary
+from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
+from tasks.shared.next_token.method import TIERS
+
+PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
+"""The figure that a kind of artifact brings, and what it shows."""
+
+
+def summarise(inputs: ReportInputs) -> ReportSummary:
+    """All numbers of a report."""
+    config, provenance = inputs.config, inputs.provenance
+    shared = benchmarks(seed for seeds in inputs.evaluations.values() for seed in seeds)
+    models = [row for benchmark in shared for row in _models(inputs, benchmark)]
+    pairs = [pair for pair in config.comparisons if set(pair) <= set(inputs.evaluations)]
+    on_questions = [row for pair in pairs for name in shared for row in _comparisons(inputs, pair, name)]
+    predictions = _predictions(inputs, models, on_questions)
+    return ReportSummary(
+        title=config.title,
+        recipe=config.recipe,
+        base_model=provenance.base_model,
+        notes=list(config.notes),
+        warnings=list(caveats(inputs, models, shared, predictions.rows if predictions else [])),
+        confidence=config.confidence,
+        predictions=predictions,
+        models=models,
+        comparisons=[*compare_predictions(config, inputs.predictions), *on_questions],
+        heuristics=_heuristics(inputs),
+        stages=provenance.stages(),
+        styles={name: styles for name in shared if (styles := _styles(inputs, name))},
+        finished=max(manifest.created_at for manifest in provenance.manifests),
+        commits=provenance.commits,
+        versions=provenance.versions,
+        curves=provenance.curves(),
+        lineage=provenance.lineage(),
+        pictures=list(_pictures(inputs)),
+    )
+
+
+def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
+    for label, seeds in inputs.evaluations.items():
+        scores = seeds[0].benchmarks[benchmark]
+        has_greedy = all(evaluated.benchmarks[benchmark].greedy is not None for evaluated in seeds)
+        names = ((GREEDY,) if has_greedy else ()) + tuple(f"pass@{k}" for k in ks(scores.samples))
+        yield ModelRow(
+            label=label,
+            checkpoint=seeds[0].entry.checkpoint,
+            benchmark=benchmark,
+            seeds=[evaluated.entry.seed for evaluated in seeds],
+            questions=len(scores.ids),
+            samples=scores.samples,
+            metrics={name: score(inputs.config, seeds, benchmark, name) for name in names},
+            headline=list(headline_metrics(scores.samples, has_greedy)),
+            mean_tokens=_mean_of(seeds, benchmark, "mean_tokens"),
+            truncated_share=_mean_of(seeds, benchmark, "truncated_share"),
+            unparsed_share=_mean_of(seeds, benchmark, "unparsed_share"),
+        )
+
+
+def _mean_of(seeds: Sequence[Evaluated], benchmark: str, key: str) -> float | None:
+    values = [evaluated.manifest.summary.get("scores", {}).get(benchmark, {}).get(key) for evaluated in seeds]
+    return None if None in values else sum(values) / len(values)
+
+
+def _comparisons(inputs: ReportInputs, pair: tuple[str, str], benchmark: str) -> Iterator[ComparisonRow]:
+    both = [evaluated.benchmarks[benchmark] for label in pair for evaluated in inputs.evaluations[label]]
+    for metric in headline_metrics(both[0].samples, all(scores.greedy is not None for scores in both)):
+        yield compare(inputs.config, inputs.evaluations, pair, benchmark, metric)
+
+
+def _predictions(
+    inputs: ReportInputs, models: Sequence[ModelRow], compared: Sequence[ComparisonRow]
+) -> PredictionSummary | None:
+    lines = list(inputs.predictions.values())
+    if not lines:
+        return None
+    tally = lines[0].tally
+    rows = [_prediction(inputs, line) for line in lines]
+    checked, missing = claims(inputs, rows, models, compared)
+    return PredictionSummary(
+        documents=len(tally.documents),
+        positions={tier: int(tally.weights[:, index].sum()) for index, tier in enumerate(TIERS)},
+        samples=min(seed.manifest.summary["samples"] for line in lines for seed in line.seeds),
+        rows=rows,
+        claims=checked,
+        not_run=missing,
+    )
+
+
+def _prediction(inputs: ReportInputs, line: Line) -> PredictionRow:
+    config = inputs.config
+    outcomes = [counts for seed in line.seeds for counts in seed.tally.outcomes.values()]
+    total = max(1, sum(counts.total() for counts in outcomes))
+    return PredictionRow(
+        label=line.label,
+        method=line.entry.method,
+        checkpoint=line.entry.checkpoint,
+        seeds=[seed.entry.seed for seed in line.seeds],
+        reasoning=accuracy(config, line, REASONING, EXACT),
+        prefix=accuracy(config, line, REASONING, PREFIX),
+        direct=accuracy(config, line, DIRECT, EXACT),
+        tokens=reasoning_tokens(config, line) if MEAN in line.tally.parts else None,
+        budget_tokens=line.seeds[0].manifest.summary["budget_tokens"],
+        no_prediction_share=sum(counts["no_prediction"] for counts in outcomes) / total,
+        truncated_share=sum(counts["truncated"] for counts in outcomes) / total,
+    )
+
+
+def _heuristics(inputs: ReportInputs) -> list[HeuristicRow]:
+    """Counts of each heuristic, summed over the seeds of the arms that share it."""
+    totals: dict[tuple[str, str], Counter[str]] = {}
+    for manifest in inputs.provenance.manifests:
+        if manifest.kind != "filtered":
+            continue
+        arms = ", ".join(sorted({entry.arm for entry in inputs.provenance.entries_of[manifest.ref] if entry.arm}))
+        for name, counts in manifest.summary.get("heuristics", {}).items():
+            total = totals.setdefault((arms, name), Counter())
+            total.update({key: counts[key] for key in ("samples", "correct", "kept")})
+            if counts.get("adherence") is not None:
+                total.update(adherence=counts["adherence"] * counts["correct"], scored=counts["correct"])
+    rows = [
+        HeuristicRow(
+            arms=arms,
+            name=name,
+            **{key: total[key] for key in ("samples", "correct", "kept")},
+            mean_adherence=total["adherence"] / total["scored"] if total["scored"] else None,
+        )
+        for (arms, name), total in totals.items()
+    ]
+    return sorted(rows, key=lambda row: (row.arms, -row.correct_rate))
+
+
+def _styles(inputs: ReportInputs, benchmark: str) -> dict[str, dict[str, float]]:
+    """Mean share of by_seed style over the seeds of a label; empty where completions have no styles."""
+    by_label: dict[str, dict[str, float]] = {}
+    for label, seeds in inputs.evaluations.items():
+        by_seed = [evaluated.manifest.summary.get("styles", {}).get(benchmark, {}) for evaluated in seeds]
+        names = dict.fromkeys(name for styles in by_seed for name in styles)
+        if names:
+            by_label[label] = {name: sum(styles.get(name, 0.0) for styles in by_seed) / len(by_seed) for name in names}
+    return by_label
+
+
+def _pictures(inputs: ReportInputs) -> Iterator[Picture]:
+    """Figures of the entropy and of the schedules, each artifact's once; of several seeds, the first."""
+    shown: set[tuple[str, ...]] = set()
+    for manifest in inputs.provenance.manifests:
+        file, title = PICTURES.get(manifest.kind, ("", ""))
+        path = inputs.folders[manifest.ref] / file if file else None
+        arms = tuple(sorted({entry.label for entry in inputs.provenance.entries_of[manifest.ref]}))
+        if path is None or not path.exists() or (manifest.kind, *arms) in shown:
+            continue
+        shown.add((manifest.kind, *arms))
+        used_by = "" if manifest.kind == "entropy" else ", ".join(arms)
+        yield Picture(title, used_by, str(manifest.ref), path.read_bytes())

@@ -1,0 +1,39 @@
+"""Tables for a terminal. Text of users and models is never read as rich's markup."""
+
+from collections.abc import Iterable
+
+from rich import box
+from rich import table as rich
+from rich.text import Text
+
+from tasks.report.blocks import Cell, Estimate, Judgement, Table
+
+COLOURS = {"better": "green", "worse": "red", "unclear": "yellow"}
+
+
+def terminal_tables(tables: Iterable[Table]) -> list[rich.Table]:
+    """The tables that a terminal shows; plain ones that fit 80 columns."""
+    return [_table(table.on("terminal")) for table in tables if "terminal" in table.media]
+
+
+def _table(table: Table) -> rich.Table:
+    title = Text(table.title, "table.title")
+    shown = rich.Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1))
+    for column in table.columns:
+        justify = "right" if column.number else "left"
+        shown.add_column(Text(column.heading), justify=justify, no_wrap=column.number)
+    for row in table.rows:
+        shown.add_row(*map(_cell, row))
+    return shown
+
+
+def _cell(cell: Cell) -> Text:
+    match cell:
+        case None:
+            return Text("-")
+        case Estimate():
+            return Text.assemble((f"{cell.mean:>5}", "bold"), (f" [{cell.low}, {cell.high}]", "dim"))
+        case Judgement():
+            return Text(cell.text, COLOURS[cell.tone])
+        case _:
+            return Text(str(cell))

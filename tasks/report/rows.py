@@ -1,0 +1,159 @@
+"""The rows of a report's tables as plain models, and numbers as people read them."""
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from tasks.shared.statistics.paired import Paired
+
+MINUS = "\N{MINUS SIGN}"
+ACCURACY = "next-token accuracy"
+"""Metric of comparisons at the same positions; all others are on the same questions."""
+
+Judged = Literal["better", "worse", "unclear"]
+
+
+class Metric(BaseModel):
+    """A share, or a number of tokens, with its interval over questions or documents."""
+
+    mean: float
+    low: float
+    high: float
+    by_seed: dict[int, float] = {}
+    spread: float | None = None
+    """Standard deviation over training seeds."""
+
+
+class ModelRow(BaseModel):
+    """One label on one benchmark."""
+
+    label: str
+    checkpoint: str
+    benchmark: str
+    seeds: list[int]
+    questions: int
+    samples: int
+    metrics: dict[str, Metric]
+    """`greedy` and `pass@k` for every k."""
+    headline: list[str]
+    """Metrics of the main table."""
+    mean_tokens: float | None = None
+    truncated_share: float | None = None
+    unparsed_share: float | None = None
+
+
+class PredictionRow(BaseModel):
+    """One label at all positions."""
+
+    label: str
+    method: str
+    checkpoint: str
+    seeds: list[int]
+    reasoning: dict[str, Metric]
+    """Accuracy with reasoning by tier and `mean`, exact match."""
+    prefix: dict[str, Metric]
+    """The same, by RPT's prefix rule."""
+    direct: dict[str, Metric]
+    """Accuracy of the likeliest next token, without reasoning."""
+    tokens: Metric | None
+    """Mean length of the reasoning over the tiers, tokens; None where a tier has no position."""
+    budget_tokens: int
+    """Tokens that the prompt asked for; 0 for none."""
+    no_prediction_share: float
+    truncated_share: float
+
+
+class ComparisonRow(BaseModel):
+    """Candidate minus baseline, paired by question or position; a share, 1 being 100 points."""
+
+    baseline: str
+    candidate: str
+    benchmark: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    minimum_detectable: float | None
+    """Smallest true difference found with 80 % power; None where no two questions differ, which shows no spread."""
+    confidence: float
+
+    @classmethod
+    def of(cls, result: Paired, confidence: float, **names: str) -> "ComparisonRow":
+        """A row of what a paired comparison found; `names` are baseline, candidate, benchmark and metric."""
+        return cls(
+            **names,
+            difference=result.difference,
+            low=result.low,
+            high=result.high,
+            p_value=result.p_value,
+            # NaN where there are too few questions to tell.
+            minimum_detectable=result.minimum_detectable if 0 < result.minimum_detectable < float("inf") else None,
+            confidence=confidence,
+        )
+
+    @property
+    def verdict(self) -> Judged:
+        """What interval and test together allow to say."""
+        if self.low <= 0 <= self.high or self.p_value > 1 - self.confidence:
+            return "unclear"
+        return "better" if self.low > 0 else "worse"
+
+    @property
+    def sentence(self) -> str:
+        """The comparison in plain words."""
+        what = f"{self.metric} on {self.benchmark}"
+        numbers = f"{points(self.difference)} points ({interval_words(self)})."
+        if self.verdict == "unclear":
+            return (
+                f"No significant difference between {self.candidate} and {self.baseline} in {what}: {numbers}"
+                + self.unseen(" here")
+            )
+        direction = "higher" if self.verdict == "better" else "lower"
+        return f"{self.candidate} scores {direction} than {self.baseline} in {what}: {numbers}"
+
+    def unseen(self, where: str = "") -> str:
+        """What size of difference so many questions would miss, in a sentence; empty where that is unknown."""
+        if self.minimum_detectable is None:
+            return ""
+        return f" Differences below about {100 * self.minimum_detectable:.1f} points would often go unseen{where}."
+
+
+class HeuristicRow(BaseModel):
+    """What became of the solutions written under one heuristic."""
+
+    arms: str
+    """Arms that use it."""
+    name: str
+    """Empty: the plain prompt."""
+    samples: int
+    correct: int
+    kept: int
+    mean_adherence: float | None = None
+
+    @property
+    def correct_rate(self) -> float:
+        """Share of samples with a right final answer."""
+        return self.correct / self.samples if self.samples else 0.0
+
+
+def interval_words(row: ComparisonRow) -> str:
+    """Interval and p-value of a comparison, for a sentence."""
+    text = f"{row.confidence:.0%} interval {points(row.low)} to {points(row.high)}, {p_text(row.p_value)}"
+    return text.replace("p ", "p\N{NO-BREAK SPACE}").replace("= ", "=\N{NO-BREAK SPACE}")
+
+
+def points(share: float) -> str:
+    """A difference of shares in percentage points, with its sign: `+3.2`."""
+    text = f"{100 * share:+.1f}".replace("-", MINUS)
+    return "0.0" if text in ("+0.0", f"{MINUS}0.0") else text
+
+
+def percent(share: float) -> str:
+    """A share in percent without the sign: `54.2`."""
+    return f"{100 * share:.1f}"
+
+
+def p_text(p_value: float) -> str:
+    """A p-value for people."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"

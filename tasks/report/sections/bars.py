@@ -1,0 +1,101 @@
+"""Figures of bars: accuracy by tier, solutions by heuristic, styles of answers."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.figure import Figure as Drawing
+
+from tasks.report.blocks import Figure
+from tasks.report.rows import HeuristicRow
+from tasks.report.sections.drawing import figure
+from tasks.report.summary import PredictionSummary, ReportSummary
+from tasks.shared.figures import INK, WIDTH, FigureStyle, shared_legend
+
+PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#dddddd", "#aaaa00")
+"""Paul Tol's light scheme, for parts of a whole; no model has one of these colours."""
+Styles = Mapping[str, Mapping[str, Mapping[str, float]]]
+
+
+def accuracy_bars(summary: ReportSummary, predictions: PredictionSummary) -> Figure:
+    """Next-token accuracy by tier, with and without reasoning."""
+    caption = (
+        f"Bars: with reasoning; thin lines: {summary.confidence:.0%} intervals over documents. Dashes inside or above "
+        "them: the same checkpoint's likeliest next token, without reasoning."
+    )
+    return figure("accuracy", caption, lambda: _accuracy(predictions, FigureStyle(summary.labels)))
+
+
+def _accuracy(predictions: PredictionSummary, style: FigureStyle) -> Drawing:
+    parts, rows = predictions.parts, predictions.rows
+    drawing = Drawing(figsize=(WIDTH, 3.3), layout="constrained")
+    axis = drawing.subplots()
+    width = 0.84 / len(rows)
+    for number, row in enumerate(rows):
+        places = [index + (number - (len(rows) - 1) / 2) * width for index in range(len(parts))]
+        metrics = [row.reasoning[part] for part in parts]
+        means = [100 * metric.mean for metric in metrics]
+        below = [100 * max(0.0, metric.mean - metric.low) for metric in metrics]
+        above = [100 * max(0.0, metric.high - metric.mean) for metric in metrics]
+        whiskers = {"ecolor": INK, "elinewidth": 0.9, "capsize": 2}
+        colour = style.colour(row.label)
+        axis.bar(places, means, width * 0.92, color=colour, yerr=[below, above], error_kw=whiskers, label=row.label)
+        direct = [100 * row.direct[part].mean for part in parts]
+        name = "without reasoning" if number == 0 else None
+        axis.plot(places, direct, linestyle="", marker="_", markersize=9, color=INK, label=name)
+    axis.set_xticks(range(len(parts)), parts)
+    axis.set(title="Next-token accuracy with reasoning, percent")
+    axis.set_ylim(bottom=0)
+    axis.grid(axis="x", visible=False)
+    return shared_legend(drawing, [axis], style)
+
+
+def heuristic_bars(rows: Sequence[HeuristicRow]) -> Figure:
+    """Right solutions and those kept, by heuristic."""
+    return figure("heuristics", "At most one solution per question and heuristic is kept.", lambda: _heuristics(rows))
+
+
+def _heuristics(rows: Sequence[HeuristicRow]) -> Drawing:
+    several = len({row.arms for row in rows}) > 1
+    ordered = sorted(rows, key=lambda row: row.correct_rate)
+    names = [(row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered]
+    drawing = Drawing(figsize=(0.78 * WIDTH, 0.9 + 0.3 * len(rows)), layout="constrained")
+    axis = drawing.subplots()
+    correct = [100 * row.correct_rate for row in ordered]
+    kept = [100 * row.kept / row.samples if row.samples else 0.0 for row in ordered]
+    axis.barh(names, correct, height=0.62, color="#56b4e9", label="right final answer")
+    axis.barh(names, kept, height=0.26, color="#0072b2", label="kept for training")
+    for index, value in enumerate(correct):
+        axis.annotate(f"{value:.1f}", (value, index), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+    axis.set(xlabel="percent of the samples")
+    axis.set_xlim(0, max(10.0, *(value * 1.12 for value in correct)))
+    axis.grid(axis="y", visible=False)
+    axis.tick_params(axis="y", length=0)
+    axis.legend(loc="lower right")
+    return drawing
+
+
+def style_bars(styles: Styles) -> Figure:
+    """Shares of the styles in which completions begin, by benchmark and model."""
+    return figure("styles", "Judged by how a completion begins.", lambda: _styles(styles))
+
+
+def _styles(styles: Styles) -> Drawing:
+    names = list(dict.fromkeys(style for labels in styles.values() for shares in labels.values() for style in shares))
+    rows = max(len(labels) for labels in styles.values())
+    drawing = Drawing(figsize=(WIDTH, (0.5 + 0.36 * rows) * len(styles) + 0.7), layout="constrained")
+    axes = drawing.subplots(len(styles), 1, squeeze=False, sharex=True).ravel()
+    for axis, (benchmark, labels) in zip(axes, styles.items(), strict=True):
+        left = [0.0] * len(labels)
+        for index, style in enumerate(names):
+            widths = [100 * shares.get(style, 0.0) for shares in labels.values()]
+            drawn = {"color": PALE[index % len(PALE)], "edgecolor": "white", "linewidth": 0.8, "label": style}
+            axis.barh(list(labels), widths, left=left, height=0.66, **drawn)
+            left = [start + width for start, width in zip(left, widths, strict=True)]
+        axis.set(title=benchmark)
+        axis.set_xlim(0, 100)
+        axis.invert_yaxis()
+        axis.grid(visible=False)
+        axis.tick_params(axis="y", length=0)
+    axes[-1].set_xlabel("percent of the sampled completions")
+    handles, names = axes[0].get_legend_handles_labels()
+    drawing.legend(handles, names, loc="outside lower center", ncols=min(8, len(names)))
+    return drawing

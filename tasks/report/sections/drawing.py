@@ -1,0 +1,82 @@
+"""What figures share: how one becomes SVG and PNG, smoothed curves, and curves averaged over seeds."""
+
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Drawing
+
+from tasks.report.blocks import Figure
+from tasks.report.summary import Curve
+from tasks.shared.figures import STYLE, FigureStyle
+
+SMOOTHING = 9
+"""Steps of the moving average drawn over a noisy training curve."""
+SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
+
+
+def figure(name: str, caption: str, draw: Callable[[], Drawing], *, half: bool = False) -> Figure:
+    """A figure in both forms, the same bytes for the same content, drawn when it is shown."""
+
+    def make() -> tuple[str, bytes]:
+        svg, png = io.StringIO(), io.BytesIO()
+        with mpl.rc_context(STYLE):
+            drawn = draw()
+            drawn.savefig(svg, format="svg", metadata={"Date": None})
+            drawn.savefig(png, format="png", dpi=160, metadata={"Software": None})
+        text = svg.getvalue()
+        return text[text.index("<svg") :], png.getvalue()
+
+    return Figure(name, caption, make, half)
+
+
+def draw_curve(
+    axis: Axes, curve: Curve, metric: str, style: FigureStyle, *, label: str | None, scale: float = 1
+) -> None:
+    """A training curve; a long one with its moving average. A label of None leaves the legend alone."""
+    steps, values = curve.series(metric)
+    values, colour = [scale * value for value in values], style.colour(curve.label)
+    if is_long(curve, metric):
+        axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
+        axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
+    else:
+        axis.plot(steps, values, color=colour, linewidth=1.6, label=label)
+
+
+def is_long(curve: Curve, metric: str) -> bool:
+    """Whether a curve has steps enough for a moving average."""
+    return len(curve.series(metric)[0]) >= 2 * SMOOTHING
+
+
+def moving_average(values: Sequence[float], width: int) -> list[float]:
+    """Centred mean over at most `width` values; fewer near the ends, so that nothing is invented there."""
+    half = width // 2
+    windows = (values[max(0, index - half) : index + half + 1] for index in range(len(values)))
+    return [sum(window) / len(window) for window in windows]
+
+
+def reporting(curves: Iterable[Curve], *metrics: str) -> list[Curve]:
+    """Curves that have one of some metrics."""
+    return [curve for curve in curves if any(curve.series(metric)[0] for metric in metrics)]
+
+
+def over_seeds(curves: Iterable[Curve]) -> list[Curve]:
+    """One curve for each label: the mean of its seeds, at the steps that all of them have."""
+    seeds: dict[str, list[Curve]] = {}
+    for curve in curves:
+        seeds.setdefault(curve.label, []).append(curve)
+    return [_mean(label, several) for label, several in seeds.items()]
+
+
+def _mean(label: str, curves: Sequence[Curve]) -> Curve:
+    by_step: dict[float, list[Mapping[str, float]]] = {}
+    for point in (point for curve in curves for point in curve.points):
+        by_step.setdefault(point["step"], []).append(point)
+    points = []
+    for step, several in sorted(by_step.items()):
+        if len(several) == len(curves):
+            shared = set.intersection(*(set(point) for point in several)) - {"step"}
+            means = {name: sum(point[name] for point in several) / len(several) for name in sorted(shared)}
+            points.append({"step": step, **means})
+    return Curve(label, curves[0].seed, curves[0].stage, tuple(points))

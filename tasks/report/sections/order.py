@@ -1,0 +1,58 @@
+"""Which sections a report has, and in which order: each makes blocks of the numbers, for every renderer alike."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tasks.report.blocks import Block, Table
+from tasks.report.sections import curves, origins, predictions, scores
+from tasks.report.summary import ReportSummary
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a report."""
+
+    name: str
+    """Where links into a page lead."""
+    build: Callable[[ReportSummary], list[Block]]
+    """What it shows; nothing where there is nothing to show."""
+
+
+ORIGINS = (
+    Section("ledger", origins.ledger),
+    Section("lineage", origins.lineage),
+    Section("settings", origins.settings),
+)
+OF_EVALUATIONS = (
+    Section("findings", scores.findings),
+    Section("models", scores.models),
+    Section("comparisons", scores.comparisons),
+    Section("curves", scores.curves),
+    Section("training", curves.training),
+    Section("heuristics", scores.heuristics),
+    Section("styles", scores.styles),
+    *ORIGINS,
+)
+"""A report on evaluations alone."""
+OF_PREDICTIONS = (
+    Section("findings", predictions.findings),
+    Section("accuracy", predictions.accuracy),
+    Section("comparisons", predictions.comparisons),
+    Section("training", curves.next_token_training),
+    Section("afterwards", predictions.afterwards),
+    Section("claims", predictions.claims),
+    Section("texts", origins.pictures),
+    *ORIGINS,
+)
+"""A report with next-token predictions, whatever else was measured."""
+
+
+def build(summary: ReportSummary) -> dict[str, list[Block]]:
+    """Every section that has something to show, by name, in the order of the page."""
+    sections = OF_PREDICTIONS if summary.predictions else OF_EVALUATIONS
+    return {section.name: blocks for section in sections if (blocks := section.build(summary))}
+
+
+def tables_of(summary: ReportSummary) -> list[Table]:
+    """The tables of every section."""
+    return [block for blocks in build(summary).values() for block in blocks if isinstance(block, Table)]

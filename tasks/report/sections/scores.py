@@ -1,0 +1,198 @@
+"""Sections on benchmarks: what was found, the models' scores, their comparisons, the heuristics."""
+
+import math
+from collections.abc import Callable, Sequence
+
+from tasks.report.blocks import PAGE, Block, Column, Judgement, Name, Paragraph, Strip, Table, estimate
+from tasks.report.rows import MINUS, ComparisonRow, HeuristicRow, ModelRow, PredictionRow, p_text, percent, points
+from tasks.report.sections.bars import heuristic_bars, style_bars
+from tasks.report.sections.curves import pass_curves
+from tasks.report.summary import ReportSummary
+from tasks.shared.figures import FigureStyle
+
+MODELS_CAPTION = (
+    "pass@k is the unbiased estimate over all samples of a question (arXiv 2107.03374); pass@1 samples at the "
+    "evaluation's temperature, greedy does not. “tokens” is the mean length of a sample, “cut” the percentage that ran "
+    "into the token limit, “unread” the percentage without a readable answer; both count as wrong."
+)
+SPREAD_CAPTION = " “seeds ±” is the standard deviation between training seeds, which the intervals do not contain."
+QUESTIONS_CAPTION = (
+    "Percentage points. Each question is answered by both models; the interval is a bootstrap over questions, p is a "
+    "sign-flip test on the paired differences, “detectable” the smallest true difference that so many questions would "
+    "show with 80% power. Rows are tested one by one: with many of them, expect one in twenty to look significant by "
+    "luck."
+)
+ADHERENCE_CAPTION = (
+    "Adherence is the mean score of the correct solutions for following their heuristic, in the unit of the configured "
+    "scorer."
+)
+
+
+def findings(summary: ReportSummary) -> list[Block]:
+    """The comparisons to read first, and what to know about them."""
+    return [*(Paragraph(row.sentence, "finding", tone=row.verdict) for row in summary.findings), *remarks(summary)]
+
+
+def remarks(summary: ReportSummary) -> list[Block]:
+    """Notes of the recipe, and warnings."""
+    notes = [Paragraph(note, "note") for note in summary.notes]
+    return [*notes, *([Paragraph("", "care", "Read with care", items=summary.warnings)] if summary.warnings else [])]
+
+
+def models(summary: ReportSummary) -> list[Block]:
+    """Scores of every model."""
+    return [Paragraph("Models", "title"), *scores(summary)]
+
+
+def scores(summary: ReportSummary) -> list[Block]:
+    """A table of each benchmark."""
+    blocks: list[Block] = []
+    for benchmark in summary.benchmarks:
+        rows = [row for row in summary.models if row.benchmark == benchmark]
+        about = (
+            f"Percent of {rows[0].questions} questions, {rows[0].samples} samples each; {summary.confidence:.0%} "
+            f"intervals are over questions{', means over the listed seeds' if most_seeds(rows) > 1 else ''}."
+        )
+        blocks += [Paragraph(benchmark, "heading"), Paragraph(about, "sub"), _scores(summary, rows)]
+        if len(rows[0].metrics) > len(rows[0].headline):
+            columns = [Column("model", lambda row: row.label), *_metrics(rows[0].metrics)]
+            blocks.append(Table.of("", rows, columns, media=PAGE, look="plain", fold=Name("All values of k")))
+    caption = MODELS_CAPTION + (SPREAD_CAPTION if most_seeds(summary.models) > 1 else "")
+    return [*blocks, Paragraph(caption, "caption")]
+
+
+def most_seeds(rows: Sequence[ModelRow | PredictionRow]) -> int:
+    """How many seeds the label with the most has."""
+    return max((len(row.seeds) for row in rows), default=0)
+
+
+def model_column(summary: ReportSummary) -> Column:
+    """A model's name with its colour and its seeds."""
+    style = FigureStyle(summary.labels)
+
+    def name(row: ModelRow | PredictionRow) -> Name:
+        listed = f"seeds {', '.join(map(str, row.seeds))}" if len(row.seeds) > 1 else ""
+        return Name(row.label, detail=listed, colour=style.colour(row.label))
+
+    return Column("model", name)
+
+
+def _metrics(names: Sequence[str]) -> list[Column]:
+    return [Column(name, lambda row, name=name: estimate(row.metrics.get(name)), number=True) for name in names]
+
+
+def _scores(summary: ReportSummary, rows: Sequence[ModelRow]) -> Table:
+    first, seeds, style = rows[0], most_seeds(rows), FigureStyle(summary.labels)
+    title = f"{first.benchmark}: percent right, {summary.confidence:.0%} intervals over {first.questions} questions"
+    title += f" x {first.samples} samples" + (f", mean of {seeds} seeds" if seeds > 1 else "")
+
+    def asked(row: ModelRow) -> str:
+        return f"{row.questions} x {row.samples}" + (f", {len(row.seeds)} seeds" if len(row.seeds) > 1 else "")
+
+    def strip(row: ModelRow) -> Strip:
+        metric = row.metrics["pass@1"]
+        return Strip(100 * metric.low, 100 * metric.mean, 100 * metric.high, style.colour(row.label))
+
+    columns = [
+        model_column(summary),
+        *_metrics(first.headline),
+        Column("questions x samples", asked, media=("artifact",)),
+        Column("strip", strip, media=PAGE, axis=("0", "pass@1", "100")),
+        Column("tokens", lambda row: optional(row.mean_tokens, "{:.0f}".format), True, PAGE),
+        Column("cut", lambda row: optional(row.truncated_share), True, PAGE),
+        Column("unread", lambda row: optional(row.unparsed_share), True, PAGE),
+    ]
+    group = ("scores", f"Percent right, {summary.confidence:.0%} intervals over questions")
+    return Table.of(title, rows, columns, group=group, constants={"benchmark": first.benchmark})
+
+
+def optional(value: float | None, text: Callable[[float], str] = percent) -> str | None:
+    """A number as text, where there is one."""
+    return None if value is None else text(value)
+
+
+def comparisons(summary: ReportSummary) -> list[Block]:
+    """Paired differences on the same questions."""
+    blocks = compared(summary.on_questions, "on the same questions", "benchmark")
+    title = Paragraph("Comparisons on the same questions", "title")
+    return [title, *blocks, Paragraph(QUESTIONS_CAPTION, "caption")] if blocks else []
+
+
+def compared(rows: Sequence[ComparisonRow], same: str, what: str) -> list[Block]:
+    """A table for each pair of labels; `same` says what both met, `what` names the first column."""
+    blocks: list[Block] = []
+    for table in difference_tables(rows, same, what):
+        names = table.constants
+        blocks += [Paragraph(f"{names['candidate']} {MINUS} {names['baseline']}", "heading"), table]
+    return blocks
+
+
+def difference_tables(
+    rows: Sequence[ComparisonRow],
+    same: str = "on the same questions or positions",
+    what: str = "benchmark",
+    lost: Sequence[ComparisonRow] = (),
+) -> list[Table]:
+    """Differences of each pair of labels, on one axis; rows that were lost are called regressions."""
+    widest = max((max(abs(row.low), abs(row.high)) for row in rows), default=0.0)
+    # A multiple of 5 points on either side that holds every interval.
+    reach = max(1, math.ceil(widest * 20)) / 20
+
+    def verdict(row: ComparisonRow) -> Judgement:
+        if row in lost:
+            return Judgement("regression", "worse", loud=True)
+        return Judgement("no significant difference" if row.verdict == "unclear" else row.verdict, row.verdict)
+
+    def strip(row: ComparisonRow) -> Strip:
+        return Strip(*(50 + 50 * value / reach for value in (row.low, row.difference, row.high)), tone=row.verdict)
+
+    columns = [
+        Column("on", lambda row: row.benchmark, title=what),
+        Column("metric", lambda row: row.metric),
+        Column("difference", lambda row: points(row.difference), True),
+        Column("axis", strip, media=PAGE, axis=(f"{MINUS}{100 * reach:.0f}", "0", f"+{100 * reach:.0f}")),
+        Column("interval", lambda row: f"[{points(row.low)}, {points(row.high)}]", True),
+        Column("p", lambda row: p_text(row.p_value).removeprefix("p ").removeprefix("= "), True),
+        Column("detectable", lambda row: optional(row.minimum_detectable), True, PAGE),
+        Column("verdict", verdict, title=""),
+    ]
+    tables = []
+    for baseline, candidate in dict.fromkeys((row.baseline, row.candidate) for row in rows):
+        mine = [row for row in rows if (row.baseline, row.candidate) == (baseline, candidate)]
+        title = f"{candidate} - {baseline}, {same}, in percentage points"
+        group = ("differences", "Candidate minus baseline on the same questions or positions, in percentage points")
+        constants = {"candidate": candidate, "baseline": baseline}
+        tables.append(Table.of(title, mine, columns, look="differences", group=group, constants=constants))
+    return tables
+
+
+def curves(summary: ReportSummary) -> list[Block]:
+    """pass@k over k."""
+    return [Paragraph("Solved within k samples", "title"), pass_curves(summary)]
+
+
+def heuristics(summary: ReportSummary) -> list[Block]:
+    """What became of the solutions under each heuristic."""
+    rows, title = summary.heuristics, "Solutions by heuristic"
+    if not rows:
+        return []
+
+    def adherence(row: HeuristicRow) -> str | None:
+        return optional(row.mean_adherence, "{:.3f}".format)
+
+    columns = [
+        Column("arm", lambda row: row.arms),
+        Column("heuristic", lambda row: row.name or "plain prompt"),
+        Column("samples", lambda row: f"{row.samples:,}", True),
+        Column("correct", lambda row: f"{row.correct:,}", True),
+        Column("correct rate", lambda row: f"{percent(row.correct_rate)} %", True),
+        Column("kept", lambda row: f"{row.kept:,}", True),
+        Column("adherence", adherence, True, PAGE),
+    ]
+    table = Table.of(title, rows, columns if len({row.arms for row in rows}) > 1 else columns[1:])
+    return [Paragraph(title, "title"), heuristic_bars(rows), table, Paragraph(ADHERENCE_CAPTION, "caption")]
+
+
+def styles(summary: ReportSummary) -> list[Block]:
+    """How completions begin."""
+    return [Paragraph("Styles of the answers", "title"), style_bars(summary.styles)] if summary.styles else []
