@@ -102,6 +102,7 @@ class _Reinforced:
 
     @property
     def longest(self) -> int:
+        """Tokens of the longest rollout with its prompt."""
         return self.max_prompt_tokens + self.config.max_completion_tokens
 
 

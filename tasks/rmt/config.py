@@ -21,7 +21,7 @@ class RMTTrainConfig(GRPOSettings):
     same rollouts and the same compute without advantages: mixed fine-tuning, a strong control (ours). `ntp`: none;
     plain next-token training with weight 1 on every position of the same texts in the same order (paper's baseline)."""
     ntp_weight: float = Field(0.1, ge=0)
-    """lambda, weight of next-token prediction on the positions that are never drawn (paper); 0 leaves it out."""
+    """Weight lambda of next-token prediction on the positions that are never drawn (paper); 0 leaves it out."""
     ntp_context_tokens: int = Field(2048, ge=3)
     """Longest piece of a document in one row of L_NTP; the model's context where that is shorter (ours)."""
     ntp_overlap_tokens: int = Field(512, ge=1)
@@ -37,7 +37,7 @@ class RMTTrainConfig(GRPOSettings):
     warmup_share: float = Field(0.0, ge=0, lt=1)
     """Share of all optimiser steps spent on warm-up (ours)."""
     group_size: int = Field(8, ge=2)
-    """G, rollouts per position (paper)."""
+    """Rollouts per position, G (paper)."""
     max_completion_tokens: int = Field(2048, ge=1)
     """Longest rollout, reasoning and prediction; one that reaches it without an end has no match (paper)."""
     max_unclosed_steps: int = Field(20, ge=1)

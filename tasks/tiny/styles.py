@@ -45,6 +45,7 @@ SUITED: dict[str, tuple[str, ...]] = {
 
 
 def plain_prompt(question: str) -> str:
+    """The prompt that asks for no style."""
     return f"Q: {question}\nA:"
 
 

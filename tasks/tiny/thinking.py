@@ -57,6 +57,7 @@ class PredictionPlace:
 
     @property
     def named(self) -> str:
+        """The number that is being written, cut where the text stands."""
         return f"{self.standing}|{self.rest}"
 
     @property
@@ -69,6 +70,7 @@ class PredictionPlace:
 
     @property
     def steps(self) -> list[WorkingStep]:
+        """Steps that work out the expression; none where there is no expression."""
         return steps_of(self.expression) if self.expression else []
 
 

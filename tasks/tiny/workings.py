@@ -34,6 +34,7 @@ class WorkingStep:
 
     @property
     def text(self) -> str:
+        """The step as an equation."""
         return f"{self.left}{self.sign}{self.right}={self.value}"
 
     @property

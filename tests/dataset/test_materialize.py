@@ -15,8 +15,9 @@ from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.dataset.materialize import DatasetTally, NothingToTrainOn, write_prompts, write_solutions
 from tasks.dataset.schema import RL, RL_FILE, TRAIN, TRAIN_FILE
 from tasks.questions.schema import QUESTIONS
-from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
+from tasks.shared.tables.parquet import read_rows, write_parquet
 from tests.support.kept_table import HEURISTICS, KEPT, kept_rows
+from tests.support.tables import check_schema
 
 
 @pytest.fixture

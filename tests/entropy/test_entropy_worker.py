@@ -20,7 +20,7 @@ from tasks.errors import Permanent
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.shared.sources.rejects import REJECTS_FILE
-from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
+from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
@@ -28,6 +28,7 @@ from tasks.texts.schema import TEXTS, TRAIN_FILE
 from tasks.tiny.texts import documents as worked_problems
 from tests.support.corpus import document_row, load, plainly, texts, write_texts
 from tests.support.paths import ROOT
+from tests.support.tables import check_schema
 
 pytestmark = pytest.mark.slow
 TRAIN, EVALUATION = texts(40), texts(6, seed=1)

@@ -18,13 +18,14 @@ from tasks.generate.config import GenerateConfig
 from tasks.generate.task import assemble
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
-from tasks.shared.tables.parquet import check_schema, read_rows, write_parquet
+from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tests.support.paths import ROOT, TINY_MODEL
 from tests.support.small_world import TINY, NumberOf, World, make
+from tests.support.tables import check_schema
 
 pytestmark = pytest.mark.slow
 

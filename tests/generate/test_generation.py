@@ -10,10 +10,11 @@ from tasks.generate.heuristics import load_heuristics
 from tasks.generate.task import assemble
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES, SAMPLES_FILE
-from tasks.shared.tables.parquet import check_schema, read_rows
+from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tests.support.small_world import TINY, World
+from tests.support.tables import check_schema
 
 pytestmark = pytest.mark.slow
 

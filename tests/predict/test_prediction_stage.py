@@ -15,10 +15,10 @@ from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.sampling.task import Shards, fill_part
-from tasks.shared.tables.parquet import check_schema
 from tests.bench.bare import Silent
 from tests.support.held_out import RUNTIME, Held, Numbered, make
 from tests.support.random_model import save_random_model
+from tests.support.tables import check_schema
 from tests.support.thinking_model import CLOSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -18,7 +18,8 @@ from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import resolve
 from tasks.shared.sources.errors import SourceError
 from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE
-from tasks.shared.tables.parquet import check_schema, read_rows
+from tasks.shared.tables.parquet import read_rows
+from tests.support.tables import check_schema
 
 PLAIN = FieldMapping(question="q", answer="a")
 

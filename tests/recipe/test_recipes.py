@@ -89,8 +89,8 @@ def test_setting_one_field_of_sampling_leaves_the_others() -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("rl.max_zero_advantage_steps", "rl.max_zero_advantage_steps"),
-        ("rmt_train.max_zero_advantage_steps", "rmt_train.max_zero_advantage_steps"),
+        ("rl.max_dead_steps", "rl.max_zero_advantage_steps"),
+        ("rmt_train.max_dead_steps", "rmt_train.max_zero_advantage_steps"),
         ("rl.entropy_coef", "rl.trl.entropy_coef"),
         ("rl.sampler_correction_max", "rl.trl.vllm_importance_sampling_clip_max"),
     ],

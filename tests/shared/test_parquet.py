@@ -9,16 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.shared.tables.parquet import (
-    ParquetError,
-    Weight,
-    check_schema,
-    count_rows,
-    read_groups,
-    read_rows,
-    write_parquet,
-)
+from tasks.shared.tables.parquet import ParquetError, Weight, count_rows, read_groups, read_rows, write_parquet
 from tasks.shared.tables.sorting import sort_rows
+from tests.support.tables import check_schema
 
 SCHEMA = pa.schema([pa.field("id", pa.string(), nullable=False), pa.field("rank", pa.int32()), ("text", pa.string())])
 

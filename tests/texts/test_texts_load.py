@@ -11,13 +11,14 @@ import pytest
 
 from tasks.shared.sources.errors import SourceError
 from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE
-from tasks.shared.tables.parquet import Weight, check_schema, read_groups, read_rows, write_parquet
+from tasks.shared.tables.parquet import Weight, read_groups, read_rows, write_parquet
 from tasks.texts import load as loading
 from tasks.texts.config import TextsConfig
 from tasks.texts.load import TextIntake, build_texts
 from tasks.texts.rows import document_id
 from tasks.texts.schema import EVALUATION_FILE, SOURCES, TEXTS, TRAIN_FILE
 from tasks.texts.sources import resolve
+from tests.support.tables import check_schema
 
 Rows = list[dict[str, Any]]
 

@@ -65,9 +65,9 @@ class BudgetConfig(Frozen):
     enabled: bool = True
     """Ask for B_t tokens of reasoning and reward their number; without it prompts name no budget (the ablation)."""
     start: int = Field(800, ge=1)
-    """B_0, tokens (paper)."""
+    """Budget at the start, B_0, in tokens (paper)."""
     floor: int = Field(1, ge=1)
-    """B_min, tokens (paper)."""
+    """Least budget, B_min, in tokens (paper)."""
     gamma: float = Field(0.2, gt=0, le=1)
     """Share of `start` that is left at the end (paper)."""
 
@@ -113,11 +113,11 @@ class CurriculumConfig(Frozen):
     """Draw by tier; without it, positions of all tiers are drawn alike, so each tier has the share that it has in the
     texts."""
     turning_points: tuple[float, float] = (0.3, 0.7)
-    """Shares of the steps (paper)."""
+    """Turning points as shares of the steps (paper)."""
     start: Mixture = (0.6, 0.3, 0.1)
-    """p_a, probabilities of easy, medium, hard (ours)."""
+    """Probabilities of easy, medium and hard at the start, p_a (ours)."""
     end: Mixture = (0.1, 0.3, 0.6)
-    """p_b (ours)."""
+    """Probabilities of easy, medium and hard at the end, p_b (ours)."""
 
     @field_validator("start", "end")
     @classmethod
@@ -156,9 +156,9 @@ class RewardConfig(Frozen):
     """`exact`: the prediction is the next token (paper). `prefix`: its bytes begin the true continuation and end where
     a token of it ends (arXiv 2506.08007)."""
     length_weight: float = Field(0.1, ge=0, le=1)
-    """w (ours)."""
+    """Weight w of the length reward (ours)."""
     length_max: float = Field(1.0, gt=0)
-    """r_max, the length reward of exactly B_t tokens (ours)."""
+    """Length reward of exactly B_t tokens, r_max (ours)."""
     gated: bool = False
     """Pay the length reward only for a right prediction (ours)."""
 

@@ -10,23 +10,33 @@ class WorkedExample(Protocol):
     """A question with its solution, as shown in a prompt."""
 
     @property
-    def question(self) -> str: ...
+    def question(self) -> str:
+        """The question as it is shown."""
+        ...
 
     @property
-    def solution(self) -> str: ...
+    def solution(self) -> str:
+        """The solution as it is shown."""
+        ...
 
 
 class NamedHeuristic(Protocol):
     """Fields of a heuristic that a prompt needs; `tasks.generate.heuristics.Heuristic` is one."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Name in the prompt; empty for the control without a heuristic."""
+        ...
 
     @property
-    def instruction(self) -> str: ...
+    def instruction(self) -> str:
+        """Instruction in the prompt."""
+        ...
 
     @property
-    def examples(self) -> Sequence[WorkedExample]: ...
+    def examples(self) -> Sequence[WorkedExample]:
+        """Worked examples in the order in which they are shown."""
+        ...
 
 
 def plain_text(config: PromptConfig, question: str) -> str:

@@ -23,11 +23,13 @@ class _Lines:
         self.bad_encoding = ""
 
     def begin_row(self) -> None:
+        """Forget the lines of the row before."""
         self._row = []
         self._chars = 0
         self.bad_encoding = ""
 
     def first(self) -> bytes:
+        """First line of the row."""
         return self._row[0] if self._row else b""
 
     def keep_first(self) -> None:

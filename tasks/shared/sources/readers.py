@@ -110,6 +110,7 @@ class _JsonList:
         self._decoder = json.JSONDecoder()
 
     def rows(self) -> Rows:
+        """Yield the items of the list with the line on which each begins; one that is no object is a reject."""
         self._expect("[")
         if self._peek() == "]":
             return

@@ -125,12 +125,6 @@ def count_rows(path: Path) -> int:
         return file.metadata.num_rows
 
 
-def check_schema(path: Path, schema: pa.Schema) -> None:
-    """Raise `ParquetError` unless `path` is a whole Parquet file with the columns and types of `schema`."""
-    with _opened(Path(path)) as file:
-        _check_schema(file.schema_arrow, schema, Path(path))
-
-
 @contextmanager
 def _renamed_when_whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)

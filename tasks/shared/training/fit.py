@@ -29,7 +29,7 @@ class Trained:
 
 
 def fit(trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", job: TrainJob, metrics: Mapping[str, str]) -> Trained:
-    """Train from the last whole checkpoint, or from the start where there is none.
+    """Train from the last whole checkpoint, or from the start where there is none; write the model and its curve.
 
     Args:
         metrics: metrics of the curve, the trainer's name to the project's.

@@ -35,9 +35,11 @@ class _Queue:
         self._returned: deque[GradingRequest] = deque()
 
     def give_back(self, requests: Iterable[GradingRequest]) -> None:
+        """Put back requests that a worker took and did not answer."""
         self._returned.extend(requests)
 
     def take(self) -> GradingRequest | None:
+        """Take the next request; None where there is none left."""
         return self._returned.popleft() if self._returned else next(self._fresh, None)
 
 
@@ -49,11 +51,13 @@ class _Worker:
     deadline: float
 
     def restart_clock(self, timeout_s: float) -> None:
+        """Give a started process `timeout_s` seconds from now on."""
         if self.process.ready:
             self.deadline = time.monotonic() + timeout_s
 
     @property
     def late(self) -> bool:
+        """Whether the process has let its deadline pass with a request in hand."""
         return bool(self.process.outstanding) and time.monotonic() > self.deadline
 
 

@@ -26,6 +26,7 @@ class GradingRequest:
     gold: str
 
     def line(self) -> bytes:
+        """The request as a line of the protocol."""
         message = {"id": self.number, "completion": self.completion, "gold": self.gold}
         return json.dumps(message).encode() + b"\n"
 
@@ -61,10 +62,12 @@ class GraderProcess:
 
     @property
     def pid(self) -> int:
+        """Process id of the child."""
         return self._process.pid
 
     @property
     def has_unsent(self) -> bool:
+        """Whether some of the requests wait to be written to the pipe."""
         return bool(self._unsent)
 
     def enqueue(self, request: GradingRequest) -> None:

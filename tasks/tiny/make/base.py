@@ -80,6 +80,7 @@ def sequences(config: BaseConfig, tokenizer: "PreTrainedTokenizerFast") -> Itera
 
 
 def make_tokenizer(config: BaseConfig) -> "PreTrainedTokenizerFast":
+    """Train the tokenizer on the first texts of the corpus."""
     texts = islice(stream(config.corpus, config.seed), config.tokenizer_texts)
     return train_tokenizer("".join(part for part, _ in text.parts) for text in texts)
 
@@ -138,6 +139,7 @@ def save_base(
 
 
 def main() -> None:
+    """Make the model that the command line asks for."""
     parser = argparse.ArgumentParser(description="Make the base model of the small world from nothing.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--seed", type=int, default=BaseConfig().seed)

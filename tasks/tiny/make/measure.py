@@ -116,6 +116,7 @@ def show(split: str, result: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    """Measure the model that the command line names."""
     parser = argparse.ArgumentParser(description="Measure a small model on held-out problems.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--split", choices=SPLITS, default="dev")

@@ -52,6 +52,7 @@ class MeasuredPosition:
 
     @property
     def tier(self) -> str:
+        """Highest tier that the entropy reaches."""
         return [name for name, least in TIERS.items() if self.entropy >= least][-1]
 
 
@@ -167,6 +168,7 @@ def measure_thinking(
 
 
 def main() -> None:
+    """Measure the model that the command line names."""
     parser = argparse.ArgumentParser(description="Measure thinking before a prediction on held-out documents.")
     parser.add_argument("model", type=Path)
     parser.add_argument("--split", choices=tuple(PROBLEM_SPLITS), default="evaluation")

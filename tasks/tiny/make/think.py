@@ -76,6 +76,7 @@ def make_think(config: ThinkConfig, out: Path, first: Path = MODEL_DIR) -> None:
 
 
 def main() -> None:
+    """Make the model that the command line asks for."""
     parser = argparse.ArgumentParser(description="Make the base of the small world that thinks before it predicts.")
     parser.add_argument("--out", type=Path, required=True, help="folder to write the model to")
     parser.add_argument("--seed", type=int, default=ThinkConfig().seed)

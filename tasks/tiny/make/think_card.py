@@ -120,6 +120,7 @@ def predictions_table(thinking: dict[str, Any]) -> str:
 
 
 def lengths_table(thinking: dict[str, Any]) -> str:
+    """Shares of samples by tokens of thinking, and their accuracy."""
     rows = []
     for budget, numbers in thinking["budgets"].items():
         levels = numbers["lengths"].values()
@@ -130,6 +131,7 @@ def lengths_table(thinking: dict[str, Any]) -> str:
 
 
 def mixed_table(thinking: dict[str, Any]) -> str:
+    """Shares of places whose samples are neither all right nor all wrong."""
     rows = [
         [budget, *(_cell(numbers["mixed_groups"][tier]) for tier in TIERS)]
         for budget, numbers in thinking["budgets"].items()
