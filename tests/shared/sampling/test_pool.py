@@ -119,7 +119,6 @@ def test_two_writers_at_once_leave_whole_batches(pool: Pool) -> None:
 
 FULL_DISK = """
 import resource, sys
-from tests.shared.sampling.test_pool import row
 from tests.support.pool_rows import row
 from tasks.shared.sampling.pool import Pool
 pool = Pool(sys.argv[1])

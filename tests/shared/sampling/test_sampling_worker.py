@@ -16,8 +16,7 @@ from tasks.shared.sampling.wanted import Prompt, wanted_rows
 from tasks.shared.tables.parquet import write_parquet
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.store.runtime import Runtime
-from tests.conftest import ROOT
-from tests.support.paths import TINY_MODEL
+from tests.support.paths import ROOT, TINY_MODEL
 
 pytestmark = pytest.mark.slow
 

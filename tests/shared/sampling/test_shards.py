@@ -22,10 +22,8 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tests.bench.bare import Silent
-from tests.generate.conftest import World, world
-from tests.shared.prompts.test_prompts import TINY
+from tests.support.small_world import TINY, World
 
-__all__ = ["world"]
 pytestmark = pytest.mark.slow
 
 RUNTIME = Runtime(device="cpu", num_threads=1, num_verifiers=1)
