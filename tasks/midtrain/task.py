@@ -9,7 +9,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.manifest import TrainedRows
 
-MIDTRAIN = Stage("midtrain", version=1, kind="model", pool="gpu", trains=True)
+MIDTRAIN = Stage("midtrain", version=2, kind="model", pool="gpu", trains=True)
 TRAINED_ON = TrainedRows(role="dataset", path=TRAIN_FILE, id_column="question_id", method="mid-training")
 
 

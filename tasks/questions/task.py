@@ -15,8 +15,8 @@ from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
-QUESTIONS = Stage("questions", version=1, kind="questions")
-DECONTAMINATE = Stage("decontaminate", version=1, kind="questions")
+QUESTIONS = Stage("questions", version=2, kind="questions")
+DECONTAMINATE = Stage("decontaminate", version=2, kind="questions")
 
 
 @stage_task(QUESTIONS)
