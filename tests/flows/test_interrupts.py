@@ -18,7 +18,8 @@ pytestmark = pytest.mark.slow
 LIMIT_S = 60
 """Bound of a wait: what ends of itself takes a second or two, but may be beside other work."""
 LONG = {**STEP_BY_STEP, "rl.steps": 200}
-ARMS = {1: "first", 2: "second"}
+RATES = {"slow": 1e-4, "fast": 2e-4}
+"""Of two arms, which would otherwise be one."""
 SERVER = "prefect.server.api.server:create_app"
 
 
@@ -55,7 +56,7 @@ def test_a_command_that_is_still_starting_leaves_no_server(new_home: Path, how: 
 
 
 def test_arms_at_the_same_time_end_together(new_home: Path) -> None:
-    arms = {name: {"label": f"RL {name}", "midtrain": False, "overrides": {"rl.seed": n}} for n, name in ARMS.items()}
+    arms = {name: {"label": name, "midtrain": False, "overrides": {"rl.learning_rate": r}} for name, r in RATES.items()}
     command = start(new_home, "polya", {**SMALL, **LONG, "arms": arms, "runtime.concurrent_arms": 2})
     command.wait_until(lambda: len(processes(new_home, TRAINER)) == 2)
     interrupt(command.process.pid, signal.SIGINT)
