@@ -20,7 +20,7 @@ from tasks.recipe.merging import RecipeError, closest
 from tasks.spine.store.ref import ArtifactRef
 
 METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
-"""By method: a module with STAGES, prepare, run_arm and report_on."""
+"""The module of each method, with STAGES, prepare, run_arm and report_on."""
 
 Seeds = Annotated[list[int], Field(min_length=1), About("Seeds to run every arm at.")]
 Arms = Annotated[list[str], About("Arms of the recipe; empty: all of them.")]

@@ -22,7 +22,7 @@ class Arm:
     config: ArmConfig
     recipe: str
     overrides: dict[str, JsonValue]
-    """Of the run and of the arm, merged."""
+    """Overrides of the run, and on top of them those of the arm."""
     seed: int
     force: Collection[str]
     one_of_seeds: bool = False

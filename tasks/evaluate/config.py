@@ -69,7 +69,7 @@ class EvaluateConfig(Frozen):
     sampling: EvaluationSampling = EvaluationSampling()
     """How the samples are drawn; greedy decoding differs in its temperature alone."""
     seed: int = Field(0, ge=0)
-    """Of the samples and of the bootstrap; not the recipe's seed, so that all models meet the same draws."""
+    """Seed of the samples and of the bootstrap; not the recipe's, so that all models meet the same draws."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Coverage of the intervals."""
     resamples: int = Field(2000, ge=100)

@@ -1,13 +1,16 @@
 """What decides which positions are predicted, how, and what is counted."""
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import Field
 
 from tasks.config import Frozen
+from tasks.entropy.config import EntropyConfig
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import TierConfig
+from tasks.spine.store.runtime import Runtime
 
 
 class PredictionSampling(Sampling):
@@ -43,7 +46,7 @@ class PredictConfig(Frozen):
     max_prompt_tokens: int = Field(4096, ge=1)
     """Positions whose prompt is longer are not drawn; counted. RPT's."""
     seed: int = Field(0, ge=0)
-    """Of the positions, the samples and the bootstrap; not the recipe's, so that all models meet the same draws."""
+    """Seed of positions, samples and the bootstrap; not the recipe's, so that all models meet the same draws."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Coverage of the intervals."""
     resamples: int = Field(2000, ge=100)
@@ -58,3 +61,20 @@ class PredictConfig(Frozen):
         """The settings that decide which positions are drawn, so that two predictions can be told to share them."""
         names = ("tiers", "documents", "positions_per_tier", "max_prompt_tokens", "seed")
         return {name: getattr(self, name) for name in names}
+
+
+class DirectJob(Frozen):
+    """Job of the prediction worker: the likeliest next token at drawn positions of documents.
+
+    The parent writes it, the worker reads it.
+    """
+
+    config: EntropyConfig
+    """Windows and precision: those that the base model's entropy was computed with."""
+    model: Path
+    """Folder of the checkpoint."""
+    drawn: Path
+    """Parquet file of schema `DRAWN`."""
+    out: Path
+    """Parquet file of schema `LIKELIEST`, which the worker writes."""
+    runtime: Runtime

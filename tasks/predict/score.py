@@ -4,8 +4,9 @@ from typing import Any
 
 from tasks.predict.config import PredictConfig
 from tasks.predict.schema import MODES
-from tasks.predict.tally import OUTCOMES, RULES, Tally
+from tasks.predict.tally import RULES, Tally
 from tasks.shared.next_token.method import TIERS
+from tasks.shared.next_token.reader import OUTCOMES
 from tasks.shared.statistics.bootstrap import Interval
 from tasks.shared.statistics.clustered import Array, clustered_mean
 

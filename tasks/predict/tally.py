@@ -16,7 +16,6 @@ from tasks.spine.store.fingerprint import digest_text
 EXACT, PREFIX = "exact", "prefix"
 RULES = {EXACT: "correct", PREFIX: "prefix_correct"}
 """Matching rules, and their columns."""
-OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
 
 Array = NDArray[np.float64]
 
@@ -26,12 +25,12 @@ class Tally:
     """Sums over positions by (document, tier); a position counts as the mean of its samples."""
 
     positions_digest: str
-    """Of every (document, position, tier): the same for all checkpoints that predicted the same."""
+    """Digest of every (document, position, tier): the same for all checkpoints that predicted the same."""
     documents: tuple[str, ...]
     weights: Array
     """Positions, shape (documents, tiers)."""
     right: dict[tuple[str, str], Array]
-    """By (mode, rule): right predictions, shape (documents, tiers)."""
+    """Right predictions of each (mode, rule), shape (documents, tiers)."""
     lengths: Array
     """Tokens of reasoning, shape (documents, tiers)."""
     outcomes: dict[Tier, Counter[str]]

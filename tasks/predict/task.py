@@ -6,9 +6,8 @@ from itertools import islice
 from tasks.entropy.config import EntropyConfig
 from tasks.errors import Permanent
 from tasks.predict.answers import Answers
-from tasks.predict.config import PredictConfig
+from tasks.predict.config import DirectJob, PredictConfig
 from tasks.predict.examples import examples
-from tasks.predict.job import DirectJob
 from tasks.predict.positions import Drawn, Position, draw_positions
 from tasks.predict.schema import DRAWN, PREDICTIONS, PREDICTIONS_FILE, SCORES_FILE
 from tasks.predict.score import headline, ledger, score

@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.entropy.encoding import Encoded, chunks
 from tasks.entropy.worker import CHUNK_TOKENS, open_model
-from tasks.predict.job import DirectJob
+from tasks.predict.config import DirectJob
 from tasks.predict.schema import DRAWN, LIKELIEST
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.spine.stage.imports import offline

@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tasks.rmt.ledger import OUTCOMES
 from tasks.shared.next_token.method import TIERS, RewardConfig, is_match, length_reward, reward
-from tasks.shared.next_token.reader import Prediction, Reader
+from tasks.shared.next_token.reader import OUTCOMES, Prediction, Reader
 
 
 class PredictionReward:

@@ -4,11 +4,8 @@ from collections.abc import Callable, Sequence
 
 from tasks.errors import Permanent
 from tasks.rmt.rows import Run
+from tasks.shared.next_token.reader import OUTCOMES
 from tasks.shared.training.curve import Point
-
-OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
-"""Fates of a rollout: a prediction that matches or not, an end without any, or none of these because it was
-cut."""
 
 
 def count(

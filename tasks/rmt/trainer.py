@@ -12,9 +12,9 @@ from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss, next_token_loss
 from tasks.rmt.grading import PredictionReward
-from tasks.rmt.ledger import OUTCOMES
 from tasks.rmt.rows import Run, TextPlan, TextRow
 from tasks.shared.next_token.method import TIERS
+from tasks.shared.next_token.reader import OUTCOMES
 from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.lm_head import add_text_head, use_compact_head
 from tasks.spine.stage.worker import Reporter

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from tasks.report.config import ReportEntry
 from tasks.report.summary import Branch, Curve, StageRow
@@ -10,6 +9,7 @@ from tasks.spine.store.lineage import Node, ancestry, describe
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
+from tasks.spine.tracking.terms import flatten
 
 INSIDE_STORE = "../../.."
 """From a published report's folder to the store's root, so that links survive a move of the store."""
@@ -162,14 +162,6 @@ def trace(store: Store, entry_of: Mapping[str, ReportEntry], parents: Mapping[st
         for node in roots[role].walk():
             entries_of.setdefault(node.ref, []).append(entry)
     return Provenance(entry_of, roots, entries_of)
-
-
-def flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted keys."""
-    flat: dict[str, Any] = {}
-    for key, item in value.items():
-        flat |= flatten(item, f"{prefix}{key}.") if isinstance(item, dict) and item else {f"{prefix}{key}": item}
-    return flat
 
 
 def _link(manifest: Manifest) -> str:

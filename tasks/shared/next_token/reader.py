@@ -13,6 +13,8 @@ from typing import Literal
 from tasks.shared.verification.extraction import argument
 
 Outcome = Literal["predicted", "no_prediction", "truncated"]
+OUTCOMES = ("right", "wrong", "no_prediction", "truncated")
+"""Fates of a prediction that was asked for: it matches or not, a completion ended without any, or it was cut."""
 Decode = Callable[[Sequence[int]], str]
 """Function from token ids to text as it is: special tokens kept, spaces untouched."""
 

@@ -81,7 +81,7 @@ class Samples:
     """All samples that were wanted, in the pool."""
 
     sets: Mapping[str, tuple[SampleSet, ...]]
-    """By the name of their sources, one for each sampling."""
+    """Sample sets under the name of their source, one for each sampling."""
     generated: int
     """Samples that the pool lacked before."""
 

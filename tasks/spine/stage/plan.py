@@ -50,7 +50,7 @@ class Plan:
     rows: list[PlannedStage] = field(default_factory=list)
     context: Any = None
     missing: dict[str, ArtifactRef] = field(default_factory=dict)
-    """By the name under which flows pass it on."""
+    """Artifacts that are not there yet, under the names by which flows pass them on."""
 
     def visit(self, call: StageCall) -> ArtifactRef:
         """Record one stage call; returns its artifact, or a reference that marks it as not there yet."""

@@ -34,7 +34,7 @@ from tasks.spine.store.runtime import Runtime
 from tasks.spine.tracking.journal import StageRecord
 
 LABEL_DIGITS = 8
-"""Of the key, where nobody named what is made."""
+"""Digits of the key that stand in for a label, where nobody named what is made."""
 
 
 @dataclass
@@ -97,7 +97,8 @@ class StageTask:
         if journal is not None and any(record.manifest.fingerprint == call.key for record in journal):
             call = replace(call, force=False)
         ref, hit = self._submit(call, refresh=call.force)
-        manifest = context.store.find(ref.kind, ref.fingerprint)
+        # A result that an earlier version of the project kept may not be read as a reference any more.
+        manifest = context.store.find(ref.kind, ref.fingerprint) if isinstance(ref, ArtifactRef) else None
         if manifest is None or manifest.digest != ref.digest:
             ref, hit = self._submit(call, refresh=True)
             manifest = context.store.manifest(ref)

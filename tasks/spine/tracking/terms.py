@@ -9,7 +9,7 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
 
 NAME_CHARS = 8
-"""Of a fingerprint or digest in a name."""
+"""Characters of a fingerprint or digest in a name."""
 DIGEST_CHARS = 32
 """MLflow takes at most 36 characters for a dataset digest."""
 NOTE = "mlflow.note.content"
@@ -54,7 +54,7 @@ def note(head: str, markdown: str) -> str:
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested settings as dotted names."""
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or (prefix and not value):
         return {prefix.rstrip("."): value}
     flat: dict[str, Any] = {}
     for key, item in value.items():
