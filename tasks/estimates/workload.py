@@ -12,7 +12,7 @@ from tasks.questions.presets import SetSize, load_preset
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.shared.models.resolve import SHIPPED
-from tasks.shared.prompts.text import heuristic_text, plain_text
+from tasks.shared.prompts.render import heuristic_text, plain_text
 
 CHARS_PER_TOKEN = 3.6
 """Characters a token of mathematical English under vocabularies of 100,000 and more (ours, rough)."""

@@ -6,10 +6,10 @@ import pytest
 
 from tasks.errors import Permanent
 from tasks.rmt.grading import PredictionReward
-from tasks.rmt.ledger import OUTCOMES, count
+from tasks.rmt.ledger import count
 from tasks.rmt.rows import Run
 from tasks.shared.next_token.method import RewardConfig
-from tasks.shared.next_token.reader import Reader
+from tasks.shared.next_token.reader import OUTCOMES, Reader
 
 END, OPEN, CLOSE = 0, 1, 2
 
