@@ -84,10 +84,10 @@ def _note(rows: list[PlannedStage], before: list[PlannedStage], label: str) -> N
     context = run_context()
     served = {row.ref.fingerprint for row in before if row.verdict == "hit"}
     if context.journal is not None:
-        context.journal += [
+        context.journal.extend(
             StageRecord(row.stage, context.store.manifest(row.ref), row.ref.fingerprint in served, label)
             for row in rows
-        ]
+        )
 
 
 def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: list[PlannedStage]) -> ArtifactRef:

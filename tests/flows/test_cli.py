@@ -45,7 +45,7 @@ def test_set_reads_values_as_yaml() -> None:
     ("key", "closest"),
     [
         ("generate.sampels_per_heuristic", "generate.samples_per_heuristic"),
-        ("midtrainig.epochs", "midtraining"),
+        ("midtrainig.epochs", "midtrain"),
         ("rl.learnin_rate", "rl.learning_rate"),
         ("generate.sampling.temperatur", "generate.sampling.temperature"),
     ],

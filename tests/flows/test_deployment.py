@@ -8,15 +8,15 @@ import urllib.request
 from typing import Any
 
 import pytest
-import yaml
 
+from flows.server.deploy import deployments_file
 from tests.support.commands import wait_until
 from tests.support.deployed import BIN, Deployed
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-DEPLOYMENTS = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())["deployments"]
+DEPLOYMENTS = deployments_file()["deployments"]
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda item: item["entrypoint"] + "/" + item["name"])

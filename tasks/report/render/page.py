@@ -23,7 +23,7 @@ def render_page(summary: ReportSummary, sections: Mapping[str, Sequence[Block]])
     shown = {name: list(_on_page(blocks)) for name, blocks in sections.items()}
     template = environment.get_template("page.html.jinja")
     sections = {name: blocks for name, blocks in shown.items() if blocks}
-    return template.render(title=summary.title, facts=_facts(summary), sections=sections)
+    return template.render(title=summary.title, facts=_facts(summary), sections=sections).lstrip()
 
 
 def _on_page(blocks: Sequence[Block]) -> Iterator[Block]:
