@@ -177,7 +177,10 @@ def leave(console: Console, received: list[int]) -> NoReturn:
     else:
         console.print_exception(max_frames=20)
         code = FAILED
-    for child in psutil.Process().children():
-        end_tree(child.pid)
-    console.file.flush()
-    os._exit(code)
+    try:
+        for child in psutil.Process().children():
+            end_tree(child.pid)
+        console.file.flush()
+    finally:
+        # Whatever goes wrong on the way: this may run in a thread whose errors nobody sees.
+        os._exit(code)

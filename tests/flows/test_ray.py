@@ -131,6 +131,7 @@ def nodes(short_folder: Path) -> Iterator[RayNodes]:
 
 
 @pytest.mark.slow
+@pytest.mark.long(reason="starts two Ray nodes, kills one, and waits until Ray knows it")
 def test_both_nodes_work_and_one_that_is_killed_loses_and_repeats_nothing(
     nodes: RayNodes, new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

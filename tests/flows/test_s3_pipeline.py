@@ -28,6 +28,7 @@ def run_polya(home: Path, store: str) -> Command:
 
 
 @pytest.mark.timeout(1200)
+@pytest.mark.long(reason="a whole pipeline on S3, twice, with faults; each kind of fault has a test of its own")
 def test_a_pipeline_on_s3_survives_faults_and_is_reused_elsewhere(
     s3_bucket: str, s3_endpoint: str, s3_proxy: Proxy, databases: Databases, tmp_path: Path
 ) -> None:
