@@ -126,5 +126,5 @@ def test_a_model_that_rescales_its_logits_is_refused(tmp_path: Path) -> None:
         final_logit_softcapping=0.01,
     )
     Gemma2ForCausalLM(config).save_pretrained(tmp_path)
-    with pytest.raises(Permanent, match=r"Gemma2ForCausalLM, which rescales its logits; set filtering\.scorer\.type"):
+    with pytest.raises(Permanent, match=r"Gemma2ForCausalLM, which rescales its logits; set filter\.scorer\.type"):
         scorer(tmp_path)

@@ -1,5 +1,6 @@
 """A store with held-out documents, their entropy under a base model, and another checkpoint."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,11 @@ class Held:
         """A prediction with some settings changed."""
         config = PredictConfig.model_validate(self.config.model_dump() | changes)
         return predict(config, RUNTIME, entropy=self.entropy, model=model)
+
+    def pooled(self) -> Counter[str]:
+        """Keys in all pools, as often as they were generated."""
+        batches = Path(self.store.files.full("pool")).glob("*/*.parquet")
+        return Counter(row["key"] for path in batches for row in read_rows(path, ["key"]))
 
     def rows(self, ref: ArtifactRef) -> list[Row]:
         """The table of a prediction."""

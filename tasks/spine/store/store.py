@@ -41,7 +41,7 @@ class Store:
     def open(cls, settings: Settings | None = None) -> "Store":
         """The store that the settings name, by default those of the environment."""
         settings = settings or Settings()
-        return cls(Files(settings.store_uri, settings.s3_patience_s), settings.cache)
+        return cls(Files(settings.store_uri), settings.cache)
 
     def find(self, kind: str, fingerprint: str) -> Manifest | None:
         """The artifact made from this fingerprint, or None; damaged ones (missing or cut files) count as None."""
