@@ -22,6 +22,7 @@ from tasks.midtrain import batching, collate, encoding
 from tasks.questions import config, sources
 from tasks.questions.rows import TINY_FIELDS, to_question
 from tasks.recipe import loading, polya
+from tasks.rl import arguments
 from tasks.rl.reward import CorrectnessReward
 from tasks.shared.engines import decoding, tokens, transformers_engine
 from tasks.shared.engines.protocol import Request, Sampling
@@ -35,7 +36,7 @@ from tasks.tiny import MODEL_DIR
 
 RECIPE = loading.load(polya.PolyaRecipe, "tiny-cpu")
 RENDERER, SAMPLES, GROUP_SIZE = Renderer(RECIPE.prompt), 4, 8
-SAMPLING, GREEDY = (RECIPE.generation.sampling.model_copy(update={"temperature": value}) for value in (1.0, 0.0))
+SAMPLING, GREEDY = (RECIPE.generate.sampling.model_copy(update={"temperature": value}) for value in (1.0, 0.0))
 HEURISTICS = [item for item in heuristics.load_heuristics("tiny") if item.name in ("decomposition", "working backward")]
 
 
@@ -92,7 +93,7 @@ def solve(model: Path, questions: dict[str, Row], prompts: list[Prompt], samplin
 def choose(samples: list[Row], questions: dict[str, Row]) -> tuple[list[Row], list[Row]]:
     """5. A correct solution of each question and heuristic, unscored; of these unlike ones, behind the plain prompt."""
     groups = groupby(samples, key=lambda row: (row["question_id"], row["heuristic"]))
-    kept = [row for _, group in groups for row in decide(list(group), RECIPE.filtering).kept]
+    kept = [row for _, group in groups for row in decide(list(group), RECIPE.filter).kept]
     rows = []
     for question_id, group in groupby(kept, key=lambda row: row["question_id"]):
         prompt = RENDERER.plain(questions[question_id]["question"])
@@ -113,7 +114,7 @@ def take_sft_step(model: PreTrainedModel, examples: list[encoding.TrainingExampl
     """6. Mid-training: cross-entropy of completion tokens, packed in rows (tasks.midtrain.trainer.StepTrainer)."""
     batch = collate.lay_out(examples, batching.pack([len(example) for example in examples], 256), filler=0)
     count = (batch["labels"] != collate.IGNORED).sum()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RECIPE.midtraining.learning_rate)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RECIPE.midtrain.learning_rate)
     loss = -token_log_probs(model, batch).sum() / count
     loss.backward()
     optimizer.step()
@@ -149,7 +150,8 @@ def take_grpo_step(model: PreTrainedModel, rollouts: Row) -> list[torch.Tensor]:
     optimizer.zero_grad()
     before = token_log_probs(model, batch)
     ratio = (before - before.detach()).exp()  # 1 as long as the policy is the one that wrote the rollouts
-    gain = torch.minimum(ratio * advantages, ratio.clamp(1 - RECIPE.rl.epsilon, 1 + RECIPE.rl.epsilon) * advantages)
+    clipped = ratio.clamp(1 - arguments.FIXED["epsilon"], 1 + arguments.FIXED["epsilon_high"])
+    gain = torch.minimum(ratio * advantages, clipped * advantages)
     loss = -gain[batch["labels"][:, 1:] != collate.IGNORED].mean()
     loss.backward()
     optimizer.step()
@@ -161,7 +163,7 @@ def take_grpo_step(model: PreTrainedModel, rollouts: Row) -> list[torch.Tensor]:
 
 def evaluate(model: Path) -> Row:
     """9. Greedy accuracy and unbiased pass@k on questions of no training, with 95% intervals over questions."""
-    questions, prompts = ask(RECIPE.evaluation.questions("tiny-test"), 42)
+    questions, prompts = ask(RECIPE.evaluate.questions("tiny-test"), 42)
     values = {"greedy": [row["verdict"] == "correct" for row in solve(model, questions, prompts, GREEDY)]}
     right = Counter(row["question_id"] for row in solve(model, questions, prompts) if row["verdict"] == "correct")
     counts = [right[question_id] for question_id in questions]
