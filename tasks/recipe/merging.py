@@ -20,7 +20,7 @@ RENAMED = {
     "prediction": "predict",
     "mixed-sft": "rollout-sft",
 }
-"""Sections, stages and arms that had another name before 0.2; each is refused with the new one named."""
+"""Sections, stages and arms that had another name in 0.1; each is refused with the new one named."""
 _TRL = (
     "top_p",
     "top_k",
