@@ -145,7 +145,7 @@ def _evaluation(store: Store, release: Manifest) -> Manifest:
 
 def _decide(store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef], label: str, metric: str) -> Decision:
     """Register as candidate; the lead moves only to what is better on the same questions."""
-    tracker = run_context().tracker or Tracker(label)
+    tracker = run_context().tracker or Tracker(label, settings=run_context().settings)
     names = {"trained": parents["trained"], "evaluation": parents["evaluation"], "label": label}
     version = register(tracker, store, config.line, **names)
     leader = champion(tracker.client, config.line)
@@ -192,6 +192,7 @@ def _publish(
             payload=config.payload(base),
             parents=parents,
             summary=summary,
+            pools=(),
             git_commit=git_commit(),
             versions=package_versions(),
         ).ref

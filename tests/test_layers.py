@@ -89,6 +89,14 @@ def test_the_tasks_import_without_torch() -> None:
     check(FRAMEWORKS[:5], [dotted(path) for path in modules() if path.name in PARENT_SIDE])
 
 
+def test_the_gate_starts_with_what_the_workflow_installs() -> None:
+    """Continuous integration compares runs without the packages that compute or draw."""
+    check(
+        (*FRAMEWORKS[:5], "mlflow", "numpy", "matplotlib", "pyarrow"),
+        ["flows.cli.app", "flows.cli.commands", "flows.cli.gate"],
+    )
+
+
 @pytest.mark.parametrize("name", ["config.py", "task.py", "schema.py"])
 def test_no_module_of_that_name_touches_a_framework(name: str) -> None:
     touching = [str(path) for path in modules() if path.name == name and uses_frameworks(path)]

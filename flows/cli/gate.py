@@ -9,7 +9,7 @@ from rich.console import Console
 from tasks.report.blocks import joined
 from tasks.report.render.markdown import escaped, markdown_table
 from tasks.report.rows import ComparisonRow
-from tasks.report.sections.scores import difference_tables
+from tasks.report.sections.differences import difference_tables
 
 KEY = "comparisons"
 """Key of the table artifact that a run leaves, see flows/pipeline/pages.py."""

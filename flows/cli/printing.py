@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks.errors import Permanent
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.plan import PlannedStage
-from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
 from tasks.spine.tracking.journal import StageRecord, once
 
@@ -40,7 +40,7 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
     for table in terminal_tables(tables(manifest)):
         console.print(table)
     places = [f"Report:    {_from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
-    places.append(f"MLflow:    {_from_here(Settings().mlflow_uri)}   (make ui serves it)")
+    places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_uri)}   (make ui serves it)")
     places.append(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})")
     for place in places:
         console.print(place, soft_wrap=True, markup=False)
@@ -94,7 +94,7 @@ def show_lineage(ref: str, question: str, console: Console) -> int:
     from tasks.spine.store import lineage
 
     def run() -> None:
-        store = Store.open()
+        store = run_context().store
         if question:
             console.print(lineage.render_sightings(store, question))
         if ref:
@@ -108,7 +108,7 @@ def show_schedule(ref: str, rows: int, console: Console) -> int:
     from tasks.schedule.show import first_rows, show
 
     def run() -> None:
-        store = Store.open()
+        store = run_context().store
         found = store.ref(ref)
         for table in show(store.manifest(found).summary, first_rows(store.local(found), rows)):
             console.print(table)
@@ -120,7 +120,7 @@ def show_report(run: str, console: Console) -> int:
     """Print a report's tables and the place of its page. Returns an exit code."""
 
     def show() -> None:
-        store = Store.open()
+        store = run_context().store
         reports = store.all("report")
         if not run and not reports:
             raise ArtifactMissing(f"no report in the store {store.files.uri}; make one with `midtrain run polya`")

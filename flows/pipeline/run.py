@@ -130,7 +130,12 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
     before = len(journal)
     run = current_flow_run()
     tracker = Tracker(
-        name, {**tags, **_flow_run_tags()}, note=flow_run_link(), opened=show_link, parent_run_id=_outer_run()
+        name,
+        {**tags, **_flow_run_tags()},
+        settings=context.settings,
+        note=flow_run_link(),
+        opened=show_link,
+        parent_run_id=_outer_run(),
     )
     failed = True
     try:

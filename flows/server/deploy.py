@@ -25,6 +25,7 @@ from prefect.client.schemas.actions import (
 )
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
+from prefect.flows import load_flow_from_entrypoint
 from rich.console import Console
 from rich.table import Table
 
@@ -77,8 +78,10 @@ def deploy(pool_type: PoolType, gpu_hosts: Sequence[str], console: Console) -> N
         found = _deployments(client)
         _deploy_flows(pool_type)
         ids = _deployments(client)
+        wanted = _names()
         for name in sorted(ids):
-            table.add_row("deployment", name, "made" if name not in found else "as in the checkout")
+            now = "as in the checkout" if name in found else "made"
+            table.add_row("deployment", name, now if name in wanted else "not of this checkout")
         for automation in automations(ids, POOLS):
             table.add_row("automation", automation.name, _automation(client, automation))
         table.add_row("schedule", WATCHED, _schedule(client, ids[WATCHED]))
@@ -143,6 +146,12 @@ def deployments_file() -> dict[str, Any]:
         entrypoint = f"flows/stages/{name}.py:{name}"
         found["deployments"].append({"name": STAGE, "entrypoint": entrypoint, "work_pool": {"name": STAGES[name].pool}})
     return found
+
+
+def _names() -> set[str]:
+    """flow/deployment of every deployment of the checkout."""
+    items = deployments_file()["deployments"]
+    return {f"{load_flow_from_entrypoint(str(ROOT / item['entrypoint'])).name}/{item['name']}" for item in items}
 
 
 def _deploy_flows(pool_type: PoolType) -> None:

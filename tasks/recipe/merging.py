@@ -37,7 +37,7 @@ RENAMED_SETTINGS = {
     "sampler_correction_max": "trl.vllm_importance_sampling_clip_max",
     **{name: f"trl.{name}" for name in _TRL},
 }
-"""Settings inside a section that had another name before 0.2; refused likewise where the section has the new one."""
+"""Settings inside a section that had another name in 0.1; refused likewise where the section has the new one."""
 
 
 class Sections(Frozen):

@@ -1,10 +1,11 @@
 """The rows of a report's tables as plain models, and numbers as people read them."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel
 
-from tasks.shared.statistics.paired import Paired
+if TYPE_CHECKING:
+    from tasks.shared.statistics.paired import Paired
 
 MINUS = "\N{MINUS SIGN}"
 ACCURACY = "next-token accuracy"
@@ -79,7 +80,7 @@ class ComparisonRow(BaseModel):
     confidence: float
 
     @classmethod
-    def of(cls, result: Paired, confidence: float, **names: str) -> "ComparisonRow":
+    def of(cls, result: "Paired", confidence: float, **names: str) -> "ComparisonRow":
         """A row of what a paired comparison found; `names` are baseline, candidate, benchmark and metric."""
         return cls(
             **names,

@@ -11,7 +11,8 @@ from tasks.spine.store.manifest import Manifest
 
 def tables(manifest: Manifest) -> list[Table]:
     """The tables to show after a run; none of artifacts that hold no results."""
-    if manifest.kind == "report":
+    # A stage `rmt-report` of 0.1 has a summary of another form; its page is there all the same.
+    if manifest.kind == "report" and manifest.stage == "report":
         return tables_of(ReportSummary.model_validate(manifest.summary))
     if manifest.kind == "evaluation":
         return [_evaluation(manifest)]

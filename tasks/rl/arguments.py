@@ -1,49 +1,28 @@
 """TRL's `GRPOConfig` made from the project's settings."""
 
-import dataclasses
 import math
 from typing import Any
 
 from trl import GRPOConfig
 
-from tasks.errors import Permanent, did_you_mean
+from tasks.errors import Permanent
 from tasks.shared.training.config import GRPOSettings, RolloutJob
 from tasks.shared.training.distributed import check_share, sharding, world_size
 from tasks.shared.training.models import machine_arguments
 
 FIXED: dict[str, Any] = {
-    "top_p": 1.0,
-    "top_k": 0,
     "min_p": None,
     "repetition_penalty": 1.0,
     "log_completions": False,
-    "scale_rewards": "group",
-    "epsilon": 0.2,
-    "epsilon_high": 0.2,
     "delta": None,
-    "importance_sampling_level": "token",
-    "entropy_coef": 0.0,
     "use_adaptive_entropy": False,
-    "top_entropy_quantile": 1.0,
     "off_policy_mask_threshold": None,
     "use_bias_correction_kl": True,
     "sync_ref_model": False,
     "disable_dropout": True,
     "cast_lm_head_to_fp32": False,
-    "vllm_importance_sampling_correction": True,
-    "vllm_importance_sampling_mode": "sequence_mask",
-    "vllm_importance_sampling_clip_max": 3.0,
 }
-"""Arguments of TRL where a recipe's `trl` says nothing: spelled out, so that TRL's defaults may move without moving a
-run. `epsilon` and `scale_rewards` are GRPO's (arXiv 2402.03300); the rest is ours."""
-_VLLM = (
-    "use_vllm",
-    "vllm_mode",
-    "vllm_enable_sleep_mode",
-    "vllm_gpu_memory_utilization",
-    "vllm_tensor_parallel_size",
-    "vllm_max_model_length",
-)
+"""Arguments of TRL that no setting decides (ours): spelled out, because TRL may move its defaults."""
 _ROWS_PER_PASS_GPU = 8
 
 
@@ -57,7 +36,6 @@ def grpo_arguments(
     job: RolloutJob,
     config: GRPOSettings,
     *,
-    section: str,
     num_batches: int,
     prompts_per_batch: int,
     max_prompt_tokens: int,
@@ -67,13 +45,12 @@ def grpo_arguments(
     """TRL's arguments for a run of `num_batches` rollout batches.
 
     Args:
-        section: section of the recipe that `config` comes from, for messages.
         batch_setting: the setting that `prompts_per_batch` comes from, for messages.
         rollouts: whether any rollouts are written.
 
     Raises:
         Permanent: a batch that does not fall into whole groups for each process, rollouts that the processes cannot
-            write, a device that is not there, or a bad `trl`.
+            write, or a device that is not there.
     """
     check_share(prompts_per_batch, batch_setting)
     machine = machine_arguments(job)
@@ -104,25 +81,7 @@ def grpo_arguments(
         "loss_type": config.loss_type,
         "mask_truncated_completions": config.mask_truncated_completions,
     }
-    check_trl(config.trl, {*arguments, *_VLLM}, f"{section}.trl")
-    try:
-        return GRPOConfig(**{**FIXED, **config.trl}, **arguments)
-    except (TypeError, ValueError) as error:
-        raise Permanent(f"{section}.trl={config.trl}: TRL refuses these arguments: {error}") from error
-
-
-def check_trl(trl: dict[str, Any], decided: set[str], setting: str) -> None:
-    """Refuse fields that TRL's `GRPOConfig` does not have, and those in `decided`, which the project sets itself.
-
-    Raises:
-        Permanent: names the setting and the field.
-    """
-    known = {field.name for field in dataclasses.fields(GRPOConfig)} - decided
-    for name in trl:
-        if name in decided:
-            raise Permanent(f"{setting}.{name}: the project decides this field of TRL's from its own settings; drop it")
-        if name not in known:
-            raise Permanent(f"{setting}.{name}: TRL's GRPOConfig has no such field{did_you_mean(name, known)}")
+    return GRPOConfig(**FIXED, **config.trl.model_dump(), **arguments)
 
 
 def _vllm(job: RolloutJob, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:

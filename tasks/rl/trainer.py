@@ -194,7 +194,6 @@ def make_trainer(
         args=grpo_arguments(
             job,
             config,
-            section="rl",
             num_batches=len(batches),
             prompts_per_batch=config.prompts_per_step,
             batch_setting="rl.prompts_per_step",

@@ -5,8 +5,8 @@ from typing import Any
 
 from tasks.errors import Permanent
 from tasks.rl.config import RLJob
+from tasks.shared.training.config import wants_vllm
 from tasks.shared.training.fit import fit
-from tasks.shared.training.models import wants_vllm
 from tasks.shared.verification.pool import VerifierPool
 from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main

@@ -215,7 +215,6 @@ def make_trainer(
         args=grpo_arguments(
             job,
             config,
-            section="rmt_train",
             num_batches=run.steps,
             prompts_per_batch=run.positions_per_step,
             batch_setting="schedule.positions_per_step",

@@ -9,8 +9,8 @@ from tasks.rmt.ledger import count
 from tasks.rmt.rows import Run, read_run
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.training.config import wants_vllm
 from tasks.shared.training.fit import fit
-from tasks.shared.training.models import wants_vllm
 from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 

@@ -9,8 +9,8 @@ from flows.cli.gate import markdown
 from tasks.report.blocks import Column, Judgement, Name, Paragraph, Table, estimate, joined
 from tasks.report.render.markdown import document, escaped
 from tasks.report.rows import Metric
+from tasks.report.sections.differences import difference_tables
 from tasks.report.sections.order import build, tables_of
-from tasks.report.sections.scores import difference_tables
 from tasks.report.summary import ReportSummary
 from tasks.report.write import write_report
 from tests.support.report_pages import Page, shown

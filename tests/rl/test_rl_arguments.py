@@ -1,13 +1,13 @@
-"""What reaches TRL of a recipe: its `trl` fields, and none that the project decides."""
+"""Settings that keep TRL's names reach TRL; all others of its arguments stay as the project fixes them."""
 
-import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydantic import JsonValue
+from pydantic import ValidationError
 
-from tasks.errors import Permanent
 from tasks.rl.config import RLConfig, RLJob
+from tasks.shared.training.config import TRLSettings
 from tasks.spine.stage.imports import hide_packages
 
 with hide_packages("mlflow", "vllm"):
@@ -16,12 +16,12 @@ with hide_packages("mlflow", "vllm"):
     from tasks.rl.arguments import FIXED, grpo_arguments
 
 
-def arguments(folder: Path, trl: dict[str, JsonValue]) -> GRPOConfig:
-    job = RLJob(model=folder, data=folder, out=folder, checkpoints=folder / "c", device="cpu", config=RLConfig(trl=trl))
+def arguments(folder: Path, **trl: Any) -> GRPOConfig:
+    config = RLConfig(trl=TRLSettings(**trl))
+    job = RLJob(model=folder, data=folder, out=folder, checkpoints=folder / "c", device="cpu", config=config)
     return grpo_arguments(
         job,
         job.config,
-        section="rl",
         num_batches=2,
         prompts_per_batch=4,
         max_prompt_tokens=8,
@@ -29,25 +29,28 @@ def arguments(folder: Path, trl: dict[str, JsonValue]) -> GRPOConfig:
     )
 
 
-def test_fields_of_trl_reach_the_trainer_and_the_others_stay_fixed(tmp_path: Path) -> None:
-    made = arguments(tmp_path, {"epsilon_high": 0.28, "vllm_importance_sampling_mode": "token_mask"})
-    changed = {name: getattr(made, name) for name, value in FIXED.items() if getattr(made, name) != value}
-    assert changed == {"epsilon_high": 0.28, "vllm_importance_sampling_mode": "token_mask"}
+def test_settings_reach_the_trainer_and_the_others_stay_fixed(tmp_path: Path) -> None:
+    wanted = {**TRLSettings().model_dump(), "epsilon_high": 0.28, "vllm_importance_sampling_mode": "token_mask"}
+    made = arguments(tmp_path, epsilon_high=0.28, vllm_importance_sampling_mode="token_mask")
+    assert {name: getattr(made, name) for name in wanted} == wanted
+    assert {name: getattr(made, name) for name in FIXED} == FIXED
 
 
 @pytest.mark.parametrize(
-    ("trl", "message"),
+    ("name", "value"),
     [
-        ({"beta": 0.1}, "rl.trl.beta: the project decides this field"),
-        ({"learning_rate": 0.1}, "rl.trl.learning_rate: the project decides this field"),
-        ({"vllm_mode": "server"}, "rl.trl.vllm_mode: the project decides this field"),
-        (
-            {"epsilon_hihg": 0.28},
-            "rl.trl.epsilon_hihg: TRL's GRPOConfig has no such field; did you mean",
-        ),
-        ({"auto_find_batch_size": True}, "TRL refuses these arguments: auto_find_batch_size is not supported"),
+        ("epsilon", 1.5),
+        ("epsilon", 0.0),
+        ("scale_rewards", "grup"),
+        ("importance_sampling_level", "seq"),
+        ("entropy_coef", -0.1),
+        ("top_p", 0.0),
+        ("vllm_importance_sampling_mode", "none"),
+        ("vllm_importance_sampling_clip_max", 1.0),
+        ("max_steps", 3),
+        ("use_adaptive_entropy", True),
     ],
 )
-def test_other_fields_are_refused_by_name(trl: dict[str, JsonValue], message: str, tmp_path: Path) -> None:
-    with pytest.raises(Permanent, match=re.escape(message)):
-        arguments(tmp_path, trl)
+def test_values_out_of_range_and_other_fields_are_refused_before_any_stage(name: str, value: Any) -> None:
+    with pytest.raises(ValidationError, match=name):
+        RLConfig.model_validate({"trl": {name: value}})

@@ -13,7 +13,7 @@ from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import BudgetConfig
 from tasks.spine.store.fingerprint import canonical, canonical_json, digest_text
 
-RL_GOLDEN = "cfbf04af74442441e85418e5fd33fc59625ec25e9a9544642a8ea1cf8085f293"
+RL_GOLDEN = "548734f6317160b41feb14308df61769d6ef2832f14630ea89a9afba4cbec1f2"
 
 
 def test_the_identity_of_rl_has_not_moved() -> None:

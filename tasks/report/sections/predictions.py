@@ -8,7 +8,8 @@ from tasks.report.numbers import paper
 from tasks.report.rows import Metric, PredictionRow, percent
 from tasks.report.sections.bars import accuracy_bars
 from tasks.report.sections.curves import pass_curves
-from tasks.report.sections.scores import SPREAD_CAPTION, compared, model_column, most_seeds, optional, remarks, scores
+from tasks.report.sections.differences import compared, optional
+from tasks.report.sections.scores import SPREAD_CAPTION, model_column, most_seeds, remarks, scores
 from tasks.report.summary import PredictionSummary, ReportSummary
 
 TONES = {"holds": "better", "does not hold": "worse", "unclear": "unclear"}

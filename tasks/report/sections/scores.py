@@ -1,12 +1,12 @@
 """Sections on benchmarks: what was found, the models' scores, their comparisons, the heuristics."""
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from tasks.report.blocks import PAGE, Block, Column, Judgement, Name, Paragraph, Strip, Table, estimate
-from tasks.report.rows import MINUS, ComparisonRow, HeuristicRow, ModelRow, PredictionRow, p_text, percent, points
+from tasks.report.blocks import PAGE, Block, Column, Name, Paragraph, Strip, Table, estimate
+from tasks.report.rows import HeuristicRow, ModelRow, PredictionRow, percent
 from tasks.report.sections.bars import heuristic_bars, style_bars
 from tasks.report.sections.curves import pass_curves
+from tasks.report.sections.differences import compared, optional
 from tasks.report.summary import ReportSummary
 from tasks.shared.figures import FigureStyle
 
@@ -106,64 +106,11 @@ def _scores(summary: ReportSummary, rows: Sequence[ModelRow]) -> Table:
     return Table.of(title, rows, columns, group=group, constants={"benchmark": first.benchmark})
 
 
-def optional(value: float | None, text: Callable[[float], str] = percent) -> str | None:
-    """A number as text, where there is one."""
-    return None if value is None else text(value)
-
-
 def comparisons(summary: ReportSummary) -> list[Block]:
     """Paired differences on the same questions."""
     blocks = compared(summary.on_questions, "on the same questions", "benchmark")
     title = Paragraph("Comparisons on the same questions", "title")
     return [title, *blocks, Paragraph(QUESTIONS_CAPTION, "caption")] if blocks else []
-
-
-def compared(rows: Sequence[ComparisonRow], same: str, what: str) -> list[Block]:
-    """A table for each pair of labels; `same` says what both met, `what` names the first column."""
-    blocks: list[Block] = []
-    for table in difference_tables(rows, same, what):
-        names = table.constants
-        blocks += [Paragraph(f"{names['candidate']} {MINUS} {names['baseline']}", "heading"), table]
-    return blocks
-
-
-def difference_tables(
-    rows: Sequence[ComparisonRow],
-    same: str = "on the same questions or positions",
-    what: str = "benchmark",
-    lost: Sequence[ComparisonRow] = (),
-) -> list[Table]:
-    """Differences of each pair of labels, on one axis; rows that were lost are called regressions."""
-    widest = max((max(abs(row.low), abs(row.high)) for row in rows), default=0.0)
-    # A multiple of 5 points on either side that holds every interval.
-    reach = max(1, math.ceil(widest * 20)) / 20
-
-    def verdict(row: ComparisonRow) -> Judgement:
-        if row in lost:
-            return Judgement("regression", "worse", loud=True)
-        return Judgement("no significant difference" if row.verdict == "unclear" else row.verdict, row.verdict)
-
-    def strip(row: ComparisonRow) -> Strip:
-        return Strip(*(50 + 50 * value / reach for value in (row.low, row.difference, row.high)), tone=row.verdict)
-
-    columns = [
-        Column("on", lambda row: row.benchmark, title=what),
-        Column("metric", lambda row: row.metric),
-        Column("difference", lambda row: points(row.difference), True),
-        Column("axis", strip, media=PAGE, axis=(f"{MINUS}{100 * reach:.0f}", "0", f"+{100 * reach:.0f}")),
-        Column("interval", lambda row: f"[{points(row.low)}, {points(row.high)}]", True),
-        Column("p", lambda row: p_text(row.p_value).removeprefix("p ").removeprefix("= "), True),
-        Column("detectable", lambda row: optional(row.minimum_detectable), True, PAGE),
-        Column("verdict", verdict, title=""),
-    ]
-    tables = []
-    for baseline, candidate in dict.fromkeys((row.baseline, row.candidate) for row in rows):
-        mine = [row for row in rows if (row.baseline, row.candidate) == (baseline, candidate)]
-        title = f"{candidate} - {baseline}, {same}, in percentage points"
-        group = ("differences", "Candidate minus baseline on the same questions or positions, in percentage points")
-        constants = {"candidate": candidate, "baseline": baseline}
-        tables.append(Table.of(title, mine, columns, look="differences", group=group, constants=constants))
-    return tables
 
 
 def curves(summary: ReportSummary) -> list[Block]:

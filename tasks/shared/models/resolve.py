@@ -26,11 +26,17 @@ class ResolvedModel:
     """A model on this machine."""
 
     path: Path
-    digest: str
+    files: tuple[FileEntry, ...]
+    """Weights, configuration and tokenizer, which it is known by; not its card."""
     name: str
     """Address for people, with the commit where there is one."""
     parameters: int
     """Number of weights, from the safetensors headers."""
+
+    @property
+    def digest(self) -> str:
+        """Digest of the files that the model is known by."""
+        return content_digest(self.files)
 
 
 def resolve(config: ModelConfig, settings: Settings) -> ResolvedModel:
@@ -47,8 +53,8 @@ def resolve(config: ModelConfig, settings: Settings) -> ResolvedModel:
         raise Permanent(f"model.source={config.source!r}: {path} has {missing}")
     if not any(file.name.startswith(("tokenizer", "vocab")) for file in files):
         raise Permanent(f"model.source={config.source!r}: {path} has no tokenizer files")
-    digest = content_digest(tuple(_entries(files, path, settings)))
-    return ResolvedModel(path, digest, name, sum(_count_parameters(file) for file in weights))
+    entries = tuple(_entries(files, path, settings))
+    return ResolvedModel(path, entries, name, sum(_count_parameters(file) for file in weights))
 
 
 def _locate(config: ModelConfig, settings: Settings) -> tuple[Path, str]:

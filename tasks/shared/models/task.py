@@ -9,7 +9,7 @@ from tasks.spine.stage.task import StageTask
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
-MODEL = Stage("model", version=1, kind="model")
+MODEL = Stage("model", version=2, kind="model")
 
 
 def import_model(config: ModelConfig, runtime: Runtime) -> ArtifactRef:
@@ -19,7 +19,12 @@ def import_model(config: ModelConfig, runtime: Runtime) -> ArtifactRef:
     model = resolve(config, run_context().settings)
 
     def body(build: Build, identity: ModelIdentity) -> None:
-        build.record(external=str(model.path), summary=_facts(model), rows={"parameters": model.parameters})
+        build.record(
+            external=str(model.path),
+            files=model.files,
+            summary=_facts(model),
+            rows={"parameters": model.parameters},
+        )
 
     return StageTask(MODEL, body)(ModelIdentity(digest=model.digest), runtime, label=model.name)
 

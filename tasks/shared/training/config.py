@@ -3,12 +3,14 @@
 Nothing here imports a framework: flows read it, and workers get it as JSON.
 """
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from tasks.config import Frozen
+from tasks.errors import Permanent
 
 if TYPE_CHECKING:
     from tasks.spine.stage.stage import Build
@@ -59,11 +61,40 @@ class Optimization(Frozen):
         }
 
 
+class TRLSettings(Frozen):
+    """Settings of GRPO that keep the names of TRL's `GRPOConfig`: few runs turn them."""
+
+    top_p: float = Field(1.0, gt=0, le=1)
+    """Nucleus of rollouts; below 1 the trained policy is not the sampled one (ours)."""
+    top_k: int = Field(0, ge=0)
+    """Likeliest tokens that rollouts are drawn from; 0 keeps all (ours)."""
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    """Standard deviation that advantages are divided by (GRPO: the group's)."""
+    epsilon: float = Field(0.2, gt=0, lt=1)
+    """Lower clip of the probability ratio (GRPO)."""
+    epsilon_high: float = Field(0.2, gt=0)
+    """Upper clip of the probability ratio; DAPO has 0.28 (ours)."""
+    importance_sampling_level: Literal["token", "sequence"] = "token"
+    """Unit of a probability ratio; `sequence` is GSPO (arXiv 2507.18071) (ours)."""
+    entropy_coef: float = Field(0.0, ge=0)
+    """Weight of an entropy bonus (ours: none)."""
+    top_entropy_quantile: float = Field(1.0, gt=0, le=1)
+    """Share of tokens, by entropy, that carry loss (arXiv 2506.01939); 1 is all (ours)."""
+    vllm_importance_sampling_correction: bool = True
+    """Correct for vLLM and the trainer disagreeing on probabilities; without vLLM they do not (ours)."""
+    vllm_importance_sampling_mode: Literal["sequence_mask", "sequence_truncate", "token_mask", "token_truncate"] = (
+        "sequence_mask"
+    )
+    """Form of that correction (ours)."""
+    vllm_importance_sampling_clip_max: float = Field(3.0, gt=1)
+    """Bound of its ratio (ours)."""
+
+
 class GRPOSettings(Optimization):
     """GRPO (arXiv 2402.03300): groups of rollouts, and advantages (r - mean) / (std + 1e-4) within each group.
 
-    A subclass states the defaults that its method's paper gives. What no field names is fixed by the project
-    (`tasks.rl.arguments.FIXED`) and may be changed in `trl`.
+    A subclass states the defaults that its method's paper gives. Arguments of TRL that no field names are fixed in
+    `tasks.rl.arguments.FIXED`.
     """
 
     group_size: int = Field(ge=2)
@@ -85,9 +116,8 @@ class GRPOSettings(Optimization):
     max_zero_advantage_steps: int = Field(50, ge=1)
     """Consecutive batches in which every group's rollouts have one reward before the run stops: every advantage is 0
     then, and there is no gradient. The run ends well where all rollouts are right, and fails elsewhere (ours)."""
-    trl: dict[str, JsonValue] = {}
-    """Further fields of TRL's `GRPOConfig`, by TRL's names, e.g. `{"epsilon_high": 0.28, "entropy_coef": 0.001}`. A
-    field that a setting of the project decides is refused before the training starts."""
+    trl: TRLSettings = TRLSettings()
+    """What keeps TRL's names, e.g. `rl.trl.epsilon_high`."""
 
 
 class TrainJob(Frozen):
@@ -149,3 +179,21 @@ def rollout_job_fields(build: "Build", data: Path) -> dict[str, Any]:
         "vllm_memory_share": runtime.rollout_gpu_memory_utilization,
         "vllm_tensor_parallel_size": runtime.rollout_tensor_parallel_size,
     }
+
+
+def wants_vllm(job: RolloutJob) -> bool:
+    """Whether rollouts are vLLM's: on a GPU, unless another engine is named.
+
+    Raises:
+        Permanent: they are, and it is not installed.
+    """
+    import torch
+
+    if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
+        return False
+    if importlib.util.find_spec("vllm") is None:
+        raise Permanent(
+            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
+            "runtime.engine=transformers (much slower)"
+        )
+    return True

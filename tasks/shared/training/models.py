@@ -1,6 +1,5 @@
 """Loads a local model for training and writes the trained one."""
 
-import importlib.util
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from tasks.errors import Permanent
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.training import distributed
-from tasks.shared.training.config import RolloutJob, TrainJob
+from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
 
 
@@ -101,19 +100,3 @@ def machine_arguments(job: TrainJob) -> dict[str, Any]:
         "num_train_epochs": 1,
         "data_seed": 0,
     }
-
-
-def wants_vllm(job: RolloutJob) -> bool:
-    """Whether rollouts are vLLM's: on a GPU, unless another engine is named.
-
-    Raises:
-        Permanent: they are, and it is not installed.
-    """
-    if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
-        return False
-    if importlib.util.find_spec("vllm") is None:
-        raise Permanent(
-            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
-            "runtime.engine=transformers (much slower)"
-        )
-    return True

@@ -28,5 +28,4 @@ class Verdict:
 
 def verdicts_in_words(counts: Mapping[str, int]) -> str:
     """How many answers got each verdict, and how many were cut off before theirs; those that none got are left out."""
-    names = (*get_args(VerdictName), "truncated")
-    return ", ".join(f"{name} {counts[name]:,}" for name in names if counts.get(name))
+    return ", ".join(f"{name} {counts[name]:,}" for name in OUTCOMES if counts.get(name))

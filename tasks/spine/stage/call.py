@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 from tasks.spine.store.fingerprint import Payload, fingerprint, payload
@@ -44,12 +45,12 @@ class StageCall:
     label: str = ""
     """What people call what is made; names runs, is never part of the key."""
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """Fingerprint of what the call makes."""
+        """Fingerprint of what the call makes; computed once, so that files which change meanwhile cannot move it."""
         return fingerprint(self.stage.name, self.stage.version, self.config, self.parents)
 
-    @property
+    @cached_property
     def payload(self) -> Payload:
         """What the fingerprint is computed over."""
         return payload(self.stage.name, self.stage.version, self.config, self.parents)

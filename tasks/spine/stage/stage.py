@@ -15,7 +15,7 @@ from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop, run_worker
 from tasks.spine.stage.worker import is_disk_full
-from tasks.spine.store.manifest import Manifest, SourceTable, TrainedRows, git_commit, package_versions
+from tasks.spine.store.manifest import FileEntry, Manifest, SourceTable, TrainedRows, git_commit, package_versions
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
@@ -110,12 +110,14 @@ class Build:
         external: str | None = None,
         facts: Mapping[str, str] | None = None,
         measured_on: Mapping[str, str] | None = None,
+        files: Sequence[FileEntry] = (),
         pools: Sequence[str] = (),
         sources: Sequence[SourceTable] = (),
         trained_on: Sequence[TrainedRows] = (),
     ) -> None:
         """Put small facts into the manifest: row counts, the ledger, the summary that reports read, and what lineage
-        and garbage collection go by; what several calls record adds up.
+        and garbage collection go by; what several calls record adds up. `files` are those that an external artifact is
+        known by, where these are not all below it.
         """
         given = {"rows": rows, "ledger": ledger, "summary": summary, "external": external}
         for name, value in {**given, "facts": facts, "measured_on": measured_on}.items():
@@ -123,7 +125,7 @@ class Build:
                 self.manifest_fields[name] = {**self.manifest_fields.get(name, {}), **value}
             elif value is not None:
                 self.manifest_fields[name] = value
-        for name, items in {"pools": pools, "sources": sources, "trained_on": trained_on}.items():
+        for name, items in {"files": files, "pools": pools, "sources": sources, "trained_on": trained_on}.items():
             self.manifest_fields[name] = tuple(dict.fromkeys((*self.manifest_fields.get(name, ()), *items)))
 
 

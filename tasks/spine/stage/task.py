@@ -94,7 +94,7 @@ class StageTask:
         if context.visitor is not None:
             return context.visitor.visit(call)
         journal = context.journal
-        if journal is not None and any(record.manifest.fingerprint == call.key for record in journal):
+        if call.force and journal is not None and any(record.manifest.fingerprint == call.key for record in journal):
             call = replace(call, force=False)
         ref, hit = self._submit(call, refresh=call.force)
         # A result that an earlier version of the project kept may not be read as a reference any more.

@@ -120,9 +120,10 @@ class Store:
     def publish(self, folder: Path, **fields: Any) -> Manifest:
         """Bring a finished local folder in and write its manifest last; the folder is consumed.
 
-        `fields` are those of `Manifest` but for digest, data and files, which are computed here.
+        `fields` are those of `Manifest` but for digest and data, which are computed here, as are `files` where an
+        artifact that only points at its files does not name those that it is known by.
         """
-        entries = tuple(hash_files(folder))
+        entries = tuple(fields.pop("files", ()) or hash_files(folder))
         digest = content_digest(entries)
         manifest = Manifest(digest=digest, data=digest[:12], files=entries, **fields)
         path = manifest.ref.path

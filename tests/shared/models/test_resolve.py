@@ -22,6 +22,8 @@ def test_a_copied_model_is_the_same_and_a_changed_one_is_not(settings: Settings,
     copy = tmp_path / "copy"
     shutil.copytree(EMBEDDED_PATH, copy)
     assert resolve(ModelConfig(source=str(copy)), settings).digest == embedded.digest
+    (copy / "README.md").write_text("another card")
+    assert resolve(ModelConfig(source=str(copy)), settings).digest == embedded.digest
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x01")
     assert resolve(ModelConfig(source=str(copy)), settings).digest != embedded.digest
