@@ -63,9 +63,9 @@ Differences in percentage points, paired on the same questions or positions.
 
 
 def _of_report(name: str) -> list[ComparisonRow]:
-    from tasks.spine.store.store import Store
+    from tasks.spine.stage.context import run_context
 
-    return [ComparisonRow.model_validate(row) for row in Store.open().manifest(name).summary["comparisons"]]
+    return [ComparisonRow.model_validate(row) for row in run_context().store.manifest(name).summary["comparisons"]]
 
 
 def _of_run(name: str) -> list[ComparisonRow]:

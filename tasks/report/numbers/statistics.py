@@ -15,7 +15,7 @@ from tasks.report.config import ReportConfig
 from tasks.report.numbers.collect import Evaluated, same_questions
 from tasks.report.numbers.inputs import Line
 from tasks.report.rows import ACCURACY, ComparisonRow, Metric
-from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean, mean_over_seeds
+from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean, mean_over_seeds, seed_spread
 from tasks.shared.statistics.clustered import Array, clustered_mean, compare_clustered
 from tasks.shared.statistics.paired import Paired, compare_paired
 from tasks.shared.statistics.passk import pass_at_k
@@ -131,5 +131,5 @@ def _lengths(tally: Tally) -> Array:
 
 
 def _metric(interval: Interval, by_seed: dict[int, float]) -> Metric:
-    spread = float(np.std(list(by_seed.values()), ddof=1)) if len(by_seed) > 1 else None
+    spread = seed_spread([[mean] for mean in by_seed.values()]) if len(by_seed) > 1 else None
     return Metric(mean=interval.mean, low=interval.low, high=interval.high, by_seed=by_seed, spread=spread)
