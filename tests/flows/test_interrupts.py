@@ -23,7 +23,15 @@ RATES = {"slow": 1e-4, "fast": 2e-4}
 SERVER = "prefect.server.api.server:create_app"
 
 
-@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        (signal.SIGINT, 130),
+        pytest.param(
+            signal.SIGTERM, 143, marks=pytest.mark.long(reason="the same run again, ended by the other signal")
+        ),
+    ],
+)
 def test_an_interrupted_command_ends_all_it_started_and_a_rerun_finishes(
     in_new_home: Path, how: signal.Signals, code: int
 ) -> None:

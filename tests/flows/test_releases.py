@@ -93,6 +93,7 @@ except RuntimeError as error:
 """
 
 
+@pytest.mark.long(reason="two whole releases; what a hub author has is found in tests/release")
 def test_models_of_a_hub_author_are_released_and_one_that_is_refused_is_named(
     in_new_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
