@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 ONE_THREAD = {**SMALL, "runtime.num_threads": 1}
 ONE_ARM = {**ONE_THREAD, **RL_ONLY}
 """An arm of few stages: each costs the start of a run and of a worker."""
-LONG = {**ONE_THREAD, **STEP_BY_STEP, **RL_ONLY, "rl.steps": 200}
+LONG = {**ONE_THREAD, **STEP_BY_STEP, **RL_ONLY, "rl.steps": 5_000}
 """RL from the base model alone, for longer than any test lasts."""
 
 

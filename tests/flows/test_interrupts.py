@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 LIMIT_S = 60
 """Bound of a wait: what ends of itself takes a second or two, but may be beside other work."""
-LONG = {**STEP_BY_STEP, "rl.steps": 200}
+LONG = {**STEP_BY_STEP, "rl.steps": 5_000}
 RATES = {"slow": 1e-4, "fast": 2e-4}
 """Of two arms, which would otherwise be one."""
 SERVER = "prefect.server.api.server:create_app"
