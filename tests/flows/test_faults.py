@@ -102,7 +102,7 @@ def test_a_killed_rl_worker_resumes_in_the_same_run(in_new_home: Path) -> None:
     done = run(rl, overrides={**SMALL, **STEP_BY_STEP})
     killer.join()
     assert done.built.count("rl") == 1
-    check_resumed(Store.open().manifest(done.ref), 12)
+    check_resumed(Store.open().manifest(done.ref), STEP_BY_STEP["rl.steps"])
     assert gone(in_new_home, "tasks.shared.verification.child")
 
 
