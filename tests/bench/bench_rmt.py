@@ -128,7 +128,7 @@ def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callab
         return {
             "model": model_of("tiny"),
             "reward_funcs": grader,
-            "args": grpo_arguments(job, config, section="rmt_train", batch_setting="slots", **size),
+            "args": grpo_arguments(job, config, batch_setting="slots", **size),
             "train_dataset": Dataset.from_dict(run.asked),
             "processing_class": tokenizer,
         }

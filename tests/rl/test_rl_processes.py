@@ -75,7 +75,6 @@ def arguments(job: RLJob) -> Any:
     return grpo_arguments(
         job,
         job.config,
-        section="rl",
         num_batches=1,
         prompts_per_batch=4,
         max_prompt_tokens=9,

@@ -156,7 +156,6 @@ def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest
         args=grpo_arguments(
             job,
             job.config,
-            section="rmt_train",
             num_batches=4,
             prompts_per_batch=4,
             max_prompt_tokens=100,
