@@ -22,7 +22,6 @@ from tasks.midtrain import batching, collate, encoding
 from tasks.questions import config, sources
 from tasks.questions.rows import TINY_FIELDS, to_question
 from tasks.recipe import loading, polya
-from tasks.rl import arguments
 from tasks.rl.reward import CorrectnessReward
 from tasks.shared.engines import decoding, tokens, transformers_engine
 from tasks.shared.engines.protocol import Request, Sampling
@@ -150,7 +149,7 @@ def take_grpo_step(model: PreTrainedModel, rollouts: Row) -> list[torch.Tensor]:
     optimizer.zero_grad()
     before = token_log_probs(model, batch)
     ratio = (before - before.detach()).exp()  # 1 as long as the policy is the one that wrote the rollouts
-    clipped = ratio.clamp(1 - arguments.FIXED["epsilon"], 1 + arguments.FIXED["epsilon_high"])
+    clipped = ratio.clamp(1 - RECIPE.rl.trl.epsilon, 1 + RECIPE.rl.trl.epsilon_high)
     gain = torch.minimum(ratio * advantages, clipped * advantages)
     loss = -gain[batch["labels"][:, 1:] != collate.IGNORED].mean()
     loss.backward()
