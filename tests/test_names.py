@@ -9,8 +9,10 @@ from flows.arms import polya, rmt
 from flows.cli.app import app
 from flows.server.deploy import deployments_file
 from flows.stages import stage_flow, stage_names
+from tasks.estimates.stages import estimate
 from tasks.estimates.table import ORDER
-from tasks.recipe.loading import METHODS
+from tasks.recipe.loading import METHODS, load
+from tasks.shared.costs.devices import device_named
 from tasks.spine.stage.task import STAGES
 
 ROOM = {"rl_prompts": "dataset", "rmt_train": "rmt"}
@@ -24,6 +26,9 @@ def test_a_stage_has_one_name_everywhere() -> None:
     assert set(names) <= {section for recipe in METHODS.values() for section in recipe.model_fields}
     assert {*polya.STAGES, *rmt.STAGES} == {*names, "report"}
     assert sorted(ORDER) == names
+    tiny = {"polya": "tiny-cpu", "rmt": "tiny-cpu-rmt"}
+    estimated = [estimate(load(METHODS[method], name), device_named("cpu")) for method, name in tiny.items()]
+    assert {stage for costs in estimated for stage in costs} == {*names, "model", "report"}
     assert all(Path("tasks", ROOM.get(name, name), "task.py").is_file() for name in names)
 
 

@@ -71,16 +71,16 @@ def plan_table(rows: list[PlannedStage]) -> Table:
 
 def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: Console) -> int:
     """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
-    from tasks.estimates.devices import device_named, device_of
     from tasks.estimates.memory import require_fit
     from tasks.estimates.table import cost_table, memory_table
     from tasks.recipe.base import Recipe
     from tasks.recipe.loading import load
+    from tasks.shared.costs.devices import device_named, device_of
 
     def run() -> None:
         settings = load(Recipe, recipe, overrides)
         wanted = device or settings.sized_for
-        on = device_named(wanted) if wanted else device_of(settings)
+        on = device_named(wanted) if wanted else device_of(settings.runtime, settings.sized_for)
         for table in (cost_table(settings, on), memory_table(settings, on)):
             console.print(table, soft_wrap=True, highlight=False, markup=False)
             console.print()

@@ -5,23 +5,18 @@ Rough by design: activations are counted from the shapes that a layer keeps, whi
 
 from dataclasses import dataclass
 
-from tasks.estimates.devices import GIB, Device
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.costs.devices import GIB, Device
+from tasks.shared.costs.engine_memory import GRAPHS, VLLM_BATCH_TOKENS, engine_parts
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.facts import ModelFacts, model_facts
 from tasks.shared.training.config import GRPOSettings
 
 CONTEXT = 1.5 * GIB
 """CUDA's own memory and fragmentation (ours)."""
-GRAPHS = 1.5 * GIB
-"""Graphs and buffers of a vLLM engine, asleep or awake (ours)."""
-VLLM_SEQUENCES = 256
-"""Sequences that vLLM runs at once."""
-VLLM_BATCH_TOKENS = 8192
-"""Tokens that vLLM reads in one step; TRL sets 4,096 for rollouts."""
 SCORING_TOKENS = 65_536
 """Tokens of one forward pass in scoring."""
 MIDTRAINING_TOKENS = 16_384
@@ -76,22 +71,6 @@ def require_fit(recipe: Recipe, device: Device) -> None:
         raise MemoryShort(f"recipe {recipe.name!r} does not fit:\n  " + "\n  ".join(lines))
 
 
-def cache_tokens(facts: ModelFacts, device: Device, share: float, batch_tokens: int = VLLM_BATCH_TOKENS) -> float:
-    """Tokens whose keys and values a vLLM engine can hold when it takes `share` of the device; 0 at the least."""
-    pool = share * device.memory_bytes - sum(_engine_parts(facts, batch_tokens).values())
-    return max(0.0, pool / facts.cache_bytes)
-
-
-def _engine_parts(facts: ModelFacts, batch_tokens: int, gpus: int = 1) -> dict[str, float]:
-    """Bytes of a vLLM engine on each of the GPUs that it spans, without its cache."""
-    return {
-        "weights": facts.stored_bytes / gpus,
-        "activations": batch_tokens * (8 * facts.hidden_size + 4 * facts.intermediate_size) * 2.0,
-        "logits": 3.0 * VLLM_SEQUENCES * facts.vocab_size * 4,
-        "graphs": GRAPHS,
-    }
-
-
 @dataclass(frozen=True)
 class _Reinforced:
     """A stage that is trained by GRPO."""
@@ -112,7 +91,7 @@ def _engine(
     """One engine alone on the device; it must hold at least one sequence of the greatest length."""
     runtime = recipe.runtime
     longest = min(max_prompt_tokens + sampling.max_new_tokens, facts.max_position_embeddings)
-    parts = _engine_parts(facts, VLLM_BATCH_TOKENS) | {"cache": float(longest * facts.cache_bytes)}
+    parts = engine_parts(facts, VLLM_BATCH_TOKENS) | {"cache": float(longest * facts.cache_bytes)}
     advice = (
         f"lower {section}.sampling.max_new_tokens={sampling.max_new_tokens}, or raise "
         f"runtime.gpu_memory_utilization={runtime.gpu_memory_utilization} or runtime.tensor_parallel_size"
@@ -139,7 +118,7 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
     parted, gpus = sharded(recipe.runtime), recipe.runtime.rollout_tensor_parallel_size
     held = {"weights": 4.0 * facts.parameters, "AdamW": 8.0 * facts.parameters}
     trainer = {f"trainer's {name}": size / parted.get(name, 1) for name, size in held.items()}
-    least = sum(_engine_parts(facts, 4096, gpus).values()) + stage.longest * facts.cache_bytes / gpus
+    least = sum(engine_parts(facts, 4096, gpus).values()) + stage.longest * facts.cache_bytes / gpus
     taken = share * device.memory_bytes
     setting = f"runtime.rollout_gpu_memory_utilization={share}"
     if least > taken:

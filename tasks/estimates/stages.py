@@ -1,15 +1,20 @@
-"""Stages of a recipe, and the cost of each on a device."""
+"""Stages of a recipe, and the cost of each on a device.
 
-from collections.abc import Iterable
+A room says what its stage costs in `estimate.py`, by a function of the stage's name whose parameters are the sections
+of the recipe that the cost hangs on. So a new stage is counted as soon as its room says so.
+"""
 
-from tasks.estimates.cost import StageEstimate, duration
-from tasks.estimates.devices import Device, device_of
-from tasks.estimates.polya import PolyaCosts
-from tasks.estimates.rmt import RmtCosts
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
+from inspect import signature
+
 from tasks.recipe.base import Recipe
-from tasks.recipe.polya import PolyaRecipe
-from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.costs.devices import Device, device_of
+from tasks.shared.costs.machine import Machine, StageEstimate, duration
 from tasks.spine.stage.plan import PlannedStage
+
+REPORT_BYTES = 1e6
 
 
 def estimate(recipe: Recipe, device: Device) -> dict[str, StageEstimate]:
@@ -20,10 +25,29 @@ def estimate(recipe: Recipe, device: Device) -> dict[str, StageEstimate]:
     Raises:
         ValueError: the model's shape, or the size of a question set or a corpus, is not known.
     """
-    if isinstance(recipe, RmtRecipe):
-        return RmtCosts(recipe, device).all()
-    assert isinstance(recipe, PolyaRecipe)
-    return PolyaCosts(recipe, device).all()
+    machine = Machine(recipe.model, recipe.runtime, device)
+    costs = {"model": machine.imported(), "report": machine.table(REPORT_BYTES)}
+    for stage, cost in _costs(recipe):
+        sections = {name: _section(recipe, name) for name in list(signature(cost).parameters)[1:]}
+        costs[stage] = cost(machine, **sections)
+    return costs
+
+
+def _costs(recipe: Recipe) -> Iterator[tuple[str, Callable[..., StageEstimate]]]:
+    """Stages of a recipe, each with the function of its room that says what it costs."""
+    for stage in {"questions": None, **type(recipe).model_fields}:
+        room = type(_section(recipe, stage)).__module__.rpartition(".")[0]
+        if room.startswith("tasks.") and find_spec(f"{room}.estimate"):
+            cost = getattr(import_module(f"{room}.estimate"), stage, None)
+            if cost is not None:
+                yield stage, cost
+
+
+def _section(recipe: Recipe, name: str) -> object:
+    """A section of a recipe; the only question set of a recipe without seed questions is that of RL."""
+    if name == "questions" and "questions" not in type(recipe).model_fields:
+        return recipe.rl_questions
+    return getattr(recipe, name)
 
 
 def planned_cost(row: PlannedStage) -> str:
@@ -56,4 +80,4 @@ def planned_total(rows: Iterable[PlannedStage]) -> str:
 def _estimated(row: PlannedStage) -> StageEstimate | None:
     if not isinstance(row.context, Recipe):
         return None
-    return estimate(row.context, device_of(row.context)).get(row.stage)
+    return estimate(row.context, device_of(row.context.runtime, row.context.sized_for)).get(row.stage)

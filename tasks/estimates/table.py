@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tasks.estimates.cost import StageEstimate, amount
-from tasks.estimates.devices import GIB, Device
 from tasks.estimates.memory import memory
 from tasks.estimates.stages import estimate
 from tasks.estimates.training_memory import MemoryNeed
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.costs.devices import GIB, Device
+from tasks.shared.costs.machine import StageEstimate, amount
 from tasks.spine.store.fingerprint import canonical_json
 
 SOLUTIONS = ("questions", "generate", "filter", "dataset")

@@ -7,8 +7,8 @@ gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tasks.estimates.devices import GIB
 from tasks.recipe.base import Recipe
+from tasks.shared.costs.devices import GIB
 from tasks.shared.models.facts import ModelFacts
 from tasks.spine.store.runtime import Runtime
 

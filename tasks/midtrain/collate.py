@@ -6,9 +6,7 @@ import torch
 
 from tasks.midtrain.batching import Row
 from tasks.midtrain.encoding import TrainingExample
-
-IGNORED = -100
-"""Label of a token that carries no loss."""
+from tasks.shared.training.config import IGNORED
 
 
 def lay_out(examples: Sequence[TrainingExample], rows: Sequence[Row], filler: int) -> dict[str, torch.Tensor]:

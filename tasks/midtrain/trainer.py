@@ -14,11 +14,11 @@ from trl import SFTConfig, SFTTrainer
 
 from tasks.errors import Permanent
 from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan_steps
-from tasks.midtrain.collate import IGNORED, blank, lay_out
+from tasks.midtrain.collate import blank, lay_out
 from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.encoding import TrainingExample
 from tasks.shared.training.batch_balancing import balance_by_length
-from tasks.shared.training.config import TrainJob
+from tasks.shared.training.config import IGNORED, TrainJob
 from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.training.models import machine_arguments

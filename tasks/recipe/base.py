@@ -45,7 +45,7 @@ class Recipe(Sections):
     notes: tuple[str, ...] = ()
     """Notes that the report shows beside the results."""
     sized_for: str = ""
-    """Device of `tasks/estimates/devices.yaml` that lengths and micro batches are chosen for; empty: any."""
+    """Device of `tasks/shared/costs/devices.yaml` that lengths and micro batches are chosen for; empty: any."""
     seed: int = Field(0, ge=0)
     """Seed of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
     model: ModelConfig = ModelConfig()

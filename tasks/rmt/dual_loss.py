@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedModel
 
 from tasks.rl.scoring import length_sorted_passes
-from tasks.rmt.rows import IGNORED, TextRow
+from tasks.rmt.rows import TextRow
+from tasks.shared.training.config import IGNORED
 from tasks.shared.training.distributed import equally_many
 
 

@@ -10,13 +10,12 @@ import pyarrow.parquet as pq
 
 from tasks.errors import Permanent
 from tasks.shared.next_token.windows import windows
+from tasks.shared.training.config import IGNORED
 
 SCHEDULE_FILE = "schedule.parquet"
 TEXTS_FILE = "texts.parquet"
 ASKED = ("prompt", "tier", "budget", "target", "continuation", "boundaries")
 """Columns of the schedule that rollouts and rewards need."""
-IGNORED = -100
-"""Label of a token that carries no loss."""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from tasks.estimates.devices import device_named
-from tasks.estimates.rmt import RmtCosts
 from tasks.estimates.stages import estimate
 from tasks.estimates.table import stage_runs
-from tasks.estimates.workload import count, plain_tokens
 from tasks.questions.config import QuestionsConfig
+from tasks.questions.estimate import count, plain_tokens
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.schedule.estimate import step_count
+from tasks.shared.costs.devices import device_named
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.facts import FactsUnknown, ModelFacts, known, model_facts
 from tasks.shared.models.resolve import EMBEDDED_PATH
@@ -79,7 +79,7 @@ def test_tokens_are_counts_times_lengths() -> None:
     costs, facts = estimate(recipe, H100), model_facts(recipe.model)
     assert costs["generate"].tokens == 2000 * 16 * 2 * 200
     rows = 2000 * 8 * recipe.midtrain.epochs
-    example = plain_tokens(recipe, recipe.questions) + 200
+    example = plain_tokens(recipe.model, recipe.prompt, recipe.questions) + 200
     assert costs["midtrain"].tokens == pytest.approx(rows * example)
     assert costs["midtrain"].flops == pytest.approx(6 * facts.active * rows * example)
     assert costs["rl"].tokens == 4000 * 8 * 900
@@ -171,10 +171,10 @@ def test_arms_share_the_stages_in_which_they_do_not_differ() -> None:
 
 def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:
     recipe = load(RmtRecipe, "qwen3-14b-rmt")
-    costs = RmtCosts(recipe.arm("rmt"), H100)
-    assert costs.steps == math.ceil(4051 * 10 / 128)
-    rollouts = costs.steps * 128 * 8
-    mean = sum(800 * 0.2 ** (step / costs.steps) for step in range(costs.steps)) / costs.steps
-    assert costs.all()["rmt_train"].tokens == pytest.approx(rollouts * (mean + 12), rel=0.01)
-    unguided = RmtCosts(recipe.arm("rpt"), H100).all()["rmt_train"]
+    steps = step_count(recipe.schedule, recipe.texts)
+    assert steps == math.ceil(4051 * 10 / 128)
+    rollouts = steps * 128 * 8
+    mean = sum(800 * 0.2 ** (step / steps) for step in range(steps)) / steps
+    budgeted, unguided = (estimate(recipe.arm(name), H100)["rmt_train"] for name in ("rmt", "rpt"))
+    assert budgeted.tokens == pytest.approx(rollouts * (mean + 12), rel=0.01)
     assert unguided.tokens == pytest.approx(rollouts * (872 + 12), rel=0.01)

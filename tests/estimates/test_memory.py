@@ -3,11 +3,11 @@
 import pytest
 
 from tasks.estimates import memory as memory_model
-from tasks.estimates.devices import device_named
 from tasks.estimates.memory import MemoryShort, memory, require_fit
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.costs.devices import device_named
 from tasks.shared.models.facts import model_facts
 
 RECIPE = "qwen3-0.6b-1gpu"

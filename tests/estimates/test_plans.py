@@ -9,13 +9,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from flows.cli.app import app
-from tasks.estimates import devices as device_table
-from tasks.estimates.cost import amount, duration
-from tasks.estimates.devices import device_named, device_of
 from tasks.estimates.stages import estimate, planned_cost, planned_total
-from tasks.estimates.workload import workload
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
+from tasks.shared.costs import devices as device_table
+from tasks.shared.costs.devices import Device, device_named, device_of
+from tasks.shared.costs.machine import amount, duration
 from tasks.spine.stage.plan import PlannedStage, planning
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
@@ -65,7 +64,8 @@ def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: 
     text = console.export_text()
     assert "unknown" not in text
     lines = [line for line in text.splitlines() if "tokens generated" in line]
-    sizes = [workload(load(PolyaRecipe, "tiny-cpu", {"arms": arms}).arm(name)).generated.tokens for name in arms]
+    recipe = load(PolyaRecipe, "tiny-cpu", {"arms": arms})
+    sizes = [estimate(recipe.arm(name), device_named("cpu"))["generate"].tokens for name in arms]
     for size in sizes:
         assert any(" generate " in line and f"{amount(size)} tokens" in line for line in lines)
 
@@ -96,10 +96,13 @@ def test_an_unknown_device_is_named() -> None:
 def test_the_device_is_the_gpu_at_hand_or_what_the_recipe_is_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def device(recipe: PolyaRecipe) -> Device:
+        return device_of(recipe.runtime, recipe.sized_for)
+
     monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
-    assert device_of(load(PolyaRecipe, "llama-3.2-3b")).label == "H100"
-    assert device_of(load(PolyaRecipe, "tiny-cpu")).label == "CPU"
+    assert device(load(PolyaRecipe, "llama-3.2-3b")).label == "H100"
+    assert device(load(PolyaRecipe, "tiny-cpu")).label == "CPU"
     (tmp_path / "0000:01:00.0").mkdir()
     (tmp_path / "0000:01:00.0" / "information").write_text("Model: \t\t NVIDIA A100-SXM4-80GB\nIRQ: 1\n")
-    assert device_of(load(PolyaRecipe, "llama-3.2-3b")).label == "A100"
-    assert device_of(load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cpu"})).label == "CPU"
+    assert device(load(PolyaRecipe, "llama-3.2-3b")).label == "A100"
+    assert device(load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cpu"})).label == "CPU"

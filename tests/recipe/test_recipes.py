@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from tasks.estimates.devices import device_named
+from tasks.dataset.estimate import training_rows
 from tasks.estimates.memory import require_fit
+from tasks.generate.estimate import generated
 from tasks.generate.heuristics import load_heuristics
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import RECIPES, load, names
 from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.shared.costs.devices import device_named
 from tasks.shared.models.facts import model_facts
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.shared.prompts.render import Renderer
@@ -179,19 +181,20 @@ def test_the_sweep_over_variants_can_be_filled(variants: int) -> None:
 
 
 def test_breadth_and_depth_have_equal_rows() -> None:
-    from tasks.estimates.workload import workload
-
     recipe = load(PolyaRecipe, "llama-3.2-3b-ablations")
-    assert workload(recipe.arm("depth")).rows == workload(recipe.arm("breadth")).rows == 7408
+    assert _rows(recipe.arm("depth")) == _rows(recipe.arm("breadth")) == 7408
 
 
 def test_star_of_equal_size_has_as_many_candidates_and_rows_as_polya() -> None:
-    from tasks.estimates.workload import workload
-
     recipe = load(PolyaRecipe, "llama-3.2-3b-ablations")
-    star, polya = workload(recipe.arm("star-16")), workload(recipe.arm("polya-16"))
-    assert star.rows == polya.rows
-    assert star.generated.count == polya.generated.count
+    star, polya = recipe.arm("star-16"), recipe.arm("polya-16")
+    assert _rows(star) == _rows(polya)
+    samples = [generated(arm.model, arm.generate, arm.questions, arm.prompt).count for arm in (star, polya)]
+    assert samples[0] == samples[1]
+
+
+def _rows(arm: PolyaRecipe) -> int:
+    return training_rows(arm.dataset, arm.filter, arm.generate, arm.questions)
 
 
 def _questions(path: Path, field: str) -> list[str]:

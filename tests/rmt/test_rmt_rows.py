@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import Permanent
-from tasks.rmt.rows import IGNORED, Run, ScheduledText, TextPlan, read_run
+from tasks.rmt.rows import Run, ScheduledText, TextPlan, read_run
 from tasks.shared.training.batch_balancing import balance_by_length
+from tasks.shared.training.config import IGNORED
 from tests.support.guessing import add_think_tags, write_schedule
 from tests.support.random_model import save_random_model
 

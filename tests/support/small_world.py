@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tasks.config import Frozen
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.shared.prompts.config import PromptConfig
@@ -77,3 +79,10 @@ def small_world(home: Path) -> Iterator[World]:
         questions = make("questions", "questions", _write_questions, NumberOf(count=10))
         model = make("model", "model", _point_at_model, NumberOf(count=0))
         yield World(questions, model, Store.open(), home)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A home with 10 questions and the base model; stages run bare."""
+    with small_world(tmp_path_factory.mktemp("home")) as world:
+        yield world

@@ -15,6 +15,8 @@ from tasks.errors import Permanent
 if TYPE_CHECKING:
     from tasks.spine.stage.stage import Build
 
+IGNORED = -100
+"""Label of a token that carries no loss: what torch's cross-entropy leaves out."""
 LRSchedule = Literal["constant", "constant_with_warmup", "linear", "cosine"]
 
 

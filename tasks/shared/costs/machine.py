@@ -1,4 +1,4 @@
-"""Cost of one run of a stage on a device: tokens, operations, hours, disk.
+"""A model on a device, and what work of each kind costs there: tokens, operations, hours, disk.
 
 Operations are 2 a weight and token that is read or written and 6 a weight and token that is trained; attention's own
 are left out, which is under a tenth of them at the lengths of mathematical solutions. Hours come from `devices.yaml`.
@@ -6,12 +6,13 @@ are left out, which is under a tenth of them at the lengths of mathematical solu
 
 from dataclasses import dataclass
 
-from tasks.estimates.devices import Device
-from tasks.estimates.memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_tokens
-from tasks.estimates.workload import Texts
-from tasks.recipe.base import Recipe
+from tasks.shared.costs.devices import Device
+from tasks.shared.costs.engine_memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_tokens
+from tasks.shared.costs.lengths import Texts
+from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.facts import ModelFacts, model_facts
 from tasks.shared.training.config import GRPOSettings
+from tasks.spine.store.runtime import Runtime
 
 STORED_PER_TOKEN = 1.6
 """Bytes of text in compressed Parquet (ours)."""
@@ -60,13 +61,14 @@ def duration(hours: float, device: str) -> str:
     return f"{hours * 60:.0f} {device}-min" if hours < 1 else f"{hours:.1f} {device}-hours"
 
 
-class Costs:
-    """Costs of the kinds of work that stages of all methods are made of."""
+class Machine:
+    """A model on a device, and the cost of each kind of work that stages are made of."""
 
-    def __init__(self, recipe: Recipe, device: Device) -> None:
-        self.settings, self.device = recipe, device
-        self.facts: ModelFacts = model_facts(recipe.model)
-        self.vllm = recipe.runtime.engine == "vllm" or (recipe.runtime.engine == "auto" and not device.is_cpu)
+    def __init__(self, model: ModelConfig, runtime: Runtime, device: Device) -> None:
+        """Raises FactsUnknown where the model's shape is not known."""
+        self.model, self.runtime, self.device = model, runtime, device
+        self.facts: ModelFacts = model_facts(model)
+        self.vllm = runtime.engine == "vllm" or (runtime.engine == "auto" and not device.is_cpu)
 
     def imported(self) -> StageEstimate:
         """Hashing the base model."""
@@ -91,6 +93,17 @@ class Costs:
             what="generated",
             flops=2 * self.facts.active * (texts.tokens + read),
             disk_bytes=texts.tokens * STORED_PER_TOKEN,
+        )
+
+    def trained(self, tokens: float) -> StageEstimate:
+        """Cross-entropy on `tokens`, every epoch counted."""
+        return self.made(
+            self.device.training_s(self.facts, tokens),
+            tokens=tokens,
+            what="trained",
+            flops=6 * self.facts.active * tokens,
+            disk_bytes=self.facts.stored_bytes,
+            scratch_bytes=self.checkpoints(),
         )
 
     def reinforced(self, texts: Texts, config: GRPOSettings, batch: float, joint_tokens: float = 0) -> StageEstimate:
@@ -122,7 +135,7 @@ class Costs:
         if not texts.count:
             return 0.0
         context = texts.prompt + texts.completion / 2
-        runtime = self.settings.runtime
+        runtime = self.runtime
         at_once = float(VLLM_SEQUENCES) if self.vllm else runtime.batch_size
         if self.vllm and not self.device.is_cpu:
             share, read = runtime.gpu_memory_utilization, VLLM_BATCH_TOKENS

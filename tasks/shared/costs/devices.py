@@ -7,8 +7,8 @@ import yaml
 from pydantic import Field
 
 from tasks.config import Frozen
-from tasks.recipe.base import Recipe
 from tasks.shared.models.facts import BYTES, ModelFacts
+from tasks.spine.store.runtime import Runtime
 
 DEVICES = Path(__file__).parent / "devices.yaml"
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
@@ -87,11 +87,11 @@ def device_named(name: str) -> Device:
     raise ValueError(f"device {name!r} is not in the table; there are: {', '.join(devices())}")
 
 
-def device_of(recipe: Recipe) -> Device:
+def device_of(runtime: Runtime, sized_for: str) -> Device:
     """Device that a recipe runs on: the CPU if it says so, else the GPU at hand, else what it is sized for or a CPU."""
-    if recipe.runtime.device == "cpu":
+    if runtime.device == "cpu":
         return devices()["cpu"]
-    return _at_hand() or device_named(recipe.sized_for or "cpu")
+    return _at_hand() or device_named(sized_for or "cpu")
 
 
 def _at_hand() -> Device | None:

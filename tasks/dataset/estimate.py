@@ -1,0 +1,57 @@
+"""Costs of `dataset` and `rl_prompts`: every sample right and kept, nothing found to be a copy."""
+
+from tasks.dataset.config import DatasetConfig, PromptSetConfig
+from tasks.filter.config import FilterConfig
+from tasks.generate.config import GenerateConfig
+from tasks.generate.heuristics import load_heuristics
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.estimate import QUESTION_BYTES, count, plain_tokens, set_size
+from tasks.shared.costs.lengths import Texts
+from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.prompts.config import PromptConfig
+
+
+def dataset(
+    machine: Machine,
+    dataset: DatasetConfig,
+    filter: FilterConfig,
+    generate: GenerateConfig,
+    questions: QuestionsConfig,
+    prompt: PromptConfig,
+) -> StageEstimate:
+    """Cost of writing the training rows."""
+    rows = training_rows(dataset, filter, generate, questions)
+    examples = training_examples(machine.model, rows, generate, questions, prompt)
+    return machine.table(examples.all_tokens * STORED_PER_TOKEN)
+
+
+def rl_prompts(machine: Machine, rl_prompts: PromptSetConfig, rl_questions: QuestionsConfig) -> StageEstimate:
+    """Cost of writing the questions of RL."""
+    return machine.table(prompt_count(rl_prompts, rl_questions) * QUESTION_BYTES)
+
+
+def prompt_count(rl_prompts: PromptSetConfig, rl_questions: QuestionsConfig) -> int:
+    """Number of questions of RL."""
+    held = count(rl_questions, "rl_questions")
+    return min(held, rl_prompts.max_questions or held)
+
+
+def training_rows(
+    dataset: DatasetConfig, filter: FilterConfig, generate: GenerateConfig, questions: QuestionsConfig
+) -> int:
+    """The most rows that a dataset can have."""
+    heuristics = load_heuristics(generate.heuristics)
+    used = [item for item in heuristics if not dataset.heuristics or item.name in dataset.heuristics]
+    kept = min(filter.keep_per_heuristic, generate.samples_per_heuristic)
+    held = count(questions, "questions")
+    rows = min(held, dataset.max_questions or held) * min(dataset.variants, len(used) * kept)
+    return min(rows, dataset.max_rows or rows)
+
+
+def training_examples(
+    model: ModelConfig, rows: int, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig
+) -> Texts:
+    """Rows as training examples: the plain prompt and the solution."""
+    solution = min(set_size(questions).solution_tokens, generate.sampling.max_new_tokens)
+    return Texts(rows, plain_tokens(model, prompt, questions), solution)

@@ -1,0 +1,46 @@
+"""Cost of `generate`: the most work, every question under every heuristic."""
+
+from tasks.generate.config import GenerateConfig
+from tasks.generate.heuristics import load_heuristics
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.estimate import count, question_tokens, set_size
+from tasks.shared.costs.lengths import Texts, prompt_tokens
+from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.prompts.render import heuristic_text
+
+
+def generate(
+    machine: Machine, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig
+) -> StageEstimate:
+    """Cost of all samples.
+
+    The shared part of a heuristic's prompt is read once, and a prompt once for all its samples, because engines keep
+    the caches of both.
+    """
+    samples = generated(machine.model, generate, questions, prompt)
+    fixed = _fixed_tokens(machine.model, generate, prompt)
+    asked = count(questions, "questions") * len(fixed)
+    read = sum(fixed) + asked * question_tokens(machine.model, questions)
+    return machine.made(
+        machine.device.forward_s(machine.facts, read) + machine.decoding_s(samples),
+        tokens=samples.tokens,
+        what="generated",
+        flops=2 * machine.facts.active * (read + samples.tokens),
+        disk_bytes=samples.tokens * STORED_PER_TOKEN,
+    )
+
+
+def generated(model: ModelConfig, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig) -> Texts:
+    """All samples, with the mean prompt of a heuristic."""
+    fixed = _fixed_tokens(model, generate, prompt)
+    solution = min(set_size(questions).solution_tokens, generate.sampling.max_new_tokens)
+    samples = count(questions, "questions") * len(fixed) * generate.samples_per_heuristic
+    return Texts(samples, sum(fixed) / len(fixed) + question_tokens(model, questions), solution)
+
+
+def _fixed_tokens(model: ModelConfig, generate: GenerateConfig, prompt: PromptConfig) -> list[float]:
+    """Tokens of each heuristic's prompt without a question."""
+    heuristics = load_heuristics(generate.heuristics)
+    return [prompt_tokens(model, prompt, len(heuristic_text(prompt, item, ""))) for item in heuristics]

@@ -1,0 +1,24 @@
+"""Cost of `midtrain`."""
+
+from tasks.dataset.config import DatasetConfig
+from tasks.dataset.estimate import training_examples, training_rows
+from tasks.filter.config import FilterConfig
+from tasks.generate.config import GenerateConfig
+from tasks.midtrain.config import MidtrainConfig
+from tasks.questions.config import QuestionsConfig
+from tasks.shared.costs.machine import Machine, StageEstimate
+from tasks.shared.prompts.config import PromptConfig
+
+
+def midtrain(
+    machine: Machine,
+    midtrain: MidtrainConfig,
+    dataset: DatasetConfig,
+    filter: FilterConfig,
+    generate: GenerateConfig,
+    questions: QuestionsConfig,
+    prompt: PromptConfig,
+) -> StageEstimate:
+    """Cost of all epochs over the training rows."""
+    rows = training_rows(dataset, filter, generate, questions) * midtrain.epochs
+    return machine.trained(training_examples(machine.model, rows, generate, questions, prompt).all_tokens)

@@ -1,0 +1,23 @@
+"""Cost of `rl`."""
+
+import math
+
+from tasks.dataset.config import PromptSetConfig
+from tasks.dataset.estimate import prompt_count
+from tasks.questions.config import QuestionsConfig
+from tasks.questions.estimate import plain_tokens, set_size
+from tasks.rl.config import RLConfig
+from tasks.shared.costs.lengths import Texts
+from tasks.shared.costs.machine import Machine, StageEstimate
+from tasks.shared.prompts.config import PromptConfig
+
+
+def rl(
+    machine: Machine, rl: RLConfig, rl_prompts: PromptSetConfig, rl_questions: QuestionsConfig, prompt: PromptConfig
+) -> StageEstimate:
+    """Cost of rollouts and updates."""
+    steps = rl.steps or math.ceil(prompt_count(rl_prompts, rl_questions) * rl.epochs / rl.prompts_per_step)
+    batch = rl.prompts_per_step * rl.group_size
+    length = min(set_size(rl_questions).solution_tokens, rl.max_completion_tokens)
+    rollouts = Texts(steps * batch, plain_tokens(machine.model, prompt, rl_questions), length)
+    return machine.reinforced(rollouts, rl, batch)

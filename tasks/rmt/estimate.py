@@ -1,0 +1,31 @@
+"""Cost of `rmt_train`: documents, positions, rollouts of the budget's mean length."""
+
+from tasks.rmt.config import RMTTrainConfig
+from tasks.schedule.config import ScheduleConfig
+from tasks.schedule.estimate import position_tokens, reasoning_tokens, step_count
+from tasks.shared.costs.lengths import Texts
+from tasks.shared.costs.machine import Machine, StageEstimate
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.prompts.config import PromptConfig
+from tasks.texts.config import TextsConfig
+from tasks.texts.estimate import document_tokens
+
+
+def rmt_train(
+    machine: Machine,
+    rmt_train: RMTTrainConfig,
+    schedule: ScheduleConfig,
+    texts: TextsConfig,
+    prompt: PromptConfig,
+    prediction_prompt: PredictionPrompt,
+) -> StageEstimate:
+    """Cost of rollouts and of the joint update, or of the text alone where the objective is `ntp`."""
+    steps = step_count(schedule, texts)
+    joint = steps * schedule.positions_per_step * document_tokens(texts)
+    if rmt_train.objective == "ntp":
+        return machine.trained(joint)
+    mean = sum(reasoning_tokens(schedule, texts, step) for step in range(steps)) / steps
+    batch = schedule.positions_per_step * rmt_train.group_size
+    read = position_tokens(machine.model, texts, prompt, prediction_prompt)
+    rollouts = Texts(steps * batch, read, min(mean, rmt_train.max_completion_tokens))
+    return machine.reinforced(rollouts, rmt_train, batch, joint if rmt_train.ntp_weight else 0)

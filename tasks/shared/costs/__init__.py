@@ -1,0 +1,1 @@
+"""Costs of the kinds of work that stages are made of, on a device."""

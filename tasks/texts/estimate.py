@@ -1,0 +1,32 @@
+"""Cost of `texts`, and how many documents of what length later stages meet."""
+
+from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
+from tasks.texts.config import TextsConfig
+
+DOCUMENT_TOKENS = 700
+"""Tokens of a document with its given part, where nothing better is known: a problem of Omni-MATH and its solution
+(ours)."""
+TINY_DOCUMENT_TOKENS = 56
+
+
+def texts(machine: Machine, texts: TextsConfig) -> StageEstimate:
+    """Cost of loading a corpus."""
+    return machine.table(all_tokens(texts) * STORED_PER_TOKEN)
+
+
+def document_count(texts: TextsConfig) -> int:
+    """Number of training documents. Raises ValueError for a corpus of unknown size without a limit."""
+    held = texts.tiny.count if texts.source == "tiny" else texts.limit
+    if held is None:
+        raise ValueError(f"how many documents {texts.source!r} holds is not known; set texts.limit")
+    return min(held, texts.limit or held)
+
+
+def document_tokens(texts: TextsConfig) -> int:
+    """Mean tokens of a document."""
+    return TINY_DOCUMENT_TOKENS if texts.source == "tiny" else DOCUMENT_TOKENS
+
+
+def all_tokens(texts: TextsConfig) -> int:
+    """Tokens of the training documents and those held out."""
+    return (document_count(texts) + texts.evaluation_documents) * document_tokens(texts)
