@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel
 
@@ -75,7 +75,12 @@ def digest_text(text: str) -> str:
 def digest_file(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hex digits; reads in blocks, so memory does not grow with the file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_stream(file)
+
+
+def digest_stream(file: BinaryIO) -> str:
+    """SHA-256 of what is left of an open file, 64 hex digits."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stable_seed(*parts: Any) -> int:
