@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tasks.spine.store.files import Files
-from tasks.spine.store.fingerprint import digest_stream
-from tasks.spine.store.records import sealed, unsealed
+from tasks.spine.store.fingerprint import digest_stream, sealed, unsealed
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class DigestMemory:
         found: list[str] = []
         fresh: dict[str, str] = {}
         for file in files:
-            identity = _identity(os.stat(file))
+            identity = file_identity(os.stat(file))
             if identity not in known or (again and identity not in self._read_here):
                 digest, identity = _read(file)
                 if identity:
@@ -95,11 +94,16 @@ def _read(file: Path) -> tuple[str, str]:
     """Digest of a file, and the identity to remember it by; an empty one where that would not be safe."""
     with file.open("rb") as stream:
         before, began = os.fstat(stream.fileno()), time.time()
-        digest = digest_stream(stream)
+        try:
+            digest = digest_stream(stream)
+        except OSError as error:
+            # The system names no file where reading fails, as from a failing disk.
+            raise OSError(error.errno, error.strerror, str(file)) from error
         after = os.fstat(stream.fileno())
     settled = began - max(before.st_mtime, before.st_ctime) > GRAIN_S
-    return digest, _identity(after) if settled and _identity(before) == _identity(after) else ""
+    return digest, file_identity(after) if settled and file_identity(before) == file_identity(after) else ""
 
 
-def _identity(stat: os.stat_result) -> str:
+def file_identity(stat: os.stat_result) -> str:
+    """What tells one content of a file from another without reading it."""
     return f"{stat.st_dev}:{stat.st_ino}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ctime_ns}"
