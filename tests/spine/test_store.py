@@ -301,3 +301,24 @@ def test_what_a_manifest_points_at_and_is_gone_is_named(
     folder.rename(tmp_path / "moved")
     assert store.find("model", "a" * 64) is None
     assert f"{folder} is not there; it was moved or deleted" in caplog.text
+
+
+def test_an_artifact_is_on_the_disk_before_its_manifest(
+    store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after the manifest must find all that it lists, and each name in its folder."""
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", note)
+    made = publish(store, "model", files={"weights": "w", "deep/card.md": "c"})
+    folder = Path(store.files.full(made.ref.path))
+    names = [path.relative_to(folder).as_posix() for path in synced if path.is_relative_to(folder)]
+    first_manifest = next(index for index, name in enumerate(names) if f".{made.data}.json" in name)
+    data = made.data
+    assert set(names[:first_manifest]) == {f"{data}/weights", f"{data}/deep/card.md", f"{data}/deep", data, "."}
+    assert [name.partition(".json")[0] for name in names[first_manifest:]] == [f".{data}", ".", ".manifest", "."]

@@ -1,7 +1,7 @@
 """Rows in and out of Parquet with bounded memory: the one way every stage writes and reads its tables.
 
 Files are zstd, at most 2,000 rows a row group (the row group is the unit of read memory), written under a temporary
-name and renamed, so a name that exists is a whole file.
+name and renamed, so a name that exists is a whole file. Every page has a checksum, which every reader checks.
 """
 
 import itertools
@@ -61,7 +61,7 @@ def write_parquet(
     last: tuple[Any, ...] | None = None
     with (
         _renamed_when_whole(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for chunk in in_chunks(rows, group_rows, weight):
             for index, row in enumerate(chunk, start=count):
@@ -141,7 +141,7 @@ def _renamed_when_whole(path: Path) -> Iterator[Path]:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise ParquetError(f"{path}: no such Parquet file; run the stage that writes it") from None
     except (pa.ArrowException, OSError) as error:

@@ -119,8 +119,7 @@ def _manifest(store: Store, path: str) -> Manifest | None:
 
 
 def _alive(store: Store, path: str) -> bool:
-    holder = Lease(store.files, path, LEASE_TIMEOUT_S).holder()
-    return holder is not None and not holder.is_dead
+    return Lease(store.files, path, LEASE_TIMEOUT_S).living_holder() is not None
 
 
 def _changed(entry: dict[str, Any]) -> float:
