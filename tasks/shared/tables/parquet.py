@@ -97,11 +97,9 @@ def read_rows(
         if schema is not None:
             _check_schema(file.schema_arrow, schema, path)
         _check_present(file.schema_arrow.names, columns, path)
-        try:
+        with _damage_named(path):
             for batch in file.iter_batches(batch_size=READ_ROWS, columns=list(columns) if columns else None):
                 yield from batch.to_pylist()
-        except (pa.ArrowException, OSError) as error:
-            raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
 
 
 def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -112,11 +110,27 @@ def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     path = Path(path)
     with _opened(path) as file:
         _check_schema(file.schema_arrow, schema, path)
-        try:
+        with _damage_named(path):
             for index in range(file.num_row_groups):
                 yield file.read_row_group(index)
-        except (pa.ArrowException, OSError) as error:
-            raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
+    """The named columns of `path` in that order, all rows in memory.
+
+    Raises `ParquetError` for a file that is not whole or lacks a column.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        _check_present(file.schema_arrow.names, columns, path)
+        with _damage_named(path):
+            return file.read(columns=list(columns)).select(list(columns))
+
+
+def column_names(path: Path) -> list[str]:
+    """Names of the columns of `path`. Raises `ParquetError` for a file that is not whole."""
+    with _opened(Path(path)) as file:
+        return list(file.schema_arrow.names)
 
 
 def count_rows(path: Path) -> int:
@@ -148,6 +162,14 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
         raise ParquetError(f"{path}: not a whole Parquet file ({error}); delete it and run its stage again") from error
     with file:
         yield file
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
 
 
 def in_chunks(
@@ -195,10 +217,16 @@ def _check_columns(row: Mapping[str, Any], schema: pa.Schema, path: Path, index:
     raise ParquetError(f"{path}: row {index} lacks columns {missing} and has undeclared columns {unknown}")
 
 
+def column_types(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """Names and types of columns, by which schemas are compared.
+
+    Not by their text: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
+    """
+    return {field.name: field.type for field in schema}
+
+
 def _check_schema(schema: pa.Schema, wanted: pa.Schema, path: Path) -> None:
-    # Types, not their names: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
-    actual = {field.name: field.type for field in schema}
-    declared = {field.name: field.type for field in wanted}
+    actual, declared = column_types(schema), column_types(wanted)
     if actual != declared:
         differing = sorted(name for name in {*actual, *declared} if actual.get(name) != declared.get(name))
         detail = "; ".join(
