@@ -17,6 +17,7 @@ from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.files import Files
 from tasks.spine.store.settings import Settings
+from tasks.spine.tracking.own_database import follow_home
 from tasks.spine.tracking.pages import OF_TRAINING, SERVERS, running_servers
 
 START_TIMEOUT_S = 120.0
@@ -37,6 +38,7 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
         console.print(f"The servers already run: Prefect {running.get('prefect_api', '').removesuffix('/api')}")
         return 1
     prepare(settings)
+    follow_home(settings)
     addresses = {"Prefect": f"http://{HOST}:{prefect_port}", "MLflow": f"http://{HOST}:{mlflow_port}"}
     children: list[subprocess.Popen[bytes]] = []
     try:

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 SUFFIX = ".parquet"
 SET_ASIDE = ".corrupt"
 SCAN_THREADS = 8
-RUN_ROWS = 20_000
+RUN_ROWS = 50_000
 """Rows held in memory while samples are put into order."""
 WEIGHT = Weight(of=lambda row: len(row["completion"]), most=64_000_000)
 """Characters held in memory then: fewer rows than `RUN_ROWS` where completions are long."""
