@@ -84,8 +84,8 @@ def _unseen(candidate: Candidate, config: ReleaseConfig) -> str | None:
     base = import_model(ModelConfig(source=candidate.source, revision=candidate.revision), settings.runtime)
     store, key = run_context().store, config.key(base)
     found = store.find(RELEASE, key)
-    holder = store.lease(RELEASE, key, settings.runtime.lease_timeout_s).holder()
-    if found is None and (holder is None or holder.is_dead):
+    holder = store.lease(RELEASE, key, settings.runtime.lease_timeout_s).living_holder()
+    if found is None and holder is None:
         return key
     log.info("%s: %s", candidate.source, f"released before, {found.ref}" if found else f"being released by {holder}")
     return None

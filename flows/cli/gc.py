@@ -6,7 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -57,7 +56,7 @@ def registered_artifacts(settings: Settings) -> set[str]:
         ValueError: MLflow does not answer, so what is registered there is unknown.
     """
     uri = settings.mlflow_uri
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if settings.mlflow_file is not None and not settings.mlflow_file.exists():
         return set()
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     from tasks.spine.tracking.tracker import Tracker

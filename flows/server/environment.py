@@ -21,7 +21,7 @@ import psutil
 from flows.server.result_storage import choose_result_storage
 from tasks.errors import Permanent
 from tasks.spine.stage.launch import end_tree
-from tasks.spine.store.settings import Settings
+from tasks.spine.store.settings import Settings, sqlite_address
 from tasks.spine.tracking.pages import running_servers
 
 HOST = "127.0.0.1"
@@ -55,6 +55,10 @@ def prepare(settings: Settings) -> None:
     os.environ["PREFECT_HOME"] = str(home)
     # Does not follow PREFECT_HOME; shared, it would hand one installation the cached references of another.
     os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))
+    # Prefect makes its database's address of that folder as it stands, whatever `?` and `%` mean in an address.
+    os.environ.setdefault(
+        "PREFECT_API_DATABASE_CONNECTION_URL", sqlite_address("sqlite+aiosqlite", home / "prefect.db")
+    )
     url = running_servers(settings.root).get("prefect_api")
     if url is not None:
         os.environ["PREFECT_API_URL"] = url

@@ -15,7 +15,9 @@ from rich.console import Console
 from flows.server.environment import prepare
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import end_tree
+from tasks.spine.store.files import Files
 from tasks.spine.store.settings import Settings
+from tasks.spine.tracking.own_database import follow_home
 from tasks.spine.tracking.pages import OF_TRAINING, SERVERS, running_servers
 
 START_TIMEOUT_S = 120.0
@@ -33,9 +35,10 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
     settings = run_context().settings
     running = running_servers(settings.root)
     if running:
-        console.print(f"The servers already run: Prefect {running['prefect_api'].removesuffix('/api')}")
+        console.print(f"The servers already run: Prefect {running.get('prefect_api', '').removesuffix('/api')}")
         return 1
     prepare(settings)
+    follow_home(settings)
     addresses = {"Prefect": f"http://{HOST}:{prefect_port}", "MLflow": f"http://{HOST}:{mlflow_port}"}
     children: list[subprocess.Popen[bytes]] = []
     try:
@@ -49,7 +52,7 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
             "mlflow_uri": settings.mlflow_uri,
             "pid": os.getpid(),
         }
-        (settings.root / SERVERS).write_text(json.dumps(servers))
+        Files(str(settings.root)).write_text(SERVERS, json.dumps(servers))
         console.print("Ctrl-C ends both.")
         while all(child.poll() is None for child in children):
             time.sleep(0.5)

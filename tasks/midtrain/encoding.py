@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow.parquet as pq
-
 from tasks.errors import Permanent
 from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.tables.parquet import read_columns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -37,11 +36,7 @@ def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: 
         Permanent: no rows, a missing column, an empty prompt or completion, or an example longer than `max_length`;
             the message names the question ids and the fix.
     """
-    names = pq.read_schema(path).names
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise Permanent(f"{path}: no column {', '.join(missing)}; a mid-training dataset has {', '.join(COLUMNS)}")
-    table = pq.read_table(path, columns=list(COLUMNS))
+    table = read_columns(path, COLUMNS)
     if not table.num_rows:
         raise Permanent(f"{path}: no rows to train on; no solution was kept, see the ledger of the filtering stage")
     prompts, completions, ids = (table.column(name).to_pylist() for name in COLUMNS)

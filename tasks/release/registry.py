@@ -46,7 +46,7 @@ def register(
         tags = {
             "digest": trained.digest,
             "artifact": str(trained),
-            "uri": manifest.external or store.files.full(f"{trained.path}/{manifest.data}"),
+            "uri": store.place(manifest),
             EVALUATION: str(evaluation),
             LABEL: label,
         }

@@ -4,9 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from tasks.errors import Permanent
+from tasks.shared.tables.parquet import read_columns
 
 COLUMNS = ("prompt", "answer", "question_id")
 _LISTED = 100
@@ -53,11 +52,7 @@ def read_prompts(
     Raises:
         Permanent: a missing column, no rows, or nothing usable among them.
     """
-    names = pq.read_schema(path).names
-    missing = [name for name in COLUMNS if name not in names]
-    if missing:
-        raise Permanent(f"{path}: no column {', '.join(missing)}; an RL dataset has {', '.join(COLUMNS)}")
-    texts, answers, question_ids = (pq.read_table(path, columns=[name]).column(0).to_pylist() for name in COLUMNS)
+    texts, answers, question_ids = (column.to_pylist() for column in read_columns(path, COLUMNS).columns)
     if not texts:
         raise Permanent(f"{path}: no rows to train on; see the ledger of the stage that wrote it")
     result = _sort_out(texts, answers, question_ids, encode(texts), gold_is_readable(answers), max_prompt_tokens)

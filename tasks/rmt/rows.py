@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from tasks.errors import Permanent
 from tasks.shared.next_token.windows import windows
+from tasks.shared.tables.parquet import read_columns
 from tasks.shared.training.config import IGNORED
 
 SCHEDULE_FILE = "schedule.parquet"
@@ -86,10 +86,7 @@ def read_run(folder: Path) -> Run:
 def _columns(path: Path, names: Sequence[str]) -> dict[str, list[Any]]:
     if not path.exists():
         raise Permanent(f"{path} is missing; a schedule has {SCHEDULE_FILE} and {TEXTS_FILE}")
-    missing = [name for name in names if name not in pq.read_schema(path).names]
-    if missing:
-        raise Permanent(f"{path}: no column {', '.join(missing)}; write the schedule again")
-    table = pq.read_table(path, columns=list(names))
+    table = read_columns(path, names)
     return {name: table.column(name).to_pylist() for name in names}
 
 

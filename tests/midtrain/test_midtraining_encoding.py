@@ -41,7 +41,7 @@ def test_an_empty_dataset_fails(random_model: Path, tmp_path: Path) -> None:
 
 def test_a_missing_column_is_named(random_model: Path, tmp_path: Path) -> None:
     pq.write_table(pa.table({"prompt": ["a"], "question_id": ["q"]}), tmp_path / "t.parquet")
-    with pytest.raises(Permanent, match="no column completion"):
+    with pytest.raises(Permanent, match="no column 'completion'"):
         read_examples(tmp_path / "t.parquet", load_tokenizer(random_model), 512)
 
 

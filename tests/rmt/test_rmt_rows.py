@@ -95,7 +95,7 @@ def forget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         (drop, r"11 rows are not 3 steps of 4 slots"),
         (move, r"row 0 wants token \d+ at position 5 of document d0000"),
         (rename, r"at position 4 of document other"),
-        (forget, r"schedule.parquet: no column target"),
+        (forget, r"schedule.parquet: no column 'target'"),
     ],
 )
 def test_a_broken_schedule_is_refused(change: Any, message: str, model: Path, tmp_path: Path) -> None:

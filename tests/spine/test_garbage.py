@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from socket import gethostname
 
 import boto3
 import pytest
@@ -206,7 +207,7 @@ def test_leftovers_go_and_what_the_store_did_not_write_stays(
     store: Store, settings: Settings, planned: Callable[..., GCPlan], made: Chain
 ) -> None:
     files, folder = store.files, f"samples/{'e' * 16}"
-    dead = {"token": "a" * 32, "host": "gone", "pid": 1, "process_started": 0, "beat": 0, "timeout_s": 60}
+    dead = {"token": "a" * 32, "host": gethostname(), "pid": 1, "process_started": 0, "beat": 0, "timeout_s": 60}
     left = [f"{folder}/{'1' * 12}/part", f"{folder}/.manifest.json.{'2' * 32}", f"{folder}/lease.json"]
     foreign = ["mlflow/1/run/artifacts/report.html", f"mlflow/{'3' * 16}/notes.txt", "readme.txt"]
     for path in [*left, *foreign]:
@@ -272,7 +273,7 @@ def test_a_content_that_a_forced_rebuild_succeeded_stays_for_its_children_and_el
 
 def test_an_unreadable_manifest_stops_it(store: Store, planned: Callable[..., GCPlan], made: Chain) -> None:
     store.files.write_text(f"{made['c'].ref.path}/manifest.json", "{")
-    with pytest.raises(ValueError, match=f"{made['c'].ref.path}/manifest.json .* is no manifest"):
+    with pytest.raises(ValueError, match=f"{made['c'].ref.path}/manifest.json cannot be read as a manifest"):
         planned()
 
 

@@ -67,13 +67,30 @@ def test_a_dead_process_is_succeeded(files: Files) -> None:
     assert files.sizes("samples") == {}
 
 
-def test_a_process_on_another_host_is_succeeded_only_when_its_heartbeat_is_overdue(files: Files) -> None:
-    leave_dead(files, host="elsewhere")
+def written_ago(files: Files, seconds: float) -> None:
+    """Set the time that the store's clock put on the lease's last heartbeat."""
+    then = time.time() - seconds
+    os.utime(files.full(PATH), (then, then))
+
+
+@pytest.mark.parametrize("ahead_s", [-7200, 0, 7200])
+def test_a_process_on_another_host_is_succeeded_only_when_its_heartbeat_is_overdue(files: Files, ahead_s: int) -> None:
+    """By the store's clock: that host's own, which it writes down, may be wrong by hours."""
+    leave_dead(files, host="elsewhere", beat=time.time() + ahead_s)
+    written_ago(files, 25)
     assert not lease(files).try_acquire()
-    leave_dead_beat = time.time() - 31
-    record = json.loads(files.read_text_or_none(PATH) or "")
-    files.write_text(PATH, json.dumps(record | {"beat": leave_dead_beat}))
+    assert lease(files).living_holder() is not None
+    written_ago(files, 31)
+    assert lease(files).living_holder() is None
     assert lease(files).try_acquire()
+
+
+def test_a_wrong_clock_here_ends_no_lease_of_another_host(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_dead(files, host="elsewhere")
+    right = time.time()
+    for wrong in (right - 7200, right + 7200):
+        monkeypatch.setattr(time, "time", lambda now=wrong: now)
+        assert not lease(files).try_acquire()
 
 
 def test_a_reused_process_id_does_not_look_alive(files: Files) -> None:

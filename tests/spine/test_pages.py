@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.spine.store.settings import Settings
-from tasks.spine.tracking.pages import mlflow_page
+from tasks.spine.tracking.pages import SERVERS, mlflow_page, running_servers
 from tests.support.ui_record import serves
 
 PAGE = "/#/experiments/1/runs/abc?workflowType=machine_learning"
@@ -39,3 +39,14 @@ def test_other_data_and_servers_that_have_ended_are_not_linked_to(tmp_path: Path
     assert mlflow_page(Settings(home=tmp_path), "abc", "1") == ""
     serves(tmp_path, pid=2**22 + 1)
     assert mlflow_page(Settings(home=tmp_path), "abc", "1") == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"3", b"\xff", b'{"mlflow": "x"}', b'{"pid": "x"}', b'{"pid": 1e99}']
+)
+def test_an_unreadable_record_of_servers_is_named_and_counts_as_none(
+    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / SERVERS).write_bytes(content)
+    assert running_servers(tmp_path) == {}
+    assert str(tmp_path / SERVERS) in caplog.text

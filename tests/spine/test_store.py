@@ -1,13 +1,17 @@
 """The store: what can be found is whole, what is damaged is not found, and references mean their content."""
 
-import json
+import os
+import re
 from pathlib import Path
 
 import pytest
 
-from tasks.spine.store.fingerprint import payload
+from tasks.spine.store.digests import MEMORY, file_identity
+from tasks.spine.store.fingerprint import payload, sealed, unsealed
+from tasks.spine.store.manifest import FileEntry, SourceTable, TrainedRows
+from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import ArtifactMissing, Store
+from tasks.spine.store.store import ArtifactDamaged, ArtifactMissing, Store
 from tests.support.publishing import Publish
 
 
@@ -164,6 +168,157 @@ def test_all_lists_whole_artifacts_only(store: Store, publish: Publish) -> None:
 def test_records_of_later_versions_stay_readable(store: Store, publish: Publish) -> None:
     made = publish(store, "questions")
     path = f"{made.ref.path}/manifest.json"
-    record = json.loads(store.files.read_text_or_none(path) or "")
-    store.files.write_text(path, json.dumps({**record, "invented_later": 1}))
+    record = unsealed(store.files.read_text_or_none(path) or "")
+    store.files.write_text(path, sealed({**record, "invented_later": 1}))
     assert store.find("questions", made.fingerprint) == made
+
+
+def flip(path: Path, position: int = 0) -> None:
+    """Change one bit of a file, as nobody means to: size and time of modification stay."""
+    times, content = path.stat(), bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_changed_byte_counts_as_absence_and_is_named(
+    store: Store, publish: Publish, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = publish(store, "samples", files={"part.parquet": "0123456789", "other": "x"})
+    file = store.local(made.ref) / "part.parquet"
+    assert store.find("samples", made.fingerprint) == made
+    flip(file, 4)
+    assert store.find("samples", made.fingerprint) is None
+    assert f"{file} has other bytes" in caplog.text
+    for name in (made.ref, str(made.ref)):
+        with pytest.raises(ArtifactMissing, match=r"part\.parquet has other bytes than were published"):
+            store.manifest(name)
+
+
+@pytest.mark.parametrize("rotten", [False, True])
+def test_what_a_disk_changes_without_a_write_is_noticed_at_first_use_and_then_mended(
+    store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch, rotten: bool
+) -> None:
+    """The memory of digests says what the file held when another process read it; nothing tells of a change."""
+    monkeypatch.setattr("tasks.spine.store.digests.GRAIN_S", -1.0)
+    made = publish(store, "samples", files={"part": "0123456789"})
+    file = Path(store.place(made)) / "part"
+    if rotten:
+        file.write_text("0123456780")
+    memory = {file_identity(os.stat(file)): made.files[0].sha256}
+    store.cache.mkdir(parents=True)
+    (store.cache / MEMORY).write_text(sealed(memory))
+    assert store.find("samples", made.fingerprint) == made
+    if not rotten:
+        assert store.local(made.ref) == file.parent
+        return
+    with pytest.raises(ArtifactDamaged, match="part has other bytes than were published"):
+        store.local(made.ref)
+    assert store.find("samples", made.fingerprint) is None
+
+
+def test_a_file_that_nobody_published_is_not_read_along(store: Store, publish: Publish) -> None:
+    """Loaders of models take what lies in a folder: a template, an adapter."""
+    made = publish(store, "model", files={"config.json": "{}"})
+    folder = store.local(made.ref)
+    (folder / ".nfs0001").write_text("the system's own")
+    assert store.local(made.ref) == folder
+    (folder / "chat_template.jinja").write_text("other words")
+    assert store.find("model", made.fingerprint) == made
+    with pytest.raises(ArtifactDamaged, match=r"chat_template\.jinja was not published with it; remove that file"):
+        store.local(made.ref)
+
+
+def test_no_changed_bit_of_a_manifest_goes_unnoticed(store: Store, publish: Publish) -> None:
+    """Scores stand in manifests, and reports read them there."""
+    made = publish(store, "evaluation", summary={"scores": {"gsm8k": {"pass@1": 0.25, "note": "ä"}}}, rows={"n": 8})
+    path = Path(store.files.full(f"{made.ref.path}/manifest.json"))
+    content = path.read_bytes()
+    for position in range(len(content)):
+        for bit in (1, 16):
+            path.write_bytes(content[:position] + bytes([content[position] ^ bit]) + content[position + 1 :])
+            assert store.find("evaluation", made.fingerprint) in (None, made)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe", b"\x00" * 40, b'{"kind": "samples"}'])
+def test_an_unreadable_manifest_is_a_miss_that_is_named(
+    store: Store, publish: Publish, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, whole = publish(store, "samples"), publish(store, "questions")
+    path = Path(store.files.full(f"{made.ref.path}/manifest.json"))
+    path.write_bytes(content)
+    assert store.find("samples", made.fingerprint) is None
+    assert f"{path} cannot be read as a manifest" in caplog.text
+    assert store.all() == [whole]
+    with pytest.raises(ArtifactMissing, match=re.escape(str(path))):
+        store.manifest(str(made.ref))
+    assert publish(store, "samples") == store.find("samples", made.fingerprint)
+
+
+@pytest.mark.parametrize("name", ["../home/store/model/", "model/../model/", "./model/", ".", "..", "model/../"])
+def test_a_name_that_leads_out_of_the_store_is_refused(store: Store, publish: Publish, name: str) -> None:
+    made = publish(store, "model")
+    with pytest.raises(ArtifactMissing, match="no artifact named"):
+        store.manifest(f"{name}{made.fingerprint}" if name.endswith("model/") else name)
+
+
+@pytest.mark.parametrize("kind", ["..", "../other", "/etc", "a/b", ".hidden", ""])
+def test_a_reference_that_leads_out_of_the_store_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="is no folder of a store"):
+        ArtifactRef(kind=kind, fingerprint="a" * 64, digest="b" * 64)
+
+
+@pytest.mark.parametrize("path", ["../a", "/etc/passwd", "a/../../b", "..", "", "a\\..\\b"])
+def test_a_manifest_whose_files_lie_elsewhere_is_refused(path: str) -> None:
+    for entry in (FileEntry, SourceTable, TrainedRows):
+        fields = {name: "x" for name in entry.model_fields} | {"size": 1, "path": path}
+        with pytest.raises(ValueError, match="leads out of its artifact"):
+            entry.model_validate(fields)
+
+
+def test_a_pointer_into_the_local_cache_moves_with_it(settings: Settings, tmp_path: Path) -> None:
+    store = Store.open(settings)
+    weights = settings.cache / "models" / "ab" / "model.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_text("weights")
+    fields = {"kind": "model", "stage": "model", "version": 1, "fingerprint": "a" * 64, "payload": {}, "parents": {}}
+    made = store.publish(weights.parent, external=str(weights.parent), **fields)
+    assert store.local(made.ref) == weights.parent
+    settings.root.rename(tmp_path / "elsewhere")
+    moved = Store.open(Settings(home=tmp_path / "elsewhere"))
+    assert moved.local(made.ref) == tmp_path / "elsewhere" / "cache" / "models" / "ab"
+    assert moved.place(made) == str(moved.local(made.ref))
+
+
+def test_what_a_manifest_points_at_and_is_gone_is_named(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    (folder / "weights").write_text("w")
+    fields = {"kind": "model", "stage": "model", "version": 1, "fingerprint": "a" * 64, "payload": {}, "parents": {}}
+    store.publish(folder, external=str(folder), **fields)
+    folder.rename(tmp_path / "moved")
+    assert store.find("model", "a" * 64) is None
+    assert f"{folder} is not there; it was moved or deleted" in caplog.text
+
+
+def test_an_artifact_is_on_the_disk_before_its_manifest(
+    store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A power cut after the manifest must find all that it lists, and each name in its folder."""
+    synced: list[Path] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", note)
+    made = publish(store, "model", files={"weights": "w", "deep/card.md": "c"})
+    folder = Path(store.files.full(made.ref.path))
+    names = [path.relative_to(folder).as_posix() for path in synced if path.is_relative_to(folder)]
+    first_manifest = next(index for index, name in enumerate(names) if f".{made.data}.json" in name)
+    data = made.data
+    assert set(names[:first_manifest]) == {f"{data}/weights", f"{data}/deep/card.md", f"{data}/deep", data, "."}
+    assert [name.partition(".json")[0] for name in names[first_manifest:]] == [f".{data}", ".", ".manifest", "."]

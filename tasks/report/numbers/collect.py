@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tasks.evaluate.schema import SAMPLES_FILE
 from tasks.report.config import ReportEntry
+from tasks.shared.tables.parquet import read_columns
 from tasks.spine.store.manifest import Manifest
 
 GREEDY_INDEX = -1
@@ -43,7 +43,7 @@ def read_evaluation(entry: ReportEntry, manifest: Manifest, folder: Path) -> Eva
     Raises:
         ValueError: questions of one benchmark have different numbers of samples, which would bias pass@k.
     """
-    table = pq.read_table(folder / SAMPLES_FILE, columns=["benchmark", "question_id", "sample_index", "verdict"])
+    table = read_columns(folder / SAMPLES_FILE, ["benchmark", "question_id", "sample_index", "verdict"])
     right = pc.cast(pc.equal(table["verdict"], "correct"), "int64")
     is_greedy = pc.equal(table["sample_index"], GREEDY_INDEX)
     table = table.append_column("right", right)

@@ -1,15 +1,15 @@
 """Resolution of a model's address to a local folder with safetensors, and to the digest of its files."""
 
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import Permanent
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
+from tasks.spine.store.digests import digest_memory
 from tasks.spine.store.files import Files
-from tasks.spine.store.fingerprint import digest_file, digest_text
+from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.manifest import FileEntry
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import content_digest
@@ -105,19 +105,12 @@ def _fetch(uri: str, settings: Settings) -> Path:
 
 
 def _entries(files: Sequence[Path], root: Path, settings: Settings) -> list[FileEntry]:
-    """Hashes of a model's files; remembered by size and time of change, because weights are large."""
-    memory = settings.cache / "hashes.json"
-    known: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
-    entries = []
-    for file in files:
-        stat = file.stat()
-        key = f"{file.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-        if key not in known:
-            known[key] = digest_file(file)
-        entries.append(FileEntry(path=file.relative_to(root).as_posix(), size=stat.st_size, sha256=known[key]))
-    if shutil.disk_usage(settings.root.parent).free > 1 << 20:
-        Files(str(settings.cache)).write_text("hashes.json", json.dumps(known))
-    return entries
+    """Names, sizes and digests of a model's files."""
+    digests = digest_memory(settings.cache).digests(files)
+    return [
+        FileEntry(path=file.relative_to(root).as_posix(), size=file.stat().st_size, sha256=digest)
+        for file, digest in zip(files, digests, strict=True)
+    ]
 
 
 def _count_parameters(file: Path) -> int:

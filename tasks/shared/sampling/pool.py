@@ -11,16 +11,18 @@ import contextlib
 import logging
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.shared.sampling.schema import POOLED
-from tasks.shared.tables.parquet import Row
+from tasks.shared.tables.parquet import Row, Weight, column_types
+from tasks.shared.tables.sorting import sort_rows
 from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import digest_text
 
@@ -29,8 +31,11 @@ log = logging.getLogger(__name__)
 SUFFIX = ".parquet"
 SET_ASIDE = ".corrupt"
 SCAN_THREADS = 8
-CHUNK_ROWS = 20_000
-"""Rows held in memory while samples are put into order: about 60 MB at 3 kB a row."""
+RUN_ROWS = 50_000
+"""Rows held in memory while samples are put into order."""
+WEIGHT = Weight(of=lambda row: len(row["completion"]), most=64_000_000)
+"""Characters held in memory then: fewer rows than `RUN_ROWS` where completions are long."""
+PLACED = POOLED.append(pa.field("place", pa.int64(), nullable=False))
 
 
 class PoolDamaged(RuntimeError):
@@ -91,35 +96,42 @@ class Pool:
             self._files.put_file(local, name)
         return name
 
-    def ordered(self, wanted: Iterable[Row], index: PoolIndex) -> Iterator[Row]:
+    def ordered(self, wanted: Callable[[], Iterable[Row]], index: PoolIndex, work_dir: Path) -> Iterator[Row]:
         """The pool's rows for `wanted` (rows with key, question_id, heuristic, sample_index), in that order.
+
+        Each batch is read once, however its rows are scattered: they are sorted into the wanted order, on disk below
+        `work_dir` where they are many.
+
+        Args:
+            wanted: gives the same rows whenever it is called, which is twice.
 
         Raises:
             SamplesMissing: a wanted row is not in the pool; names question, heuristic and sample.
             PoolDamaged: a batch was damaged since the scan.
         """
-        chunk: list[Row] = []
-        for row in wanted:
-            chunk.append(row)
-            if len(chunk) == CHUNK_ROWS:
-                yield from self._join(chunk, index)
-                chunk = []
-        yield from self._join(chunk, index)
-
-    def _join(self, wanted: list[Row], index: PoolIndex) -> Iterator[Row]:
-        missing = [row for row in wanted if row["key"] not in index.batch_of]
+        places: dict[str, dict[str, list[int]]] = defaultdict(dict)
+        missing: list[Row] = []
+        for place, row in enumerate(wanted()):
+            name = index.batch_of.get(row["key"])
+            if name is None:
+                missing.append(row)
+            else:
+                places[name].setdefault(row["key"], []).append(place)
         if missing:
             raise SamplesMissing(_describe(missing))
-        keys_of: dict[str, set[str]] = defaultdict(set)
-        for row in wanted:
-            keys_of[index.batch_of[row["key"]]].add(row["key"])
-        found: dict[str, Row] = {}
-        for name in sorted(keys_of):
+        found = sort_rows(self._placed(places), PLACED, itemgetter("place"), work_dir, run_rows=RUN_ROWS, weight=WEIGHT)
+        for row, sample in zip(wanted(), found, strict=True):
+            yield {**row, **sample}
+
+    def _placed(self, places: Mapping[str, dict[str, list[int]]]) -> Iterator[Row]:
+        """Rows of schema `PLACED`, batch by batch, each with its place among those wanted."""
+        for name in sorted(places):
+            waiting = places[name]
             for row in self._read(name):
-                if row["key"] in keys_of[name]:
-                    found.setdefault(row["key"], row)
-        for row in wanted:
-            yield {**row, **found[row["key"]]}
+                for place in waiting.pop(row["key"], ()):
+                    yield {**row, "place": place}
+            if waiting:
+                raise PoolDamaged(f"pool batch {name} has lost {len(waiting)} rows since it was scanned; run again")
 
     def _read(self, name: str) -> list[Row]:
         try:
@@ -160,8 +172,8 @@ def _parse(content: bytes, columns: Sequence[str]) -> pa.Table:
     """Columns of a batch that was read into memory, so that a failing disk is never taken for a damaged batch."""
     try:
         with pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True) as file:
-            if file.schema_arrow.names != POOLED.names:
-                raise _Damaged(f"columns are {file.schema_arrow.names}")
+            if column_types(file.schema_arrow) != column_types(POOLED):
+                raise _Damaged(f"columns are {column_types(file.schema_arrow)}")
             return file.read(columns=list(columns))
     except Exception as error:
         # No file is touched here, so that whatever goes wrong (Arrow, Unicode, memory) lies in the bytes.

@@ -72,7 +72,7 @@ class SampleSet:
             PoolDamaged: a batch became unreadable; a retry generates its rows anew.
         """
         pool = Pool(self.pool)
-        for row in pool.ordered(self.wanted(), pool.scan()):
+        for row in pool.ordered(self.wanted, pool.scan(), self.prompts.parent):
             yield {name: row[name] for name in SAMPLES.names}
 
 

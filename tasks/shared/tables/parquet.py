@@ -1,7 +1,7 @@
 """Rows in and out of Parquet with bounded memory: the one way every stage writes and reads its tables.
 
 Files are zstd, at most 2,000 rows a row group (the row group is the unit of read memory), written under a temporary
-name and renamed, so a name that exists is a whole file.
+name and renamed, so a name that exists is a whole file. Every page has a checksum, which every reader checks.
 """
 
 import itertools
@@ -15,13 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.errors import Permanent
+
 GROUP_ROWS = 2_000
 READ_ROWS = 1_000
 
 Row = dict[str, Any]
 
 
-class ParquetError(ValueError):
+class ParquetError(Permanent, ValueError):
     """A table that cannot be written or read as declared; the message names file, row, column and fix."""
 
 
@@ -61,7 +63,7 @@ def write_parquet(
     last: tuple[Any, ...] | None = None
     with (
         _renamed_when_whole(path) as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+        pq.ParquetWriter(temporary, schema, compression="zstd", write_page_checksum=True) as writer,
     ):
         for chunk in in_chunks(rows, group_rows, weight):
             for index, row in enumerate(chunk, start=count):
@@ -97,11 +99,9 @@ def read_rows(
         if schema is not None:
             _check_schema(file.schema_arrow, schema, path)
         _check_present(file.schema_arrow.names, columns, path)
-        try:
+        with _damage_named(path):
             for batch in file.iter_batches(batch_size=READ_ROWS, columns=list(columns) if columns else None):
                 yield from batch.to_pylist()
-        except (pa.ArrowException, OSError) as error:
-            raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
 
 
 def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
@@ -112,11 +112,21 @@ def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     path = Path(path)
     with _opened(path) as file:
         _check_schema(file.schema_arrow, schema, path)
-        try:
+        with _damage_named(path):
             for index in range(file.num_row_groups):
                 yield file.read_row_group(index)
-        except (pa.ArrowException, OSError) as error:
-            raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
+
+
+def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
+    """The named columns of `path` in that order, all rows in memory.
+
+    Raises `ParquetError` for a file that is not whole or lacks a column.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        _check_present(file.schema_arrow.names, columns, path)
+        with _damage_named(path):
+            return file.read(columns=list(columns)).select(list(columns))
 
 
 def count_rows(path: Path) -> int:
@@ -141,13 +151,21 @@ def _renamed_when_whole(path: Path) -> Iterator[Path]:
 @contextmanager
 def _opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise ParquetError(f"{path}: no such Parquet file; run the stage that writes it") from None
     except (pa.ArrowException, OSError) as error:
         raise ParquetError(f"{path}: not a whole Parquet file ({error}); delete it and run its stage again") from error
     with file:
         yield file
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ParquetError(f"{path}: damaged Parquet file ({error}); delete it and run its stage again") from error
 
 
 def in_chunks(
@@ -195,10 +213,16 @@ def _check_columns(row: Mapping[str, Any], schema: pa.Schema, path: Path, index:
     raise ParquetError(f"{path}: row {index} lacks columns {missing} and has undeclared columns {unknown}")
 
 
+def column_types(schema: pa.Schema) -> dict[str, pa.DataType]:
+    """Names and types of columns, by which schemas are compared.
+
+    Not by their text: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
+    """
+    return {field.name: field.type for field in schema}
+
+
 def _check_schema(schema: pa.Schema, wanted: pa.Schema, path: Path) -> None:
-    # Types, not their names: Parquet calls the items of a list otherwise than Arrow, which holds the types equal.
-    actual = {field.name: field.type for field in schema}
-    declared = {field.name: field.type for field in wanted}
+    actual, declared = column_types(schema), column_types(wanted)
     if actual != declared:
         differing = sorted(name for name in {*actual, *declared} if actual.get(name) != declared.get(name))
         detail = "; ".join(

@@ -4,8 +4,9 @@ import contextlib
 import logging
 import os
 import shutil
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,9 +30,24 @@ def open_files(address: str, patience_s: float | None = None) -> tuple[AbstractF
 
         patience_s = Settings().s3_patience_s if patience_s is None else patience_s
         return connection(patience_s), S3._strip_protocol(address)
-    options = {"use_listings_cache": False, "skip_instance_cache": True} if "://" in address else {}
-    fs, root = fsspec.core.url_to_fs(address, **options)
+    if "://" not in address:
+        # fsspec would read `::` in a folder's name as a chain of file systems.
+        return LocalFileSystem(), LocalFileSystem._strip_protocol(address)
+    fs, root = fsspec.core.url_to_fs(address, use_listings_cache=False, skip_instance_cache=True)
     return fs, root
+
+
+def sync(path: Path) -> None:
+    """Have a file or a folder on the disk before anything that is written later."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        # Some network file systems sync no folders; what a file's sync says counts.
+        if not path.is_dir():
+            raise
+    finally:
+        os.close(descriptor)
 
 
 @dataclass
@@ -68,14 +84,9 @@ class Files:
         if not self.is_local:
             self.fs.pipe_file(self.full(path), text.encode())
             return
-        target = Path(self.full(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
+        with self._temporary(path) as (temporary, target):
             temporary.write_text(text)
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+            _replace(temporary, target)
 
     def create_exclusive(self, path: str, text: str) -> bool:
         """Create a file unless it is there already; True when this call created it. No two callers use one text."""
@@ -86,16 +97,12 @@ class Files:
                 # Ours after all, where the answer to a first attempt was lost and a second one was made.
                 return self.read_text_or_none(path) == text
             return True
-        target = Path(self.full(path))
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-        try:
+        with self._temporary(path) as (temporary, target):
             temporary.write_text(text)
-            os.link(temporary, target)
-        except FileExistsError:
-            return False
-        finally:
-            temporary.unlink(missing_ok=True)
+            try:
+                os.link(temporary, target)
+            except FileExistsError:
+                return False
         return True
 
     def put_file(self, local: Path, path: str) -> None:
@@ -103,12 +110,18 @@ class Files:
         if not self.is_local:
             self.fs.put_file(str(local), self.full(path))
             return
+        with self._temporary(path) as (temporary, target):
+            shutil.copyfile(local, temporary)
+            _replace(temporary, target)
+
+    @contextlib.contextmanager
+    def _temporary(self, path: str) -> Iterator[tuple[Path, Path]]:
+        """A name beside a local file that is to be written, and the file's own; the first is gone afterwards."""
         target = Path(self.full(path))
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            shutil.copyfile(local, temporary)
-            temporary.replace(target)
+            yield temporary, target
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -127,6 +140,8 @@ class Files:
         except OSError:
             shutil.rmtree(target, ignore_errors=True)
             raise
+        for entry in (*target.rglob("*"), target, target.parent):
+            sync(entry)
 
     def fetch_folder(
         self, path: str, names: list[str], target: Path, check: Callable[[str, Path], None] | None = None
@@ -167,6 +182,23 @@ class Files:
         found = self.fs.find(prefix, detail=True)
         return {name[len(prefix) + 1 :]: entry["size"] for name, entry in found.items()}
 
+    def age_s(self, path: str) -> float | None:
+        """Seconds since a file was written, both moments by the store's own clock; None where there is none.
+
+        Hosts that share a store need not agree on the time: the server of a network file system or of S3 stamps what
+        they write.
+        """
+        try:
+            if self.is_local:
+                with open(self.full(path), "rb") as file, self._temporary(path) as (probe, _):
+                    probe.write_bytes(b"now")
+                    return probe.stat().st_mtime - os.fstat(file.fileno()).st_mtime
+            if hasattr(self.fs, "age_s"):
+                return float(self.fs.age_s(self.full(path)))
+            return time.time() - float(self.fs.modified(self.full(path)).timestamp())
+        except FileNotFoundError:
+            return None
+
     def folders(self, path: str) -> list[str]:
         """Names directly below `path`."""
         try:
@@ -187,3 +219,10 @@ class Files:
         for name in self.fs.find(self.full(path)):
             with contextlib.suppress(FileNotFoundError):
                 self.fs.rm_file(name)
+
+
+def _replace(temporary: Path, target: Path) -> None:
+    """Give a finished file its name; both are on the disk before this returns."""
+    sync(temporary)
+    temporary.replace(target)
+    sync(target.parent)

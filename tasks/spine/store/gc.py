@@ -12,8 +12,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from tasks.spine.store.files import Files
 from tasks.spine.store.gc_plan import LEASE, Extent, GCPlan, Item, Snapshot
 from tasks.spine.store.lease import Lease
@@ -21,7 +19,7 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import MANIFEST, Store
+from tasks.spine.store.store import MANIFEST, ArtifactDamaged, Store
 
 log = logging.getLogger(__name__)
 
@@ -112,19 +110,16 @@ def _delete_content(store: Store, ref: ArtifactRef) -> None:
 
 
 def _manifest(store: Store, path: str) -> Manifest | None:
-    text = store.files.read_text_or_none(path)
     try:
-        return None if text is None else Manifest.model_validate_json(text)
-    except ValidationError as error:
+        return store.read_manifest(path)
+    except ArtifactDamaged as error:
         raise ValueError(
-            f"{path} in {store.files.uri} is no manifest, so what its artifact needs is unknown; remove "
-            f"{path.rpartition('/')[0]}, whose stage then runs again: {error.errors()[0]['msg']}"
+            f"{error}. What its artifact needs is unknown; remove {path.rpartition('/')[0]}: its stage runs again"
         ) from None
 
 
 def _alive(store: Store, path: str) -> bool:
-    holder = Lease(store.files, path, LEASE_TIMEOUT_S).holder()
-    return holder is not None and not holder.is_dead
+    return Lease(store.files, path, LEASE_TIMEOUT_S).living_holder() is not None
 
 
 def _changed(entry: dict[str, Any]) -> float:

@@ -32,13 +32,12 @@ class Holder:
     pid: int
     process_started: float
     beat: float
+    """When it was written by the holder's clock, for people: the file's own time counts."""
     timeout_s: float
 
     @property
-    def is_dead(self) -> bool:
-        """True when the heartbeat is overdue, or the process is known, on this host, to be gone."""
-        if time.time() - self.beat > self.timeout_s:
-            return True
+    def is_gone(self) -> bool:
+        """True when the process is known, on this host, to have ended."""
         if self.host != socket.gethostname():
             return False
         try:
@@ -62,6 +61,18 @@ class Lease:
         """The current holder, or None."""
         return self._read(self.path)
 
+    def living_holder(self) -> Holder | None:
+        """The current holder, unless it is dead."""
+        holder = self.holder()
+        return None if holder is None or self._is_dead(holder, self.path) else holder
+
+    def _is_dead(self, holder: Holder, path: str) -> bool:
+        """Whether a holder is gone, or its heartbeat overdue by the store's clock: hosts may differ by hours."""
+        if holder.is_gone:
+            return True
+        age_s = self.files.age_s(path)
+        return age_s is not None and age_s >= holder.timeout_s
+
     def try_acquire(self) -> bool:
         """Take the lease if it is free or its holder is dead.
 
@@ -70,12 +81,13 @@ class Lease:
         """
         if self.files.create_exclusive(self.path, self._record()):
             return True
-        holder = first = self.holder()
-        while holder is not None and holder.is_dead:
+        holder, path = self.holder(), self.path
+        first = holder
+        while holder is not None and self._is_dead(holder, path):
             claim = self._claim(holder)
             if self.files.create_exclusive(claim, self._record()):
                 return self._succeed(first, claim)
-            holder = self._read(claim)
+            holder, path = self._read(claim), claim
         return False
 
     def _succeed(self, dead: Holder | None, claim: str) -> bool:

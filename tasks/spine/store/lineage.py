@@ -163,7 +163,9 @@ def find_source(store: Store, source_id: str) -> str | None:
                 path = f"{manifest.ref.path}/{manifest.data}/{table.path}"
                 with store.files.fs.open(store.files.full(path), "rb") as file:
                     wanted = [(table.id_column, "==", source_id)]
-                    found = pq.read_table(file, columns=[table.text_column], filters=wanted)
+                    found = pq.read_table(
+                        file, columns=[table.text_column], filters=wanted, page_checksum_verification=True
+                    )
                 return found[table.text_column][0].as_py()
     return None
 
@@ -172,7 +174,8 @@ def _rows_with(store: Store, manifest: Manifest, name: str, column: str, value: 
     """Rows of a Parquet file in which `column` is `value`; skips row groups by their statistics."""
     path = store.files.full(f"{manifest.ref.path}/{manifest.data}/{name}")
     with store.files.fs.open(path, "rb") as file:
-        return pq.read_table(file, columns=[column], filters=[(column, "==", value)]).num_rows
+        wanted = [(column, "==", value)]
+        return pq.read_table(file, columns=[column], filters=wanted, page_checksum_verification=True).num_rows
 
 
 def _counts(values: dict[str, int]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.ref import ArtifactRef, InnerPath, Kind
 
 POOLS = "pool"
 """Folder of the store below which sample pools lie, a folder each; what models wrote, shared by stages."""
@@ -22,7 +22,7 @@ class FileEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    path: str
+    path: InnerPath
     size: int
     sha256: str
 
@@ -32,7 +32,7 @@ class SourceTable(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    path: str
+    path: InnerPath
     id_column: str
     """Column with the id under which later tables name a row."""
     text_column: str
@@ -45,7 +45,7 @@ class TrainedRows(BaseModel):
 
     role: str
     """Role of that parent."""
-    path: str
+    path: InnerPath
     """Parquet file among the parent's."""
     id_column: str
     """Column with the id of the question or document that a row comes from."""
@@ -61,7 +61,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    kind: str
+    kind: Kind
     stage: str
     version: int
     fingerprint: str
@@ -69,10 +69,11 @@ class Manifest(BaseModel):
     """The canonical JSON that was hashed into `fingerprint`."""
     parents: dict[str, ArtifactRef]
     digest: str
-    data: str
+    data: InnerPath
     """Folder, beside this manifest, that holds the files."""
     external: str | None = None
-    """Where the files really are, when the artifact only points at them (a base model)."""
+    """Folder with the files, when the artifact only points at them (a base model): absolute, or relative to the local
+    cache where they lie in it, so that a home can move."""
     files: tuple[FileEntry, ...]
     rows: dict[str, int] = Field(default_factory=dict)
     ledger: dict[str, int] = Field(default_factory=dict)

@@ -12,6 +12,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from aiohttp import ClientError as HttpError
@@ -160,6 +161,13 @@ class S3(S3FileSystem):
                     raise OSError(f"s3://{rpath} changed while it was read; run again")
                 file.writelines(parts)
                 callback.relative_update(stop - start)
+
+    def age_s(self, path: str) -> float:
+        """Seconds since an object was written, by the endpoint's clock; whole ones, as the protocol counts."""
+        bucket, key, _ = self.split_path(path)
+        found = self.call_s3("head_object", Bucket=bucket, Key=key)
+        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
+        return (now - found["LastModified"]).total_seconds()
 
     def abort_uploads(self, path: str) -> int:
         """Abort unfinished uploads below `path`, which a killed builder left and which are paid for; how many."""

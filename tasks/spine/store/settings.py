@@ -1,8 +1,10 @@
 """Where this installation keeps things; read from the environment, never part of an identity."""
 
 import os
+import re
 from functools import cached_property
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,4 +54,23 @@ class Settings(BaseSettings):
     @property
     def mlflow_uri(self) -> str:
         """Address of the MLflow tracking server or database."""
-        return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"
+        chosen = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        return chosen or sqlite_address("sqlite", self.root / "mlflow.db")
+
+    @property
+    def mlflow_file(self) -> Path | None:
+        """The SQLite file that MLflow's data are in; None where another database or a server has them."""
+        scheme, _, path = self.mlflow_uri.partition(":///")
+        return Path(unquote(path.partition("?")[0])) if scheme.startswith("sqlite") and path else None
+
+
+def sqlite_address(scheme: str, file: Path) -> str:
+    """SQLAlchemy's address of a SQLite file, whatever characters its path has.
+
+    SQLAlchemy takes what follows a `?` for options and decodes `%41`. Such paths are quoted, and the driver is named,
+    because MLflow makes the folders that an address which begins with `sqlite:///` seems to spell.
+    """
+    path = str(file)
+    if "?" not in path and not re.search("%[0-9A-Fa-f]{2}", path):
+        return f"{scheme}:///{path}"
+    return f"{scheme if '+' in scheme else f'{scheme}+pysqlite'}:///{quote(path)}"

@@ -9,25 +9,34 @@ Two builders of one fingerprint can never mix their files, because each content 
 manifest names one of them.
 """
 
+import functools
 import logging
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.spine.store.files import Files
-from tasks.spine.store.fingerprint import Payload, changed_fields, digest_file, digest_text
+from tasks.spine.store.fingerprint import Payload, changed_fields, digest_file, digest_text, sealed, unsealed
+from tasks.spine.store.integrity import changed, sizes_differ
 from tasks.spine.store.lease import Lease
 from tasks.spine.store.manifest import FileEntry, Manifest
-from tasks.spine.store.ref import SHORT, ArtifactRef
+from tasks.spine.store.ref import KIND, SHORT, ArtifactRef
 from tasks.spine.store.settings import Settings
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+START = re.compile(r"[0-9a-f]*")
 
 
 class ArtifactMissing(LookupError):
     """No artifact under that name, or one whose files are gone or damaged."""
+
+
+class ArtifactDamaged(ArtifactMissing):
+    """An artifact that is not what was published: files gone, cut, changed or added, or a manifest that changed."""
 
 
 @dataclass
@@ -44,74 +53,126 @@ class Store:
         return cls(Files(settings.store_uri), settings.cache)
 
     def find(self, kind: str, fingerprint: str) -> Manifest | None:
-        """The artifact made from this fingerprint, or None; damaged ones (missing or cut files) count as None."""
-        manifest = self._read(f"{kind}/{fingerprint[:SHORT]}", MANIFEST)
-        return manifest if manifest and (manifest.fingerprint == fingerprint or len(fingerprint) == SHORT) else None
+        """The artifact made from this fingerprint, or None; a damaged one counts as None, and a warning names it.
 
-    def _read(self, folder: str, name: str) -> Manifest | None:
-        """A manifest whose files are all there; None otherwise."""
-        text = self.files.read_text_or_none(f"{folder}/{name}")
-        if text is None:
+        On a local disk a changed byte is damage too: a file that was written to since its digest was taken is read
+        again. What a failing disk changes without a write is noticed by `local`.
+        """
+        try:
+            manifest = self._read(f"{kind}/{fingerprint[:SHORT]}", MANIFEST)
+        except ArtifactDamaged as error:
+            _warn_once(f"{error}; it counts as missing, and its stage makes it again")
             return None
-        manifest = Manifest.model_validate_json(text)
-        problem = self._damage(manifest, folder)
-        if problem:
-            log.warning("artifact %s is damaged and will be rebuilt: %s", folder, problem)
+        except ArtifactMissing:
             return None
+        return manifest if manifest.fingerprint == fingerprint or len(fingerprint) == SHORT else None
+
+    def _read(self, folder: str, name: str) -> Manifest:
+        """A manifest whose files are all there, as far as can be told without reading all of them once more."""
+        manifest = self.read_manifest(f"{folder}/{name}")
+        if manifest is None:
+            raise ArtifactMissing(f"there is no {folder}/{name} in the store {self.files.uri}")
+        if problem := self._damage(manifest):
+            raise ArtifactDamaged(f"artifact {folder} is damaged: {problem}")
+        return manifest
+
+    def read_manifest(self, path: str) -> Manifest | None:
+        """The manifest in a file of the store; None where there is no such file.
+
+        Raises:
+            ArtifactDamaged: the file is no manifest, or not as it was written.
+        """
+        try:
+            text = self.files.read_text_or_none(path)
+            manifest = None if text is None else Manifest.model_validate(unsealed(text))
+        except ValueError as error:
+            reason = str(error).splitlines()[0]
+            raise ArtifactDamaged(f"{self.files.full(path)} cannot be read as a manifest: {reason}") from None
+        if manifest is not None and content_digest(manifest.files) != manifest.digest:
+            raise ArtifactDamaged(f"{self.files.full(path)} is damaged: its digest is not that of the files it lists")
         return manifest
 
     def manifest(self, ref: ArtifactRef | str) -> Manifest:
         """Manifest of a reference, or of text such as `model/3f2a9c` (a unique beginning is enough).
 
         Raises:
-            ArtifactMissing: nothing, several things, or something damaged is there.
+            ArtifactMissing: nothing, several things, or something damaged is there, or the name leads elsewhere.
         """
         if isinstance(ref, ArtifactRef):
             found = self._read(ref.path, f"{ref.digest[:12]}.json")
-            if found is None or found.digest != ref.digest:
+            if found.digest != ref.digest:
                 raise ArtifactMissing(f"artifact {ref} is not in the store {self.files.uri}")
             return found
         kind, _, start = ref.strip("/").rpartition("/")
         names = [
             (folder, name)
-            for folder in ([kind] if kind else self.files.folders(""))
+            for folder in self._kinds(kind)
             for name in self.files.folders(folder)
-            if name.startswith(start[:SHORT])
+            if name.startswith(start[:SHORT]) and START.fullmatch(start)
         ]
         if len(names) != 1 or not start:
             what = "no artifact" if not names else f"{len(names)} artifacts"
             raise ArtifactMissing(f"{what} named {ref!r} in the store {self.files.uri}; write kind/fingerprint")
-        found = self.find(*names[0])
-        if found is None:
-            raise ArtifactMissing(f"artifact {ref!r} has no manifest or damaged files; run its stage again")
-        return found
+        try:
+            return self._read("/".join(names[0]), MANIFEST)
+        except ArtifactMissing as error:
+            raise ArtifactMissing(f"{ref!r}: {error}; run its stage again") from error
+
+    def _kinds(self, kind: str) -> list[str]:
+        """Folders of the store that a name speaks of: none where it leads out of the store."""
+        if kind:
+            return [kind] if KIND.fullmatch(kind) else []
+        return [name for name in self.files.folders("") if KIND.fullmatch(name)]
 
     def ref(self, name: ArtifactRef | str) -> ArtifactRef:
         """A full reference from a reference or a name."""
         return name if isinstance(name, ArtifactRef) else self.manifest(name).ref
 
-    def local(self, ref: ArtifactRef) -> Path:
-        """Local folder with the artifact's files; fetched once when the store is remote."""
-        manifest = self.manifest(ref)
+    def place(self, manifest: Manifest) -> str:
+        """Where an artifact's files lie: a folder, or an address of a remote store."""
         if manifest.external is not None:
-            return Path(manifest.external)
-        folder = f"{ref.path}/{manifest.data}"
-        if self.files.is_local:
-            return Path(self.files.full(folder))
-        target = self.cache / folder
-        if not target.is_dir():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            digests = {entry.path: entry.sha256 for entry in manifest.files}
+            return str(self.cache / manifest.external)
+        return self.files.full(f"{manifest.ref.path}/{manifest.data}")
 
-            def check(name: str, local: Path) -> None:
-                if digest_file(local) != digests[name]:
-                    raise ArtifactMissing(
-                        f"{name} of artifact {ref} in {self.files.uri} is not what its manifest names (SHA-256 "
-                        "differs); run its stage again with force"
-                    )
+    def local(self, ref: ArtifactRef) -> Path:
+        """Local folder with the artifact's files, each of which this process has read and found as published.
 
-            self.files.fetch_folder(folder, list(digests), target, check)
+        They are fetched where the store is remote, once, and again where the local copy is damaged.
+
+        Raises:
+            ArtifactMissing: it is not in the store.
+            ArtifactDamaged: its files are not those that were published.
+        """
+        manifest = self.manifest(ref)
+        if manifest.external is not None or self.files.is_local:
+            folder = Path(self.place(manifest))
+            if problem := changed(manifest, folder, self.cache, again=True):
+                raise ArtifactDamaged(
+                    f"artifact {ref} is damaged: {problem}. Run again: the stage that made it makes it anew"
+                )
+            return folder
+        target = self.cache / ref.path / manifest.data
+        if target.is_dir():
+            problem = changed(manifest, target, self.cache, again=True)
+            if problem is None:
+                return target
+            log.warning("the local copy of artifact %s is fetched again: %s", ref, problem)
+            shutil.rmtree(target)
+        self._fetch(manifest, target)
         return target
+
+    def _fetch(self, manifest: Manifest, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        digests = {entry.path: entry.sha256 for entry in manifest.files}
+
+        def check(name: str, local: Path) -> None:
+            if digest_file(local) != digests[name]:
+                raise ArtifactDamaged(
+                    f"{name} of artifact {manifest.ref} in {self.files.uri} is not what its manifest names (SHA-256 "
+                    "differs); run its stage again with force"
+                )
+
+        self.files.fetch_folder(f"{manifest.ref.path}/{manifest.data}", list(digests), target, check)
 
     def lease(self, kind: str, fingerprint: str, timeout_s: float) -> Lease:
         """The lease of an artifact that is to be built."""
@@ -125,23 +186,30 @@ class Store:
         """
         entries = tuple(fields.pop("files", ()) or hash_files(folder))
         digest = content_digest(entries)
-        manifest = Manifest(digest=digest, data=digest[:12], files=entries, **fields)
+        external = fields.pop("external", None)
+        if external is not None and Path(external).is_relative_to(self.cache):
+            external = Path(external).relative_to(self.cache).as_posix()
+        manifest = Manifest(digest=digest, data=digest[:12], files=entries, external=external, **fields)
         path = manifest.ref.path
         if manifest.external is None:
             self.files.put_folder(folder, f"{path}/{manifest.data}")
             self.files.abort_uploads(path)
+        text = sealed(manifest.model_dump(mode="json"))
         for name in (f"{manifest.data}.json", MANIFEST):
-            self.files.write_text(f"{path}/{name}", manifest.model_dump_json(indent=1))
+            self.files.write_text(f"{path}/{name}", text)
         return manifest
 
     def all(self, kind: str | None = None) -> list[Manifest]:
-        """Every whole manifest, of one kind or of all, oldest first."""
+        """Every manifest that can be read, of one kind or of all, oldest first."""
         found = []
-        for folder in [kind] if kind else self.files.folders(""):
+        for folder in self._kinds(kind or ""):
             for name in self.files.folders(folder):
-                text = self.files.read_text_or_none(f"{folder}/{name}/{MANIFEST}")
-                if text is not None:
-                    found.append(Manifest.model_validate_json(text))
+                try:
+                    manifest = self.read_manifest(f"{folder}/{name}/{MANIFEST}")
+                except ArtifactDamaged as error:
+                    _warn_once(f"{error}; its artifact is left out")
+                    continue
+                found += [manifest] if manifest is not None else []
         return sorted(found, key=lambda manifest: manifest.created_at)
 
     def explain_miss(self, kind: str, payload: Payload) -> dict[str, tuple[Any, Any]] | None:
@@ -150,15 +218,18 @@ class Store:
         changes = [changed_fields(manifest.payload, payload) for manifest in peers]
         return min(changes, key=len, default=None)
 
-    def _damage(self, manifest: Manifest, folder: str) -> str | None:
-        if manifest.external is not None:
-            sizes = Files(manifest.external).sizes("")
-        else:
-            sizes = self.files.sizes(f"{folder}/{manifest.data}")
-        for entry in manifest.files:
-            if sizes.get(entry.path) != entry.size:
-                return f"{entry.path} has {sizes.get(entry.path, 'no')} bytes of {entry.size}"
-        return None
+    def _damage(self, manifest: Manifest) -> str | None:
+        """What is wrong with an artifact's files, as far as sizes and remembered digests tell."""
+        if manifest.external is not None or self.files.is_local:
+            return changed(manifest, Path(self.place(manifest)), self.cache)
+        sizes = self.files.sizes(f"{manifest.ref.path}/{manifest.data}")
+        return sizes_differ(manifest, sizes)
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    """One warning in a process, however often a damaged artifact is asked for."""
+    log.warning("%s", text)
 
 
 def hash_files(folder: Path) -> list[FileEntry]:

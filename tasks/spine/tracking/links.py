@@ -58,7 +58,7 @@ class Links:
         if found:
             return found[0].model_id
         manifest = self.store.manifest(ref)
-        uri = manifest.external or self.store.files.full(f"{ref.path}/{manifest.data}")
+        uri = self.store.place(manifest)
         tags = {"digest": ref.digest, "uri": uri, "artifact": str(ref), "stage": manifest.stage}
         name = model_name(label or manifest.stage, ref)
         model = self.client.create_logged_model(self.experiment_id, name=name, source_run_id=run_id, tags=tags)

@@ -1,12 +1,15 @@
 """Addresses of the pages that people open, as far as they are known."""
 
 import json
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 
 from tasks.spine.store.settings import Settings
+
+log = logging.getLogger(__name__)
 
 SERVERS = "servers.json"
 """Written under `MIDTRAIN_HOME` by `midtrain ui` while its servers run."""
@@ -19,8 +22,12 @@ def running_servers(root: Path) -> dict[str, str]:
     path = root / SERVERS
     if not path.exists():
         return {}
-    servers = json.loads(path.read_text())
-    return servers if psutil.pid_exists(servers.pop("pid")) else {}
+    try:
+        servers = {name: str(value) for name, value in dict(json.loads(path.read_text())).items()}
+        return servers if psutil.pid_exists(int(servers.pop("pid"))) else {}
+    except (ValueError, TypeError, LookupError, OverflowError) as error:
+        log.warning("%s cannot be read, so no servers of `midtrain ui` are used; remove it: %s", path, error)
+        return {}
 
 
 def mlflow_address(settings: Settings) -> str:
@@ -28,7 +35,7 @@ def mlflow_address(settings: Settings) -> str:
     address = settings.tracking_page or settings.mlflow_uri
     if not address.startswith(("http://", "https://")):
         servers = running_servers(settings.root)
-        address = servers["mlflow"] if servers.get("mlflow_uri") == settings.mlflow_uri else ""
+        address = servers.get("mlflow", "") if servers.get("mlflow_uri") == settings.mlflow_uri else ""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 

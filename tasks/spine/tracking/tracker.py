@@ -20,6 +20,7 @@ from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.journal import StageRecord, once
 from tasks.spine.tracking.links import Links
+from tasks.spine.tracking.own_database import artifact_location, follow_home
 from tasks.spine.tracking.pages import mlflow_page
 from tasks.spine.tracking.terms import NAME_CHARS, NOTE, note
 
@@ -82,6 +83,7 @@ class Tracker:
         from mlflow import MlflowClient
 
         self.settings.root.mkdir(parents=True, exist_ok=True)
+        follow_home(self.settings)
         return MlflowClient(tracking_uri=self.settings.mlflow_uri)
 
     @functools.cached_property
@@ -90,8 +92,7 @@ class Tracker:
         found = self.client.get_experiment_by_name(self.experiment)
         if found is not None:
             return found.experiment_id
-        local = self.settings.mlflow_uri.startswith("sqlite:")
-        location = f"file://{self.settings.root}/mlflow-artifacts" if local else None
+        location = artifact_location(self.settings)
         # Without a kind MLflow's page opens on traces of agents, of which there are none.
         kind = {"mlflow.experimentKind": "custom_model_development"}
         return self.client.create_experiment(self.experiment, artifact_location=location, tags=kind)

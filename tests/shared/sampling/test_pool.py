@@ -28,33 +28,43 @@ def files(tmp_path: Path) -> list[Path]:
     return sorted((tmp_path / "pool").iterdir())
 
 
-def test_rows_come_back_in_the_order_asked_for(pool: Pool) -> None:
+def test_rows_come_back_in_the_order_asked_for(pool: Pool, tmp_path: Path) -> None:
     pool.write([row("b"), row("d")])
     pool.write([row("c"), row("a")])
-    found = list(pool.ordered(wanted("d", "a", "c"), pool.scan()))
+    found = list(pool.ordered(lambda: wanted("d", "a", "c"), pool.scan(), tmp_path))
     assert [item["completion"] for item in found] == ["text of d", "text of a", "text of c"]
     assert [item["question_id"] for item in found] == ["q-d", "q-a", "q-c"]
 
 
-def test_an_empty_pool_holds_nothing(pool: Pool) -> None:
+def test_an_empty_pool_holds_nothing(pool: Pool, tmp_path: Path) -> None:
     assert pool.scan().batch_of == {}
-    assert list(pool.ordered([], pool.scan())) == []
+    assert list(pool.ordered(list, pool.scan(), tmp_path)) == []
 
 
-def test_missing_samples_are_named(pool: Pool) -> None:
+def test_missing_samples_are_named(pool: Pool, tmp_path: Path) -> None:
     pool.write([row("a")])
     with pytest.raises(SamplesMissing, match=r"1 samples .* question q-z under 'analogy' #0"):
-        list(pool.ordered(wanted("a", "z"), pool.scan()))
+        list(pool.ordered(lambda: wanted("a", "z"), pool.scan(), tmp_path))
 
 
-def test_chunks_meet_their_batches(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The order does not depend on how many rows are joined at once."""
-    monkeypatch.setattr("tasks.shared.sampling.pool.CHUNK_ROWS", 7)
+@pytest.mark.parametrize("run_rows", [7, 1000])
+def test_scattered_rows_are_put_in_order_by_reading_each_batch_once(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_rows: int
+) -> None:
+    """However few rows are held at once: reading batches again for every few rows is quadratic."""
+    monkeypatch.setattr("tasks.shared.sampling.pool.RUN_ROWS", run_rows)
     keys = [f"{index:03d}" for index in range(100)]
-    for start in range(0, 100, 9):
-        pool.write([row(key) for key in keys[start : start + 9]])
-    found = pool.ordered(wanted(*reversed(keys)), pool.scan())
-    assert [item["key"] for item in found] == keys[::-1]
+    for start in range(12):
+        pool.write([row(key) for key in keys[start::12]])
+    reads: list[str] = []
+    read = pool._read
+    monkeypatch.setattr(pool, "_read", lambda name: [reads.append(name), read(name)][1])
+    asked = [*reversed(keys), "007"]
+    found = list(pool.ordered(lambda: wanted(*asked), pool.scan(), tmp_path))
+    assert [item["key"] for item in found] == asked
+    assert [item["completion"] for item in found] == [f"text of {key}" for key in asked]
+    assert len(reads) == len(set(reads)) == 12
+    assert [path.name for path in tmp_path.iterdir()] == ["pool"]
 
 
 @pytest.mark.parametrize("keep", [0, 3, 10, 500, -1, -9])
@@ -72,23 +82,25 @@ def test_a_truncated_batch_is_set_aside_and_the_others_stay(pool: Pool, tmp_path
     assert len(pool.scan().batch_of) == 101
 
 
-def test_flipped_bytes_never_come_back_as_text(pool: Pool, tmp_path: Path) -> None:
-    """Wherever one byte is wrong, the batch is either whole to the letter or set aside."""
+def test_flipped_bits_never_come_back_as_text(pool: Pool, tmp_path: Path) -> None:
+    """Wherever one bit is wrong, the batch is either whole to the letter or set aside."""
     keys = [f"{index:03d}" for index in range(40)]
     name = pool.write([row(key) for key in keys])
     path = tmp_path / "pool" / name
     content = path.read_bytes()
     noticed = 0
-    for position in range(0, len(content), 37):
-        path.write_bytes(content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :])
+    for position in range(0, len(content), 7):
+        path.write_bytes(
+            content[:position] + bytes([content[position] ^ (1 << position % 8)]) + content[position + 1 :]
+        )
         index = pool.scan()
         with contextlib.suppress(PoolDamaged, SamplesMissing):
-            found = [item["completion"] for item in pool.ordered(wanted(*keys), index)]
+            found = [item["completion"] for item in pool.ordered(lambda: wanted(*keys), index, tmp_path)]
             assert found == [f"text of {key}" for key in keys]
             continue
         noticed += 1
         assert not path.exists()
-    assert noticed > 10
+    assert noticed > 50
 
 
 def test_one_key_twice_is_resolved_the_same_way_everywhere(tmp_path: Path) -> None:
@@ -100,7 +112,7 @@ def test_one_key_twice_is_resolved_the_same_way_everywhere(tmp_path: Path) -> No
             pool.write(batches[number])
         index = pool.scan()
         assert index.duplicates == 1
-        texts.add(next(pool.ordered(wanted("a"), index))["completion"])
+        texts.add(next(pool.ordered(lambda: wanted("a"), index, tmp_path))["completion"])
     assert len(texts) == 1
 
 

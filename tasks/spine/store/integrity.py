@@ -1,0 +1,45 @@
+"""Whether files are those that a manifest lists."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.spine.store.digests import digest_memory
+from tasks.spine.store.manifest import Manifest
+
+
+def changed(manifest: Manifest, folder: Path, memory: Path, *, again: bool = False) -> str | None:
+    """What tells the files below a local folder from those of a manifest; None where nothing does.
+
+    Args:
+        memory: folder with the memory of digests.
+        again: every file is read once in this process, and one that nobody published is a difference too.
+    """
+    if not folder.is_dir():
+        return f"{folder} is not there; it was moved or deleted"
+    paths = {entry.path: folder / entry.path for entry in manifest.files}
+    try:
+        if problem := sizes_differ(manifest, {name: path.stat().st_size for name, path in paths.items()}):
+            return problem
+        digests = digest_memory(memory).digests(paths.values(), again=again)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return f"{error.filename} is gone"
+    for entry, digest in zip(manifest.files, digests, strict=True):
+        if digest != entry.sha256:
+            return f"{paths[entry.path]} has other bytes than were published (its SHA-256 differs)"
+    return _stray(folder, set(paths)) if again and manifest.external is None else None
+
+
+def sizes_differ(manifest: Manifest, sizes: Mapping[str, int]) -> str | None:
+    """The first file of a manifest that is missing or has another size; None where all are as listed."""
+    for entry in manifest.files:
+        if sizes.get(entry.path) != entry.size:
+            return f"{entry.path} has {sizes.get(entry.path, 'no')} bytes of {entry.size}"
+    return None
+
+
+def _stray(folder: Path, names: set[str]) -> str | None:
+    """A file that readers of the folder would take for part of it; hidden ones are the system's own."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith(".") and path.relative_to(folder).as_posix() not in names:
+            return f"{path} was not published with it; remove that file"
+    return None
