@@ -1,8 +1,11 @@
 """The weights of a model folder as the headers of its files describe them, read before they are hashed or loaded."""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tasks.errors import Permanent
 from tasks.shared.models.files import Incomplete, check_fetched, local_reader, weight_files
@@ -51,6 +54,21 @@ def read_weights(folder: Path) -> Weights:
                 raise Permanent(f"{folder}: tensor {tensor} is in {tensors[tensor].file.name} and in {name}")
             tensors[tensor] = stored
     return Weights(entry, files, tensors)
+
+
+@contextmanager
+def own_weights_alone(folder: Path) -> Iterator[Path]:
+    """A folder without safetensors that are not the model's, for loaders that take all: links, where there are any."""
+    paths, own = list(folder.iterdir()), read_weights(folder).files
+    stray = {path for path in paths if path.suffix == ".safetensors" and path.name not in own}
+    if not stray:
+        yield folder
+        return
+    with TemporaryDirectory() as links:
+        for path in paths:
+            if path not in stray:
+                (Path(links) / path.name).symlink_to(path.resolve())
+        yield Path(links)
 
 
 def _header(file: Path) -> dict[str, StoredTensor]:

@@ -11,6 +11,8 @@ from safetensors.torch import load_file, save_file
 from transformers import Gemma2Config, Gemma2ForCausalLM, Qwen3MoeConfig, Qwen3MoeForCausalLM
 
 from tasks.errors import Permanent
+from tasks.shared.engines.protocol import Request, Sampling
+from tasks.shared.engines.vllm_engine import VllmEngine
 from tasks.shared.models.causal_lm import check_architecture, load_causal_lm
 from tasks.shared.models.files import INDEX, SINGLE
 from tests.support.base_models import change_config, change_weights, shard
@@ -106,6 +108,13 @@ def test_whole_models_pass_whatever_they_tie_rename_or_merge(folder: Path, tmp_p
     for model in (folder, tmp_path / "experts", tmp_path / "tied"):
         check_architecture(model)
         load_causal_lm(model, dtype="float32")
+
+
+def test_vllm_does_not_start_with_weights_that_are_not_the_architectures(folder: Path) -> None:
+    change_weights(folder, with_value_head)
+    engine = VllmEngine(folder, device="cpu", dtype="float32")
+    with pytest.raises(Permanent, match=r"v_head\.weight"):
+        list(engine.stream([Request("k", "Q: 1 + 1 = ?\nA:", 0)], Sampling(max_new_tokens=4)))
 
 
 def test_an_index_decides_over_older_weights_beside_it(folder: Path) -> None:
