@@ -26,7 +26,7 @@ from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.release.config import RELEASE, VERSION, ReleaseConfig, is_of
 from tasks.release.outcome import Decision, comparable, comparison, decide, evaluated, trained_model
-from tasks.release.registry import EVALUATION, LABEL, champion, record, register
+from tasks.release.registry import EVALUATION, LABEL, champion, check, record, register
 from tasks.report.task import report
 from tasks.shared.models.task import import_model
 from tasks.spine.stage.context import run_context
@@ -87,6 +87,7 @@ def release(
         found = store.find(RELEASE, key)
         if found is not None:
             return found.ref
+        check(_tracker(model), config.line)
         ran = _run(settings.method, pipeline_deployment, key, recipe=recipe, overrides={**overrides, **asked})
         return _finish(store, settings, config, base, ran, metric)
 
@@ -145,7 +146,7 @@ def _evaluation(store: Store, release: Manifest) -> Manifest:
 
 def _decide(store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef], label: str, metric: str) -> Decision:
     """Register as candidate; the lead moves only to what is better on the same questions."""
-    tracker = run_context().tracker or Tracker(label, settings=run_context().settings)
+    tracker = _tracker(label)
     names = {"trained": parents["trained"], "evaluation": parents["evaluation"], "label": label}
     version = register(tracker, store, config.line, **names)
     leader = champion(tracker.client, config.line)
@@ -162,6 +163,10 @@ def _decide(store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef]
     record(tracker.client, config.line, version, decision)
     log.info("%s: %s", label, decision.reason)
     return decision
+
+
+def _tracker(name: str) -> Tracker:
+    return run_context().tracker or Tracker(name, settings=run_context().settings)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from tasks.recipe.loading import load
 from tasks.release.config import RELEASE, ReleaseConfig
 from tasks.release.sources import Candidate, candidates
 from tasks.shared.models.config import ModelConfig
+from tasks.shared.models.files import Incomplete
 from tasks.shared.models.task import import_model
 from tasks.spine.stage.context import run_context
 
@@ -53,7 +54,8 @@ def watch_base_models(
     """Start a release for every model whose weights have none; returns the sources it started.
 
     What was seen is what the store has releases of, so that there is nothing else to keep, and a model whose release
-    failed is tried again. One model that fails does not keep the others waiting.
+    failed is tried again, and one whose files are still on their way is waited for. One model that fails does not keep
+    the others waiting.
     """
     settings = run_context().settings
     started, failed = [], {}
@@ -69,6 +71,8 @@ def watch_base_models(
             else:
                 new = _dispatch(deployment, key, attempts, parameters)
             started += [candidate.source] if new else []
+        except Incomplete as error:
+            log.warning("not whole yet, looked at again next time: %s", error)
         except Exception as error:
             log.exception("%s was not released", candidate.source)
             failed[candidate.source] = error

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tasks.errors import Permanent
 from tasks.release.outcome import Decision
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
@@ -25,16 +26,27 @@ def champion(client: "MlflowClient", name: str) -> "ModelVersion | None":
     return None
 
 
+def check(tracker: Tracker, name: str) -> None:
+    """Try, before any work, what `register` needs after it: the experiment, and the line's place in the registry.
+
+    Raises:
+        Permanent: MLflow is not there, or does not take them.
+    """
+    try:
+        _ = tracker.experiment_id
+        _open(tracker.client, name)
+    except Exception as error:  # clients of databases and of servers raise what they like
+        raise Permanent(f"MLflow (MIDTRAIN_TRACKING_URI) could not take the release {name!r}: {error}") from error
+
+
 def register(
     tracker: Tracker, store: Store, name: str, *, trained: ArtifactRef, evaluation: ArtifactRef, label: str
 ) -> "ModelVersion":
     """The version of a trained model, made once, now the line's `candidate`."""
     import mlflow
-    from mlflow.exceptions import MlflowException
 
     client = tracker.client
-    with suppress(MlflowException):
-        client.create_registered_model(name, description="Base models through one recipe, compared with each other.")
+    _open(client, name)
     versions = [
         item for item in client.search_model_versions(f"name = '{name}'") if item.tags.get("digest") == trained.digest
     ]
@@ -68,3 +80,12 @@ def record(client: "MlflowClient", name: str, version: "ModelVersion", decision:
     client.update_model_version(name, version.version, description=decision.reason)
     if decision.promote:
         client.set_registered_model_alias(name, CHAMPION, version.version)
+
+
+def _open(client: "MlflowClient", name: str) -> None:
+    """The registered model of a line, made where there is none."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        client.create_registered_model(name, description="Base models through one recipe, compared with each other.")
+    client.get_registered_model(name)

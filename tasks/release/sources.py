@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.config import Frozen
 from tasks.errors import Permanent
+from tasks.shared.models.files import CONFIG
 from tasks.spine.store.files import Files
 from tasks.spine.store.settings import Settings
 
@@ -111,6 +112,6 @@ def _collected(api: "HfApi", name: str) -> list[str]:
 
 
 def _has_weights(names: Iterable[str]) -> bool:
-    """Whether files make a model that can be imported."""
+    """Whether files are of a model that may be imported; whether they are whole, its import tells."""
     files = set(names)
-    return "config.json" in files and any(name.endswith(".safetensors") for name in files)
+    return CONFIG in files and any(name.endswith(".safetensors") for name in files)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.shared.engines.protocol import Completion, Request, Sampling
 from tasks.shared.engines.tokens import check_room, context_length, encode_prompts, load_tokenizer
+from tasks.shared.models.causal_lm import check_architecture
+from tasks.shared.models.weights import own_weights_alone
 
 if TYPE_CHECKING:
     from vllm import LLM, RequestOutput, SamplingParams
@@ -49,9 +51,10 @@ class VllmEngine:
         if device == "cpu":
             for name, value in CPU_SETTINGS.items():
                 os.environ.setdefault(name, value)
+        self._model_path = model_path
         self._settings: dict[str, Any] = {
-            "model": str(model_path),
             "dtype": dtype,
+            "load_format": "safetensors",
             "seed": seed,
             "enforce_eager": device == "cpu",
             "enable_prefix_caching": True,
@@ -103,11 +106,14 @@ class VllmEngine:
         """The engine, with a context of at least `room` tokens; a longer one than it was started with restarts it."""
         if self._llm is None or room > self._room:
             self._stop()
+            # vLLM has a loader of its own, which passes over weights that it has no place for.
+            check_architecture(self._model_path, trust_remote_code=self._settings["trust_remote_code"])
             from vllm import LLM
 
             room = -(-room // ROOM_STEP) * ROOM_STEP
             self._room = min(room, self._context) if self._context else room
-            self._llm = LLM(**self._settings, max_model_len=self._room)
+            with own_weights_alone(self._model_path) as folder:
+                self._llm = LLM(model=str(folder), **self._settings, max_model_len=self._room)
         return self._llm
 
     def _stop(self) -> None:

@@ -1,12 +1,26 @@
 """A causal language model from a local folder, in the one way that trainers, engines and scorers load it."""
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
+from safetensors import safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PretrainedConfig, PreTrainedModel
+
+from tasks.errors import Permanent
+from tasks.shared.models.files import check_code, shortened
+from tasks.shared.models.weights import Weights, read_weights
 
 PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
 """Tokens that show whether a head is plain, and by what share the two ways to its logits may differ (ours)."""
+WHOLE_TYPES = {"F64", "F32", "F16", "BF16"}
+"""Types in which a parameter means itself; narrower ones need scales, which a `quantization_config` describes."""
+
+TRUST = "it needs code of its own; set runtime.trust_remote_code=true if you trust its *.py"
+
+log = logging.getLogger(__name__)
 
 
 def load_causal_lm(
@@ -17,23 +31,130 @@ def load_causal_lm(
     attention: str | None = None,
     trust_remote_code: bool = False,
 ) -> PreTrainedModel:
-    """The model of a folder in evaluation mode: safetensors only, and nothing is fetched from a hub.
+    """The model of a folder in evaluation mode: safetensors only, every parameter from them, nothing from a hub.
 
     Args:
         dtype: torch type or its name; `auto` is the precision of the stored weights.
         device: where the model is moved; empty leaves it where transformers put it, as sharded training needs.
         attention: implementation by transformers' name (`sdpa`, ...); None leaves the choice to transformers.
         trust_remote_code: run model code that ships with the folder.
+
+    Raises:
+        Permanent: files are damaged, or the weights are not those of the architecture in config.json.
     """
-    model = AutoModelForCausalLM.from_pretrained(
+    weights = read_weights(folder)
+    config = _config(folder, trust_remote_code)
+    # Left alone, transformers takes a model.safetensors even where an index names other files.
+    config.transformers_weights = weights.entry
+    model, report = AutoModelForCausalLM.from_pretrained(
         folder,
+        config=config,
         dtype=dtype,
         trust_remote_code=trust_remote_code,
         use_safetensors=True,
         local_files_only=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
         **({"attn_implementation": attention} if attention else {}),
     )
+    _check_report(folder, report)
+    asked = model.get_expanded_tied_weights_keys(all_submodels=True)
+    _check_ties(folder, {name: asked[name] for name in asked.keys() - model.all_tied_weights_keys.keys()})
+    # Written with a trained model, it would name a file that is not there.
+    del model.config.transformers_weights
     return model.to(device) if device else model
+
+
+def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None:
+    """Load a model without its data: every tensor of the files has its parameter, every parameter its tensor.
+
+    The weights of a quantized checkpoint are known to its own loader alone, whose report is asked for at each load.
+
+    Raises:
+        Permanent: files are damaged, or the weights are not those of the architecture in config.json.
+    """
+    weights = read_weights(folder)
+    config = _config(folder, trust_remote_code)
+    if getattr(config, "quantization_config", None) is not None:
+        log.warning("%s is quantized: its parameters are checked when it is loaded", folder)
+        return
+    state = {name: torch.empty(stored.shape, device="meta") for name, stored in weights.tensors.items()}
+    try:
+        with torch.device("meta"):
+            model_class = type(AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code))
+        model, report = model_class.from_pretrained(
+            None,
+            config=config,
+            state_dict=state,
+            device_map={"": "meta"},
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+        )
+    except (ValueError, RuntimeError) as error:
+        raise Permanent(f"{folder} cannot be read as a causal language model: {_first_line(error)}") from error
+    _check_report(folder, report)
+    _check_types(folder, weights, model)
+    both = {name: of for name, of in model.all_tied_weights_keys.items() if {name, of} <= weights.tensors.keys()}
+    _check_ties(folder, {name: of for name, of in both.items() if not torch.equal(*_data(weights, name, of))})
+
+
+def _config(folder: Path, trust_remote_code: bool) -> PretrainedConfig:
+    if trust_remote_code:
+        check_code(folder)
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+    except (ValueError, OSError) as error:
+        fix = "" if trust_remote_code or "trust_remote_code" not in str(error) else TRUST
+        raise Permanent(f"{folder}: config.json cannot be used: {fix or _first_line(error)}") from error
+
+
+def _check_report(folder: Path, report: Mapping[str, Any]) -> None:
+    """Refuse weights that leave a parameter to chance, or that belong to no parameter."""
+    problems = {
+        "missing (they would be drawn at random)": report["missing_keys"],
+        "of another shape than config.json asks for": [
+            f"{name} {tuple(stored)} instead of {tuple(asked)}" for name, stored, asked in report["mismatched_keys"]
+        ],
+        "unknown to the architecture in config.json": report["unexpected_keys"],
+    }
+    found = [f"{what}: {shortened(names)}" for what, names in problems.items() if names]
+    if found:
+        raise Permanent(
+            f"{folder}: weights {'; '.join(found)}. Give the config.json that these weights were saved with, or save "
+            "them again from the unwrapped model"
+        )
+
+
+def _check_types(folder: Path, weights: Weights, model: PreTrainedModel) -> None:
+    """Refuse parameters in a type that stands for other numbers."""
+    for name, _ in model.named_parameters():
+        stored = weights.tensors.get(name)
+        if stored is not None and stored.dtype not in WHOLE_TYPES:
+            raise Permanent(
+                f"{folder}: {name} is stored as {stored.dtype}, and config.json has no quantization_config with its "
+                "scales; fetch the model's own config.json, or weights in 16 bits"
+            )
+
+
+def _check_ties(folder: Path, different: Mapping[str, str]) -> None:
+    """Refuse weights that are one by config.json and two in the files: loaders disagree on what that means."""
+    for name, of in different.items():
+        raise Permanent(
+            f"{folder}: config.json ties {name} to {of}, but the files hold two different tensors; set "
+            "tie_word_embeddings to false there if both are meant, or leave out the one that is not"
+        )
+
+
+def _data(weights: Weights, *names: str) -> list[torch.Tensor]:
+    tensors = []
+    for name in names:
+        with safe_open(weights.tensors[name].file, framework="pt") as stream:
+            tensors.append(stream.get_tensor(name))
+    return tensors
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def end_token_ids(config: GenerationConfig | None, eos_token_id: int | None) -> list[int]:

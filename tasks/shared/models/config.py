@@ -1,5 +1,7 @@
 """Address and identity of the base model that a pipeline starts from."""
 
+from pathlib import Path
+
 from tasks.config import Frozen
 
 EMBEDDED = "embedded"
@@ -22,3 +24,11 @@ class ModelIdentity(Frozen):
     """Identity of a base model: the hash of its weights, configuration and tokenizer files."""
 
     digest: str
+
+
+class ModelCheckJob(Frozen):
+    """A model folder that is looked at before any stage takes it."""
+
+    folder: Path
+    trust_remote_code: bool
+    """Run model code that ships with the folder."""

@@ -1,14 +1,20 @@
-"""Resolution of a model's address to a local folder with safetensors, and to the digest of its files."""
+"""Resolution of a model's address to a local folder with whole weights, and to the digest of its files."""
 
+import contextlib
+import importlib.metadata
 import json
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import Permanent
-from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
+from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelCheckJob, ModelConfig
+from tasks.shared.models.fetching import download, fetch
+from tasks.shared.models.files import check_fetched, local_names, local_reader, model_files
+from tasks.shared.models.weights import Weights, read_weights
+from tasks.spine.stage.launch import run_worker
 from tasks.spine.store.digests import digest_memory
-from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.manifest import FileEntry
 from tasks.spine.store.settings import Settings
@@ -16,9 +22,9 @@ from tasks.spine.store.store import content_digest
 
 EMBEDDED_PATH = Path(__file__).resolve().parents[2] / "tiny" / "model"
 SHIPPED = {EMBEDDED: EMBEDDED_PATH, EMBEDDED_THINK: EMBEDDED_PATH.with_name("think_model")}
-"""Models that come with this package."""
-PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges.txt")
-"""Files that make a model: safetensors only, so a checkpoint cannot run code by being read."""
+"""Models that come with this package, whose weights its tests look at."""
+CHECK_TIMEOUT_S = 1800.0
+"""Longest look at a model's architecture; without its data it takes seconds (ours)."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class ResolvedModel:
 
     path: Path
     files: tuple[FileEntry, ...]
-    """Weights, configuration and tokenizer, which it is known by; not its card."""
+    """Weights, configuration, tokenizer and code, which it is known by; not its card, nor other weights beside."""
     name: str
     """Address for people, with the commit where there is one."""
     parameters: int
@@ -39,89 +45,77 @@ class ResolvedModel:
         return content_digest(self.files)
 
 
-def resolve(config: ModelConfig, settings: Settings) -> ResolvedModel:
-    """Bring the model to this machine if need be and hash it.
+def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool = False) -> ResolvedModel:
+    """Bring the model to this machine if need be, see that it is whole, and hash it.
+
+    Args:
+        trust_remote_code: run code that ships with the model, without which some cannot be looked at.
 
     Raises:
-        Permanent: there is no such model, or it has no safetensors or no tokenizer.
+        Incomplete: files of the model are missing or cut.
+        Permanent: there is no such model, or its files are damaged or do not belong together.
     """
-    path, name = _locate(config, settings)
-    files = sorted({file for pattern in PATTERNS for file in path.glob(pattern) if file.is_file()})
-    weights = [file for file in files if file.suffix == ".safetensors"]
-    if not weights or not (path / "config.json").exists():
-        missing = "no config.json" if weights else "no *.safetensors (pickled weights are refused)"
-        raise Permanent(f"model.source={config.source!r}: {path} has {missing}")
-    if not any(file.name.startswith(("tokenizer", "vocab")) for file in files):
-        raise Permanent(f"model.source={config.source!r}: {path} has no tokenizer files")
-    entries = tuple(_entries(files, path, settings))
-    return ResolvedModel(path, entries, name, sum(_count_parameters(file) for file in weights))
+    try:
+        path, name = _locate(config, settings)
+        entries, weights = _look(path, settings)
+        if path not in SHIPPED.values():
+            _check_once(path, _structure(entries, weights), settings, trust_remote_code)
+    except Permanent as error:
+        raise type(error)(f"model.source={config.source!r}: {error}") from error
+    return ResolvedModel(path, entries, name, weights.parameters)
+
+
+def _look(path: Path, settings: Settings) -> tuple[tuple[FileEntry, ...], Weights]:
+    """The files of a model folder, hashed, and the headers of its weights."""
+    try:
+        names = model_files(local_names(path), local_reader(path))
+    except Permanent as error:
+        raise type(error)(f"{path}: {error}") from error
+    for name in names:
+        check_fetched(path / name)
+    weights = read_weights(path)
+    digests = digest_memory(settings.cache).digests(path / name for name in names)
+    entries = (
+        FileEntry(path=name, size=(path / name).stat().st_size, sha256=digest)
+        for name, digest in zip(names, digests, strict=True)
+    )
+    return tuple(entries), weights
+
+
+def _structure(entries: Sequence[FileEntry], weights: Weights) -> str:
+    """Digest of all that decides whether a model can be loaded: of everything but numbers and how they are sharded."""
+    sharding = {weights.entry, *weights.files}
+    beside = [(entry.path, entry.sha256) for entry in entries if entry.path not in sharding]
+    tensors = {name: (it.shape, it.dtype) for name, it in weights.tensors.items()}
+    return digest_text(json.dumps([beside, tensors], sort_keys=True))
+
+
+def _check_once(path: Path, structure: str, settings: Settings, trust_remote_code: bool) -> None:
+    """Have a child process see that a model can be loaded, unless it saw one that is made alike."""
+    version = importlib.metadata.version("transformers")
+    checked = settings.cache / "checked" / digest_text(f"{structure} {trust_remote_code} {version}")[:16]
+    if checked.exists() or structure in {_structure(*_look(folder, settings)) for folder in SHIPPED.values()}:
+        return
+    job = ModelCheckJob(folder=path, trust_remote_code=trust_remote_code)
+    settings.work.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=settings.work, prefix="model-") as folder:
+        found = run_worker("tasks.shared.models.worker", job, Path(folder), timeout_s=CHECK_TIMEOUT_S)
+    if found["problem"]:
+        raise Permanent(found["problem"])
+    with contextlib.suppress(OSError):
+        checked.parent.mkdir(parents=True, exist_ok=True)
+        checked.touch()
 
 
 def _locate(config: ModelConfig, settings: Settings) -> tuple[Path, str]:
     if config.source in SHIPPED:
         return SHIPPED[config.source], config.source
-    local = Path(config.source).expanduser()
+    source = config.source.removeprefix("file://")
+    local = Path(source).expanduser()
     if local.is_dir():
         return local.resolve(), config.source
-    if "://" in config.source:
-        return _fetch(config.source, settings), config.source
-    if config.source.startswith((".", "/", "~")) or config.source.count("/") != 1:
-        raise Permanent(f"model.source={config.source!r}: no such folder; give a folder, an id org/name, or s3://...")
-    return _download(config)
-
-
-def _download(config: ModelConfig) -> tuple[Path, str]:
-    """Snapshot of a hub model at one commit."""
-    import httpx
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    revision = config.revision or None
-    try:
-        commit = HfApi().model_info(config.source, revision=revision).sha
-        path = snapshot_download(config.source, revision=commit, allow_patterns=list(PATTERNS))
-    except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
-        try:
-            path = snapshot_download(config.source, revision=revision, local_files_only=True)
-        except LocalEntryNotFoundError:
-            raise Permanent(
-                f"model.source={config.source!r}: not in the hub's cache on this machine and the hub did not "
-                f"give it ({type(error).__name__}); check the name, or set model.source to a local folder"
-            ) from error
-    return Path(path), f"{config.source}@{Path(path).name[:12]}"
-
-
-def _fetch(uri: str, settings: Settings) -> Path:
-    """Local copy of a remote folder, named by the sizes and names of what is there now."""
-    files = Files(uri)
-    sizes = files.sizes("")
-    if not sizes:
-        raise Permanent(f"model.source={uri!r}: nothing is there")
-    target = settings.cache / "models" / digest_text(json.dumps([uri, sizes], sort_keys=True))[:16]
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        files.fetch_folder("", sorted(sizes), target)
-    return target
-
-
-def _entries(files: Sequence[Path], root: Path, settings: Settings) -> list[FileEntry]:
-    """Names, sizes and digests of a model's files."""
-    digests = digest_memory(settings.cache).digests(files)
-    return [
-        FileEntry(path=file.relative_to(root).as_posix(), size=file.stat().st_size, sha256=digest)
-        for file, digest in zip(files, digests, strict=True)
-    ]
-
-
-def _count_parameters(file: Path) -> int:
-    """Number of elements in a safetensors file, from its header (8-byte length, then JSON)."""
-    with file.open("rb") as stream:
-        header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            count = 1
-            for size in tensor["shape"]:
-                count *= size
-            total += count
-    return total
+    if "://" in source:
+        return fetch(source, settings), config.source
+    if source.startswith((".", "/", "~")) or source.count("/") != 1:
+        raise Permanent("no such folder; give a folder, an id org/name, or s3://...")
+    return download(config)

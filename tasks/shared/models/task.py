@@ -16,7 +16,7 @@ def import_model(config: ModelConfig, runtime: Runtime) -> ArtifactRef:
     """The artifact of a base model, known by the digest of its files; a name that moves makes a new one."""
     if config.source.startswith("model/"):
         return run_context().store.ref(config.source)
-    model = resolve(config, run_context().settings)
+    model = resolve(config, run_context().settings, trust_remote_code=runtime.trust_remote_code)
 
     def body(build: Build, identity: ModelIdentity) -> None:
         build.record(

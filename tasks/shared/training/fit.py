@@ -35,8 +35,9 @@ def fit(trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", job: TrainJob,
         metrics: metrics of the curve, the trainer's name to the project's.
     """
     from tasks.shared.training.distributed import agreed, checkpoint_folder
-    from tasks.shared.training.models import save
+    from tasks.shared.training.models import check_can_be_written, save
 
+    check_can_be_written(trainer, tokenizer, job)
     checkpoint = agreed(lambda: last_whole(checkpoint_folder(job)))
     started = time.perf_counter()
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

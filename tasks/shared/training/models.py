@@ -1,15 +1,13 @@
 """Loads a local model for training and writes the trained one."""
 
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from transformers import (
-    AutoConfig,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Trainer,
-)
+from transformers import AutoConfig, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers.utils import GENERATION_CONFIG_NAME as GENERATION_CONFIG
 
 from tasks.errors import Permanent
 from tasks.shared.engines.tokens import load_tokenizer
@@ -39,6 +37,9 @@ def load(job: TrainJob) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
             "learn to stop; set eos_token in tokenizer_config.json"
         )
     model = load_causal_lm(job.model, dtype=torch.float32, attention="sdpa", trust_remote_code=job.trust_remote_code)
+    # A training samples by its own settings, and with some that models ship transformers writes no checkpoint.
+    ids = {name: getattr(model.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    model.generation_config = GenerationConfig(**ids)
     return model, tokenizer
 
 
@@ -53,27 +54,53 @@ def check_context(model: PreTrainedModel, needed: int, what: str) -> None:
         raise Permanent(f"{what} takes {needed} tokens, but the model's context is {context}; set a lower limit")
 
 
+def check_can_be_written(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) -> None:
+    """Write the model as `save` does, but without weights, before any work: to its place, and away again.
+
+    Raises:
+        Permanent: something of it cannot be written there.
+    """
+    if not is_main_process():
+        return
+    try:
+        job.out.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=job.out.parent) as folder:
+            _write(trainer.model, tokenizer, job, Path(folder), state_dict={})
+    except Exception as error:  # libraries raise what they like for what they cannot write
+        raise Permanent(
+            f"the model in {job.model} could be trained but not written to {job.out.parent}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
 def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) -> None:
     """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config.
 
-    The generation config is the starting model's own: `transformers` changes the loaded one when it trains. Every
-    process of a training calls this, and the main one writes.
+    Every process of a training calls this, and the main one writes.
     """
     weights = distributed.whole_weights(trainer)
     if not is_main_process():
         return
     model = trainer.model
     stored = AutoConfig.from_pretrained(job.model, local_files_only=True, trust_remote_code=job.trust_remote_code).dtype
-    model.config.use_cache = True
-    if (job.model / "generation_config.json").exists():
-        model.generation_config = GenerationConfig.from_pretrained(job.model, local_files_only=True)
     dtype = stored or torch.float32
+    model.config.use_cache = True
     if weights is None:
-        model.to(dtype).save_pretrained(job.out)
+        _write(model.to(dtype), tokenizer, job, job.out)
     else:
         model.config.dtype = dtype
-        model.save_pretrained(job.out, state_dict={name: weight.to(dtype) for name, weight in weights.items()})
-    tokenizer.save_pretrained(job.out)
+        state = {name: weight.to(dtype) for name, weight in weights.items()}
+        _write(model, tokenizer, job, job.out, state_dict=state)
+
+
+def _write(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, job: TrainJob, folder: Path, **state: Any
+) -> None:
+    """A model folder; its generation config is the starting model's, as it was."""
+    model.save_pretrained(folder, **state)
+    tokenizer.save_pretrained(folder)
+    if (job.model / GENERATION_CONFIG).exists():
+        shutil.copyfile(job.model / GENERATION_CONFIG, folder / GENERATION_CONFIG)
 
 
 def machine_arguments(job: TrainJob) -> dict[str, Any]:

@@ -88,8 +88,19 @@ class Tracker:
 
     @functools.cached_property
     def experiment_id(self) -> str:
-        """Id of the experiment, made on first use."""
+        """Id of the experiment, made on first use.
+
+        Raises:
+            LookupError: it was deleted in MLflow, where its name stays taken and nothing can be written to it.
+        """
         found = self.client.get_experiment_by_name(self.experiment)
+        if found is not None and found.lifecycle_stage != "active":
+            number = found.experiment_id
+            raise LookupError(
+                f"the experiment {self.experiment!r} was deleted there and keeps its name; with that address in "
+                f"MLFLOW_TRACKING_URI restore it (`mlflow experiments restore --experiment-id {number}`), or remove it "
+                f"for good (`mlflow gc --experiment-ids {number}`), and run again"
+            )
         if found is not None:
             return found.experiment_id
         location = artifact_location(self.settings)

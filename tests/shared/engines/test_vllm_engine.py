@@ -1,14 +1,19 @@
 """The real vLLM engine on a CPU; starting it takes half a minute, so one engine and one model serve all tests."""
 
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 from tasks.shared.engines.protocol import Completion, Request, Sampling
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.shared.engines.vllm_engine import VllmEngine
+from tasks.shared.models.files import SINGLE
 from tasks.tiny import THINK_MODEL_DIR
 from tasks.tiny.predictions import thinking_prompt
 from tasks.tiny.problems import generate_problems
@@ -30,10 +35,20 @@ def requests(count: int) -> list[Request]:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[VllmEngine]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model beside which lie other weights under its names, which must not be taken for it."""
+    folder = Path(shutil.copytree(THINK_MODEL_DIR, tmp_path_factory.mktemp("vllm") / "model"))
+    other = {name: torch.zeros_like(value) for name, value in load_file(folder / SINGLE).items()}
+    for name in ("consolidated", "zzz"):
+        save_file(other, folder / f"{name}.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(model: Path) -> Iterator[VllmEngine]:
     broken = packages_that_cannot_be_looked_at()
     assert not broken, f"vLLM looks into every imported module; import these in another process: {broken}"
-    started = VllmEngine(THINK_MODEL_DIR, device="cpu", dtype="float32", seed=7)
+    started = VllmEngine(model, device="cpu", dtype="float32", seed=7)
     yield started
     started.close()
 

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Permanent
+from tasks.shared.models.causal_lm import check_architecture
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
 from tasks.shared.models.resolve import EMBEDDED_PATH, SHIPPED, resolve
 from tasks.spine.store.settings import Settings
 from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
+from tests.support.base_models import change_config, shard
 
 
 @pytest.fixture
@@ -41,12 +43,25 @@ def test_weights_are_counted_from_their_headers(settings: Settings) -> None:
     assert resolve(ModelConfig(), settings).parameters == 935_040
 
 
-def test_pickled_weights_are_refused(settings: Settings, tmp_path: Path) -> None:
-    folder = tmp_path / "old"
-    shutil.copytree(EMBEDDED_PATH, folder)
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(Permanent, match="pickled weights are refused"):
+@pytest.mark.slow
+def test_weights_of_another_architecture_are_refused_at_import_until_the_config_is_mended(
+    settings: Settings, random_model: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(random_model, tmp_path / "model"))
+    change_config(folder, num_hidden_layers=3)
+    with pytest.raises(Permanent, match=r"model\.source='.*drawn at random\): model\.layers\.2\."):
         resolve(ModelConfig(source=str(folder)), settings)
+    change_config(folder, num_hidden_layers=2)
+    whole = resolve(ModelConfig(source=str(folder)), settings)
+    shard(folder)
+    assert resolve(ModelConfig(source=f"file://{folder}"), settings).parameters == whole.parameters
+    assert len(list((settings.cache / "checked").iterdir())) == 1
+    assert list(settings.work.iterdir()) == []
+
+
+def test_models_that_come_with_the_package_can_be_loaded() -> None:
+    for folder in SHIPPED.values():
+        check_architecture(folder)
 
 
 def test_a_missing_folder_is_named(settings: Settings) -> None:

@@ -1,0 +1,36 @@
+"""The child process that looks at a base model before any stage takes it: at its architecture and its tokenizer."""
+
+from typing import Any
+
+from tasks.errors import Permanent
+from tasks.shared.models.config import ModelCheckJob
+from tasks.spine.stage.imports import offline
+from tasks.spine.stage.worker import Reporter, worker_main
+
+
+def run(job: ModelCheckJob, reporter: Reporter) -> dict[str, str]:
+    """Returns what is wrong with the model, in words; empty where nothing is."""
+    from tasks.shared.models.causal_lm import check_architecture
+
+    try:
+        check_architecture(job.folder, trust_remote_code=job.trust_remote_code)
+    except Permanent as error:
+        return {"problem": str(error)}
+    return {"problem": _tokenizer_problem(job)}
+
+
+def _tokenizer_problem(job: ModelCheckJob) -> str:
+    from transformers import AutoTokenizer
+
+    options: dict[str, Any] = {"trust_remote_code": job.trust_remote_code, "local_files_only": True}
+    try:
+        AutoTokenizer.from_pretrained(job.folder, **options)
+    except Exception as error:  # tokenizers raises bare exceptions for files that it cannot read
+        said = str(error).strip().partition("\n")[0]
+        return f"{job.folder}: the tokenizer cannot be read ({type(error).__name__}: {said}); fetch its files again"
+    return ""
+
+
+if __name__ == "__main__":
+    offline()
+    worker_main(ModelCheckJob, run)
