@@ -1,6 +1,5 @@
 """Building a question set: read, map, merge, limit, write; every row that came in is accounted for."""
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -63,19 +62,6 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionI
         otherwise="Choose another preset, or give",
     )
     return intake
-
-
-def load(config: QuestionsConfig, out: Path) -> dict[str, int]:
-    """Write a resolved question set to the Parquet file `out` and its rejects beside it; returns the ledger.
-
-    The rejects go to `<name>.rejects.parquet`. Raises as `build_questions`; then neither file is written.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
-        intake = build_questions(config, Path(folder), Path(folder))
-        (Path(folder) / REJECTS_FILE).replace(out.with_suffix(".rejects.parquet"))
-        (Path(folder) / QUESTIONS_FILE).replace(out)
-    return intake.ledger()
 
 
 def _merged(ordered: Iterable[Mapping[str, Any]], intake: QuestionIntake) -> Iterator[Mapping[str, Any]]:
