@@ -253,7 +253,7 @@ def test_parquet_and_csv_and_nested_fields(tmp_path: Path) -> None:
         (
             [{"text": "x"}] * 3,
             {"given_field": "question"},
-            r"given_field: no row .* has 'question' The rows have: text",
+            r"given_field: no row .* has 'question'. The rows have: text",
         ),
         ([{"text": "x"}, {"text": ""}], {}, r"1 of 2 rows .* rejected.*line 2: text is empty"),
     ],

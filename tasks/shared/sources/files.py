@@ -13,7 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import did_you_mean
 from tasks.shared.sources.errors import Record, Reject, SourceError
-from tasks.shared.sources.places import Named, check_protocols, ending, files_named, is_web, split_of
+from tasks.shared.sources.places import Named, check_protocols, ending, files_below, files_named, is_web, split_of
 from tasks.shared.sources.readers import READERS, Reader, read_file
 from tasks.shared.sources.streams import BLOCK_BYTES, buffered
 from tasks.spine.store.files import open_files
@@ -48,6 +48,8 @@ class SourceFiles:
         """
         self.source, self._what, self._others, self._endings = source, what, others, dict(endings)
         self._is_web = is_web(source)
+        if not source.strip():
+            raise SourceError(f"source: it is empty; give {others}, a dataset id 'org/name', or a path")
         with self._in_words():
             check_protocols(source)
             self._fs, root = _opened(source)
@@ -61,6 +63,7 @@ class SourceFiles:
         self.paths = paths
         if not self.paths:
             raise SourceError(self._not_found(root))
+        self._check_kinds()
         self.format = self._one_format() if format == "auto" else format
 
     @property
@@ -97,6 +100,19 @@ class SourceFiles:
         pattern = self._named.pattern
         return pattern is not None and any(pattern.fullmatch(str(place)) for place in (path.absolute(), path.resolve()))
 
+    def _check_kinds(self) -> None:
+        """Refuse folders that a pattern would pass over, and what is no file, such as a pipe that nobody writes to."""
+        for folder in self._named.folders:
+            if any(self._format_of(path) and path not in self.paths for path in files_below(self._fs, folder)):
+                raise SourceError(
+                    f"source: {self.source!r} matches the folder {folder}, but not the files in it; end the pattern "
+                    "with '/**' to read them, or with an ending such as '*.jsonl'"
+                )
+        if isinstance(self._fs, LocalFileSystem):
+            for path in self.paths:
+                if os.path.exists(path) and not os.path.isfile(path):
+                    raise SourceError(f"source: {path} is no regular file; give a copy of its content")
+
     def _digest(self, path: str) -> str:
         total = hashlib.sha256()
         with self.open(path) as stream:
@@ -122,7 +138,7 @@ class SourceFiles:
         splits = sorted({split_of(self._name(path)) for path in paths} - {""})
         if split and splits and split not in splits:
             raise SourceError(
-                f"split: no file at {self.source!r} is of the split {split!r}{did_you_mean(split, splits)} "
+                f"split: no file at {self.source!r} is of the split {split!r}{did_you_mean(split, splits) or '.'} "
                 f"Their names tell: {', '.join(splits)}"
             )
         if not split and len(splits) > 1:
@@ -146,10 +162,13 @@ class SourceFiles:
 
     def _not_found(self, root: str) -> str:
         try:
-            names = [PurePosixPath(path).name for path in self._fs.ls(root.rpartition("/")[0], detail=False)]
+            names = {PurePosixPath(path).name for path in self._fs.ls(root.rpartition("/")[0], detail=False)}
         except (OSError, ValueError):
-            names = []
-        near = did_you_mean(PurePosixPath(root).name, names)
+            names = set()
+        name = PurePosixPath(root).name
+        near = did_you_mean(name, names - {name}) or "."
+        if self.is_folder:
+            near = f", a folder of which no file ends in {', '.join(self._endings)}."
         return (
             f"source: no file with {self._what} at {self.source!r}{near} Give {self._others}, a dataset id 'org/name', "
             f"an existing path (relative paths start at {Path.cwd()}), or an address such as s3://bucket/file"

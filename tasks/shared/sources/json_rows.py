@@ -4,6 +4,7 @@ import codecs
 import io
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 
 from tasks.shared.sources.errors import Record, Reject, SourceError, excerpt
 
@@ -11,16 +12,28 @@ MAX_ROW_BYTES = 16 * 2**20
 """The largest row, in every format but CSV; larger ones are set aside unread."""
 _READ_CHARS = 2**20
 _AFTER_NUMBER = tuple(" \t\r\n,]")
+_EXACT_DIGITS = 15
+"""Every number of so many digits is a float of its own."""
+_NOT_LINES = {
+    b"[": "is a JSON list and not JSON lines; name it .json, or set format to json",
+    b"{": "holds objects over several lines; write each on a line of its own, e.g. with `jq -c .`",
+}
+"""First lines that tell another layout."""
 
 Rows = Iterator[Record | Reject]
 
 
 def read_jsonl(stream: io.BufferedReader, name: str) -> Rows:
-    """One JSON object per line; blank lines are skipped and do not count as rows."""
+    """One JSON object per line; blank lines are skipped and do not count as rows.
+
+    Raises `SourceError` where the first line shows that objects do not stand on one line each.
+    """
     parser = _Parser()
     for number, line in lines_of(stream, name):
         if isinstance(line, Reject):
             yield line
+        elif number == 1 and line.strip() in _NOT_LINES:
+            raise SourceError(f"{name}: {_NOT_LINES[line.strip()]}")
         elif line.strip():
             yield _parsed(parser, line, name, number)
 
@@ -54,11 +67,12 @@ def read_json(stream: io.BufferedReader, name: str) -> Rows:
 
 
 class _Parser(json.JSONDecoder):
-    """Python's decoder, which keeps the last of several equal keys; this one says that there were several."""
+    """Python's decoder, which keeps the last of several equal keys and cuts long numbers; this one does neither."""
 
     def __init__(self) -> None:
         self.twice = ""
-        super().__init__(object_pairs_hook=self._object)
+        """A key that stood more than once in an object that was read."""
+        super().__init__(object_pairs_hook=self._object, parse_float=_number)
 
     def _object(self, pairs: list[tuple[str, object]]) -> dict[str, object]:
         row = dict(pairs)
@@ -75,6 +89,10 @@ class _Parser(json.JSONDecoder):
         if not isinstance(value, dict):
             return Reject(name, line, "", excerpt(value), f"is a {type(value).__name__}, not an object")
         return Record(name, line, value)
+
+
+def _number(text: str) -> float | Decimal:
+    return float(text) if len(text) <= _EXACT_DIGITS else Decimal(text)
 
 
 class _JsonLists:

@@ -120,6 +120,10 @@ def _weight(array: pa.Array) -> int:
         return (pc.sum(lengths).as_py() or 0) + len(array)
     if pa.types.is_struct(kind):
         return sum(_weight(field) for field in array.flatten())
+    if pa.types.is_map(kind):
+        start, stop = array.offsets[0].as_py(), array.offsets[len(array)].as_py()
+        inner = [part.slice(start, stop - start) for part in (array.keys, array.items)]
+        return sum(map(_weight, inner)) + _OBJECT_BYTES * (stop - start)
     if pa.types.is_nested(kind):
         items = array.flatten()
         return _weight(items) + _OBJECT_BYTES * len(items)

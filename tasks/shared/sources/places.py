@@ -10,6 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import fsspec
 from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate
 
 from tasks.shared.sources.errors import SourceError
@@ -54,6 +55,8 @@ class Named:
     """Sorted."""
     base: str
     """Folder that they lie in, or below."""
+    folders: tuple[str, ...] = ()
+    """Folders that a pattern matches too."""
     pattern: re.Pattern[str] | None = None
     """What the path of a file that is not there yet would match to be one of them; None where that cannot be."""
 
@@ -66,7 +69,7 @@ def files_named(fs: AbstractFileSystem, root: str) -> Named:
     """
     for path in dict.fromkeys([root, *(unicodedata.normalize(form, root) for form in ("NFC", "NFD"))]):
         if fs.isdir(path):
-            return Named(sorted(_visible(fs.find(path), path)), path, re.compile(rf"{re.escape(path)}/(.+)"))
+            return Named(files_below(fs, path), path, pattern=re.compile(rf"{re.escape(path)}/(.+)"))
         if fs.exists(path):
             return Named([path], path.rpartition("/")[0])
     if not glob.has_magic(root):
@@ -77,10 +80,24 @@ def files_named(fs: AbstractFileSystem, root: str) -> Named:
     )
     base, pattern = "/".join(parts[:fixed]), "/".join(parts[fixed:])
     escaped = f"{glob.escape(base)}/{pattern}"
-    paths = [path for path, entry in fs.glob(escaped, detail=True).items() if entry["type"] != "directory"]
+    found = sorted(fs.glob(escaped))
     if not pattern.startswith(".") and "/." not in pattern:
-        paths = _visible(paths, base)
-    return Named(sorted(paths), base, re.compile(glob_translate(escaped)))
+        found = _visible(found, base)
+    folders = tuple(path for path in found if fs.isdir(path))
+    return Named([path for path in found if path not in folders], base, folders, re.compile(glob_translate(escaped)))
+
+
+def files_below(fs: AbstractFileSystem, folder: str) -> list[str]:
+    """Paths of all files in a folder and the folders in it, links followed, hidden ones left out; sorted."""
+    if not isinstance(fs, LocalFileSystem):
+        return sorted(_visible(fs.find(folder), folder))
+    paths, seen = [], set()
+    for place, folders, files in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        # A link may lead back to where the walk has been.
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen]
+        paths += [os.path.join(place, name) for name in files]
+    return sorted(_visible(paths, folder))
 
 
 def split_of(name: str) -> str:

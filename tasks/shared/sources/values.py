@@ -6,21 +6,24 @@ from decimal import Decimal
 from typing import Any
 
 _PLACEHOLDERS = frozenset(
-    "nan -nan nat none null nil n/a n.a n.a. na. #n/a #na <na> #ref! #value! #div/0! #name? #num! #null! "
-    "tbd tba todo tbc ? ?? ??? - -- --- – — … ...".split()
+    "nan -nan none null n/a n.a n.a. #n/a #na <na> #ref! #value! #div/0! #name? #num! #null! "
+    "tbd tba tbc ? ?? ??? - -- --- – — … ...".split()
 )
 """As pandas, databases, spreadsheets and people write a missing value; compared in lower case."""
-_EXACTLY = frozenset({"NA"})
-"""Compared as written: sodium is Na."""
+_EXACTLY = frozenset({"NA", "NaT", "TODO"})
+"""Compared as written: sodium is Na, and all is todo."""
 PLACEHOLDER = "is a placeholder for a missing value"
 _AROUND = " .\"'()[]$"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Unreadable:
     """A value that its file holds but that cannot be read; a row is rejected only where this value is needed."""
 
     reason: str
+
+    def __repr__(self) -> str:
+        return "(unreadable)"
 
 
 class UnusableValue(ValueError):
@@ -48,7 +51,7 @@ def as_text(value: Any) -> str:
         case Decimal() if not value.is_finite():
             raise UnusableValue("is not a finite number")
         case int() | float() | Decimal():
-            return f"{value:f}" if isinstance(value, Decimal) else str(value)
+            return f"{value:f}" if isinstance(value, Decimal) and abs(value.adjusted()) < 40 else str(value)
         case list() | tuple() | dict():
             kind = "an object" if isinstance(value, dict) else "a list"
             raise UnusableValue(f"is {kind}, not text or a number; map a field inside it")
