@@ -144,12 +144,21 @@ def questions(
     source: Annotated[str, typer.Argument(help="tiny, a file, org/name of a hub, or s3://...")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
     preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1)] = None,
+    split: Annotated[str, typer.Option(help="Of the hub, or of a folder whose files' names tell splits.")] = "",
+    format_: Annotated[str, typer.Option("--format", help="jsonl, json, csv, parquet; auto: by the ending.")] = "auto",
+    limit: Annotated[int | None, typer.Option(help="Questions at most.", min=1)] = None,
+    max_rejected_share: Annotated[
+        float | None, typer.Option(help="Largest share of rows that may be unusable.", min=0, max=1)
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Write over files that are there.")] = False,
 ) -> None:
     """Read a question set and write it as Parquet, with what was rejected beside it."""
     from flows.cli.commands import export_questions
 
-    _exit(export_questions({"source": source, "preset": preset, "limit": limit}, out, console))
+    values: dict[str, Any] = {"source": source, "preset": preset, "split": split, "format": format_, "limit": limit}
+    if max_rejected_share is not None:
+        values["max_rejected_share"] = max_rejected_share
+    _exit(export_questions(values, out, replace, console))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from rich.console import Console
 from flows.cli.printing import FAILED, explained, plan_table, show_result, show_stages
 from flows.server.environment import StartingServer, for_one_person, prepare, start_temporary_server, wait_for_server
 from flows.server.result_storage import save_result_storage
+from tasks.errors import Permanent
 from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.stage.plan import planning
@@ -153,15 +154,16 @@ def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: boo
     return failed or codes[0]
 
 
-def export_questions(values: dict[str, Any], out: Path, console: Console) -> int:
+def export_questions(values: dict[str, Any], out: Path, replace: bool, console: Console) -> int:
     """Read a question set into a Parquet file. Returns an exit code."""
     from tasks.questions.config import QuestionsConfig
-    from tasks.questions.load import load
-    from tasks.questions.sources import resolve
+    from tasks.questions.export import export
 
     def run() -> None:
-        counts = load(resolve(QuestionsConfig(**values)), out)
-        console.print(counts)
+        try:
+            console.print(export(QuestionsConfig(**values), out, replace=replace))
+        except OSError as error:
+            raise Permanent(f"{error}; run again when that is mended") from error
 
     return explained(run, console)
 

@@ -30,9 +30,9 @@ from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop
 from tasks.spine.stage.plan import PlannedStage, planning
 from tasks.spine.stage.prefect_retry import retry_while_unreachable
-from tasks.spine.stage.training_slot import STARTED_BY_WORKER
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.ref import SHORT, ArtifactRef
+from tasks.spine.store.settings import STARTED_BY_WORKER
 from tasks.spine.tracking.journal import StageRecord
 from tasks.spine.tracking.tracker import PARENT_TAG
 

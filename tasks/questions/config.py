@@ -53,7 +53,8 @@ class QuestionsConfig(Frozen):
     subset: str = ""
     """Hub only: configuration name; empty takes the preset's."""
     split: str = ""
-    """Hub only: split; empty takes the preset's, else `train`."""
+    """Split of a dataset of the hub (empty takes the preset's, else `train`), or of a folder whose files' names tell
+    splits."""
     tiny: TinyOptions = TinyOptions()
     """Embedded world only: which problems to take."""
     limit: int | None = Field(None, ge=1)

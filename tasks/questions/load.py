@@ -1,6 +1,5 @@
 """Building a question set: read, map, merge, limit, write; every row that came in is accounted for."""
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,12 +14,15 @@ from tasks.questions.sources import read_source
 from tasks.shared.sources.errors import Reject, excerpt
 from tasks.shared.sources.intake import Intake, drawn_place, last_place, spool_schema
 from tasks.shared.sources.paths import paths_of
-from tasks.shared.sources.rejects import REJECTS_FILE, check_share, write_rejects
-from tasks.shared.tables.parquet import Row, read_rows, write_parquet
+from tasks.shared.sources.rejects import REJECTS_FILE, RejectLog, check_share, write_rejects
+from tasks.shared.tables.parquet import Row, Weight, read_groups, read_rows, write_parquet
 from tasks.shared.tables.sorting import sort_rows
 
 CONFLICT = "same question with another answer elsewhere"
 _SPOOL = spool_schema(QUESTIONS)
+_GROUP = Weight(lambda row: len(row["question"]) + len(row["meta"]), 1 << 23)
+"""Bound on a row group: characters. What is noted in `meta` may be long."""
+_RUN = Weight(_GROUP.of, 1 << 27)
 
 
 @dataclass
@@ -38,7 +40,7 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionI
 
     `config` must have been resolved. Rows with the same normalised question and the same answer are merged (the first
     stays); with different answers all of them are rejected, because no answer of theirs can be trusted. Memory does
-    not grow with the number of rows, except for the rejects.
+    not grow with the number of rows.
 
     Raises `SourceError` where nothing usable is left or more than `max_rejected_share` was rejected.
     """
@@ -46,9 +48,10 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionI
     mapping = TINY_FIELDS if config.source == "tiny" else config.mapping()
     mapped = intake.mapped(read_source(config), partial(to_question, config=config, mapping=mapping))
     unique = work / "unique.parquet"
-    write_parquet(_merged(sort_rows(mapped, _SPOOL, lambda row: row["id"], work), intake), unique, _SPOOL)
+    ordered = sort_rows(mapped, _SPOOL, lambda row: row["id"], work, weight=_RUN)
+    write_parquet(_merged(ordered, intake), unique, _SPOOL, weight=_GROUP)
     kept = _within_limit(unique, config, intake)
-    intake.kept = write_parquet(kept, out / QUESTIONS_FILE, QUESTIONS, sorted_by=("id",))
+    intake.kept = write_parquet(kept, out / QUESTIONS_FILE, QUESTIONS, sorted_by=("id",), weight=_GROUP)
     write_rejects(intake.rejects, out / REJECTS_FILE)
     unique.unlink()
     intake.ledger()
@@ -65,36 +68,31 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionI
     return intake
 
 
-def load(config: QuestionsConfig, out: Path) -> dict[str, int]:
-    """Write a resolved question set to the Parquet file `out` and its rejects beside it; returns the ledger.
-
-    The rejects go to `<name>.rejects.parquet`. Raises as `build_questions`; then neither file is written.
-    """
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.stem}-") as folder:
-        intake = build_questions(config, Path(folder), Path(folder))
-        (Path(folder) / REJECTS_FILE).replace(out.with_suffix(".rejects.parquet"))
-        (Path(folder) / QUESTIONS_FILE).replace(out)
-    return intake.ledger()
-
-
 def _merged(ordered: Iterable[Mapping[str, Any]], intake: QuestionIntake) -> Iterator[Mapping[str, Any]]:
     for _, same in groupby(ordered, key=lambda row: row["id"]):
-        first, *others = same
-        if all(normalise(other["answer"]) == normalise(first["answer"]) for other in others):
+        rows = iter(same)
+        first = next(rows)
+        answer, agree, others = normalise(first["answer"]), True, RejectLog()
+        for other in rows:
+            agree = agree and normalise(other["answer"]) == answer
+            others.append(_conflicting(other))
+        if agree:
             intake.merged += len(others)
             yield first
         else:
-            intake.rejects.extend(
-                Reject(row["file"], row["line"], "answer", excerpt(row["answer"]), CONFLICT) for row in (first, *others)
-            )
+            intake.rejects.append(_conflicting(first))
+            intake.rejects.extend(others)
+
+
+def _conflicting(row: Mapping[str, Any]) -> Reject:
+    return Reject(row["file"], row["line"], "answer", excerpt(row["answer"]), CONFLICT)
 
 
 def _within_limit(unique: Path, config: QuestionsConfig, intake: QuestionIntake) -> Iterator[Row]:
     last = None
     if config.limit is not None:
         last = last_place((_place(row, config) for row in read_rows(unique, ["id", "position"])), config.limit)
-    for row in read_rows(unique):
+    for row in (row for table in read_groups(unique, _SPOOL) for row in table.to_pylist()):
         if last is not None and _place(row, config) > last:
             intake.beyond_limit += 1
         else:

@@ -9,7 +9,8 @@ from tasks.questions.answers import extract_answer
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
 from tasks.shared.sources.errors import Record, Reject, excerpt
-from tasks.shared.sources.paths import MissingField, UnusableValue, as_text, check_encodable, resolve, scalars
+from tasks.shared.sources.paths import MissingField, resolve, scalars
+from tasks.shared.sources.values import UnusableValue, as_text, check_text
 
 ID_HEX_DIGITS = 16
 
@@ -42,7 +43,6 @@ def to_question(record: Record, config: QuestionsConfig, mapping: FieldMapping) 
         answer = extract_answer(value, mapping.answer_rule)
         if len(answer) > config.max_answer_chars:
             raise UnusableValue(f"is {len(answer)} characters long, more than max_answer_chars")
-        check_encodable(answer)
     except MissingField as error:
         return Reject(record.file, record.line, error.field, excerpt(record.row), str(error))
     except UnusableValue as error:
@@ -61,7 +61,7 @@ def _question_text(value: Any, mapping: FieldMapping, config: QuestionsConfig) -
     for fixed in mapping.remove:
         text = text.replace(fixed, "")
     text = text.strip()
-    check_encodable(text)
+    check_text(text)
     if not normalise(text):
         raise UnusableValue("is empty")
     if len(text) < config.min_question_chars:

@@ -26,11 +26,17 @@ def resolve(config: QuestionsConfig) -> QuestionsConfig:
         return config
     if config.source == "tiny":
         return config.model_copy(update={"source_digest": _tiny_digest(config.tiny)})
-    if config.source == "hub" or is_hub_id(config.source):
+    files = source_files(config)
+    if files is None:
         return _resolve_hub(config)
-    files = SourceFiles(config.source, "questions", _OTHERS)
-    update = {"format": files.format(config.format), "source_digest": files.digest()}
-    return config.model_copy(update=update)
+    return config.model_copy(update={"format": files.format, "source_digest": files.digest()})
+
+
+def source_files(config: QuestionsConfig) -> SourceFiles | None:
+    """The files of a source; None for the embedded world and for a dataset of the hub."""
+    if config.source in ("tiny", "hub") or is_hub_id(config.source):
+        return None
+    return SourceFiles(config.source, "questions", _OTHERS, format=config.format, split=config.split)
 
 
 def source_digest(config: QuestionsConfig) -> str:
@@ -42,10 +48,10 @@ def read_source(config: QuestionsConfig) -> Iterator[Record | Reject]:
     """The rows of a resolved source, streamed, in the order of the source."""
     if config.source == "tiny":
         yield from _tiny_rows(config.tiny)
-    elif config.source_digest.startswith("hub:"):
-        yield from read_hub(config.source, config.subset, config.split, config.revision)
+    elif files := source_files(config):
+        yield from files.read()
     else:
-        yield from SourceFiles(config.source, "questions", _OTHERS).read(config.format)
+        yield from read_hub(config.source, config.subset, config.split, config.revision)
 
 
 def _resolve_hub(config: QuestionsConfig) -> QuestionsConfig:

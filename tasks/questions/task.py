@@ -15,7 +15,7 @@ from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
-QUESTIONS = Stage("questions", version=2, kind="questions")
+QUESTIONS = Stage("questions", version=3, kind="questions")
 DECONTAMINATE = Stage("decontaminate", version=2, kind="questions")
 
 

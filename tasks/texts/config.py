@@ -61,12 +61,13 @@ class TextsConfig(Frozen):
     subset: str = ""
     """Hub only: configuration name, also of `evaluation_source`."""
     split: str = ""
-    """Hub only: split; empty takes `train`."""
+    """Split of a dataset of the hub (empty takes `train`), or of a folder whose files' names tell splits."""
     evaluation_source: str = ""
     """Source of the held-out documents, an address like `source` and read by the same fields; empty holds out some of
     `source`. A training document that stands there too is left out of training."""
     evaluation_split: str = ""
-    """Hub only: split of `evaluation_source` (empty takes `test`), or of `source` where that is empty."""
+    """Split of `evaluation_source`, or of `source` where that is empty: on the hub (empty takes `test`), or of a folder
+    whose files' names tell splits."""
     evaluation_documents: int = Field(200, ge=1)
     """Held-out documents: those whose ids come first in an order drawn by `seed`, so that the choice depends on the
     documents and not on their place (the rule is ours; the paper, arXiv 2509.24375, holds out 200)."""

@@ -58,7 +58,7 @@ def build_texts(config: TextsConfig, out: Path, work: Path) -> TextIntake:
     """Write train.parquet, evaluation.parquet (both sorted by id) and rejects.parquet into `out`.
 
     `config` must have been resolved; `work` holds temporary runs. A document that comes twice is kept once, held out if
-    it is held out anywhere. Memory does not grow with the corpus, except for the rejects and for as many ids as
+    it is held out anywhere. Memory does not grow with the corpus, except for as many ids as
     `evaluation_documents` and `limit` ask for.
 
     Raises `SourceError` where nothing usable is left for a split or more than `max_rejected_share` was rejected.

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from tasks.shared.sources.errors import Record, Reject, excerpt
-from tasks.shared.sources.paths import MissingField, UnusableValue, as_text, check_encodable, look_up, scalars
+from tasks.shared.sources.paths import MissingField, look_up, scalars
+from tasks.shared.sources.values import UnusableValue, as_text, check_text
 from tasks.spine.store.fingerprint import digest_text
 from tasks.texts.config import TextFields, TextsConfig
 
@@ -43,7 +44,7 @@ def to_document(record: Record, config: TextsConfig, fields: TextFields) -> dict
 
 
 def _check(text: str, given: str, config: TextsConfig) -> None:
-    check_encodable(given + text)
+    check_text(given + text)
     if not text.strip():
         raise UnusableValue("is empty")
     if len(text) < config.min_chars:

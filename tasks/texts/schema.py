@@ -26,5 +26,5 @@ TEXTS = pa.schema(
 the two) and never a place to predict; 0 for plain text. `meta` is a JSON object.
 """
 
-GROUP = Weight(lambda row: len(row["text"]), 1 << 23)
-"""Bound on a row group: characters of its documents."""
+GROUP = Weight(lambda row: len(row["text"]) + len(row["meta"]), 1 << 23)
+"""Bound on a row group: characters of its documents and of what is noted beside them."""

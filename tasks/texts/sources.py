@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.shared.sources.errors import Record, Reject, SourceError
 from tasks.shared.sources.files import SourceFiles
@@ -28,18 +28,19 @@ def resolve(config: TextsConfig) -> TextsConfig:
         return config.model_copy(update={"source_digest": digests[0], "evaluation_digest": digests[1]})
     on_hub = is_hub_id(config.source, TEXT_ENDINGS)
     if not on_hub and config.evaluation_split and not config.evaluation_source:
-        raise SourceError(
-            f"evaluation_split={config.evaluation_split!r} is for a dataset of the hub, which source "
-            f"{config.source!r} is not; set evaluation_source to the file with the held-out documents"
-        )
-    update: dict[str, Any] = {"split": config.split or "train"} if on_hub else {}
+        files = _files(config, config.source, config.evaluation_split)
+        if not (files.is_folder and files.splits):
+            raise SourceError(
+                f"evaluation_split={config.evaluation_split!r} is for a dataset of the hub or a folder whose files' "
+                f"names tell splits, which source {config.source!r} is not; set evaluation_source to the file with the "
+                "held-out documents"
+            )
     if on_hub:
-        update["revision"] = commit_of(config.source, config.revision)
-    config = config.model_copy(update=update)
-    update = {"source_digest": _digest(config, config.source, config.split)}
+        config = config.model_copy(update={"revision": commit_of(config.source, config.revision)})
+    update = {"source_digest": _digest(config, config.source, config.split, "train")}
     if config.held_out_apart:
         evaluation_source = config.evaluation_source or config.source
-        update["evaluation_digest"] = _digest(config, evaluation_source, config.evaluation_split or "test")
+        update["evaluation_digest"] = _digest(config, evaluation_source, config.evaluation_split, "test")
     return config.model_copy(update=update)
 
 
@@ -55,21 +56,25 @@ def read_source(config: TextsConfig, *, held_out: bool) -> Iterator[Record | Rej
         _, commit, subset, split = digest.split(":", 3)
         yield from read_hub(source, subset, split, commit)
     else:
-        files = _files(source)
-        yield from files.read(files.format(config.format), TEXT_READERS)
+        split = config.evaluation_split if held_out else config.split
+        yield from _files(config, source, split).read(TEXT_READERS)
 
 
-def _digest(config: TextsConfig, source: str, split: str) -> str:
-    """Digest of one source; the format read is part of it where the files' names, which are no identity, tell it."""
+def _digest(config: TextsConfig, source: str, split: str, usual: str) -> str:
+    """Digest of one source; the format read is part of it where the files' names, which are no identity, tell it.
+
+    Args:
+        usual: the split of a dataset of the hub where `split` is empty.
+    """
     if not is_hub_id(source, TEXT_ENDINGS):
-        files = _files(source)
-        return f"{files.format(config.format)}:{files.digest()}"
+        files = _files(config, source, split)
+        return f"{files.format}:{files.digest()}"
     commit = commit_of(source, config.revision if source == config.source else "")
-    return hub_digest(commit, config.subset, split)
+    return hub_digest(commit, config.subset, split or usual)
 
 
-def _files(source: str) -> SourceFiles:
-    return SourceFiles(source, "texts", "'tiny'", TEXT_ENDINGS)
+def _files(config: TextsConfig, source: str, split: str) -> SourceFiles:
+    return SourceFiles(source, "texts", "'tiny'", TEXT_ENDINGS, format=config.format, split=split)
 
 
 def _tiny(config: TextsConfig, held_out: bool) -> "tuple[TextSplit, int, int]":

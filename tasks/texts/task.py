@@ -10,7 +10,7 @@ from tasks.texts.load import build_texts
 from tasks.texts.schema import SOURCES
 from tasks.texts.sources import resolve
 
-TEXTS = Stage("texts", version=2, kind="texts")
+TEXTS = Stage("texts", version=3, kind="texts")
 
 
 @stage_task(TEXTS)

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from flows.server.automations import RESTARTED
-from tasks.spine.stage.training_slot import STARTED_BY_WORKER, limit_name
-from tasks.spine.store.settings import Settings
+from tasks.spine.stage.training_slot import limit_name
+from tasks.spine.store.settings import STARTED_BY_WORKER, Settings
 from tasks.spine.store.store import Store
 from tests.support.base_models import put_model
 from tests.support.commands import (

@@ -11,8 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from flows.polya import polya
-from tasks.spine.stage.training_slot import STARTED_BY_WORKER
-from tasks.spine.store.settings import Settings
+from tasks.spine.store.settings import STARTED_BY_WORKER, Settings
 from tasks.spine.store.store import Store
 from tests.support.commands import STEP_BY_STEP, TRAINER, processes, steps_logged, wait_until
 from tests.support.deployed import Deployed

@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from tasks.questions.answers import AnswerRule, extract_answer, last_boxed, tidy_number
 from tasks.questions.fields import FieldMapping
-from tasks.shared.sources.paths import MissingField, UnusableValue, look_up, resolve
+from tasks.shared.sources.paths import MissingField, look_up, resolve
+from tasks.shared.sources.values import UnusableValue
 
 ROW = {
     "prompt": [{"content": "What is 1+1?", "role": "user"}],

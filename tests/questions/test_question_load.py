@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from tasks.questions.config import QuestionsConfig, TinyOptions
+from tasks.questions.export import export
 from tasks.questions.fields import FieldMapping
 from tasks.questions.load import CONFLICT, QuestionIntake, build_questions
-from tasks.questions.load import load as load_to_file
 from tasks.questions.rows import question_id
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import resolve
@@ -229,11 +229,9 @@ def test_the_id_of_a_text_is_fixed() -> None:
 
 def test_a_set_can_be_written_to_a_file_of_ones_own(tmp_path: Path) -> None:
     source = written(tmp_path / "rows.jsonl", [{"q": f"question {n}", "a": n} for n in range(9)] + ["{"])
-    ledger = load_to_file(resolve(QuestionsConfig(source=source, fields=PLAIN)), tmp_path / "new" / "mine.parquet")
+    ledger = export(resolve(QuestionsConfig(source=source, fields=PLAIN)), tmp_path / "new" / "mine.parquet")
     assert (ledger["kept"], ledger["rejected"]) == (9, 1)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mine.parquet", "mine.rejects.parquet"]
     with pytest.raises(SourceError, match="rejected"):
-        load_to_file(
-            resolve(QuestionsConfig(source=source, fields=PLAIN, max_rejected_share=0)), tmp_path / "no.parquet"
-        )
+        export(resolve(QuestionsConfig(source=source, fields=PLAIN, max_rejected_share=0)), tmp_path / "no.parquet")
     assert not list(tmp_path.glob("*no*"))

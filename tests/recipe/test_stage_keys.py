@@ -23,12 +23,12 @@ KEYS = {
     "generate": "24fdf787b17e74bf",
     "midtrain": "caf76c27e5498eca",
     "predict": "6b39dff804bd08d1",
-    "questions": "92e5510541d94a81",
+    "questions": "55fedbc2ffc3ebd2",
     "rl": "aed69221a269ec29",
     "rl_prompts": "03847359322d5914",
     "rmt_train": "cda4df7f5f2891b2",
     "schedule": "882c3dc3608ab6ba",
-    "texts": "7022f71a5b133be9",
+    "texts": "a86fb7f64b31f4cc",
 }
 
 

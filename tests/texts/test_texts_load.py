@@ -214,7 +214,7 @@ def test_plain_text_is_a_document_a_file_or_a_document_a_line(tmp_path: Path, zi
 
 
 def test_a_text_file_too_large_to_hold_is_listed_and_not_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.texts.plain.MAX_LINE_BYTES", 50)
+    monkeypatch.setattr("tasks.texts.plain.MAX_ROW_BYTES", 50)
     for index, size in enumerate((10, 50, 51)):
         (tmp_path / f"{index}.txt").write_text(f"{index}" * size)
     _, train, evaluation, [reject] = load(
@@ -253,7 +253,7 @@ def test_parquet_and_csv_and_nested_fields(tmp_path: Path) -> None:
         (
             [{"text": "x"}] * 3,
             {"given_field": "question"},
-            r"given_field: no row .* has 'question' The rows have: text",
+            r"given_field: no row .* has 'question'. The rows have: text",
         ),
         ([{"text": "x"}, {"text": ""}], {}, r"1 of 2 rows .* rejected.*line 2: text is empty"),
     ],

@@ -3,9 +3,10 @@
 import csv
 from collections import deque
 from collections.abc import Iterator
-from typing import BinaryIO
+from io import BufferedReader
 
 from tasks.shared.sources.errors import Record, Reject, SourceError, excerpt
+from tasks.shared.sources.json_rows import skip_line
 
 # The longest row, quotes and line breaks included. An unclosed quote would otherwise swallow the rest of the file.
 MAX_ROW_CHARS = 2**20
@@ -14,7 +15,7 @@ MAX_ROW_CHARS = 2**20
 class _Lines:
     """Lines with the number of each, and a way to hand the later lines of a failed row back."""
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: BufferedReader) -> None:
         self._stream = stream
         self._again: deque[bytes] = deque()
         self._row: list[bytes] = []
@@ -41,13 +42,17 @@ class _Lines:
         return self
 
     def __next__(self) -> str:
-        line = self._again.popleft() if self._again else self._stream.readline(MAX_ROW_CHARS)
+        again = bool(self._again)
+        line = self._again.popleft() if again else self._stream.readline(MAX_ROW_CHARS)
         if not line:
             raise StopIteration
+        is_cut = len(line) == MAX_ROW_CHARS and not line.endswith(b"\n")
+        if is_cut and not again:
+            skip_line(self._stream)
         self.number += 1
         self._row.append(line)
         self._chars += len(line)
-        if self._chars > MAX_ROW_CHARS:
+        if is_cut or self._chars > MAX_ROW_CHARS:
             raise csv.Error(f"row is longer than {MAX_ROW_CHARS} characters; is a quote left open?")
         try:
             return line.decode("utf-8-sig" if self.number == 1 else "utf-8")
@@ -56,7 +61,7 @@ class _Lines:
             return line.decode("utf-8", "replace")
 
 
-def read_csv(stream: BinaryIO, name: str) -> Iterator[Record | Reject]:
+def read_csv(stream: BufferedReader, name: str) -> Iterator[Record | Reject]:
     """The rows of a comma-separated file with a header line; empty lines are skipped.
 
     Raises `SourceError` where there is no usable header.

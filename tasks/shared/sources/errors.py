@@ -34,6 +34,9 @@ class Reject:
 
 def excerpt(value: Any) -> str:
     """A printable beginning of any value, fit for a table of rejects."""
-    text = value if isinstance(value, str) else repr(value)
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except RecursionError:
+        text = "(nested too deeply to be shown)"
     text = " ".join(text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0").split())
     return text if len(text) <= _EXCERPT else text[: _EXCERPT - 3] + "..."

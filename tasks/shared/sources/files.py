@@ -1,63 +1,88 @@
 """Rows of files anywhere fsspec reaches, and the digest of what is in them."""
 
 import hashlib
+import io
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any
+
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import did_you_mean
 from tasks.shared.sources.errors import Record, Reject, SourceError
+from tasks.shared.sources.places import Named, check_protocols, ending, files_below, files_named, is_web, split_of
 from tasks.shared.sources.readers import READERS, Reader, read_file
+from tasks.shared.sources.streams import BLOCK_BYTES, buffered
 from tasks.spine.store.files import open_files
 
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
-_BLOCK = 2**20
+_REMOTE_BLOCK_BYTES = 8 * 2**20
 
 
 class SourceFiles:
     """One or several files behind a path, folder, glob or fsspec address."""
 
-    def __init__(self, source: str, what: str, others: str, endings: Mapping[str, str] = ENDINGS) -> None:
-        """`what` the files hold and what `others` a source may be are for messages; `endings` gives formats.
+    def __init__(
+        self,
+        source: str,
+        what: str,
+        others: str,
+        endings: Mapping[str, str] = ENDINGS,
+        *,
+        format: str = "auto",
+        split: str = "",
+    ) -> None:
+        """Find the files; none is opened.
 
-        Raises `SourceError` where there is no such file.
+        Args:
+            what, others: what the files hold, and what else a source may be, for messages.
+            endings: formats by the endings of names.
+            format: the files' format, or `auto` for the one that all endings agree on.
+            split: which files of a folder to take, where their names tell splits.
+
+        Raises:
+            SourceError: no such file, no format or several, or splits of which none was chosen.
         """
-        self.source = source
-        self._what, self._others, self._endings = what, others, endings
-        address = source if "://" in source else str(Path(source).expanduser())
-        self._fs, root = open_files(address)
-        if any(mark in root for mark in "*?["):
-            paths = self._fs.glob(root)
-        elif self._fs.isdir(root):
-            paths = [path for path in self._fs.find(root) if ending(path, endings)]
-        else:
-            paths = [root] if self._fs.exists(root) else []
-        self.paths = sorted(paths)
+        self.source, self._what, self._others, self._endings = source, what, others, dict(endings)
+        self._is_web = is_web(source)
+        if not source.strip():
+            raise SourceError(f"source: it is empty; give {others}, a dataset id 'org/name', or a path")
+        with self._in_words():
+            check_protocols(source)
+            self._fs, root = _opened(source)
+            self.is_folder = not self._is_web and self._fs.isdir(root)
+            self._named = self._page(root) if self._is_web else files_named(self._fs, root)
+        paths = self._named.paths
+        if self.is_folder:
+            paths = self._of_split([path for path in paths if self._format_of(path)], split)
+            if format != "auto":
+                paths = [path for path in paths if self._format_of(path) == format] or paths
+        self.paths = paths
         if not self.paths:
             raise SourceError(self._not_found(root))
+        self._check_kinds()
+        self.format = self._one_format() if format == "auto" else format
 
-    def open(self, path: str) -> BinaryIO:
+    @property
+    def splits(self) -> list[str]:
+        """Splits that names of the files tell, sorted."""
+        return sorted({split_of(self._name(path)) for path in self.paths} - {""})
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[io.BufferedReader]:
         """One of `paths`, for reading bytes."""
-        return self._fs.open(path, "rb")
+        # A web server may not be able to send a part of a file, and may not say how long it is: from end to end.
+        with self._in_words(), self._fs.open(path, "rb", block_size=0 if self._is_web else _REMOTE_BLOCK_BYTES) as file:
+            yield buffered(file, seekable=not self._is_web)
 
-    def format(self, wanted: str) -> str:
-        """The format asked for, or the one that all endings agree on."""
-        if wanted != "auto":
-            return wanted
-        formats = {ending(path, self._endings) for path in self.paths}
-        if len(formats) == 1 and (format := formats.pop()):
-            return format
-        raise SourceError(
-            f"source: cannot tell the format of {self.source!r} from its name; set format to one of "
-            f"{', '.join(dict.fromkeys(self._endings.values()))} (files end in {', '.join(self._endings)}, "
-            "each also with .gz)"
-        )
-
-    def read(self, format: str, readers: Mapping[str, Reader] = READERS) -> Iterator[Record | Reject]:
+    def read(self, readers: Mapping[str, Reader] = READERS) -> Iterator[Record | Reject]:
         """The rows of all files, streamed, in order of their names."""
         for path in self.paths:
             with self.open(path) as stream:
-                yield from read_file(stream, PurePosixPath(path).name, format, readers)
+                yield from read_file(stream, self._name(path), self.format, readers)
 
     def digest(self) -> str:
         """SHA-256 of the one file, or over the SHA-256 of each of several, in order of name."""
@@ -66,26 +91,113 @@ class SourceFiles:
             return f"sha256:{digests[0]}"
         return f"sha256:{hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
 
+    def holds(self, path: Path) -> bool:
+        """Whether a local path is one of the files, or would be one of them."""
+        if not isinstance(self._fs, LocalFileSystem):
+            return False
+        if path.exists() and any(path.samefile(file) for file in self.paths):
+            return True
+        pattern = self._named.pattern
+        return pattern is not None and any(pattern.fullmatch(str(place)) for place in (path.absolute(), path.resolve()))
+
+    def _check_kinds(self) -> None:
+        """Refuse folders that a pattern would pass over, and what is no file, such as a pipe that nobody writes to."""
+        for folder in self._named.folders:
+            if any(self._format_of(path) and path not in self.paths for path in files_below(self._fs, folder)):
+                raise SourceError(
+                    f"source: {self.source!r} matches the folder {folder}, but not the files in it; end the pattern "
+                    "with '/**' to read them, or with an ending such as '*.jsonl'"
+                )
+        if isinstance(self._fs, LocalFileSystem):
+            for path in self.paths:
+                if os.path.exists(path) and not os.path.isfile(path):
+                    raise SourceError(f"source: {path} is no regular file; give a copy of its content")
+
     def _digest(self, path: str) -> str:
         total = hashlib.sha256()
         with self.open(path) as stream:
-            while block := stream.read(_BLOCK):
+            while block := stream.read(BLOCK_BYTES):
                 total.update(block)
         return total.hexdigest()
 
-    def _not_found(self, root: str) -> str:
-        parent = root.rpartition("/")[0]
+    def _name(self, path: str) -> str:
+        return PurePosixPath(path).name if self._is_web else path[len(self._named.base) :].lstrip("/")
+
+    def _format_of(self, path: str) -> str | None:
+        return ending(path, self._endings)
+
+    def _page(self, root: str) -> Named:
         try:
-            names = [PurePosixPath(path).name for path in self._fs.ls(parent, detail=False)]
+            self._fs.info(root)
+        except FileNotFoundError as error:
+            raise SourceError(f"source: {self.source!r} cannot be read ({error.__cause__ or error})") from error
+        return Named([root], "")
+
+    def _of_split(self, paths: list[str], split: str) -> list[str]:
+        """Those of a folder's files that belong to a split; all where no name tells one."""
+        splits = sorted({split_of(self._name(path)) for path in paths} - {""})
+        if split and splits and split not in splits:
+            raise SourceError(
+                f"split: no file at {self.source!r} is of the split {split!r}{did_you_mean(split, splits) or '.'} "
+                f"Their names tell: {', '.join(splits)}"
+            )
+        if not split and len(splits) > 1:
+            raise SourceError(
+                f"source: the files at {self.source!r} belong to several splits ({', '.join(splits)}); set split to "
+                f"one of them, or give a pattern such as '{self.source.rstrip('/')}/**' to read them all"
+            )
+        return [path for path in paths if split_of(self._name(path)) == split] if split and splits else paths
+
+    def _one_format(self) -> str:
+        formats = {self._format_of(path) for path in self.paths}
+        if len(formats) == 1 and (format := formats.pop()):
+            return format
+        known = sorted(filter(None, formats))
+        several = f"its files are of several formats ({', '.join(known)})" if len(known) > 1 else "its name tells none"
+        raise SourceError(
+            f"source: cannot tell the format of {self.source!r} from its name, as {several}; set format to one of "
+            f"{', '.join(dict.fromkeys(self._endings.values()))} (files end in {', '.join(self._endings)}, "
+            "each also with .gz)"
+        )
+
+    def _not_found(self, root: str) -> str:
+        try:
+            names = {PurePosixPath(path).name for path in self._fs.ls(root.rpartition("/")[0], detail=False)}
         except (OSError, ValueError):
-            names = []
-        near = did_you_mean(PurePosixPath(root).name, names)
+            names = set()
+        name = PurePosixPath(root).name
+        near = did_you_mean(name, names - {name}) or "."
+        if self.is_folder:
+            near = f", a folder of which no file ends in {', '.join(self._endings)}."
         return (
             f"source: no file with {self._what} at {self.source!r}{near} Give {self._others}, a dataset id 'org/name', "
             f"an existing path (relative paths start at {Path.cwd()}), or an address such as s3://bucket/file"
         )
 
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        """Say which source it is that the operating system or a server refused."""
+        try:
+            yield
+        except ImportError as error:
+            raise SourceError(f"source: {self.source!r} needs a package that is not installed: {error}") from error
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+            raise SourceError(f"source: {self.source!r} cannot be read ({error})") from error
+        except _http_errors() as error:
+            raise OSError(f"source: {self.source!r} could not be read ({error!r}); run again") from error
 
-def ending(path: str, endings: Mapping[str, str]) -> str | None:
-    """The format that a file's name tells, gzipped or not."""
-    return endings.get(PurePosixPath(path.removesuffix(".gz")).suffix.lower())
+
+def _opened(source: str) -> tuple[AbstractFileSystem, str]:
+    if "://" not in source:
+        return LocalFileSystem(), os.path.abspath(os.path.expanduser(source))
+    try:
+        return open_files(source)
+    except ValueError as error:
+        raise SourceError(f"source: {source!r} is no address that can be read ({error})") from error
+
+
+def _http_errors() -> Any:
+    """Errors of the library behind web addresses, which is loaded where they are used."""
+    from aiohttp import ClientError
+
+    return ClientError

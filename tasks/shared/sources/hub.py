@@ -1,11 +1,12 @@
 """Rows of a dataset of the Hugging Face hub, at a fixed commit."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 from tasks.shared.sources.errors import Record, SourceError
-from tasks.shared.sources.files import ENDINGS, ending
+from tasks.shared.sources.files import ENDINGS
+from tasks.shared.sources.places import ending
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -13,7 +14,7 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 def is_hub_id(source: str, endings: Mapping[str, str] = ENDINGS) -> bool:
     """Whether `source` reads as `org/name` and is no path on this machine."""
-    if "://" in source or Path(source).expanduser().exists() or ending(source, endings):
+    if "://" in source or os.path.exists(os.path.expanduser(source)) or ending(source, endings):
         return False
     return bool(_HUB_ID.fullmatch(source))
 

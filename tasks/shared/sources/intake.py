@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from tasks.shared.sources.errors import Record, Reject
-from tasks.shared.sources.rejects import FieldsSeen, reasons_of
+from tasks.shared.sources.rejects import FieldsSeen, RejectLog
 from tasks.shared.tables.parquet import Row
 from tasks.spine.store.fingerprint import digest_text
 
@@ -25,7 +25,7 @@ class Intake:
 
     read: int = 0
     beyond_limit: int = 0
-    rejects: list[Reject] = field(default_factory=list)
+    rejects: RejectLog = field(default_factory=RejectLog)
     fields: FieldsSeen = field(default_factory=FieldsSeen)
 
     @property
@@ -36,7 +36,7 @@ class Intake:
     @property
     def reasons(self) -> Counter[str]:
         """How often each reason for a reject occurs."""
-        return reasons_of(self.rejects)
+        return self.rejects.reasons
 
     def mapped(
         self, items: Iterable[Record | Reject], to_row: Callable[[Record], Row | Reject], **more: Any

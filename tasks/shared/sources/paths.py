@@ -1,8 +1,13 @@
-"""Values of a publisher's row: dotted paths, templates over them, and what counts as text."""
+"""Places in a publisher's row: dotted paths, and templates over them."""
 
+import math
 import re
 from collections.abc import Mapping
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
+
+from tasks.shared.sources.values import as_text
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 _SLOT = re.compile(r"\{([^{}|]*)(?:\|([a-z]+))?\}")
@@ -17,30 +22,6 @@ class MissingField(LookupError):
     def __init__(self, field: str) -> None:
         super().__init__(self.REASON)
         self.field = field
-
-
-class UnusableValue(ValueError):
-    """A field does not hold what its mapping expects; the message is the reject's reason."""
-
-
-def as_text(value: Any) -> str:
-    """A scalar as text. Raises `UnusableValue` for null, lists, objects, NaN and infinities."""
-    if value is None:
-        raise UnusableValue("is null")
-    if isinstance(value, list | dict | tuple):
-        kind = "an object" if isinstance(value, dict) else "a list"
-        raise UnusableValue(f"is {kind}, not text or a number; map a field inside it")
-    if isinstance(value, float) and value - value != 0:
-        raise UnusableValue("is not a finite number")
-    return value if isinstance(value, str) else str(value)
-
-
-def check_encodable(text: str) -> None:
-    """Raise `UnusableValue` for a string that no file can hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UnusableValue("holds half of a surrogate pair, which is not text") from error
 
 
 def checked_spec(value: str) -> str:
@@ -93,14 +74,21 @@ def resolve(row: Mapping[str, Any], spec: str) -> Any:
 
 
 def scalars(row: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
-    """Notes to keep beside a row: name to the value at its path, where there is one that is no list or object."""
+    """Notes to keep beside a row: name to the value at its path, where there is one that JSON can hold.
+
+    Dates and decimals are noted as text. No note is taken of lists, objects, null and NaN.
+    """
     notes = {}
     for name, path in paths.items():
         try:
             value = look_up(row, path)
         except MissingField:
             continue
-        if isinstance(value, str | int | float | bool):
+        if isinstance(value, date | time | Decimal):
+            value = str(value)
+        if isinstance(value, bytes):
+            value = value.decode("utf-8", "backslashreplace")
+        if isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
             notes[name] = value
     return notes
 

@@ -8,12 +8,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 
 from tasks.errors import Permanent
 from tasks.spine.stage.prefect_retry import retry_while_unreachable
-from tasks.spine.store.settings import Settings
+from tasks.spine.store.settings import STARTED_BY_WORKER, Settings
 
 log = logging.getLogger(__name__)
-
-STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
-"""Environment variable that Prefect's workers set for the run that they start."""
 
 
 def limit_name(host: str, settings: Settings) -> str:

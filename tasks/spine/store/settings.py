@@ -9,6 +9,9 @@ from urllib.parse import quote, unquote
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
+"""Environment variable that Prefect's workers set for the run that they start."""
+
 
 class Settings(BaseSettings):
     """Places, from `MIDTRAIN_*` variables; everything lives under `MIDTRAIN_HOME` unless said otherwise."""
@@ -30,6 +33,16 @@ class Settings(BaseSettings):
     training_limit: str = "training-{host}"
     """Prefect's concurrency limit that runs of a worker hold while they train, `{host}` being the machine's name.
     Empty: none, where something else hands out the GPUs."""
+
+    form_sources: str = "s3,s3a,gs,gcs,az,abfs,hf"
+    """Protocols of the addresses that runs which a worker starts, as from a server's form, may read questions and texts
+    from, with commas between. Without `http` and `https`, who fills in a form cannot have the worker's machine ask
+    others for web pages. Paths and datasets of the hub are always allowed."""
+
+    @property
+    def allowed_protocols(self) -> list[str]:
+        """`form_sources` one by one."""
+        return [protocol.strip() for protocol in self.form_sources.split(",") if protocol.strip()]
 
     @property
     def root(self) -> Path:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.shared.sources import readers
+from tasks.shared.sources import json_rows
 from tasks.shared.sources.csv_rows import MAX_ROW_CHARS
 from tasks.shared.sources.errors import Record, Reject, SourceError
 from tasks.shared.sources.readers import read_file
@@ -59,7 +59,7 @@ def test_a_last_line_that_is_cut_off_says_so() -> None:
 
 
 def test_an_endless_line_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "MAX_LINE_BYTES", 100)
+    monkeypatch.setattr(json_rows, "MAX_ROW_BYTES", 100)
     items = read(b'{"a": 1}\n' + b"x" * 1_000 + b'\n{"a": 2}\n', "jsonl")
     assert records(items) == [(1, {"a": 1}), (3, {"a": 2})]
     assert rejects(items) == [(2, "line is longer than 100 bytes")]
@@ -67,7 +67,7 @@ def test_an_endless_line_is_set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("block", [1, 7, 4_096])
 def test_a_json_list_is_read_object_by_object(monkeypatch: pytest.MonkeyPatch, block: int) -> None:
-    monkeypatch.setattr(readers, "_READ_BYTES", block)
+    monkeypatch.setattr(json_rows, "_READ_CHARS", block)
     text = '\n [ {"a": "}],é"},\n\n 3.25 , {"b": [1, {"c": null}]}\n,\n"x"]\n'
     items = read(text.encode(), "json")
     assert records(items) == [(2, {"a": "}],é"}), (4, {"b": [1, {"c": None}]})]
