@@ -16,18 +16,18 @@ RECIPES = ("tiny-cpu", "tiny-cpu-rmt")
 SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 """Stages whose identity is the content that their settings lead to."""
 KEYS = {
-    "dataset": "7e9e9402c00cc592",
+    "dataset": "9121e27452003002",
     "entropy": "56bcb0badd45a3be",
-    "evaluate": "8ae54fc078dfa4af",
-    "filter": "d81fb42790b872a3",
-    "generate": "24fdf787b17e74bf",
-    "midtrain": "caf76c27e5498eca",
-    "predict": "6b39dff804bd08d1",
+    "evaluate": "c415d62cc1d69f6e",
+    "filter": "6a65967f2b9f2ead",
+    "generate": "4d37d4eab12ed764",
+    "midtrain": "f873805814a53b3e",
+    "predict": "737d614a2b62726a",
     "questions": "92e5510541d94a81",
-    "rl": "aed69221a269ec29",
-    "rl_prompts": "03847359322d5914",
-    "rmt_train": "cda4df7f5f2891b2",
-    "schedule": "882c3dc3608ab6ba",
+    "rl": "e745aa639ad5b708",
+    "rl_prompts": "b2997ef1618d0105",
+    "rmt_train": "2722e7d95903b020",
+    "schedule": "d19715acc8f241b3",
     "texts": "7022f71a5b133be9",
 }
 

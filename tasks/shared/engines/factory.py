@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Engine
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.spine.stage.imports import hide_packages
@@ -39,13 +40,13 @@ def engine_name(runtime: Runtime) -> EngineName:
     return "vllm" if resolve_device(runtime) == "cuda" else "transformers"
 
 
-def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_messages: bool = False) -> Engine:
+def make_engine(model_path: Path, runtime: Runtime, form: PromptForm, *, seed: int = 0) -> Engine:
     """Start the engine that `runtime` names on the model folder.
 
-    `seed` serves engines that draw for all requests from one stream (vLLM). `as_messages` says that prompts are bare
-    user messages, which only an OpenAI-compatible server can take.
+    `form` is that of the prompts; bare user messages are for an OpenAI-compatible server alone. `seed` serves engines
+    that draw for all requests from one stream (vLLM).
     """
-    name = engine_name(runtime)
+    name, as_messages = engine_name(runtime), form.style == "message"
     if name == "openai":
         from tasks.shared.engines.openai_engine import OpenAIEngine
 
@@ -55,6 +56,7 @@ def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_message
             concurrency=runtime.concurrency,
             endpoint="chat" if as_messages else "completions",
             tokenizer=None if as_messages else load_tokenizer(model_path, trust_remote_code=runtime.trust_remote_code),
+            adds_prefix=form.adds_prefix,
         )
     if as_messages:
         raise ValueError(f"prompt.style 'message' needs runtime.engine 'openai'; it is {name!r}")
@@ -71,6 +73,7 @@ def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_message
             gpu_memory_utilization=runtime.gpu_memory_utilization,
             tensor_parallel_size=runtime.tensor_parallel_size,
             trust_remote_code=runtime.trust_remote_code,
+            adds_prefix=form.adds_prefix,
         )
     with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch
@@ -84,4 +87,5 @@ def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_message
         dtype=dtype,
         batch_size=runtime.batch_size,
         trust_remote_code=runtime.trust_remote_code,
+        adds_prefix=form.adds_prefix,
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.config import Frozen
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.spine.store.runtime import Runtime
 
@@ -74,7 +75,7 @@ class SamplingJob(Frozen):
     """Folder with weights and tokenizer."""
     sets: tuple[SampleSetJob, ...]
     runtime: Runtime
-    as_messages: bool = False
-    """Prompts are bare user messages, for a server that applies a chat template of its own."""
+    form: PromptForm
+    """How the prompts are made."""
     flush_s: float = 30.0
     """Seconds after which finished completions are written even if a batch is not full. Ours."""
