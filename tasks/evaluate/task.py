@@ -10,6 +10,7 @@ from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
+from tasks.shared.sampling.schema import graded_text
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
@@ -69,7 +70,7 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: Prompt
         for benchmark in samples.sets:
             questions = {row["id"]: row for row in read_rows(_questions(build, benchmark), ["id", "answer", "meta"])}
             rows = sorted(samples.rows(benchmark), key=_order)
-            pairs = ((_graded_text(row, form), questions[row["question_id"]]["answer"]) for row in rows)
+            pairs = ((graded_text(row, form), questions[row["question_id"]]["answer"]) for row in rows)
             for row, verdict in zip(rows, verifiers.stream(pairs), strict=True):
                 done += 1
                 if done % 200 == 0 or done == total:
@@ -85,10 +86,6 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: Prompt
 
 def _order(row: Row) -> tuple[str, int]:
     return row["question_id"], row["sample_index"]
-
-
-def _graded_text(row: Row, form: PromptForm) -> str:
-    return form.graded(row["completion"], whole=row["finish_reason"] == "stop")
 
 
 def _counts(path: Path) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Picks and starts an engine for a machine."""
 
+import logging
 from pathlib import Path
 from typing import Literal
 
@@ -9,9 +10,19 @@ from tasks.shared.engines.tokens import load_tokenizer
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.store.runtime import Runtime
 
+log = logging.getLogger(__name__)
+
 UNUSED_BY_TRANSFORMERS = ("sklearn", "scipy", "pandas")
 """Packages that transformers imports wherever it finds them, for speculative decoding: a fifth of a worker's start-up
 time."""
+
+_LEFT_TO_THE_SERVER = {
+    "rendered": "prompts go to the server as token ids; tags such as <think> stay in texts if it keeps special tokens "
+    "(skip_special_tokens=false is asked for)",
+    "messages": "the server renders prompts by its own chat template, which nothing here can check; tags such as "
+    "<think> stay in texts if it keeps special tokens (skip_special_tokens=false is asked for) and parses no reasoning",
+}
+"""What a server decides and not this project, to be said before anything is generated."""
 
 EngineName = Literal["transformers", "vllm", "openai"]
 
@@ -50,6 +61,7 @@ def make_engine(model_path: Path, runtime: Runtime, form: PromptForm, *, seed: i
     if name == "openai":
         from tasks.shared.engines.openai_engine import OpenAIEngine
 
+        log.info("%s", _LEFT_TO_THE_SERVER["messages" if as_messages else "rendered"])
         return OpenAIEngine(
             base_url=runtime.openai_base_url,
             model=runtime.openai_model,

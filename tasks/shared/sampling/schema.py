@@ -7,6 +7,7 @@ import pyarrow as pa
 from tasks.config import Frozen
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
+from tasks.shared.tables.parquet import Row
 from tasks.spine.store.runtime import Runtime
 
 SAMPLES_FILE = "samples.parquet"
@@ -56,6 +57,11 @@ POOLED = _columns(
     engine=pa.string(),
 )
 """A row of the pool."""
+
+
+def graded_text(sample: Row, form: PromptForm) -> str:
+    """The text of a sample in which its answer is looked for; one that did not end by itself has none."""
+    return form.graded(sample["completion"], whole=sample["finish_reason"] == "stop")
 
 
 class SampleSetJob(Frozen):
