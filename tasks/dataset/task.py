@@ -38,7 +38,11 @@ def write_dataset(build: Build, config: DatasetConfig) -> None:
     build.record(
         rows={"train": tally.rows["kept"], "questions": tally.questions},
         ledger=tally.ledger(),
-        summary={"heuristics": dict(tally.heuristics), "ranks": {str(rank): n for rank, n in tally.ranks.items()}},
+        summary={
+            **renderer.form.summary(),
+            "heuristics": dict(tally.heuristics),
+            "ranks": {str(rank): n for rank, n in tally.ranks.items()},
+        },
     )
 
 
@@ -63,7 +67,7 @@ def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
         config_json=canonical_json(config),
     )
     (build.out / CARD_FILE).write_text(card)
-    build.record(rows={"questions": ledger["kept"]}, ledger=ledger)
+    build.record(rows={"questions": ledger["kept"]}, ledger=ledger, summary=renderer.form.summary())
 
 
 def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTally) -> None:

@@ -7,8 +7,10 @@ from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE, SCORES_FILE
 from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS_FILE
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
+from tasks.shared.sampling.schema import graded_text
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
@@ -32,16 +34,17 @@ def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[Question]:
         samplings=(config.sampling, greedy) if config.greedy else (config.sampling,),
         num_samples=config.samples,
         seed=config.seed,
-        as_messages=renderer.style == "message",
+        form=renderer.form,
     )
 
 
 @stage_task(EVALUATE)
 def measure(build: Build, config: EvaluateConfig) -> None:
     """Sample every benchmark question, grade every completion, compute pass@k and greedy accuracy with intervals."""
-    samples = fill(build, wanted_samples(build, config))
+    wanted = wanted_samples(build, config)
+    samples = fill(build, wanted)
     target = build.out / SAMPLES_FILE
-    write_parquet(_graded(build, config, samples), target, EVALUATED)
+    write_parquet(_graded(build, config, samples, wanted.form), target, EVALUATED)
     summary = score(read_rows(target), config)
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
@@ -57,7 +60,7 @@ def _asked(build: Build, benchmark: str) -> Iterator[Question]:
         yield row["id"], row["question"]
 
 
-def _graded(build: Build, config: EvaluateConfig, samples: Samples) -> Iterator[Row]:
+def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: PromptForm) -> Iterator[Row]:
     """Every completion with its verdict; a truncated one has no final answer, whatever it contains."""
     done, total = 0, samples.count
     runtime = build.runtime
@@ -67,7 +70,7 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples) -> Iterator[
         for benchmark in samples.sets:
             questions = {row["id"]: row for row in read_rows(_questions(build, benchmark), ["id", "answer", "meta"])}
             rows = sorted(samples.rows(benchmark), key=_order)
-            pairs = ((_answerable(row), questions[row["question_id"]]["answer"]) for row in rows)
+            pairs = ((graded_text(row, form), questions[row["question_id"]]["answer"]) for row in rows)
             for row, verdict in zip(rows, verifiers.stream(pairs), strict=True):
                 done += 1
                 if done % 200 == 0 or done == total:
@@ -83,10 +86,6 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples) -> Iterator[
 
 def _order(row: Row) -> tuple[str, int]:
     return row["question_id"], row["sample_index"]
-
-
-def _answerable(row: Row) -> str:
-    return row["completion"] if row["finish_reason"] == "stop" else ""
 
 
 def _counts(path: Path) -> dict[str, int]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from tasks.config import Frozen
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.verification.config import VerificationConfig, verifier_identity
 from tasks.spine.store.runtime import Runtime
 
@@ -57,4 +58,6 @@ class ScoringJob(Frozen):
     """Parquet file of schema `TO_SCORE`."""
     scores: Path
     """Folder of Parquet files of schema `SCORES`; requests that have a score there are skipped."""
+    form: PromptForm = PromptForm()
+    """How the prompts were made."""
     runtime: Runtime

@@ -41,12 +41,20 @@ class LikelihoodRatio:
     """Scores with the model that wrote the completions."""
 
     def __init__(
-        self, model_path: Path, *, device: str, dtype: str, tokens_per_batch: int, trust_remote_code: bool = False
+        self,
+        model_path: Path,
+        *,
+        device: str,
+        dtype: str,
+        tokens_per_batch: int,
+        trust_remote_code: bool = False,
+        adds_prefix: bool = True,
     ) -> None:
-        """`tokens_per_batch` bounds rows times padded length of one forward pass, the shared part included."""
+        """`tokens_per_batch` bounds rows times padded length of one forward pass, the shared part included;
+        `adds_prefix` is that of the prompts' form."""
         self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
         self._model = load_causal_lm(model_path, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
-        self._tokens_per_batch = tokens_per_batch
+        self._tokens_per_batch, self._adds_prefix = tokens_per_batch, adds_prefix
         if not is_plain_head(self._model):
             raise Permanent(
                 f"filter.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
@@ -67,7 +75,7 @@ class LikelihoodRatio:
     @torch.inference_mode()
     def log_likelihoods(self, prompts: Sequence[str], completions: Sequence[Sequence[int]]) -> list[float]:
         """Natural log of the probability of each completion (token ids) after its prompt."""
-        ids = encode_prompts(self._tokenizer, prompts)
+        ids = encode_prompts(self._tokenizer, prompts, adds_prefix=self._adds_prefix)
         texts = [_Text(prompt, list(completion)) for prompt, completion in zip(ids, completions, strict=True)]
         results = [0.0] * len(texts)
         for rows in _like_prompts(texts):

@@ -9,7 +9,8 @@ from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
 from tasks.filter.schema import KEPT, VERDICTS
 from tasks.filter.select import CORRECT, WRONG, FilterTally, GroupDecision, decide
 from tasks.questions.schema import QUESTIONS_FILE
-from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE
+from tasks.shared.engines.prompt_form import PromptForm
+from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE, graded_text
 from tasks.shared.tables.parquet import Row, read_rows
 
 LENGTH = "length"
@@ -26,6 +27,8 @@ class Tables:
     """Folder of the questions artifact."""
     checked: Path
     """Parquet file of schema `CHECKED`, in the order of the samples."""
+    form: PromptForm
+    """How the prompts of the samples were made."""
     gold: Mapping[str, tuple[str, str]] = field(init=False)
     """Question and gold answer by question id."""
 
@@ -36,8 +39,7 @@ class Tables:
     def pairs(self) -> Iterator[tuple[str, str]]:
         """(completion, gold answer) of every sample. A truncated one has no final answer, whatever it contains."""
         for row in read_rows(self.samples / SAMPLES_FILE, ["question_id", "completion", "finish_reason"]):
-            text = "" if row["finish_reason"] == LENGTH else row["completion"]
-            yield text, self.gold[row["question_id"]][1]
+            yield graded_text(row, self.form), self.gold[row["question_id"]][1]
 
     def judged(self, columns: Iterable[str] = ()) -> Iterator[Row]:
         """Samples with verdict, extracted and truncated; `columns` are read besides those that decisions need."""

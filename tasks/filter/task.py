@@ -16,6 +16,7 @@ from tasks.filter.schema import (
 )
 from tasks.filter.select import FilterTally
 from tasks.filter.tables import Tables, chosen_rows, decisions, to_score, verdict_rows
+from tasks.shared.engines.prompt_form import form_of
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
@@ -36,7 +37,8 @@ def filter_solutions(build: Build, config: FilterConfig) -> None:
 
     Other parents: `questions` with the gold answers, and the `model` that wrote the samples and scores their adherence.
     """
-    tables = Tables(build.path("samples"), build.path("questions"), build.work / "checked.parquet")
+    form = form_of(build.parent("samples"))
+    tables = Tables(build.path("samples"), build.path("questions"), build.work / "checked.parquet", form)
     generated = write_parquet(_checked(build, config, tables), tables.checked, CHECKED)
     scores = _scores(build, config, tables)
     tally = FilterTally()
@@ -86,7 +88,12 @@ def _scores(build: Build, config: FilterConfig, tables: Tables) -> dict[str, flo
     folder: Path = build.work / "scores"
     folder.mkdir(exist_ok=True)
     job = ScoringJob(
-        scorer=config.scorer, model=build.path("model"), requests=requests, scores=folder, runtime=build.runtime
+        scorer=config.scorer,
+        model=build.path("model"),
+        requests=requests,
+        scores=folder,
+        form=tables.form,
+        runtime=build.runtime,
     )
     build.worker(WORKER, job, name="scoring")
     rows = chain.from_iterable(read_rows(file, ["key", "adherence"]) for file in folder.glob("*.parquet"))

@@ -54,6 +54,7 @@ def _scorer(job: ScoringJob) -> Scorer:
         dtype=resolve_dtype(job.runtime, device),
         tokens_per_batch=TOKENS_PER_BATCH[device],
         trust_remote_code=job.runtime.trust_remote_code,
+        adds_prefix=job.form.adds_prefix,
     )
 
 

@@ -35,14 +35,15 @@ def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
         samplings=(config.sampling,),
         num_samples=config.samples_per_heuristic,
         seed=config.seed,
-        as_messages=renderer.style == "message",
+        form=renderer.form,
     )
 
 
 @stage_task(GENERATE)
 def assemble(build: Build, config: GenerateConfig) -> None:
     """All samples in order from the pool, which a worker fills first where it lacks some; and every prompt."""
-    samples = fill(build, wanted_samples(build, config))
+    wanted = wanted_samples(build, config)
+    samples = fill(build, wanted)
     tally = _Tally()
     rows = tally.counted(samples.rows(QUESTIONS))
     count = write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES, sorted_by=["question_id"])
@@ -55,6 +56,7 @@ def assemble(build: Build, config: GenerateConfig) -> None:
         ledger={"generated": count, "truncated": truncated, "complete": count - truncated},
         facts={"heuristics": _in_words(load_heuristics(config.heuristics))},
         summary={
+            **wanted.form.summary(),
             "heuristics": tally.by_heuristic(),
             "generated_tokens": sum(tally.tokens.values()),
             "generated_now": samples.generated,

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.training.config import LRSchedule, Optimization, TrainJob
 
 
@@ -37,3 +38,5 @@ class MidtrainJob(TrainJob):
     """One mid-training run."""
 
     config: MidtrainConfig
+    form: PromptForm = PromptForm()
+    """How the dataset's prompts were made."""

@@ -27,10 +27,13 @@ class TrainingExample:
         return len(self.prompt) + len(self.completion)
 
 
-def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int) -> list[TrainingExample]:
+def read_examples(
+    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, *, adds_prefix: bool = True
+) -> list[TrainingExample]:
     """All rows of the dataset as token ids, in file order.
 
-    Prompt and completion are tokenised apart, so that the prompt's ids are the ones the model sees at inference.
+    Prompt and completion are tokenised apart, so that the prompt's ids are the ones the model sees at inference;
+    `adds_prefix` is that of the prompts' form.
 
     Raises:
         Permanent: no rows, a missing column, an empty prompt or completion, or an example longer than `max_length`;
@@ -44,7 +47,9 @@ def read_examples(path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: 
     end = str(tokenizer.eos_token)
     closed = [text if text.endswith(end) else text + end for text in completions]
     tokens = zip(
-        encode_prompts(tokenizer, prompts), tokenizer(closed, add_special_tokens=False)["input_ids"], strict=True
+        encode_prompts(tokenizer, prompts, adds_prefix=adds_prefix),
+        tokenizer(closed, add_special_tokens=False)["input_ids"],
+        strict=True,
     )
     examples = [TrainingExample(prompt, completion) for prompt, completion in tokens]
     _refuse("empty prompt", [i for i, e in zip(ids, examples, strict=True) if not e.prompt], path)

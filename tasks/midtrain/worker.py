@@ -14,12 +14,15 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     with hide_packages("mlflow", "vllm"):
         from tasks.midtrain.trainer import METRICS, check_packing, make_trainer
     from tasks.midtrain.encoding import read_examples
+    from tasks.shared.engines.tokens import check_inside
     from tasks.shared.training.distributed import join
     from tasks.shared.training.models import check_context, load
 
     join(job)
     model, tokenizer = load(job)
-    examples = read_examples(job.data, tokenizer, job.config.max_length)
+    examples = read_examples(job.data, tokenizer, job.config.max_length, adds_prefix=job.form.adds_prefix)
+    rows = model.get_input_embeddings().weight.shape[0]
+    check_inside(tokenizer, (example.prompt + example.completion for example in examples), rows)
     check_context(model, max(len(example) for example in examples), "the longest training example")
     if job.config.batching == "packed" and is_main_process():
         check_packing(model, examples)

@@ -22,8 +22,6 @@ class PredictionSampling(Sampling):
     """Nucleus; 1 keeps all."""
     max_new_tokens: int = Field(2048, ge=1)
     """Longest completion, reasoning and prediction together (paper, in training)."""
-    keep_special_tokens: bool = True
-    """Reasoning is found by its tags."""
 
 
 class PredictConfig(Frozen):

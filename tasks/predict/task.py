@@ -109,6 +109,7 @@ def _reasoning(config: PredictConfig, renderer: PredictionRenderer, drawn: Drawn
         samplings=(config.sampling,),
         num_samples=config.num_samples,
         seed=config.seed,
+        form=renderer.form,
     )
 
 

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
 from tasks.shared.verification.config import VerificationConfig
 
@@ -39,6 +40,8 @@ class RLJob(RolloutJob):
     """One RL run."""
 
     config: RLConfig
+    form: PromptForm = PromptForm()
+    """How the prompts were made."""
     num_verifiers: int = Field(1, ge=1)
     """Grader processes of the reward."""
     verifier_memory_mb: int = Field(2048, ge=256)

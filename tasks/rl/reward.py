@@ -2,10 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tasks.shared.engines.prompt_form import PromptForm
+from tasks.shared.engines.tokens import decode_completion
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.verdict import OUTCOMES, TRUNCATED
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 _PROBE = "#### x_{7}\n" + r"\boxed{x_{7}}"
 """An answer in any form that algebra can read and that no gold has: what is left to fail is the gold."""
@@ -15,19 +20,21 @@ class CorrectnessReward:
     """Grades rollouts in killable child processes; the text graded is the completion alone, never the prompt.
 
     A rollout that was cut at the token limit gets 0 unseen: it has given no final answer, whatever it mentions on the
-    way. `error` gets 0 too: questions whose gold answer cannot be read are left out before the start
-    (`readable_golds`), so what is left is a rollout that ended its grader.
+    way. Rollouts are decoded here, with their special tokens: without tags, a thought would read as an answer.
+    `error` gets 0 too: questions whose gold answer cannot be read are left out before the start (`readable_golds`), so
+    what is left is a rollout that ended its grader.
     """
 
     __name__ = "correct"
 
-    def __init__(self, pool: VerifierPool, end_ids: Sequence[int]) -> None:
-        self._pool, self._end_ids = pool, frozenset(end_ids)
+    def __init__(
+        self, pool: VerifierPool, tokenizer: "PreTrainedTokenizerBase", end_ids: Sequence[int], form: PromptForm
+    ) -> None:
+        self._pool, self._tokenizer, self._end_ids, self._form = pool, tokenizer, frozenset(end_ids), form
 
     def __call__(
         self,
         *,
-        completions: Sequence[str],
         completion_ids: Sequence[Sequence[int]],
         answer: Sequence[str],
         log_metric: Callable[[str, float], None],
@@ -36,13 +43,17 @@ class CorrectnessReward:
         """One reward for each rollout, in order."""
         whole = [bool(ids) and ids[-1] in self._end_ids for ids in completion_ids]
         rows = [row for row, finished in enumerate(whole) if finished]
-        names = [TRUNCATED] * len(completions)
-        for row, verdict in zip(rows, self._pool.verify((completions[row], answer[row]) for row in rows), strict=True):
+        pairs = [(self._text(completion_ids[row]), answer[row]) for row in rows]
+        names = [TRUNCATED] * len(completion_ids)
+        for row, verdict in zip(rows, self._pool.verify(pairs), strict=True):
             names[row] = verdict.verdict
         counts = Counter(names)
         for name in OUTCOMES:
             log_metric(f"verdict/{name}", counts[name] / len(names))
         return [float(name == "correct") for name in names]
+
+    def _text(self, ids: Sequence[int]) -> str:
+        return self._form.graded(decode_completion(self._tokenizer, ids, self._end_ids), whole=True)
 
 
 def readable_golds(pool: VerifierPool, answers: Sequence[str]) -> list[bool]:

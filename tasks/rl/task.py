@@ -2,6 +2,7 @@
 
 from tasks.dataset.schema import RL_FILE
 from tasks.rl.config import RLConfig, RLJob
+from tasks.shared.engines.prompt_form import form_of
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.config import rollout_job_fields
 from tasks.shared.verification.verdict import verdicts_in_words
@@ -10,7 +11,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.manifest import TrainedRows
 
-RL = Stage("rl", version=2, kind="model", pool="gpu", trains=True)
+RL = Stage("rl", version=3, kind="model", pool="gpu", trains=True)
 TRAINED_ON = TrainedRows(role="prompts", path=RL_FILE, id_column="question_id", method="RL")
 
 
@@ -21,6 +22,7 @@ def train(build: Build, config: RLConfig) -> None:
     job = RLJob(
         **rollout_job_fields(build, data=build.path("prompts") / RL_FILE),
         config=config,
+        form=form_of(build.parent("prompts")),
         num_verifiers=runtime.num_verifiers,
         verifier_memory_mb=runtime.verifier_memory_mb,
     )

@@ -16,6 +16,7 @@ from tasks.rl.prompts import RLPrompt
 from tasks.rl.schedule import plan_batches
 from tasks.rl.scoring import score_rollouts
 from tasks.shared.engines.decoding import decode_batch
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.training.distributed import WholeCheckpoints
@@ -57,9 +58,11 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         "and the answer format"
     )
 
-    def __init__(self, *args: Any, reporter: Reporter, max_zero_advantage_steps: int, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, reporter: Reporter, form: PromptForm, max_zero_advantage_steps: int, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._reporter, self._max_zero_advantage_steps = reporter, max_zero_advantage_steps
+        self._reporter, self._form, self._max_zero_advantage_steps = reporter, form, max_zero_advantage_steps
         self.solved = False
         """Whether training ended early, because every rollout of `max_zero_advantage_steps` batches was right."""
         # A KL or entropy term moves rollouts of any advantage.
@@ -68,7 +71,7 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
         # TRL would add a second beginning-of-sequence token to prompts that a chat template rendered.
-        return encode_prompts(self.processing_class, prompts), None, {}
+        return encode_prompts(self.processing_class, prompts, adds_prefix=self._form.adds_prefix), None, {}
 
     def _generate_single_turn(
         self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, num_generations: int, **kwargs: Any
@@ -202,6 +205,7 @@ def make_trainer(
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         reporter=reporter,
+        form=job.form,
         max_zero_advantage_steps=config.max_zero_advantage_steps,
     )
     trainer.remove_callback(PrinterCallback)

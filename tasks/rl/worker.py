@@ -18,7 +18,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         from tasks.rl.trainer import METRICS, make_trainer
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
-    from tasks.shared.engines.tokens import encode_prompts
+    from tasks.shared.engines.tokens import check_inside, encode_prompts
     from tasks.shared.models.causal_lm import end_token_ids
     from tasks.shared.training.distributed import agreed, join, world_size
     from tasks.shared.training.models import check_context, load
@@ -28,14 +28,18 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     verifiers = max(1, job.num_verifiers // world_size())
     with VerifierPool(verifiers, memory_mb=job.verifier_memory_mb, config=config.verification) as pool:
         model, tokenizer = load(job)
-        encode, readable = partial(encode_prompts, tokenizer), partial(readable_golds, pool)
+        encode = partial(encode_prompts, tokenizer, adds_prefix=job.form.adds_prefix)
+        readable = partial(readable_golds, pool)
         # A grader may run out of time in one process and not in another.
         prompts = agreed(lambda: read_prompts(job.data, encode, readable, config.max_prompt_tokens))
+        check_inside(tokenizer, (prompt.ids for prompt in prompts.usable), model.get_input_embeddings().weight.shape[0])
         longest = max(len(prompt.ids) for prompt in prompts.usable) + config.max_completion_tokens
         check_context(
             model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
-        reward = CorrectnessReward(pool, end_token_ids(model.generation_config, tokenizer.eos_token_id))
+        reward = CorrectnessReward(
+            pool, tokenizer, end_token_ids(model.generation_config, tokenizer.eos_token_id), job.form
+        )
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
         trained = fit(trainer, tokenizer, job, METRICS)
     return {

@@ -37,10 +37,13 @@ def check_tokenizer(model_digest: str, schedule_digest: str, run: Run, vocabular
         raise Permanent(f"the schedule has token {largest}, but the model has {vocabulary} tokens; {fix}")
 
 
-def longest_prompt(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str]) -> int:
+def longest_prompt(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str], *, adds_prefix: bool = True) -> int:
     """Tokens of the longest prompt."""
     starts = range(0, len(prompts), _PROMPTS_AT_ONCE)
-    parts = (encode_prompts(tokenizer, prompts[start : start + _PROMPTS_AT_ONCE]) for start in starts)
+    parts = (
+        encode_prompts(tokenizer, prompts[start : start + _PROMPTS_AT_ONCE], adds_prefix=adds_prefix)
+        for start in starts
+    )
     return max(len(ids) for part in parts for ids in part)
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import RewardConfig
 from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
@@ -58,5 +59,7 @@ class RMTJob(RolloutJob):
     """One run; `data` is the folder of the schedule."""
 
     config: RMTTrainConfig
+    form: PromptForm = PromptForm()
+    """How the schedule's prompts were made."""
     tokenizer_digest: str = ""
     """Digest of the tokenizer that the schedule was written with; empty leaves it unchecked."""

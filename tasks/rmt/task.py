@@ -3,6 +3,7 @@
 from tasks.rmt.checks import check_prompt
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.schedule.schema import TEXTS_FILE
+from tasks.shared.engines.prompt_form import form_of
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.config import rollout_job_fields
 from tasks.spine.stage.call import Stage
@@ -10,7 +11,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.manifest import TrainedRows
 
-RMT_TRAIN = Stage("rmt_train", version=1, kind="model", pool="gpu", trains=True)
+RMT_TRAIN = Stage("rmt_train", version=2, kind="model", pool="gpu", trains=True)
 TRAINED_ON = TrainedRows(role="schedule", path=TEXTS_FILE, id_column="document_id", method="reinforcement mid-training")
 
 
@@ -22,6 +23,7 @@ def train(build: Build, config: RMTTrainConfig) -> None:
     job = RMTJob(
         **rollout_job_fields(build, data=build.path("schedule")),
         config=config,
+        form=form_of(schedule),
         tokenizer_digest=schedule.summary.get("tokenizer_digest", ""),
     )
     result = build.worker("tasks.rmt.worker", job, prefix=launcher(build.runtime))

@@ -224,6 +224,7 @@ def make_trainer(
         train_dataset=Dataset.from_dict(run.asked),
         processing_class=tokenizer,
         reporter=reporter,
+        form=job.form,
         plan=plan,
         config=config,
         grader=grader,

@@ -39,7 +39,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     plan = read_run(job.data)
     vocabulary = model.get_input_embeddings().weight.shape[0]
     check_tokenizer(tokenizer_digest(job.model), job.tokenizer_digest, plan, vocabulary)
-    longest = _longest(model, tokenizer, plan, config) if rollouts else 0
+    longest = _longest(model, tokenizer, plan, job) if rollouts else 0
     context = context_length(job.model)
     trainer = make_trainer(
         model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
@@ -52,13 +52,13 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     }
 
 
-def _longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", run: Run, config: RMTTrainConfig) -> int:
+def _longest(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", run: Run, job: RMTJob) -> int:
     """Tokens of the longest prompt, which fits the model's context with its completion."""
     from tasks.shared.training.models import check_context
 
-    longest = longest_prompt(tokenizer, run.asked["prompt"])
-    what = f"the longest prompt with rmt_train.max_completion_tokens={config.max_completion_tokens}"
-    check_context(model, longest + config.max_completion_tokens, what)
+    limit = job.config.max_completion_tokens
+    longest = longest_prompt(tokenizer, run.asked["prompt"], adds_prefix=job.form.adds_prefix)
+    check_context(model, longest + limit, f"the longest prompt with rmt_train.max_completion_tokens={limit}")
     return longest
 
 

@@ -57,7 +57,7 @@ def context_room(renderer: PredictionRenderer, max_prompt_tokens: int, largest_b
         Permanent: there is no room for a single token.
     """
     prompts = [renderer.prompt("", max(largest_budget, _WIDEST_BUDGET)), renderer.prompt("")]
-    own = max(len(ids) for ids in encode_prompts(renderer.tokenizer, prompts))
+    own = max(len(ids) for ids in encode_prompts(renderer.tokenizer, prompts, adds_prefix=renderer.form.adds_prefix))
     room = max_prompt_tokens - own - SLACK_TOKENS
     if room < 1:
         raise Permanent(

@@ -30,6 +30,7 @@ def write_schedule(build: Build, config: ScheduleConfig) -> None:
         ledger=ledger(written),
         summary={
             **summary,
+            **renderer.form.summary(),
             "examples": examples(build.out),
             "tokenizer_digest": digest,
             "opens_reasoning": renderer.opens_reasoning,

@@ -154,7 +154,7 @@ class Writer:
 
     def _check_length(self, document: DocumentEntropy, place: int, prompt: str) -> None:
         """Measure a prompt near the limit; further off, what a cut text gains by tokenizing it anew is too little."""
-        (ids,) = encode_prompts(self._renderer.tokenizer, [prompt])
+        (ids,) = encode_prompts(self._renderer.tokenizer, [prompt], adds_prefix=self._renderer.form.adds_prefix)
         if len(ids) > self._config.max_prompt_tokens:
             raise Permanent(
                 f"document {document.document_id}, position {place}: its text has more tokens in a prompt than in the "

@@ -19,6 +19,7 @@ from pathlib import Path
 from tasks.generate.heuristics import heuristic_prompts, load_heuristics
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
@@ -47,7 +48,7 @@ def compare(name: str) -> None:
     from tasks.shared.engines.factory import make_engine
 
     runtime = Runtime(device="cpu", engine=name, num_threads=1, batch_size=256)
-    engine = make_engine(MODEL, runtime, seed=1)
+    engine = make_engine(MODEL, runtime, PromptForm(), seed=1)
     bare = {"transformers": bare_transformers, "vllm": bare_vllm}[name]
     with tempfile.TemporaryDirectory() as folder:
         wanted = _wanted(Path(folder), QUESTIONS[name])
@@ -129,7 +130,7 @@ def _wanted(folder: Path, questions: int) -> Path:
 def _job(folder: Path, wanted: Path, runtime: Runtime, turn: int) -> SamplingJob:
     """A job with an empty pool, so that every turn generates everything."""
     samples = SampleSetJob(wanted=wanted, pool=str(folder / f"pool-{turn}"), sampling=SAMPLING)
-    return SamplingJob(model=MODEL, sets=(samples,), runtime=runtime)
+    return SamplingJob(model=MODEL, sets=(samples,), runtime=runtime, form=PromptForm())
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ import numpy as np  # noqa: E402
 from tasks.rmt.config import RMTJob, RMTTrainConfig  # noqa: E402
 from tasks.rmt.grading import PredictionReward  # noqa: E402
 from tasks.rmt.rows import ASKED, Run, ScheduledText  # noqa: E402
+from tasks.shared.engines.prompt_form import PromptForm  # noqa: E402
 from tasks.shared.next_token.prompts import PredictionRenderer  # noqa: E402
 from tasks.shared.training.lm_head import use_compact_head  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
@@ -134,7 +135,7 @@ def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callab
         }
 
     def grouped() -> GroupTrainer:
-        trainer = GroupTrainer(**common(), reporter=reporter, max_zero_advantage_steps=STEPS + 1)
+        trainer = GroupTrainer(**common(), reporter=reporter, form=PromptForm(), max_zero_advantage_steps=STEPS + 1)
         use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy"))
         return trainer
 

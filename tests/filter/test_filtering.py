@@ -16,6 +16,7 @@ from tasks.filter.schema import KEPT, KEPT_FILE, TO_SCORE, VERDICTS, VERDICTS_FI
 from tasks.filter.task import filter_solutions
 from tasks.generate.config import GenerateConfig
 from tasks.generate.task import assemble
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows, write_parquet
@@ -142,6 +143,7 @@ def _nothing_right(build: Build, config: NumberOf) -> None:
     prompts = [{"question_id": f"{question:04d}", "heuristic": "", "prompt": "Q"} for question in range(10)]
     write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES)
     write_parquet(prompts, build.out / PROMPTS_FILE, PROMPTS)
+    build.record(summary=PromptForm().summary())
 
 
 def test_nothing_correct_is_a_result_and_not_an_error(world: World) -> None:

@@ -16,7 +16,7 @@ RECIPES = ("tiny-cpu", "tiny-cpu-rmt")
 SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 """Stages whose identity is the content that their settings lead to."""
 KEYS = {
-    "dataset": "7e9e9402c00cc592",
+    "dataset": "9121e27452003002",
     "entropy": "56bcb0badd45a3be",
     "evaluate": "8ae54fc078dfa4af",
     "filter": "d81fb42790b872a3",

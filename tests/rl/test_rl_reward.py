@@ -8,11 +8,13 @@ import pytest
 from tasks.errors import Permanent
 from tasks.rl.prompts import read_prompts
 from tasks.rl.reward import CorrectnessReward, readable_golds
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.pool import VerifierPool
 from tests.support.rl_jobs import write_prompts
+from tests.support.thinking_tokenizer import END, thinking_tokenizer
 
-END = 0
+TOKENIZER = thinking_tokenizer()
 
 
 @pytest.fixture(scope="module")
@@ -21,42 +23,47 @@ def pool() -> Iterator[VerifierPool]:
         yield pool
 
 
+def rewards(pool: VerifierPool, texts: list[str], answers: list[str], form: PromptForm, logged: dict[str, float]):
+    """Rewards of completions as the policy writes them: token ids, the end token last where it was written."""
+    reward = CorrectnessReward(pool, TOKENIZER, [TOKENIZER.eos_token_id], form)
+    ids = [TOKENIZER.encode(text, add_special_tokens=False) for text in texts]
+    # TRL decodes completions without their special tokens.
+    bare = [TOKENIZER.decode(row, skip_special_tokens=True) for row in ids]
+    return reward(prompts=answers, completions=bare, completion_ids=ids, answer=answers, log_metric=logged.__setitem__)
+
+
 @pytest.mark.parametrize(
-    ("completion", "answer", "ids", "reward", "outcome"),
+    ("completion", "reward", "outcome"),
     [
-        (" 20+22=42.\n#### 42", "42", [5, END], 1.0, "correct"),
-        (" 20+22=43.\n#### 43", "42", [5, END], 0.0, "wrong"),
-        (" no idea", "42", [5, END], 0.0, "unparsed"),
-        (" #### 42", "42", [5, 6], 0.0, "truncated"),
-        (" #### 42", "42", [], 0.0, "truncated"),
-        (r" \boxed{\sum_{k=1}^{6}2k}", "42", [5, END], 0.0, "wrong"),
-        (" #### 7^{7^{7^7}}", "42", [5, END], 0.0, "timeout"),
-        (" #### 1\n#### 2\n#### 42", "42", [5, END], 1.0, "correct"),
-        (" #### 42\n#### 1", "42", [5, END], 0.0, "wrong"),
+        (f" 20+22=42.\n#### 42{END}", 1.0, "correct"),
+        (f" 20+22=43.\n#### 43{END}", 0.0, "wrong"),
+        (f" no idea{END}", 0.0, "unparsed"),
+        (" #### 42", 0.0, "truncated"),
+        ("", 0.0, "truncated"),
+        (rf" \boxed{{\sum_{{k=1}}^{{6}}2k}}{END}", 0.0, "wrong"),
+        (f" #### 7^{{7^{{7^7}}}}{END}", 0.0, "timeout"),
+        (f" #### 1\n#### 2\n#### 42{END}", 1.0, "correct"),
+        (f" #### 42\n#### 1{END}", 0.0, "wrong"),
+        (f"<think> perhaps #### 41 </think> #### 42{END}", 1.0, "correct"),
+        (f"<think> perhaps #### 42 </think> I do not know.{END}", 0.0, "unparsed"),
+        (f"<think> so #### 42{END}", 0.0, "unparsed"),
+        (f"<think> no </think> well <think> #### 42{END}", 0.0, "unparsed"),
     ],
 )
-def test_reward(pool: VerifierPool, completion: str, answer: str, ids: list[int], reward: float, outcome: str) -> None:
-    logged = {}
-    found = CorrectnessReward(pool, [END])(
-        prompts=[f"The answer is {answer}. #### {answer}"],
-        completions=[completion],
-        completion_ids=[ids],
-        answer=[answer],
-        log_metric=logged.__setitem__,
-    )
-    assert found == [reward]
+def test_reward(pool: VerifierPool, completion: str, reward: float, outcome: str) -> None:
+    logged: dict[str, float] = {}
+    assert rewards(pool, [completion], ["42"], PromptForm(), logged) == [reward]
     assert {name: share for name, share in logged.items() if share} == {f"verdict/{outcome}": 1.0}
 
 
+def test_rollouts_that_begin_inside_a_thought_answer_behind_it(pool: VerifierPool) -> None:
+    texts = [f" so #### 42{END}", f" so #### 41 </think> #### 42{END}"]
+    assert rewards(pool, texts, ["42", "42"], PromptForm(opened_thought="<think>"), {}) == [0.0, 1.0]
+
+
 def test_rewards_stay_in_order_beside_ungraded_rollouts(pool: VerifierPool) -> None:
-    completions = [" #### 1", " #### 2", " #### 3", " #### 4"]
-    rewards = CorrectnessReward(pool, [END])(
-        completions=completions,
-        completion_ids=[[END], [9], [END], [END]],
-        answer=["1", "2", "9", "4"],
-        log_metric=lambda *_: None,
-    )
-    assert rewards == [1.0, 0.0, 0.0, 1.0]
+    texts = [f" #### 1{END}", " #### 2", f" #### 3{END}", f" #### 4{END}"]
+    assert rewards(pool, texts, ["1", "2", "9", "4"], PromptForm(), {}) == [1.0, 0.0, 0.0, 1.0]
 
 
 def test_golds_that_no_grader_can_read_are_found(pool: VerifierPool) -> None:

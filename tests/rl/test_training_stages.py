@@ -11,6 +11,7 @@ from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.task import train as midtrain
 from tasks.rl.config import RLConfig
 from tasks.rl.task import train as rl
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.stage import Build, ensure
@@ -53,6 +54,7 @@ def published(settings: Settings, kind: str, source: Path) -> ArtifactRef:
 
     def copy(build: Build, config: dict[str, str]) -> None:
         shutil.copytree(source, build.out, dirs_exist_ok=True)
+        build.record(summary=PromptForm().summary())
 
     stage = Stage(f"given-{kind}", version=1, kind=kind)
     return ensure(

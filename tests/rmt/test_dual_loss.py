@@ -163,6 +163,7 @@ def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest
         ),
         train_dataset=Dataset.from_dict(read_run(job.data).asked),
         processing_class=tokenizer,
+        form=job.form,
         reporter=Reporter(tmp_path / "zero"),
         max_zero_advantage_steps=50,
     )

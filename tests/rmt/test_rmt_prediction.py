@@ -38,9 +38,12 @@ def read(text: str, config: PredictionPrompt) -> Prediction:
         ("", Prediction(0, False, None, "truncated")),
         (f"ab<think>c</think>9{END}", Prediction(4, True, "9", "predicted")),
         (f"a</think>9</think>8{END}", Prediction(1, True, "9</think>8", "predicted")),
+        (f"a</think>9<think>8{END}", Prediction(1, True, None, "no_prediction")),
+        (f"a</think>9<think>8</think>7{END}", Prediction(1, True, "7", "predicted")),
+        (f"a</think>9<think>8</think>7<think>6{END}", Prediction(1, True, None, "no_prediction")),
     ],
 )
-def test_a_bare_prediction_is_all_that_follows_the_first_closing_tag(completion: str, expected: Prediction) -> None:
+def test_a_bare_prediction_is_all_that_follows_the_reasoning(completion: str, expected: Prediction) -> None:
     assert read(completion, PLAIN) == expected
 
 

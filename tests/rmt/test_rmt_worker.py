@@ -11,6 +11,7 @@ from tasks.errors import Permanent
 from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.task import train
 from tasks.rmt.worker import run
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.launch import WorkerFailed, run_worker
@@ -87,7 +88,11 @@ def test_the_stage_publishes_a_model_with_its_ledger(guesser: Path, tmp_path: Pa
         parents: dict[str, ArtifactRef] = {
             "model": published(settings, "model", guesser, {}, {}),
             "schedule": published(
-                settings, "schedule", folder, {"prediction_prompt": prompt, "n": digest}, {"tokenizer_digest": digest}
+                settings,
+                "schedule",
+                folder,
+                {"prediction_prompt": prompt, "n": digest},
+                {"tokenizer_digest": digest, **PromptForm().summary()},
             ),
         }
         runtime = Runtime(device="cpu", num_threads=1)

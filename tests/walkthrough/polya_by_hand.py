@@ -130,10 +130,10 @@ def roll_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Row:
     options = {"end_ids": ends, "pad_id": tokenizer.pad_token_id, "generator": torch.Generator().manual_seed(0)}
     decoded = decoding.decode_batch(model, prompt_ids, SAMPLING, copies=GROUP_SIZE, **options)
     ids = [rollout.tokens for rollout in sorted(decoded, key=lambda rollout: rollout.row)]
-    texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
     golds = [question["answer"] for question in questions.values() for _ in range(GROUP_SIZE)]
     with pool.VerifierPool(config=RECIPE.verification) as graders:  # processes that can be killed: algebra may hang
-        values = CorrectnessReward(graders, ends)(completions=texts, completion_ids=ids, answer=golds, log_metric=print)
+        reward = CorrectnessReward(graders, tokenizer, ends, RENDERER.form)
+        values = reward(completion_ids=ids, answer=golds, log_metric=print)
     rewards = torch.tensor(values).view(-1, GROUP_SIZE)
     advantages = (rewards - rewards.mean(1, keepdim=True)) / (rewards.std(1, keepdim=True) + 1e-4)
     print(f"7. Rewards and advantages of the first group:\n{rewards[0]}\n{advantages[0]}")

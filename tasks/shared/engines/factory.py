@@ -1,16 +1,28 @@
 """Picks and starts an engine for a machine."""
 
+import logging
 from pathlib import Path
 from typing import Literal
 
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Engine
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.store.runtime import Runtime
 
+log = logging.getLogger(__name__)
+
 UNUSED_BY_TRANSFORMERS = ("sklearn", "scipy", "pandas")
 """Packages that transformers imports wherever it finds them, for speculative decoding: a fifth of a worker's start-up
 time."""
+
+_LEFT_TO_THE_SERVER = {
+    "rendered": "prompts go to the server as token ids; tags such as <think> stay in texts if it keeps special tokens "
+    "(skip_special_tokens=false is asked for)",
+    "messages": "the server renders prompts by its own chat template, which nothing here can check; tags such as "
+    "<think> stay in texts if it keeps special tokens (skip_special_tokens=false is asked for) and parses no reasoning",
+}
+"""What a server decides and not this project, to be said before anything is generated."""
 
 EngineName = Literal["transformers", "vllm", "openai"]
 
@@ -39,22 +51,24 @@ def engine_name(runtime: Runtime) -> EngineName:
     return "vllm" if resolve_device(runtime) == "cuda" else "transformers"
 
 
-def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_messages: bool = False) -> Engine:
+def make_engine(model_path: Path, runtime: Runtime, form: PromptForm, *, seed: int = 0) -> Engine:
     """Start the engine that `runtime` names on the model folder.
 
-    `seed` serves engines that draw for all requests from one stream (vLLM). `as_messages` says that prompts are bare
-    user messages, which only an OpenAI-compatible server can take.
+    `form` is that of the prompts; bare user messages are for an OpenAI-compatible server alone. `seed` serves engines
+    that draw for all requests from one stream (vLLM).
     """
-    name = engine_name(runtime)
+    name, as_messages = engine_name(runtime), form.style == "message"
     if name == "openai":
         from tasks.shared.engines.openai_engine import OpenAIEngine
 
+        log.info("%s", _LEFT_TO_THE_SERVER["messages" if as_messages else "rendered"])
         return OpenAIEngine(
             base_url=runtime.openai_base_url,
             model=runtime.openai_model,
             concurrency=runtime.concurrency,
             endpoint="chat" if as_messages else "completions",
             tokenizer=None if as_messages else load_tokenizer(model_path, trust_remote_code=runtime.trust_remote_code),
+            adds_prefix=form.adds_prefix,
         )
     if as_messages:
         raise ValueError(f"prompt.style 'message' needs runtime.engine 'openai'; it is {name!r}")
@@ -71,6 +85,7 @@ def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_message
             gpu_memory_utilization=runtime.gpu_memory_utilization,
             tensor_parallel_size=runtime.tensor_parallel_size,
             trust_remote_code=runtime.trust_remote_code,
+            adds_prefix=form.adds_prefix,
         )
     with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch
@@ -84,4 +99,5 @@ def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_message
         dtype=dtype,
         batch_size=runtime.batch_size,
         trust_remote_code=runtime.trust_remote_code,
+        adds_prefix=form.adds_prefix,
     )

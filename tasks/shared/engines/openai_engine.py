@@ -41,6 +41,7 @@ class OpenAIEngine:
         concurrency: int = 64,
         endpoint: Literal["completions", "chat"] = "completions",
         tokenizer: "PreTrainedTokenizerBase | None" = None,
+        adds_prefix: bool = True,
         max_attempts: int = 6,
         first_delay_s: float = 1.0,
         request_timeout_s: float = 600.0,
@@ -55,7 +56,8 @@ class OpenAIEngine:
         self._base_url = base_url.rstrip("/")
         key = os.environ.get(API_KEY)
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        self._concurrency, self._endpoint, self._tokenizer = concurrency, endpoint, tokenizer
+        self._concurrency, self._endpoint = concurrency, endpoint
+        self._tokenizer, self._adds_prefix = tokenizer, adds_prefix
         self._max_attempts, self._first_delay_s = max_attempts, first_delay_s
         self._timeout = httpx.Timeout(request_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._model = model or self._only_model()
@@ -157,20 +159,20 @@ class OpenAIEngine:
             "top_p": sampling.top_p,
             "max_tokens": sampling.max_new_tokens,
             "seed": request.seed,
+            # No fields of OpenAI's own API; vLLM and SGLang take them. Without tags, a thought reads as an answer.
+            "skip_special_tokens": False,
+            "spaces_between_special_tokens": False,
         }
         if sampling.stop:
             body["stop"] = list(sampling.stop)
         if sampling.top_k:
-            # No field of OpenAI's own API; vLLM, SGLang and llama.cpp take it.
+            # As above; llama.cpp takes it, too.
             body["top_k"] = sampling.top_k
-        if sampling.keep_special_tokens:
-            # As above: vLLM and SGLang take it.
-            body |= {"skip_special_tokens": False, "spaces_between_special_tokens": False}
         if self._endpoint == "chat":
             return {**body, "messages": [{"role": "user", "content": request.prompt}]}
         if self._tokenizer is None:
             return {**body, "prompt": request.prompt}
-        return {**body, "prompt": encode_prompts(self._tokenizer, [request.prompt])[0]}
+        return {**body, "prompt": encode_prompts(self._tokenizer, [request.prompt], adds_prefix=self._adds_prefix)[0]}
 
     def _read(self, key: str, response: httpx.Response) -> Outcome:
         try:

@@ -24,16 +24,10 @@ class Sampling(Frozen):
     """Longest completion; one that reaches it without an end is marked `length`."""
     stop: tuple[str, ...] = ()
     """Texts that end a completion and are cut off, besides the model's own end token."""
-    keep_special_tokens: bool = False
-    """Leave special tokens in the text, such as the tags around reasoning; the end token is cut off all the same."""
 
     def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed: a field that came later counts only where it is set, so that stored samples keep their
-        keys."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        if not self.keep_special_tokens:
-            del fields["keep_special_tokens"]
-        return fields
+        """Fields as hashed, and that special tokens stay in the text: older samples without them are others."""
+        return {**{name: getattr(self, name) for name in type(self).model_fields}, "keep_special_tokens": True}
 
     @property
     def greedy(self) -> bool:
@@ -58,7 +52,7 @@ class Completion:
 
     key: str
     text: str
-    """Completion without the end token and the stop text, and without special tokens unless the sampling keeps them."""
+    """Completion as it was written, special tokens included, without the end token and the stop text."""
     finish_reason: FinishReason
     prompt_tokens: int
     completion_tokens: int

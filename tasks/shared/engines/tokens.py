@@ -1,10 +1,12 @@
-"""Text to token ids and back, in one way for all engines and scorers."""
+"""Text to token ids and back, in one way for all engines, trainers and scorers."""
 
+import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from tasks.errors import Permanent
 from tasks.shared.engines.protocol import PromptTooLong, Request, Sampling
 
 if TYPE_CHECKING:
@@ -16,33 +18,110 @@ at once: the second finds a module half made."""
 
 
 def load_tokenizer(model_path: Path, *, trust_remote_code: bool = False) -> "PreTrainedTokenizerBase":
-    """Tokenizer of a model folder, with a padding token (the end token, where the model has none of its own)."""
+    """Tokenizer of a model folder, with a padding token inside the model's embedding.
+
+    Where its own is missing or lies outside (added to the tokenizer and not to the model), the end token pads, or the
+    first token. Padding is masked everywhere, so that any token will do.
+    """
     with _IMPORTING:
         from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+    size = embedding_size(model_path)
+    inside = [
+        token
+        for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, 0)
+        if token is not None and 0 <= token and (size is None or token < size)
+    ]
+    if tokenizer.pad_token_id != inside[0]:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(inside[0])
     return tokenizer
 
 
-def encode_prompts(tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str]) -> list[list[int]]:
-    """Token ids of rendered prompts.
+def embedding_size(model_path: Path) -> int | None:
+    """Token ids that a model folder's config has an embedding for: 0 to this minus 1; None where it does not say."""
+    config = _settings(model_path / "config.json")
+    size = (config.get("text_config") or config).get("vocab_size")
+    return int(size) if size is not None else None
 
-    A chat template writes the begin-of-text token itself; adding it once more would show the model a prompt that it
-    never saw in training, so special tokens are added only to prompts that do not begin with one.
+
+def configured_end_ids(model_path: Path) -> frozenset[int]:
+    """Tokens that end a completion by a model folder's generation config, or by its config where there is none."""
+    ids: Any = _settings(model_path / "generation_config.json").get("eos_token_id")
+    if ids is None:
+        ids = _settings(model_path / "config.json").get("eos_token_id")
+    return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def own_prefix(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """Tokens that a tokenizer puts before every text, such as begin of text; what it puts behind is no part of it."""
+    probe = "x"
+    bare: list[int] = tokenizer(probe, add_special_tokens=False)["input_ids"]
+    whole: list[int] = tokenizer(probe)["input_ids"]
+    for start in range(len(whole) - len(bare) + 1):
+        if whole[start : start + len(bare)] == bare:
+            return whole[:start]
+    raise Permanent(
+        f"tokenizer {tokenizer.name_or_path}: {probe!r} has the ids {bare} alone and {whole} with special tokens, "
+        "which do not hold the former; the post_processor in tokenizer.json has to keep the text's own tokens"
+    )
+
+
+def encode_prompts(
+    tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str], *, adds_prefix: bool = True
+) -> list[list[int]]:
+    """Token ids of rendered prompts: the tokenizer's own prefix once, and nothing behind the text.
+
+    Args:
+        adds_prefix: put the prefix before the text, as `PromptForm.adds_prefix` says; the text itself is not asked, as
+            a question may begin with the same characters.
+
+    Raises:
+        Permanent: a prompt ends with the end token, so that a model would go on with another text.
     """
-    bos = tokenizer.bos_token
-    rendered = [bool(bos) and prompt.startswith(bos) for prompt in prompts]
-    ids: list[list[int]] = [[] for _ in prompts]
-    for add_special in (True, False):
-        rows = [row for row, has_bos in enumerate(rendered) if has_bos != add_special]
-        if not rows:
-            continue
-        encoded = tokenizer([prompts[row] for row in rows], add_special_tokens=add_special)
-        for row, row_ids in zip(rows, encoded["input_ids"], strict=True):
-            ids[row] = row_ids
-    return ids
+    if not prompts:
+        return []
+    prefix = own_prefix(tokenizer) if adds_prefix else []
+    ids = tokenizer(list(prompts), add_special_tokens=False)["input_ids"]
+    for prompt, row in zip(prompts, ids, strict=True):
+        if row and row[-1] == tokenizer.eos_token_id:
+            raise Permanent(
+                f"a prompt ends with the end token {tokenizer.eos_token!r}, behind which a model begins another text: "
+                f"{prompt[-80:]!r}; mend the question, or let prompt.cue or the chat template open the answer"
+            )
+    return [[*prefix, *row] for row in ids]
+
+
+def decode_completion(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int], end_ids: Collection[int]) -> str:
+    """Text of a completion as it was written, special tokens included; the end token alone is cut off.
+
+    Special tokens may carry a meaning (`<think>`, channel marks): without them a thought reads as an answer.
+    """
+    kept = ids[:-1] if len(ids) and ids[-1] in end_ids else ids
+    text: str = tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return text
+
+
+def check_inside(tokenizer: "PreTrainedTokenizerBase", ids: Iterable[Sequence[int]], size: int | None) -> None:
+    """Refuse tokens that the model has no embedding for.
+
+    Args:
+        size: rows of the embedding; None leaves it unchecked.
+
+    Raises:
+        Permanent: a token was added to the tokenizer and not to the model.
+    """
+    outside = sorted({token for row in ids for token in row if size is not None and token >= size})
+    if outside:
+        shown = ", ".join(f"{tokenizer.convert_ids_to_tokens(token)!r} ({token})" for token in outside[:5])
+        raise Permanent(
+            f"the tokenizer writes tokens that the model's embedding of {size} rows does not have: {shown}; take a "
+            "model whose embedding was resized for them, or a prompt without them (prompt.style=plain)"
+        )
 
 
 def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:

@@ -9,7 +9,14 @@ from transformers.generation.stopping_criteria import StopStringCriteria
 
 from tasks.shared.engines.decoding import Decoded, decode_batch
 from tasks.shared.engines.protocol import Completion, Request, Sampling
-from tasks.shared.engines.tokens import check_room, cut_at_stop, encode_prompts, load_tokenizer
+from tasks.shared.engines.tokens import (
+    check_inside,
+    check_room,
+    cut_at_stop,
+    decode_completion,
+    encode_prompts,
+    load_tokenizer,
+)
 from tasks.shared.models.causal_lm import end_token_ids, load_causal_lm
 from tasks.spine.store.fingerprint import stable_seed
 
@@ -32,18 +39,22 @@ class TransformersEngine:
         dtype: str,
         batch_size: int,
         trust_remote_code: bool = False,
+        adds_prefix: bool = True,
     ) -> None:
-        """`dtype` is a torch name or `auto` (the precision of the weights); `batch_size` is a ceiling."""
+        """`dtype` is a torch name or `auto` (the precision of the weights); `batch_size` is a ceiling; `adds_prefix` is
+        that of the prompts' form."""
         self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
         self._model = load_causal_lm(model_path, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
-        self._batch_size = batch_size
+        self._batch_size, self._adds_prefix = batch_size, adds_prefix
         self._device = device
         self._end_ids = end_token_ids(self._model.generation_config, self._tokenizer.eos_token_id)
         self._context = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yield completions, longest prompts first, so that a batch too large for memory fails at once."""
-        ids = encode_prompts(self._tokenizer, [request.prompt for request in requests])
+        prompts = [request.prompt for request in requests]
+        ids = encode_prompts(self._tokenizer, prompts, adds_prefix=self._adds_prefix)
+        check_inside(self._tokenizer, ids, self._model.get_input_embeddings().weight.shape[0])
         check_room(requests, ids, sampling, self._context)
         order = sorted(range(len(requests)), key=lambda row: (-len(ids[row]), requests[row].key))
         start = 0
@@ -74,19 +85,14 @@ class TransformersEngine:
         )
 
     def _completion(self, request: Request, decoded: Decoded, prompt_tokens: int, sampling: Sampling) -> Completion:
-        text = self._text(decoded, sampling)
-        text, cut = cut_at_stop(text, sampling.stop)
         return Completion(
             key=request.key,
-            text=text,
-            finish_reason="stop" if decoded.stopped or cut else "length",
+            text=self._text(decoded, sampling),
+            finish_reason="stop" if decoded.stopped else "length",
             prompt_tokens=prompt_tokens,
             completion_tokens=len(decoded.tokens),
         )
 
     def _text(self, decoded: Decoded, sampling: Sampling) -> str:
-        if not sampling.keep_special_tokens:
-            return self._tokenizer.decode(decoded.tokens, skip_special_tokens=True)
-        ended = decoded.tokens[-1] in self._end_ids
-        kept = decoded.tokens[:-1] if ended else decoded.tokens
-        return self._tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        text, _ = cut_at_stop(decode_completion(self._tokenizer, decoded.tokens, self._end_ids), sampling.stop)
+        return text

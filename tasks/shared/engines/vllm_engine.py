@@ -41,6 +41,7 @@ class VllmEngine:
         gpu_memory_utilization: float = 0.85,
         tensor_parallel_size: int = 1,
         trust_remote_code: bool = False,
+        adds_prefix: bool = True,
     ) -> None:
         """Load the tokenizer; the engine itself starts with the first stream, when the lengths are known.
 
@@ -66,6 +67,7 @@ class VllmEngine:
         if device == "cuda":
             self._settings["gpu_memory_utilization"] = gpu_memory_utilization
         self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
+        self._adds_prefix = adds_prefix
         self._context = context_length(model_path)
         self._llm: LLM | None = None
         self._room = 0
@@ -76,7 +78,8 @@ class VllmEngine:
         prefill."""
         if not requests:
             return
-        ids = encode_prompts(self._tokenizer, [request.prompt for request in requests])
+        prompts = [request.prompt for request in requests]
+        ids = encode_prompts(self._tokenizer, prompts, adds_prefix=self._adds_prefix)
         check_room(requests, ids, sampling, self._context)
         engine = self._started(max(map(len, ids)) + sampling.max_new_tokens).llm_engine
         params = _params(sampling)
@@ -132,8 +135,8 @@ def _params(sampling: Sampling) -> "SamplingParams":
         top_k=0 if sampling.greedy else sampling.top_k,
         max_tokens=sampling.max_new_tokens,
         stop=list(sampling.stop) or None,
-        skip_special_tokens=not sampling.keep_special_tokens,
-        spaces_between_special_tokens=not sampling.keep_special_tokens,
+        skip_special_tokens=False,
+        spaces_between_special_tokens=False,
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from pydantic import JsonValue, model_validator
+from pydantic import model_validator
 
-from tasks.config import Frozen
+from tasks.shared.prompts.config import TemplateConfig
 
 
-class PredictionPrompt(Frozen):
+class PredictionPrompt(TemplateConfig):
     """Prompts that ask a model to reason about the next token. Wording: ours; idea: RPT's (arXiv 2506.08007)."""
 
     style: Literal["auto", "chat", "plain"] = "auto"
@@ -31,8 +31,6 @@ class PredictionPrompt(Frozen):
     """Tag that opens the reasoning; a single token of the tokenizer."""
     close_tag: str = "</think>"
     """Tag that closes the reasoning; a single token of the tokenizer."""
-    chat_template_kwargs: dict[str, JsonValue] = {}
-    """Arguments for the chat template, e.g. `{"enable_thinking": true}`."""
 
     @model_validator(mode="after")
     def _has_its_placeholders(self) -> "PredictionPrompt":

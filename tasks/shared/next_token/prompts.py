@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.errors import Permanent
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.reader import Reader
 from tasks.shared.prompts.config import PromptConfig, fill
-from tasks.shared.prompts.render import Renderer
+from tasks.shared.prompts.gate import ModelTokens
+from tasks.shared.prompts.render import Renderer, tokens_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,28 +23,37 @@ _FIELD = "recipe.prediction_prompt"
 class PredictionRenderer:
     """Renders prediction prompts for one tokenizer, and knows how to read what answers them."""
 
-    def __init__(self, config: PredictionPrompt, tokenizer: "PreTrainedTokenizerBase") -> None:
+    def __init__(
+        self, config: PredictionPrompt, tokenizer: "PreTrainedTokenizerBase", model: ModelTokens | None = None
+    ) -> None:
         """Settle style and tags.
 
         Raises:
             Permanent: a think tag is not a single token of the tokenizer, or the templates cannot be read alike.
             ValueError: style `chat` and a tokenizer without a chat template.
+            Permanent: the chat template does not pass the gate.
         """
         self.config = config
         self.tokenizer = tokenizer
         self.open_id = _tag_id(tokenizer, config.open_tag, "open_tag")
         self.close_id = _tag_id(tokenizer, config.close_tag, "close_tag")
         whole = PromptConfig(
-            style=config.style, plain_template="{question}", cue="", chat_template_kwargs=config.chat_template_kwargs
+            style=config.style,
+            plain_template="{question}",
+            cue="",
+            chat_template_kwargs=config.chat_template_kwargs,
+            date=config.date,
         )
-        self._renderer = Renderer(whole, tokenizer)
+        self._renderer = Renderer(whole, tokenizer, model)
+        self.form: PromptForm = self._renderer.form
+        """How these prompts are made."""
         self.opens_reasoning: bool = self._opens()
         """Whether prompts end with the opening tag, whitespace aside: reasoning then begins with the completion."""
 
     @classmethod
     def for_model(cls, config: PredictionPrompt, model_path: Path) -> "PredictionRenderer":
         """A renderer for a model folder."""
-        return cls(config, load_tokenizer(model_path))
+        return cls(config, load_tokenizer(model_path), tokens_of(model_path))
 
     def prompt(self, context: str, budget: int = 0) -> str:
         """The exact text that the model sees; a budget of 0 asks for no number of tokens."""

@@ -1,8 +1,8 @@
 r"""Reasoning length and prediction, read from the tokens that a model wrote (step 4, arXiv 2509.24375).
 
 The reasoning ends at the first closing tag: a model that closes, and reasons on, has stopped reasoning, and what it
-goes on to say is part of its answer (ours). Tags are told by token id, never by text, so that a tag that was spelled
-out in letters is none.
+goes on to say is part of its answer (ours), unless it opens a thought again: what stands in one is no answer. Tags are
+told by token id, never by text, so that a tag that was spelled out in letters is none.
 """
 
 import re
@@ -32,7 +32,8 @@ class Prediction:
     text: str | None
     """The prediction, verbatim, leading spaces included; None unless the outcome is `predicted`."""
     outcome: Outcome
-    """`truncated`: cut before an end token. `no_prediction`: ended, with no closing tag or nothing predicted."""
+    """`truncated`: cut before an end token. `no_prediction`: ended, with reasoning that is not closed (or was opened
+    again and not closed), or with nothing predicted."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Reader:
             return Prediction(reasoning_tokens, close is not None, None, "truncated")
         if close is None:
             return Prediction(reasoning_tokens, False, None, "no_prediction")
-        text = self._answer(written[close:])
+        text = self._answer(self._behind_thoughts(written[close:]))
         if self.form == "boxed":
             text = boxed(text)
         return Prediction(reasoning_tokens, True, text or None, "predicted" if text else "no_prediction")
@@ -69,6 +70,15 @@ class Reader:
         if self.opened or self.open_id not in before_close:
             return len(before_close)
         return len(before_close) - before_close.index(self.open_id) - 1
+
+    def _behind_thoughts(self, from_close: list[int]) -> list[int]:
+        """Tokens from the closing tag on behind which no thought is opened again; none where the last stays open."""
+        while self.open_id in from_close:
+            opened = from_close.index(self.open_id)
+            if self.close_id not in from_close[opened:]:
+                return []
+            from_close = from_close[from_close.index(self.close_id, opened) :]
+        return from_close
 
     def _answer(self, from_close: Sequence[int]) -> str:
         # Decoded behind the tag: some tokenizers drop the space of the first token that they decode.

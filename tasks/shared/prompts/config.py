@@ -1,11 +1,13 @@
 """Form of a prompt; part of the identity of every stage that shows one to a model."""
 
 import re
-from typing import Literal
+from datetime import date
+from typing import Any, Literal
 
-from pydantic import Field, JsonValue, field_validator
+from pydantic import Field, JsonValue, field_validator, model_validator
 
 from tasks.config import Frozen
+from tasks.shared.thoughts import unclosed
 
 Style = Literal["auto", "chat", "plain", "message"]
 
@@ -17,7 +19,25 @@ def fill(template: str, **values: str) -> str:
     return _PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-class PromptConfig(Frozen):
+class TemplateConfig(Frozen):
+    """What a chat template is given beside the messages."""
+
+    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
+    """Arguments for the chat template, e.g. `{"enable_thinking": false}`."""
+    date: str = "2024-07-26"
+    """The day that a template is told which writes today's date (Llama 3.1 and later, Mistral Small): prompts, and so
+    samples and scores, must not change overnight. The default is the one that Llama's own template falls back to."""
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _is_a_day(cls, value: Any) -> str:
+        try:
+            return date.fromisoformat(str(value)).isoformat()
+        except ValueError as error:
+            raise ValueError(f"{value!r} is no date; write it as 2024-07-26") from error
+
+
+class PromptConfig(TemplateConfig):
     """Templates of the plain prompt and of a prompt under a heuristic.
 
     Fixed text comes first and the question last, so that all questions of one heuristic share a prefix that engines
@@ -46,8 +66,6 @@ class PromptConfig(Frozen):
     """End of a prompt of style `plain`."""
     completion_prefix: str = " "
     """Beginning of a completion of a `plain` prompt, where the text did not come from the model itself."""
-    chat_template_kwargs: dict[str, JsonValue] = Field(default_factory=dict)
-    """Arguments for the chat template, e.g. `{"enable_thinking": false}`."""
 
     @field_validator("plain_template", "heuristic_template", "example_template")
     @classmethod
@@ -62,3 +80,13 @@ class PromptConfig(Frozen):
         if "{name}" not in value and "{instruction}" not in value:
             raise ValueError(f"{value!r} must contain {{name}} or {{instruction}}, or all heuristics look alike")
         return value
+
+    @model_validator(mode="after")
+    def _templates_end_alike(self) -> "PromptConfig":
+        plain, named = (text.rpartition("{question}")[2] for text in (self.plain_template, self.heuristic_template))
+        if unclosed(plain) != unclosed(named):
+            raise ValueError(
+                f"plain_template ends with {plain!r} and heuristic_template with {named!r}: one opens a thought and "
+                "the other does not, so that their completions cannot be read alike; end both alike"
+            )
+        return self

@@ -5,8 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tasks.shared.engines.tokens import load_tokenizer
+from tasks.errors import Permanent
+from tasks.shared.engines.prompt_form import PromptForm
+from tasks.shared.engines.tokens import configured_end_ids, embedding_size, load_tokenizer
 from tasks.shared.prompts.config import PromptConfig, fill
+from tasks.shared.prompts.gate import PROBES, Layout, ModelTokens, adds_own_prefix, settle_layout
+from tasks.shared.prompts.template import ChatTemplate, TemplateError
+from tasks.shared.thoughts import unclosed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -46,17 +51,36 @@ class NamedHeuristic(Protocol):
 
 
 class Renderer:
-    """Renders prompts for one model, in a style that is settled once."""
+    """Renders prompts for one model, in a form that is settled and checked once."""
 
-    def __init__(self, config: PromptConfig, tokenizer: "PreTrainedTokenizerBase | None" = None) -> None:
+    def __init__(
+        self,
+        config: PromptConfig,
+        tokenizer: "PreTrainedTokenizerBase | None" = None,
+        model: ModelTokens | None = None,
+    ) -> None:
         """`tokenizer` is needed for chat prompts alone.
 
         Raises:
             ValueError: a chat prompt is asked for and the tokenizer, or its chat template, is missing.
+            Permanent: the chat template does not pass the gate.
         """
         self.config = config
-        self._tokenizer = tokenizer
-        self.style = self._settle(config, tokenizer)
+        self._template: ChatTemplate | None = None
+        self._layout = Layout()
+        has_template = getattr(tokenizer, "chat_template", None) is not None
+        if config.style == "chat" and not has_template:
+            raise ValueError(
+                "prompt.style is 'chat', but the model's tokenizer has no chat template; use 'plain' or 'auto'"
+            )
+        style = config.style if config.style != "auto" else "chat" if has_template else "plain"
+        self.form = PromptForm(style=style)
+        """How these prompts are made; whoever reads them has to know."""
+        if style == "chat":
+            self._template = ChatTemplate(tokenizer, config)
+            self._layout = settle_layout(self._template, config.system)
+        for question in PROBES:
+            self.form = self._settled(question, tokenizer, model or ModelTokens())
 
     @classmethod
     def for_model(cls, config: PromptConfig, model_path: Path) -> "Renderer":
@@ -64,19 +88,12 @@ class Renderer:
         wants_chat = config.style == "chat" or (config.style == "auto" and has_chat_template(model_path))
         if not wants_chat:
             return cls(config)
-        return cls(config, load_tokenizer(model_path))
+        return cls(config, load_tokenizer(model_path), tokens_of(model_path))
 
-    @staticmethod
-    def _settle(
-        config: PromptConfig, tokenizer: "PreTrainedTokenizerBase | None"
-    ) -> Literal["chat", "plain", "message"]:
-        if config.style != "auto":
-            if config.style == "chat" and getattr(tokenizer, "chat_template", None) is None:
-                raise ValueError(
-                    "prompt.style is 'chat', but the model's tokenizer has no chat template; use 'plain' or 'auto'"
-                )
-            return config.style
-        return "chat" if getattr(tokenizer, "chat_template", None) is not None else "plain"
+    @property
+    def style(self) -> Literal["chat", "plain", "message"]:
+        """The style that was settled."""
+        return self.form.style
 
     def plain(self, question: str) -> str:
         """The plain prompt of mid-training, RL and evaluation."""
@@ -93,18 +110,40 @@ class Renderer:
             return text
         return prefix + text.lstrip()
 
+    def _settled(self, question: str, tokenizer: "PreTrainedTokenizerBase | None", model: ModelTokens) -> PromptForm:
+        """The whole form, as the prompt of one made-up question shows it."""
+        prompt = self.plain(question)
+        # What a server opens with a template of its own is not known here.
+        opened = "" if self.style == "message" else unclosed(prompt.rpartition(question)[2])
+        adds = self._template is None or adds_own_prefix(prompt, self._template, tokenizer, model)
+        return PromptForm(style=self.style, adds_prefix=adds, opened_thought=opened)
+
     def _finish(self, text: str) -> str:
         if self.style == "plain":
             return text + self.config.cue
         if self.style == "message":
             return text
-        rendered = self._tokenizer.apply_chat_template(
-            messages(self.config, text),
-            tokenize=False,
-            add_generation_prompt=True,
-            **self.config.chat_template_kwargs,
-        )
-        return str(rendered)
+        return self._whole(text)
+
+    def _whole(self, text: str) -> str:
+        """The text that the chat template renders, in which the user's stands to the letter, outer spaces aside."""
+        assert self._template is not None
+        try:
+            rendered = self._template.render(self._layout.messages(self.config.system, text))
+        except TemplateError as error:
+            raise Permanent(f"the chat template of {self._template.name} raised {error} on {text[-80:]!r}") from error
+        for name, wanted in (("the question", text), ("prompt.system", self.config.system)):
+            if wanted.strip() not in rendered:
+                raise Permanent(
+                    f"the chat template of {self._template.name} changes {name}: {wanted[-80:]!r} does not stand in "
+                    f"{rendered[-200:]!r}; mend the text or the template, or set prompt.style=plain"
+                )
+        return rendered
+
+
+def tokens_of(model_path: Path) -> ModelTokens:
+    """End tokens and embedding of a model folder."""
+    return ModelTokens(configured_end_ids(model_path), embedding_size(model_path))
 
 
 def has_chat_template(model_path: Path) -> bool:
@@ -139,9 +178,3 @@ def heuristic_text(config: PromptConfig, heuristic: NamedHeuristic, question: st
         answer_instruction=config.answer_instruction,
         question=question,
     )
-
-
-def messages(config: PromptConfig, text: str) -> list[dict[str, str]]:
-    """Chat messages around one user text."""
-    system = [{"role": "system", "content": config.system}] if config.system else []
-    return [*system, {"role": "user", "content": text}]

@@ -112,7 +112,7 @@ def fill(build: Build, wanted: Wanted[Any], part: Part = WHOLE) -> Samples:
     if not jobs:
         return samples
     model, runtime = build.path(MODEL), build.runtime
-    job = SamplingJob(model=model, sets=tuple(jobs), runtime=runtime, as_messages=wanted.as_messages)
+    job = SamplingJob(model=model, sets=tuple(jobs), runtime=runtime, form=wanted.form)
     return replace(samples, generated=int(build.worker(WORKER, job, name="generation")["generated"]))
 
 

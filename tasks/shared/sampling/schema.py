@@ -5,7 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from tasks.config import Frozen
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
+from tasks.shared.tables.parquet import Row
 from tasks.spine.store.runtime import Runtime
 
 SAMPLES_FILE = "samples.parquet"
@@ -57,6 +59,11 @@ POOLED = _columns(
 """A row of the pool."""
 
 
+def graded_text(sample: Row, form: PromptForm) -> str:
+    """The text of a sample in which its answer is looked for; one that did not end by itself has none."""
+    return form.graded(sample["completion"], whole=sample["finish_reason"] == "stop")
+
+
 class SampleSetJob(Frozen):
     """Samples under one sampling."""
 
@@ -74,7 +81,7 @@ class SamplingJob(Frozen):
     """Folder with weights and tokenizer."""
     sets: tuple[SampleSetJob, ...]
     runtime: Runtime
-    as_messages: bool = False
-    """Prompts are bare user messages, for a server that applies a chat template of its own."""
+    form: PromptForm
+    """How the prompts are made."""
     flush_s: float = 30.0
     """Seconds after which finished completions are written even if a batch is not full. Ours."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.render import Renderer
 from tasks.spine.store.fingerprint import canonical_json, digest_text, stable_seed
@@ -60,8 +61,8 @@ class Wanted(Generic[T]):
     num_samples: int
     """Answers to a prompt under one sampling; a greedy one answers once."""
     seed: int
-    as_messages: bool = False
-    """Prompts are bare user messages, for a server that applies a chat template of its own."""
+    form: PromptForm
+    """How the prompts are made."""
 
     def prompts(self, name: str, part: Part) -> Iterator[Prompt]:
         """Render the prompts of one set; of sources outside `part` nothing is rendered.

@@ -85,7 +85,7 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     reporter.progress(0, total, "samples")
     if not total:
         return {"generated": 0}
-    engine = make_engine(job.model, job.runtime, seed=seed, as_messages=job.as_messages)
+    engine = make_engine(job.model, job.runtime, job.form, seed=seed)
     tally = SamplingTally(total, reporter)
     try:
         for sample_set in job.sets:

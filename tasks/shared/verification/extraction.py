@@ -6,12 +6,14 @@ The forms, tried in the configured order; of each form the last occurrence count
 * ``hash``: the rest of the line after the last ``####``, as in GSM8K.
 * ``phrase``: what follows the last "answer is", "answer:" or "answer =", to the end of the sentence.
 
-A reasoning model's text counts only after its last ``</think>``; one that opened ``<think>`` and never
-closed it has given no answer.
+A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
+answer (`tasks.shared.thoughts`).
 """
 
 import re
 from collections.abc import Callable, Sequence
+
+from tasks.shared.thoughts import answer_part
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
 _HASH = re.compile(r"####[ \t]*([^\n]*)")
@@ -29,7 +31,7 @@ def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "hash", "ph
 
     `forms` are names of `EXTRACTORS`; a form that yields nothing passes on to the next.
     """
-    text = _after_thinking(completion)
+    text = answer_part(completion)
     if text is None:
         return None
     for form in forms:
@@ -37,13 +39,6 @@ def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "hash", "ph
         if answer:
             return answer
     return None
-
-
-def _after_thinking(completion: str) -> str | None:
-    _, closed, after = completion.rpartition("</think>")
-    if closed:
-        return after
-    return None if "<think>" in completion else completion
 
 
 def _boxed(text: str) -> str | None:

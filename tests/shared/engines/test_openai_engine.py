@@ -13,6 +13,7 @@ import pytest
 
 from tasks.shared.engines.factory import make_engine
 from tasks.shared.engines.openai_engine import OpenAIEngine
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Request, RequestsFailed, Sampling
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
@@ -122,10 +123,8 @@ def test_completions_are_those_of_the_model(server: Server) -> None:
 
 def test_special_tokens_are_asked_for_by_name(server: Server) -> None:
     list(client(server).stream(requests(1), GREEDY))
-    list(client(server).stream(requests(1), GREEDY.model_copy(update={"keep_special_tokens": True})))
-    plain, keeping = server.bodies
-    assert "skip_special_tokens" not in plain
-    assert keeping == plain | {"skip_special_tokens": False, "spaces_between_special_tokens": False}
+    (body,) = server.bodies
+    assert (body["skip_special_tokens"], body["spaces_between_special_tokens"]) == (False, False)
 
 
 def test_transient_errors_are_retried_and_disturb_nobody(server: Server) -> None:
@@ -154,7 +153,7 @@ def test_messages_go_to_the_chat_endpoint(server: Server) -> None:
 
 def test_rendered_prompts_travel_as_token_ids_through_the_factory(server: Server) -> None:
     """So that no server adds a second begin-of-text token."""
-    engine = make_engine(server.model, Runtime(engine="openai", openai_base_url=server.url))
+    engine = make_engine(server.model, Runtime(engine="openai", openai_base_url=server.url), PromptForm())
     found = {item.key: item for item in engine.stream(requests(3), GREEDY)}
     assert found == {item.key: item for item in server.engine.stream(requests(3), GREEDY)}
     sent = sorted(body["prompt"] for body in server.bodies)

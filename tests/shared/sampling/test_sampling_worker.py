@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.pool import Pool
 from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
@@ -34,7 +35,7 @@ def job(tmp_path: Path) -> SamplingJob:
     wanted(tmp_path / "wanted.parquet", 100)
     samples = SampleSetJob(wanted=tmp_path / "wanted.parquet", pool=str(tmp_path / "pool"), sampling=SAMPLING)
     runtime = Runtime(device="cpu", batch_size=8, flush_rows=20, num_threads=1)
-    return SamplingJob(model=TINY_MODEL, sets=(samples,), runtime=runtime)
+    return SamplingJob(model=TINY_MODEL, sets=(samples,), runtime=runtime, form=PromptForm())
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

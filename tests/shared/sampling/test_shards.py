@@ -11,6 +11,7 @@ from tasks.evaluate import task as evaluate
 from tasks.evaluate.config import EvaluateConfig
 from tasks.generate import task as generate
 from tasks.generate.config import GenerateConfig
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.sampler import fill
 from tasks.shared.sampling.schema import SAMPLES_FILE
@@ -79,6 +80,7 @@ def test_prompts_are_rendered_once_for_all_their_samplings(world: World, tmp_pat
         samplings=(Sampling(max_new_tokens=2), Sampling(temperature=0, max_new_tokens=2)),
         num_samples=2,
         seed=7,
+        form=PromptForm(),
     )
     build = Build(
         StageCall(Stage("any", 1, "any"), print, None, RUNTIME, {"model": world.model}), world.store, tmp_path, Silent()
