@@ -9,6 +9,7 @@ from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
+from tasks.shared.sampling.schema import answer_of
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
@@ -17,7 +18,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-EVALUATE = Stage("evaluate", version=2, kind="evaluation", pool="gpu")
+EVALUATE = Stage("evaluate", version=3, kind="evaluation", pool="gpu")
 ROLE = "questions."
 """Parents of this stage are `model` and, for each benchmark, `questions.<name>`."""
 
@@ -58,7 +59,7 @@ def _asked(build: Build, benchmark: str) -> Iterator[Question]:
 
 
 def _graded(build: Build, config: EvaluateConfig, samples: Samples) -> Iterator[Row]:
-    """Every completion with its verdict; a truncated one has no final answer, whatever it contains."""
+    """Every completion with its verdict."""
     done, total = 0, samples.count
     runtime = build.runtime
     with VerifierPool(
@@ -67,7 +68,7 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples) -> Iterator[
         for benchmark in samples.sets:
             questions = {row["id"]: row for row in read_rows(_questions(build, benchmark), ["id", "answer", "meta"])}
             rows = sorted(samples.rows(benchmark), key=_order)
-            pairs = ((_answerable(row), questions[row["question_id"]]["answer"]) for row in rows)
+            pairs = ((answer_of(row), questions[row["question_id"]]["answer"]) for row in rows)
             for row, verdict in zip(rows, verifiers.stream(pairs), strict=True):
                 done += 1
                 if done % 200 == 0 or done == total:
@@ -83,10 +84,6 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples) -> Iterator[
 
 def _order(row: Row) -> tuple[str, int]:
     return row["question_id"], row["sample_index"]
-
-
-def _answerable(row: Row) -> str:
-    return row["completion"] if row["finish_reason"] == "stop" else ""
 
 
 def _counts(path: Path) -> dict[str, int]:

@@ -22,7 +22,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-PREDICT = Stage("predict", version=2, kind="prediction", pool="gpu")
+PREDICT = Stage("predict", version=3, kind="prediction", pool="gpu")
 WORKER = "tasks.predict.worker"
 ORDER = ("document_id", "position", "mode", "sample_index")
 POSITIONS = "positions"

@@ -39,11 +39,10 @@ def engine_name(runtime: Runtime) -> EngineName:
     return "vllm" if resolve_device(runtime) == "cuda" else "transformers"
 
 
-def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_messages: bool = False) -> Engine:
+def make_engine(model_path: Path, runtime: Runtime, *, as_messages: bool = False) -> Engine:
     """Start the engine that `runtime` names on the model folder.
 
-    `seed` serves engines that draw for all requests from one stream (vLLM). `as_messages` says that prompts are bare
-    user messages, which only an OpenAI-compatible server can take.
+    `as_messages` says that prompts are bare user messages, which only an OpenAI-compatible server can take.
     """
     name = engine_name(runtime)
     if name == "openai":
@@ -67,7 +66,6 @@ def make_engine(model_path: Path, runtime: Runtime, *, seed: int = 0, as_message
             model_path,
             device=device,
             dtype=dtype,
-            seed=seed,
             gpu_memory_utilization=runtime.gpu_memory_utilization,
             tensor_parallel_size=runtime.tensor_parallel_size,
             trust_remote_code=runtime.trust_remote_code,

@@ -1,6 +1,8 @@
 """Files that pass between a stage, the worker and the pool: tables, and the worker's job."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -10,6 +12,8 @@ from tasks.spine.store.runtime import Runtime
 
 SAMPLES_FILE = "samples.parquet"
 PROMPTS_FILE = "prompts.parquet"
+ENDED, TRUNCATED, REJECTED = "stop", "length", "rejected"
+"""Finish reasons of samples: whole, cut, and no text that can be stored as it came."""
 
 
 def _columns(**types: pa.DataType) -> pa.Schema:
@@ -27,8 +31,8 @@ SAMPLES = _columns(
     completion_tokens=pa.int32(),
     engine=pa.string(),
 )
-"""One candidate a row, sorted by question id. `heuristic` is empty for the plain prompt, `finish_reason` is `stop` or
-`length` (truncated), `sample_index` -1 is the greedy one."""
+"""One candidate a row, sorted by question id. `heuristic` is empty for the plain prompt, `finish_reason` is `stop`,
+`length` (truncated) or `rejected`, `sample_index` -1 is the greedy one."""
 
 PROMPTS = _columns(question_id=pa.string(), heuristic=pa.string(), prompt=pa.string())
 """Every rendered prompt, the plain one (`heuristic` empty) of each question included."""
@@ -55,6 +59,11 @@ POOLED = _columns(
     engine=pa.string(),
 )
 """A row of the pool."""
+
+
+def answer_of(sample: Mapping[str, Any]) -> str:
+    """The text that a final answer may be read from: a completion that is not whole has none, whatever it contains."""
+    return str(sample["completion"]) if sample["finish_reason"] == ENDED else ""
 
 
 class SampleSetJob(Frozen):

@@ -33,7 +33,7 @@ def requests(count: int) -> list[Request]:
 def engine() -> Iterator[VllmEngine]:
     broken = packages_that_cannot_be_looked_at()
     assert not broken, f"vLLM looks into every imported module; import these in another process: {broken}"
-    started = VllmEngine(THINK_MODEL_DIR, device="cpu", dtype="float32", seed=7)
+    started = VllmEngine(THINK_MODEL_DIR, device="cpu", dtype="float32")
     yield started
     started.close()
 
