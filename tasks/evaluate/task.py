@@ -9,7 +9,7 @@ from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
-from tasks.shared.sampling.schema import answer_of
+from tasks.shared.sampling.schema import answer_of, asked
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
@@ -25,7 +25,7 @@ ROLE = "questions."
 
 def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[Question]:
     """Sampled completions of every benchmark question, and the greedy one if asked for."""
-    renderer = Renderer.for_model(config.prompt, build.path("model"))
+    renderer = _renderer(build, config)
     greedy = config.sampling.model_copy(update={"temperature": 0.0, "top_p": 1.0, "top_k": 0})
     return Wanted(
         sources={name: _asked(build, name) for name in config.benchmarks},
@@ -43,10 +43,14 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     samples = fill(build, wanted_samples(build, config))
     target = build.out / SAMPLES_FILE
     write_parquet(_graded(build, config, samples), target, EVALUATED)
-    summary = score(read_rows(target), config)
+    summary = score(read_rows(target), config) | {"asked": asked(_renderer(build, config).style, config.sampling)}
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
     build.record(rows=_counts(target), summary=summary, measured_on=measured_on)
+
+
+def _renderer(build: Build, config: EvaluateConfig) -> Renderer:
+    return Renderer.for_model(config.prompt, build.path("model"))
 
 
 def _questions(build: Build, benchmark: str) -> Path:

@@ -36,6 +36,7 @@ class PredictionRenderer:
             style=config.style, plain_template="{question}", cue="", chat_template_kwargs=config.chat_template_kwargs
         )
         self._renderer = Renderer(whole, tokenizer)
+        self.style = self._renderer.style
         self.opens_reasoning: bool = self._opens()
         """Whether prompts end with the opening tag, whitespace aside: reasoning then begins with the completion."""
 

@@ -61,6 +61,15 @@ POOLED = _columns(
 """A row of the pool."""
 
 
+def asked(style: str, sampling: Sampling) -> dict[str, Any]:
+    """How a model was asked, for a stage's summary: what a reader has to know to judge its answers."""
+    return {
+        "prompt_style": style,
+        "max_new_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+    }
+
+
 def answer_of(sample: Mapping[str, Any]) -> str:
     """The text that a final answer may be read from: a completion that is not whole has none, whatever it contains."""
     return str(sample["completion"]) if sample["finish_reason"] == ENDED else ""
