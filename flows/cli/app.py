@@ -121,11 +121,15 @@ def evaluate(
     benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for a local file.")] = "",
     samples: Annotated[int | None, typer.Option(help="Completions per question.", min=1)] = None,
     limit: Annotated[int | None, typer.Option(help="Questions of each benchmark at most.", min=1)] = None,
-    recipe: RecipeOption = "tiny-cpu",
+    recipe: Annotated[
+        str,
+        typer.Option(help="Name or path; empty: tiny-cpu for models of the small world, `defaults` for all others."),
+    ] = "",
     set_: SetOption = None,
 ) -> None:
     """Measure a model: greedy accuracy and pass@k with intervals."""
     from flows.cli.commands import run_and_show
+    from flows.pipeline.recipes import fitting_recipe
 
     overrides = {"model.source": model}
     wanted = [name.partition("=") for name in split(benchmarks)]
@@ -135,7 +139,7 @@ def evaluate(
     for key, value in (("samples", samples), ("limit", limit)):
         if value is not None:
             overrides[f"evaluate.{key}"] = value
-    parameters = {"recipe": recipe, "overrides": {**overrides, **parse_overrides(set_)}}
+    parameters = {"recipe": recipe or fitting_recipe(model), "overrides": {**overrides, **parse_overrides(set_)}}
     _exit(run_and_show("evaluate", parameters, console))
 
 

@@ -32,13 +32,15 @@ def show_stages(stages: list[StageRecord], console: Console) -> None:
 
 
 def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
-    """The tables of a report or an evaluation, and where everything lies."""
+    """The tables of a report or an evaluation, what to know about them, and where everything lies."""
     from tasks.report.render.terminal import terminal_tables
-    from tasks.report.show import tables
+    from tasks.report.show import tables, warnings
 
     manifest = store.manifest(ref)
     for table in terminal_tables(tables(manifest)):
         console.print(table)
+    for warning in warnings(manifest):
+        console.print(Text(f"Read with care: {warning}", "yellow"))
     places = [f"Report:    {_from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
     places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_uri)}   (make ui serves it)")
     places.append(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})")

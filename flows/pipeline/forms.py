@@ -8,7 +8,7 @@ from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from tasks.recipe.base import Recipe as AnyRecipe
-from tasks.recipe.loading import METHODS, names
+from tasks.recipe.loading import DEFAULTS, METHODS, names
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,8 @@ class About:
 
 def recipe_form(method: str = "") -> WithJsonSchema:
     """A drop-down of recipes, of one method or of all, or the path of a file: what Prefect's form shows and checks."""
-    by_name = {"title": "Name", "type": "string", "enum": names(method)}
+    without_file = [] if method == "rmt" else [DEFAULTS]
+    by_name = {"title": "Name", "type": "string", "enum": [*names(method), *without_file]}
     by_path = {"title": "File", "type": "string", "pattern": r"\.ya?ml$"}
     about = "Name of a recipe in deployments/recipes, or the path of a YAML file that the worker can read."
     return WithJsonSchema({"anyOf": [by_name, by_path], "description": about})

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
+from flows.pipeline.recipes import warn_if_unfit
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.models.task import import_model
@@ -47,7 +48,10 @@ class StageRun(Generic[RecipeT]):
 
     def model(self, name: str) -> ArtifactRef:
         """The model artifact of that name; empty: the recipe's base model."""
-        return reference(name) if name else import_model(self.settings.model, self.runtime)
+        ref = reference(name) if name else import_model(self.settings.model, self.runtime)
+        if run_context().visitor is None:
+            warn_if_unfit(self.recipe, ref)
+        return ref
 
     def parent(self, name: str, stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
         """The artifact of that name; empty: what `stage_flow` makes with the same recipe."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tasks.evaluate.config import EvaluateConfig, benchmark
+from tasks.shared.sampling.schema import TRUNCATED
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean
 from tasks.shared.statistics.passk import check_sample_counts, pass_at_k
 from tasks.shared.tables.parquet import Row
@@ -33,7 +34,7 @@ class BenchmarkTally:
     verdicts: Counter[str] = field(default_factory=Counter)
     styles: Counter[str] = field(default_factory=Counter)
     """Samples by style."""
-    truncated: int = 0
+    """Samples by verdict, or `truncated`."""
     tokens: int = 0
 
     def add(self, row: Row) -> None:
@@ -44,8 +45,8 @@ class BenchmarkTally:
             return
         self.samples[question] += 1
         self.correct[question] += right
-        self.verdicts[row["verdict"]] += 1
-        self.truncated += row["finish_reason"] == "length"
+        # Each counts once: what was cut has no answer to be read either.
+        self.verdicts["truncated" if row["finish_reason"] == TRUNCATED else row["verdict"]] += 1
         self.tokens += row["completion_tokens"]
         words = row["completion"].split(maxsplit=1)
         self.styles[self.opening_words.get(words[0], OTHER) if words else OTHER] += 1
@@ -89,7 +90,7 @@ def _scores(tally: BenchmarkTally, curve: dict[int, Interval], config: EvaluateC
         named["greedy"] = _interval(greedy, config)
     for name, interval in named.items():
         values |= {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    values["truncated_share"] = tally.truncated / total
+    values["truncated_share"] = tally.verdicts["truncated"] / total
     values["unparsed_share"] = tally.verdicts["unparsed"] / total
     values["timeout_share"] = tally.verdicts["timeout"] / total
     values["error_share"] = tally.verdicts["error"] / total

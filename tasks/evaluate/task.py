@@ -10,7 +10,7 @@ from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
-from tasks.shared.sampling.schema import graded_text
+from tasks.shared.sampling.schema import asked, graded_text
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
@@ -19,14 +19,14 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-EVALUATE = Stage("evaluate", version=2, kind="evaluation", pool="gpu")
+EVALUATE = Stage("evaluate", version=3, kind="evaluation", pool="gpu")
 ROLE = "questions."
 """Parents of this stage are `model` and, for each benchmark, `questions.<name>`."""
 
 
 def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[Question]:
     """Sampled completions of every benchmark question, and the greedy one if asked for."""
-    renderer = Renderer.for_model(config.prompt, build.path("model"))
+    renderer = _renderer(build, config)
     greedy = config.sampling.model_copy(update={"temperature": 0.0, "top_p": 1.0, "top_k": 0})
     return Wanted(
         sources={name: _asked(build, name) for name in config.benchmarks},
@@ -45,10 +45,14 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     samples = fill(build, wanted)
     target = build.out / SAMPLES_FILE
     write_parquet(_graded(build, config, samples, wanted.form), target, EVALUATED)
-    summary = score(read_rows(target), config)
+    summary = score(read_rows(target), config) | {"asked": asked(wanted.form, config.sampling)}
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
     build.record(rows=_counts(target), summary=summary, measured_on=measured_on)
+
+
+def _renderer(build: Build, config: EvaluateConfig) -> Renderer:
+    return Renderer.for_model(config.prompt, build.path("model"))
 
 
 def _questions(build: Build, benchmark: str) -> Path:
@@ -61,7 +65,7 @@ def _asked(build: Build, benchmark: str) -> Iterator[Question]:
 
 
 def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: PromptForm) -> Iterator[Row]:
-    """Every completion with its verdict; a truncated one has no final answer, whatever it contains."""
+    """Every completion with its verdict."""
     done, total = 0, samples.count
     runtime = build.runtime
     with VerifierPool(

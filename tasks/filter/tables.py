@@ -10,11 +10,8 @@ from tasks.filter.schema import KEPT, VERDICTS
 from tasks.filter.select import CORRECT, WRONG, FilterTally, GroupDecision, decide
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE, graded_text
+from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE, TRUNCATED, graded_text
 from tasks.shared.tables.parquet import Row, read_rows
-
-LENGTH = "length"
-"""Finish reason of a truncated completion."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class Tables:
         object.__setattr__(self, "gold", {row["id"]: (row["question"], row["answer"]) for row in rows})
 
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """(completion, gold answer) of every sample. A truncated one has no final answer, whatever it contains."""
+        """(text that may hold an answer, gold answer) of every sample."""
         for row in read_rows(self.samples / SAMPLES_FILE, ["question_id", "completion", "finish_reason"]):
             yield graded_text(row, self.form), self.gold[row["question_id"]][1]
 
@@ -48,7 +45,7 @@ class Tables:
         for sample, checked in zip(samples, read_rows(self.checked), strict=True):
             if sample["key"] != checked["key"]:
                 raise AssertionError(f"verdict of sample {checked['key']} met sample {sample['key']}")
-            yield {**sample, **checked, "truncated": sample["finish_reason"] == LENGTH}
+            yield {**sample, **checked, "truncated": sample["finish_reason"] == TRUNCATED}
 
 
 def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:

@@ -12,14 +12,14 @@ from tasks.generate.heuristics import Heuristic, heuristic_prompts, load_heurist
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
-from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
+from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, REJECTED, SAMPLES, SAMPLES_FILE, TRUNCATED
 from tasks.shared.sampling.wanted import Question, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-GENERATE = Stage("generate", version=2, kind="samples", pool="gpu")
+GENERATE = Stage("generate", version=3, kind="samples", pool="gpu")
 QUESTIONS = "questions"
 """Role of the parent, and name of the one set of samples."""
 
@@ -50,10 +50,15 @@ def assemble(build: Build, config: GenerateConfig) -> None:
     renderer = Renderer.for_model(config.prompt, build.path("model"))
     shown = _prompt_rows(samples, renderer)
     prompts = write_parquet(shown, build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
-    truncated = sum(tally.truncated.values())
+    truncated, rejected = tally.truncated.total(), tally.rejected
     build.record(
         rows={"samples": count, "prompts": prompts},
-        ledger={"generated": count, "truncated": truncated, "complete": count - truncated},
+        ledger={
+            "generated": count,
+            "truncated": truncated,
+            "rejected": rejected,
+            "complete": count - truncated - rejected,
+        },
         facts={"heuristics": _in_words(load_heuristics(config.heuristics))},
         summary={
             **wanted.form.summary(),
@@ -72,13 +77,15 @@ class _Tally:
 
     samples: Counter[str] = field(default_factory=Counter)
     truncated: Counter[str] = field(default_factory=Counter)
+    rejected: int = 0
     tokens: Counter[str] = field(default_factory=Counter)
     engines: set[str] = field(default_factory=set)
 
     def counted(self, samples: Iterable[Row]) -> Iterator[Row]:
         for row in samples:
             self.samples[row["heuristic"]] += 1
-            self.truncated[row["heuristic"]] += row["finish_reason"] == "length"
+            self.truncated[row["heuristic"]] += row["finish_reason"] == TRUNCATED
+            self.rejected += row["finish_reason"] == REJECTED
             self.tokens[row["heuristic"]] += row["completion_tokens"]
             self.engines.add(row["engine"])
             yield row

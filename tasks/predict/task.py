@@ -15,6 +15,7 @@ from tasks.predict.tally import read_tally
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.sampling.sampler import fill
+from tasks.shared.sampling.schema import asked
 from tasks.shared.sampling.wanted import Prompt, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.call import Stage
@@ -22,7 +23,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-PREDICT = Stage("predict", version=2, kind="prediction", pool="gpu")
+PREDICT = Stage("predict", version=3, kind="prediction", pool="gpu")
 WORKER = "tasks.predict.worker"
 ORDER = ("document_id", "position", "mode", "sample_index")
 POSITIONS = "positions"
@@ -57,6 +58,7 @@ def predict(build: Build, config: PredictConfig) -> None:
         measured_on=dict.fromkeys(scores, "entropy"),
         summary={
             **summary,
+            "asked": asked(renderer.form, config.sampling),
             "scores": scores,
             "written_otherwise": answers.written_otherwise,
             "documents_read": drawn.documents_read,
@@ -88,12 +90,12 @@ def _likeliest(build: Build, drawn: Drawn) -> dict[tuple[str, int], int]:
     places: dict[str, list[int]] = {}
     for position in drawn.positions:
         places.setdefault(position.document_id, []).append(position.position)
-    asked, answered = build.work / "drawn.parquet", build.work / "likeliest.parquet"
+    drawn_file, answered = build.work / "drawn.parquet", build.work / "likeliest.parquet"
     documents = ({"document_id": name, "tokens": drawn.tokens[name], "positions": places[name]} for name in places)
-    write_parquet(documents, asked, DRAWN, sorted_by=("document_id",))
+    write_parquet(documents, drawn_file, DRAWN, sorted_by=("document_id",))
     windows = build.parent("entropy").summary
     config = EntropyConfig(**{name: windows[name] for name in ("context_tokens", "overlap_tokens", "dtype")})
-    job = DirectJob(config=config, model=build.path("model"), drawn=asked, out=answered, runtime=build.runtime)
+    job = DirectJob(config=config, model=build.path("model"), drawn=drawn_file, out=answered, runtime=build.runtime)
     build.worker(WORKER, job, name="direct")
     return {(row["document_id"], row["position"]): row["token"] for row in read_rows(answered)}
 

@@ -16,6 +16,8 @@ from tasks.recipe.rmt import RmtRecipe
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 RECIPES = Path(__file__).resolve().parents[2] / "deployments" / "recipes"
+DEFAULTS = "defaults"
+"""A recipe without a file, in which every field has its default; a model's own prompt style and real lengths."""
 METHODS: dict[str, type[Recipe]] = {"polya": PolyaRecipe, "rmt": RmtRecipe}
 
 
@@ -46,11 +48,19 @@ def load(kind: type[RecipeT], name: str, overrides: Mapping[str, JsonValue] | No
     return build(method_kind, {**values, "name": Path(name).stem}, overrides or {}, where="--set")
 
 
+def base_model_of(name: str) -> str:
+    """The base model that a recipe names itself; empty for one that leaves it to whoever runs it."""
+    model = _read(name).get("model")
+    return str(model.get("source", "")) if isinstance(model, dict) else ""
+
+
 def _method(values: Mapping[str, Any]) -> str:
     return str(values.get("method", PolyaRecipe.model_fields["method"].default))
 
 
 def _read(name: str) -> dict[str, Any]:
+    if name == DEFAULTS:
+        return {}
     path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not path.exists():
         known = [stem.stem for stem in RECIPES.glob("*.yaml")]

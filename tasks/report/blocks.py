@@ -111,6 +111,8 @@ class Table:
     """Above it where there is no section around it."""
     columns: tuple[Column, ...]
     rows: Sequence[tuple[Cell, ...]]
+    note: str = ""
+    """One line between title and table."""
     media: tuple[Medium, ...] = EVERYWHERE
     look: str = ""
     """CSS class on a page."""

@@ -1,6 +1,7 @@
 """The rows of a report's tables as plain models, and numbers as people read them."""
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
 
@@ -8,6 +9,8 @@ if TYPE_CHECKING:
     from tasks.shared.statistics.paired import Paired
 
 MINUS = "\N{MINUS SIGN}"
+MUCH_LOST = 0.05
+"""Share of completions that are cut, or without an answer or a prediction, above which it is said."""
 ACCURACY = "next-token accuracy"
 """Metric of comparisons at the same positions; all others are on the same questions."""
 
@@ -41,6 +44,8 @@ class ModelRow(BaseModel):
     mean_tokens: float | None = None
     truncated_share: float | None = None
     unparsed_share: float | None = None
+    asked: str = ""
+    """How the model was asked, in words."""
 
 
 class PredictionRow(BaseModel):
@@ -62,6 +67,8 @@ class PredictionRow(BaseModel):
     """Tokens that the prompt asked for; 0 for none."""
     no_prediction_share: float
     truncated_share: float
+    asked: str = ""
+    """How the model was asked, in words."""
 
 
 class ComparisonRow(BaseModel):
@@ -136,6 +143,33 @@ class HeuristicRow(BaseModel):
     def correct_rate(self) -> float:
         """Share of samples with a right final answer."""
         return self.correct / self.samples if self.samples else 0.0
+
+
+def asked_words(summary: Mapping[str, Any]) -> str:
+    """How a model was asked, from the summary of its evaluation or prediction; empty for one that does not say."""
+    if not (asked := summary.get("asked")):
+        return ""
+    return (
+        f"Prompts of style {asked['prompt_style']}, at most {asked['max_new_tokens']:,} new tokens, temperature "
+        f"{asked['temperature']:g}"
+    )
+
+
+def asked_of(rows: Sequence[ModelRow] | Sequence[PredictionRow]) -> str:
+    """How the models of a table were asked: one line for all, or what holds for each."""
+    said = dict.fromkeys(row.asked for row in rows)
+    if len(said) == 1:
+        return next(iter(said))
+    return "; ".join(f"{row.label}: {row.asked or 'unknown'}" for row in rows)
+
+
+def lost_share_warnings(
+    where: str, *, truncated: float | None, unread: float | None, what: str = "have no readable answer"
+) -> Iterator[str]:
+    """What to say of completions that were cut or cannot be read, where they are more than a few."""
+    for share, fate in ((truncated, "were cut at the token limit"), (unread, what)):
+        if share is not None and share > MUCH_LOST:
+            yield f"{where}: {percent(share)} % of the completions {fate}; they count as wrong."
 
 
 def interval_words(row: ComparisonRow) -> str:

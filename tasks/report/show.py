@@ -1,9 +1,13 @@
-"""The tables of a report that was made, and of a single evaluation or prediction, from their manifests."""
+"""What to show after a run: the tables of a report, an evaluation or a prediction, and what to know about them."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from tasks.predict.schema import DIRECT, REASONING
 from tasks.predict.tally import EXACT
 from tasks.report.blocks import Cell, Column, Table, estimate
-from tasks.report.rows import Metric
+from tasks.report.rows import Metric, asked_words, lost_share_warnings
+from tasks.report.sections.differences import optional
 from tasks.report.sections.order import tables_of
 from tasks.report.summary import ReportSummary
 from tasks.spine.store.manifest import Manifest
@@ -12,18 +16,43 @@ from tasks.spine.store.manifest import Manifest
 def tables(manifest: Manifest) -> list[Table]:
     """The tables to show after a run; none of artifacts that hold no results."""
     # A stage `rmt-report` of 0.1 has a summary of another form; its page is there all the same.
-    if manifest.kind == "report" and manifest.stage == "report":
+    if _is_report(manifest):
         return tables_of(ReportSummary.model_validate(manifest.summary))
     if manifest.kind == "evaluation":
-        return [_evaluation(manifest)]
+        return [_evaluation(manifest), _lost_answers(manifest)]
     if manifest.kind == "prediction":
-        return [_prediction(manifest)]
+        return [_prediction(manifest), _lost_predictions(manifest)]
     return []
+
+
+def warnings(manifest: Manifest) -> list[str]:
+    """What to know before the tables are taken for more than they are."""
+    if _is_report(manifest):
+        return ReportSummary.model_validate(manifest.summary).warnings
+    found: list[str] = []
+    if manifest.kind == "evaluation":
+        for benchmark, values in _scores(manifest).items():
+            truncated, unread = values.get("truncated_share"), values.get("unparsed_share")
+            found += lost_share_warnings(benchmark, truncated=truncated, unread=unread)
+    if manifest.kind == "prediction":
+        for tier, shares in manifest.summary["outcomes"].items():
+            truncated, unread = shares["truncated"], shares["no_prediction"]
+            found += lost_share_warnings(f"{tier} tokens", truncated=truncated, unread=unread, what="name no token")
+    return found
+
+
+def _is_report(manifest: Manifest) -> bool:
+    return manifest.kind == "report" and manifest.stage == "report"
+
+
+def _scores(manifest: Manifest) -> dict[str, dict[str, float]]:
+    scores: dict[str, dict[str, float]] = manifest.summary.get("scores", {})
+    return scores
 
 
 def _evaluation(manifest: Manifest) -> Table:
     """Scores of one model on its benchmarks."""
-    scores: dict[str, dict[str, float]] = manifest.summary.get("scores", {})
+    scores = _scores(manifest)
     metrics = dict.fromkeys(key for values in scores.values() for key in values if f"{key}_low" in values)
 
     def metric(name: str) -> Column:
@@ -37,10 +66,26 @@ def _evaluation(manifest: Manifest) -> Table:
         Column("benchmark", str),
         Column("questions", lambda benchmark: f"{scores[benchmark]['questions']:.0f}", True),
         *map(metric, metrics),
-        Column("mean tokens", lambda benchmark: f"{scores[benchmark].get('mean_tokens', 0):.0f}", True),
     ]
     title = f"Scores of {manifest.parents.get('model', manifest.ref)} (percent, with intervals over questions)"
-    return Table.of(title, scores, columns)
+    return Table.of(title, scores, columns, note=asked_words(manifest.summary))
+
+
+def _lost_answers(manifest: Manifest) -> Table:
+    """What became of the samples, by benchmark."""
+    scores = _scores(manifest)
+    columns = [
+        Column("benchmark", str),
+        Column("mean tokens", lambda benchmark: f"{scores[benchmark].get('mean_tokens', 0):.0f}", True),
+        _share("cut", scores, "truncated_share"),
+        _share("unread", scores, "unparsed_share"),
+    ]
+    title = "Samples: mean tokens, percent cut at the token limit, percent without a readable answer"
+    return Table.of(title, scores, columns, note=asked_words(manifest.summary))
+
+
+def _share(name: str, values: Mapping[str, Mapping[str, Any]], key: str) -> Column:
+    return Column(name, lambda row: optional(values[row].get(key)), True)
 
 
 def _prediction(manifest: Manifest) -> Table:
@@ -60,4 +105,12 @@ def _prediction(manifest: Manifest) -> Table:
         *map(part, accuracy[REASONING][EXACT]),
         Column("tokens", lambda mode: f"{tokens['mean']:.1f}" if tokens and mode == REASONING else None, True),
     ]
-    return Table.of(title, (DIRECT, REASONING), columns)
+    return Table.of(title, (DIRECT, REASONING), columns, note=asked_words(summary))
+
+
+def _lost_predictions(manifest: Manifest) -> Table:
+    """What became of the completions, by tier."""
+    outcomes = manifest.summary["outcomes"]
+    columns = [Column("tier", str), _share("none", outcomes, "no_prediction"), _share("cut", outcomes, "truncated")]
+    title = "With reasoning: percent of completions that name no token, percent cut at the token limit"
+    return Table.of(title, outcomes, columns, note=asked_words(manifest.summary))

@@ -89,14 +89,15 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         completions: list[list[int]] = [[] for _ in prompt_ids]
         # TRL repeats each prompt for its group, side by side; a process has whole groups (`check_share`).
         with self.accelerator.autocast():
-            # No generator: torch's own state is the one that checkpoints restore.
+            # From torch's own state, which checkpoints restore.
+            draws = torch.rand(len(prompt_ids), sampling.max_new_tokens, device=model.device, dtype=torch.float64)
             for decoded in decode_batch(
                 model,
                 prompt_ids[::num_generations],
                 sampling,
                 end_ids=self.eos_token_ids,
                 pad_id=self.processing_class.pad_token_id,
-                generator=None,
+                draws=draws,
                 copies=num_generations,
             ):
                 completions[decoded.row] = decoded.tokens

@@ -48,7 +48,7 @@ def compare(name: str) -> None:
     from tasks.shared.engines.factory import make_engine
 
     runtime = Runtime(device="cpu", engine=name, num_threads=1, batch_size=256)
-    engine = make_engine(MODEL, runtime, PromptForm(), seed=1)
+    engine = make_engine(MODEL, runtime, PromptForm())
     bare = {"transformers": bare_transformers, "vllm": bare_vllm}[name]
     with tempfile.TemporaryDirectory() as folder:
         wanted = _wanted(Path(folder), QUESTIONS[name])

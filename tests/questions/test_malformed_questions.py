@@ -49,7 +49,7 @@ def zipped() -> bytes:
 
 
 def outcome(tmp_path: Path, file: str, data: bytes, **settings: Any) -> tuple[set[tuple[str, str]], list[Rejected]]:
-    """Questions with answers, and rejects as line, field, reason; every row is one of them, or SourceError is raised."""
+    """Questions with answers, and rejects (line, field, reason): every row is one of them, or it raises."""
     (tmp_path / file).write_bytes(data)
     config = QuestionsConfig(source=str(tmp_path / file), fields=FIELDS, max_rejected_share=1.0, **settings)
     counts = build_questions(resolve(config), tmp_path / "out", tmp_path / "work")

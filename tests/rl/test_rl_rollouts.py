@@ -13,7 +13,7 @@ from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 def test_copies_continue_their_own_prompt(guesser: Path) -> None:
     model, tokenizer = AutoModelForCausalLM.from_pretrained(guesser), load_tokenizer(guesser)
     prompts = encode_prompts(tokenizer, ["Q: 1\nA:", "Q: 123456\nA: #### ", "x"])
-    ends = {"end_ids": [tokenizer.eos_token_id], "pad_id": tokenizer.pad_token_id, "generator": None}
+    ends = {"end_ids": [tokenizer.eos_token_id], "pad_id": tokenizer.pad_token_id, "draws": None}
     greedy = Sampling(temperature=0, max_new_tokens=10)
     alone = [next(iter(decode_batch(model, [prompt], greedy, **ends))).tokens for prompt in prompts]
     together = {done.row: done.tokens for done in decode_batch(model, prompts, greedy, copies=3, **ends)}
@@ -23,10 +23,10 @@ def test_copies_continue_their_own_prompt(guesser: Path) -> None:
 def test_copies_draw_what_repeated_prompts_draw(guesser: Path) -> None:
     model, tokenizer = AutoModelForCausalLM.from_pretrained(guesser), load_tokenizer(guesser)
     prompts = encode_prompts(tokenizer, ["Q: 1\nA:", "Q: 7\nA:"])
+    draws = torch.rand(16, 10, generator=torch.Generator().manual_seed(0))
     drawn = []
     for given, copies in ((prompts, 8), ([prompts[row // 8] for row in range(16)], 1)):
-        torch.manual_seed(0)
-        ends = {"end_ids": [tokenizer.eos_token_id], "pad_id": tokenizer.pad_token_id, "generator": None}
+        ends = {"end_ids": [tokenizer.eos_token_id], "pad_id": tokenizer.pad_token_id, "draws": draws}
         done = decode_batch(model, given, Sampling(top_p=1, max_new_tokens=10), copies=copies, **ends)
         drawn.append({each.row: each.tokens for each in done})
     assert drawn[0] == drawn[1]

@@ -127,7 +127,8 @@ def roll_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Row:
     questions, prompts = ask(RECIPE.rl_questions, 14)
     prompt_ids = tokens.encode_prompts(tokenizer, [prompt.text for prompt in prompts])
     ends = causal_lm.end_token_ids(model.generation_config, tokenizer.eos_token_id)
-    options = {"end_ids": ends, "pad_id": tokenizer.pad_token_id, "generator": torch.Generator().manual_seed(0)}
+    draws = torch.rand(len(prompts) * GROUP_SIZE, SAMPLING.max_new_tokens, generator=torch.Generator().manual_seed(0))
+    options = {"end_ids": ends, "pad_id": tokenizer.pad_token_id, "draws": draws}
     decoded = decoding.decode_batch(model, prompt_ids, SAMPLING, copies=GROUP_SIZE, **options)
     ids = [rollout.tokens for rollout in sorted(decoded, key=lambda rollout: rollout.row)]
     golds = [question["answer"] for question in questions.values() for _ in range(GROUP_SIZE)]

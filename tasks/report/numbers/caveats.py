@@ -3,13 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from tasks.report.numbers.inputs import ReportInputs
-from tasks.report.rows import ModelRow, PredictionRow
+from tasks.report.rows import ModelRow, PredictionRow, lost_share_warnings
 from tasks.shared.next_token.method import TIERS
 
 FEW = 50
 """Questions or documents below which intervals are rough."""
-MUCH_LOST, MUCH_UNPARSED = 0.05, 0.2
-"""Shares of completions cut, or without an answer or a prediction, from which it is said."""
 
 
 def caveats(
@@ -32,10 +30,7 @@ def caveats(
         where = f"{row.label} on {row.benchmark}"
         if row.questions < FEW and row.label == models[0].label:
             yield f"{row.benchmark} has {row.questions} questions: its intervals are rough."
-        if (row.truncated_share or 0) > MUCH_LOST:
-            yield f"{where}: {row.truncated_share:.0%} of the samples were cut at the token limit and count as wrong."
-        if (row.unparsed_share or 0) > MUCH_UNPARSED:
-            yield f"{where}: no answer could be read from {row.unparsed_share:.0%} of the samples; they count as wrong."
+        yield from lost_share_warnings(where, truncated=row.truncated_share, unread=row.unparsed_share)
     yield from inputs.provenance.warnings()
 
 
@@ -50,7 +45,6 @@ def _of_predictions(inputs: ReportInputs, rows: Sequence[PredictionRow]) -> Iter
     if len(samples) > 1:
         yield f"Checkpoints were sampled {' and '.join(map(str, sorted(samples)))} times a position."
     for row in rows:
-        if row.no_prediction_share > MUCH_LOST:
-            yield f"{row.label}: {row.no_prediction_share:.0%} of the completions name no token; they count as wrong."
-        if row.truncated_share > MUCH_LOST:
-            yield f"{row.label}: {row.truncated_share:.0%} of the completions were cut; they count as wrong."
+        yield from lost_share_warnings(
+            row.label, truncated=row.truncated_share, unread=row.no_prediction_share, what="name no token"
+        )

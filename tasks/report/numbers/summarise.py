@@ -20,7 +20,7 @@ from tasks.report.numbers.statistics import (
     reasoning_tokens,
     score,
 )
-from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow
+from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow, asked_words
 from tasks.report.summary import Picture, PredictionSummary, ReportSummary
 from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
 from tasks.shared.next_token.method import TIERS
@@ -76,6 +76,7 @@ def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
             mean_tokens=_mean_of(seeds, benchmark, "mean_tokens"),
             truncated_share=_mean_of(seeds, benchmark, "truncated_share"),
             unparsed_share=_mean_of(seeds, benchmark, "unparsed_share"),
+            asked=asked_words(seeds[0].manifest.summary),
         )
 
 
@@ -125,6 +126,7 @@ def _prediction(inputs: ReportInputs, line: Line) -> PredictionRow:
         budget_tokens=line.seeds[0].manifest.summary["budget_tokens"],
         no_prediction_share=sum(counts["no_prediction"] for counts in outcomes) / total,
         truncated_share=sum(counts["truncated"] for counts in outcomes) / total,
+        asked=asked_words(line.seeds[0].manifest.summary),
     )
 
 

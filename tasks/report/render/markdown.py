@@ -37,7 +37,8 @@ def _line(text: str) -> str:
 def _block(block: Block) -> str:
     match block:
         case Table() if "markdown" in block.media:
-            return f"### {_line(block.title)}\n\n{markdown_table(block.on('markdown'))}"
+            lines = [f"### {_line(block.title)}", *([_line(block.note)] if block.note else [])]
+            return "\n\n".join([*lines, markdown_table(block.on("markdown"))])
         case Paragraph(style="note"):
             return f"> {_line(block.text)}"
         case Paragraph(style="finding"):

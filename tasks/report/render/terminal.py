@@ -18,6 +18,8 @@ def terminal_tables(tables: Iterable[Table]) -> list[rich.Table]:
 
 def _table(table: Table) -> rich.Table:
     title = Text(table.title, "table.title")
+    if table.note:
+        title.append(f"\n{table.note}", "not italic dim")
     shown = rich.Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1))
     for column in table.columns:
         justify = "right" if column.number else "left"

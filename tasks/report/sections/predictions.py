@@ -1,11 +1,12 @@
 """Sections on next-token prediction: the paper's claims, accuracy by tier, comparisons at the same positions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tasks.report.blocks import PAGE, TEXT, Block, Column, Judgement, Medium, Name, Paragraph, Table, estimate
 from tasks.report.numbers import paper
-from tasks.report.rows import Metric, PredictionRow, percent
+from tasks.report.rows import Metric, PredictionRow, asked_of, percent
 from tasks.report.sections.bars import accuracy_bars
 from tasks.report.sections.curves import pass_curves
 from tasks.report.sections.differences import compared, optional
@@ -13,6 +14,10 @@ from tasks.report.sections.scores import SPREAD_CAPTION, model_column, most_seed
 from tasks.report.summary import PredictionSummary, ReportSummary
 
 TONES = {"holds": "better", "does not hold": "worse", "unclear": "unclear"}
+LOST = (
+    Column("none", lambda row: percent(row.no_prediction_share), True),
+    Column("cut", lambda row: percent(row.truncated_share), True),
+)
 CLAIMS_CAPTION = (
     "A claim holds where interval and test agree with the paper's direction, does not hold where they agree on the "
     "opposite, and is unclear where these documents cannot tell. Claims are tested one by one. Ours and the paper's "
@@ -94,6 +99,7 @@ def accuracy(summary: ReportSummary) -> list[Block]:
         Paragraph(about, "sub"),
         Paragraph(f"With reasoning, {samples} sample{'s' if samples > 1 else ''} a token", "heading"),
         _reasoning(summary, predictions),
+        _lost(predictions),
         _paper(PAGE),
         Paragraph(ACCURACY_CAPTION + (SPREAD_CAPTION if several else ""), "caption"),
         Paragraph("Without reasoning", "heading"),
@@ -118,11 +124,19 @@ def _reasoning(summary: ReportSummary, predictions: PredictionSummary) -> Table:
         Column("tokens", lambda row: optional(row.tokens and row.tokens.mean, tokens), True, TEXT),
         Column("length", lambda row: estimate(row.tokens, tokens), True, PAGE),
         Column("budget", lambda row: str(row.budget_tokens) if row.budget_tokens else None, True),
-        Column("none", lambda row: percent(row.no_prediction_share), True, PAGE),
-        Column("cut", lambda row: percent(row.truncated_share), True, PAGE),
+        *(replace(column, media=("page", "artifact")) for column in LOST),
     ]
     constants = {"predicted": "with reasoning"}
-    return Table.of(title, predictions.rows, columns, group=_group(summary), constants=constants)
+    note = asked_of(predictions.rows)
+    return Table.of(title, predictions.rows, columns, note=note, group=_group(summary), constants=constants)
+
+
+def _lost(predictions: PredictionSummary) -> Table:
+    """What a page shows beside the accuracy, for which lines of text have no room."""
+    title = "With reasoning: percent of completions that name no token, percent cut at the token limit"
+    columns = [Column("model", lambda row: row.label), *LOST]
+    note = asked_of(predictions.rows)
+    return Table.of(title, predictions.rows, columns, note=note, media=("terminal", "markdown"))
 
 
 def _parts(predictions: PredictionSummary, metrics: Callable[[PredictionRow], dict[str, Metric]]) -> list[Column]:

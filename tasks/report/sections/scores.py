@@ -1,19 +1,25 @@
 """Sections on benchmarks: what was found, the models' scores, their comparisons, the heuristics."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tasks.report.blocks import PAGE, Block, Column, Name, Paragraph, Strip, Table, estimate
-from tasks.report.rows import HeuristicRow, ModelRow, PredictionRow, percent
+from tasks.report.rows import HeuristicRow, ModelRow, PredictionRow, asked_of, percent
 from tasks.report.sections.bars import heuristic_bars, style_bars
 from tasks.report.sections.curves import pass_curves
 from tasks.report.sections.differences import compared, optional
 from tasks.report.summary import ReportSummary
 from tasks.shared.figures import FigureStyle
 
+LOST = (
+    Column("tokens", lambda row: optional(row.mean_tokens, "{:.0f}".format), True),
+    Column("cut", lambda row: optional(row.truncated_share), True),
+    Column("unread", lambda row: optional(row.unparsed_share), True),
+)
 MODELS_CAPTION = (
     "pass@k is the unbiased estimate over all samples of a question (arXiv 2107.03374); pass@1 samples at the "
     "evaluation's temperature, greedy does not. “tokens” is the mean length of a sample, “cut” the percentage that ran "
-    "into the token limit, “unread” the percentage without a readable answer; both count as wrong."
+    "into the token limit, “unread” the percentage of whole ones without a readable answer; both count as wrong."
 )
 SPREAD_CAPTION = " “seeds ±” is the standard deviation between training seeds, which the intervals do not contain."
 QUESTIONS_CAPTION = (
@@ -53,7 +59,7 @@ def scores(summary: ReportSummary) -> list[Block]:
             f"Percent of {rows[0].questions} questions, {rows[0].samples} samples each; {summary.confidence:.0%} "
             f"intervals are over questions{', means over the listed seeds' if most_seeds(rows) > 1 else ''}."
         )
-        blocks += [Paragraph(benchmark, "heading"), Paragraph(about, "sub"), _scores(summary, rows)]
+        blocks += [Paragraph(benchmark, "heading"), Paragraph(about, "sub"), _scores(summary, rows), _lost(rows)]
         if len(rows[0].metrics) > len(rows[0].headline):
             columns = [Column("model", lambda row: row.label), *_metrics(rows[0].metrics)]
             blocks.append(Table.of("", rows, columns, media=PAGE, look="plain", fold=Name("All values of k")))
@@ -98,12 +104,18 @@ def _scores(summary: ReportSummary, rows: Sequence[ModelRow]) -> Table:
         *_metrics(first.headline),
         Column("questions x samples", asked, media=("artifact",)),
         Column("strip", strip, media=PAGE, axis=("0", "pass@1", "100")),
-        Column("tokens", lambda row: optional(row.mean_tokens, "{:.0f}".format), True, PAGE),
-        Column("cut", lambda row: optional(row.truncated_share), True, PAGE),
-        Column("unread", lambda row: optional(row.unparsed_share), True, PAGE),
+        *(replace(column, media=("page", "artifact")) for column in LOST),
     ]
     group = ("scores", f"Percent right, {summary.confidence:.0%} intervals over questions")
-    return Table.of(title, rows, columns, group=group, constants={"benchmark": first.benchmark})
+    constants = {"benchmark": first.benchmark}
+    return Table.of(title, rows, columns, note=asked_of(rows), group=group, constants=constants)
+
+
+def _lost(rows: Sequence[ModelRow]) -> Table:
+    """What a page shows beside the scores, for which lines of text have no room."""
+    title = f"{rows[0].benchmark}: mean tokens, percent cut at the token limit, percent without a readable answer"
+    columns = [Column("model", lambda row: row.label), *LOST]
+    return Table.of(title, rows, columns, note=asked_of(rows), media=("terminal", "markdown"))
 
 
 def comparisons(summary: ReportSummary) -> list[Block]:

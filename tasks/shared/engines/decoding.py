@@ -11,6 +11,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 from transformers.generation.stopping_criteria import StopStringCriteria
 
+from tasks.errors import Permanent
 from tasks.shared.engines.protocol import Sampling
 
 COMPACT_BELOW = 0.8
@@ -27,22 +28,51 @@ class Decoded:
     """False when the row was cut by the token limit."""
 
 
-def choose_tokens(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator | None) -> torch.Tensor:
-    """Next token ids [rows] from logits [rows, vocabulary]: greedy, or drawn under temperature, top-k and top-p."""
+def seeded_draws(seeds: Sequence[int], length: int) -> torch.Tensor:
+    """Uniform numbers in [0, 1), [rows, length]: each row has a stream of its own, whatever rows stand beside it."""
+    streams = (torch.Generator().manual_seed(seed) for seed in seeds)
+    return torch.stack([torch.rand(length, generator=stream, dtype=torch.float64) for stream in streams])
+
+
+def choose_tokens(logits: torch.Tensor, sampling: Sampling, draws: torch.Tensor | None) -> torch.Tensor:
+    """Next token ids [rows] from logits [rows, vocabulary]: greedy, or drawn under temperature, top-k and top-p.
+
+    A row's token is read off its distribution function at the row's number in `draws` ([rows], each in [0, 1); None
+    for greedy decoding). So it depends on nothing but the row, and rounding matters at a border of two tokens alone.
+
+    Raises:
+        Permanent: a row's logits are not finite, from which any token could come.
+    """
     if sampling.greedy:
-        return logits.argmax(-1)
+        likeliest = logits.max(-1)
+        _check_finite(likeliest.values)
+        return likeliest.indices
+    assert draws is not None, "sampling needs a number for each row"
     scaled = logits.float() / sampling.temperature
     if sampling.top_k:
         kth = scaled.topk(min(sampling.top_k, scaled.shape[-1]), dim=-1).values[:, -1:]
         scaled = scaled.masked_fill(scaled < kth, -torch.inf)
-    probabilities = scaled.softmax(-1)
+    probabilities, order = scaled.softmax(-1), None
     if sampling.top_p < 1:
-        ordered, order = probabilities.sort(-1, descending=True)
+        probabilities, order = probabilities.sort(dim=-1, descending=True, stable=True)
+    cumulative = probabilities.cumsum(-1, dtype=torch.float64)
+    total = cumulative[:, -1:]
+    if order is not None:
         # A token stays while the mass before it is below top_p, so that the likeliest one always stays.
-        ordered[ordered.cumsum(-1) - ordered >= sampling.top_p] = 0
-        drawn = torch.multinomial(ordered, 1, generator=generator)
-        return order.gather(-1, drawn).squeeze(-1)
-    return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
+        last = torch.searchsorted(cumulative, cumulative.new_full((len(cumulative), 1), sampling.top_p))
+        total = cumulative.gather(-1, last.clamp(max=cumulative.shape[-1] - 1))
+    _check_finite(total)
+    # In (0, total]: the first token that reaches it has a probability above 0.
+    drawn = torch.searchsorted(cumulative, (1 - draws[:, None].double()) * total)
+    return (drawn if order is None else order.gather(-1, drawn)).squeeze(-1)
+
+
+def _check_finite(values: torch.Tensor) -> None:
+    if not bool(values.isfinite().all()):
+        raise Permanent(
+            "the model's logits are not finite: its weights are damaged, or its precision is too small for them; "
+            "try runtime.dtype=float32"
+        )
 
 
 def _left_padded(
@@ -66,14 +96,15 @@ def decode_batch(
     *,
     end_ids: Sequence[int],
     pad_id: int,
-    generator: torch.Generator | None,
+    draws: torch.Tensor | None,
     stop: StopStringCriteria | None = None,
     copies: int = 1,
 ) -> Iterator[Decoded]:
     """Continue every prompt (token ids) and yield each row as it ends.
 
-    Rows are padded on the left; `generator` lives on the model's device and is None for greedy decoding and for
-    torch's own. Each prompt is read once and continued `copies` times: rows k * copies to (k + 1) * copies - 1 are its.
+    Rows are padded on the left. `draws` [rows, max_new_tokens] has a number in [0, 1) for each token that may be drawn;
+    None for greedy decoding. Each prompt is read once and continued `copies` times: rows k * copies to
+    (k + 1) * copies - 1 are its.
     """
     device = model.device
     step_ids, mask = _left_padded(prompts, sampling.max_new_tokens, pad_id, device)
@@ -97,7 +128,7 @@ def decode_batch(
         if step == 0 and copies > 1:
             cache.batch_repeat_interleave(copies)
             logits, mask, positions = (tensor.repeat_interleave(copies, dim=0) for tensor in (logits, mask, positions))
-        chosen = choose_tokens(logits, sampling, generator)
+        chosen = choose_tokens(logits, sampling, None if draws is None else draws[rows, step])
         written[:, step] = chosen
         ended = torch.isin(chosen, ends)
         if stop is not None:

@@ -51,11 +51,10 @@ def engine_name(runtime: Runtime) -> EngineName:
     return "vllm" if resolve_device(runtime) == "cuda" else "transformers"
 
 
-def make_engine(model_path: Path, runtime: Runtime, form: PromptForm, *, seed: int = 0) -> Engine:
+def make_engine(model_path: Path, runtime: Runtime, form: PromptForm) -> Engine:
     """Start the engine that `runtime` names on the model folder.
 
-    `form` is that of the prompts; bare user messages are for an OpenAI-compatible server alone. `seed` serves engines
-    that draw for all requests from one stream (vLLM).
+    `form` is that of the prompts; bare user messages are for an OpenAI-compatible server alone.
     """
     name, as_messages = engine_name(runtime), form.style == "message"
     if name == "openai":
@@ -81,7 +80,6 @@ def make_engine(model_path: Path, runtime: Runtime, form: PromptForm, *, seed: i
             model_path,
             device=device,
             dtype=dtype,
-            seed=seed,
             gpu_memory_utilization=runtime.gpu_memory_utilization,
             tensor_parallel_size=runtime.tensor_parallel_size,
             trust_remote_code=runtime.trust_remote_code,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
-from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling
+from tasks.shared.engines.openai_fields import REFUSED_STATUS, SamplingFields
+from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling, read_finish_reason
 from tasks.shared.engines.tokens import encode_prompts
 
 if TYPE_CHECKING:
@@ -28,8 +29,15 @@ Outcome = Completion | tuple[str, str]
 """A completion, or the key of a failed request and why it failed."""
 
 
+class _NoCompletion(Exception):
+    """An answer in which no completion ended; another attempt may bring one."""
+
+
 class OpenAIEngine:
-    """Sends each request on its own to `/completions` (rendered prompts) or `/chat/completions` (bare messages)."""
+    """Sends each request on its own to `/completions` (rendered prompts) or `/chat/completions` (bare messages).
+
+    Every sampling field is sent, neutral ones too; what the server refuses is left out from then on, and noted.
+    """
 
     name = "openai"
 
@@ -61,6 +69,12 @@ class OpenAIEngine:
         self._max_attempts, self._first_delay_s = max_attempts, first_delay_s
         self._timeout = httpx.Timeout(request_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._model = model or self._only_model()
+        self._fields = SamplingFields(self._base_url)
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """Fields that the server refuses."""
+        return self._fields.notes
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yield completions as they arrive; after the last one, raise `RequestsFailed` if some could not be served."""
@@ -136,57 +150,71 @@ class OpenAIEngine:
             if attempt:
                 await asyncio.sleep(self._delay_s(attempt, after))
             try:
-                response = await client.post(self._url, json=self._body(request, sampling))
-            except httpx.TransportError as error:
+                response = await self._post(client, request, sampling)
+                if response.is_success:
+                    return self._read(request.key, response)
+            except httpx.RequestError as error:
                 reason, after = f"{type(error).__name__}: {error}", ""
                 continue
-            if response.is_success:
-                return self._read(request.key, response)
+            except _NoCompletion as error:
+                reason, after = str(error), ""
+                continue
             reason = f"HTTP {response.status_code}: {response.text[:200]}"
             if response.status_code not in RETRY_STATUS:
                 return request.key, reason
             after = response.headers.get("retry-after", "")
         return request.key, f"{reason} ({self._max_attempts} attempts)"
 
+    async def _post(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> httpx.Response:
+        """The server's answer, once it is asked without the fields that it refuses.
+
+        A field counts as refused when the request goes through without it: another error may name fields as well.
+        """
+        refused, prompt = self._fields.refused, self._prompt(request)
+        while True:
+            body = {"model": self._model, **self._fields.body(request, sampling, refused), **prompt}
+            response = await client.post(self._url, json=body)
+            if response.status_code not in REFUSED_STATUS:
+                break
+            doubted = self._fields.doubted(request, sampling, refused, response.text)
+            if not doubted:
+                break
+            refused = refused + doubted
+        if response.is_success:
+            self._fields.settle(request, sampling, refused)
+        return response
+
     @property
     def _url(self) -> str:
         return f"{self._base_url}/{'chat/completions' if self._endpoint == 'chat' else 'completions'}"
 
-    def _body(self, request: Request, sampling: Sampling) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "model": self._model,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_new_tokens,
-            "seed": request.seed,
-            # No fields of OpenAI's own API; vLLM and SGLang take them. Without tags, a thought reads as an answer.
-            "skip_special_tokens": False,
-            "spaces_between_special_tokens": False,
-        }
-        if sampling.stop:
-            body["stop"] = list(sampling.stop)
-        if sampling.top_k:
-            # As above; llama.cpp takes it, too.
-            body["top_k"] = sampling.top_k
+    def _prompt(self, request: Request) -> dict[str, Any]:
         if self._endpoint == "chat":
-            return {**body, "messages": [{"role": "user", "content": request.prompt}]}
+            return {"messages": [{"role": "user", "content": request.prompt}]}
         if self._tokenizer is None:
-            return {**body, "prompt": request.prompt}
-        return {**body, "prompt": encode_prompts(self._tokenizer, [request.prompt], adds_prefix=self._adds_prefix)[0]}
+            return {"prompt": request.prompt}
+        return {"prompt": encode_prompts(self._tokenizer, [request.prompt], adds_prefix=self._adds_prefix)[0]}
 
     def _read(self, key: str, response: httpx.Response) -> Outcome:
         try:
             content = response.json()
             choice, usage = content["choices"][0], content["usage"]
             text = choice["message"]["content"] if self._endpoint == "chat" else choice["text"]
+            if not isinstance(text, str | None):
+                raise TypeError(f"the text is of type {type(text).__name__}")
+            ended = choice.get("finish_reason")
+            reason = read_finish_reason(ended)
+            # A thought that was cut, or a call of a tool, may leave no text.
+            if reason is None or (reason == "stop" and text is None):
+                raise _NoCompletion(f"finish reason {ended!r} {'without a' if text is None else 'behind the'} text")
             return Completion(
                 key=key,
                 text=text or "",
-                finish_reason="length" if choice["finish_reason"] == "length" else "stop",
+                finish_reason=reason,
                 prompt_tokens=int(usage["prompt_tokens"]),
                 completion_tokens=int(usage["completion_tokens"]),
             )
-        except (ValueError, KeyError, IndexError, TypeError) as error:
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             return key, f"not an OpenAI completion ({type(error).__name__}: {error}): {response.text[:200]}"
 
     def _delay_s(self, attempt: int, after: str) -> float:

@@ -10,6 +10,11 @@ from tasks.config import Frozen
 
 FinishReason = Literal["stop", "length"]
 
+_WHOLE = frozenset({"stop", "eos", "eos_token", "stop_sequence"})
+"""Ways to say that the model ended by itself or met a stop text: vLLM, SGLang and llama.cpp, then Together and TGI."""
+_CUT = frozenset({"length", "max_tokens", "model_length", "repetition"})
+"""Ways to say that a completion was cut: by a limit, or by vLLM because the model went round in circles."""
+
 
 class Sampling(Frozen):
     """How tokens are drawn: part of the identity of every sample. All defaults are ours."""
@@ -43,7 +48,8 @@ class Request:
     prompt: str
     """Exact text to be continued (rendered, chat template included)."""
     seed: int
-    """Seed of 31 bits. The same seed gives the same text only under the same batch shape and engine."""
+    """Seed of 31 bits of the request's own draws, whatever stands beside it. The same one gives the same text on the
+    same engine, but for rounding that differs with the shape of a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,11 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What became known while it ran and whoever reads its samples should hear, each thing once."""
+        ...
+
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yield one completion for each request, as they finish, in any order."""
         ...
@@ -71,6 +82,17 @@ class Engine(Protocol):
     def close(self) -> None:
         """Give memory and processes back."""
         ...
+
+
+def read_finish_reason(reported: object) -> FinishReason | None:
+    """How a completion ended, from what a server or vLLM says; None for one that is no completion.
+
+    Filtered, aborted, failed, a call of a tool, nothing said at all: such a text may end anywhere, so it is asked for
+    again, and a request that never gets a whole one has failed.
+    """
+    if reported in _WHOLE:
+        return "stop"
+    return "length" if reported in _CUT else None
 
 
 class PromptTooLong(ValueError):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from transformers.generation.stopping_criteria import StopStringCriteria
 
-from tasks.shared.engines.decoding import Decoded, decode_batch
+from tasks.shared.engines.decoding import Decoded, decode_batch, seeded_draws
 from tasks.shared.engines.protocol import Completion, Request, Sampling
 from tasks.shared.engines.tokens import (
     check_inside,
@@ -18,7 +18,6 @@ from tasks.shared.engines.tokens import (
     load_tokenizer,
 )
 from tasks.shared.models.causal_lm import end_token_ids, load_causal_lm
-from tasks.spine.store.fingerprint import stable_seed
 
 log = logging.getLogger(__name__)
 
@@ -30,6 +29,7 @@ class TransformersEngine:
     """Decodes batches of prompts of like length; each completion is out as soon as its row ends."""
 
     name = "transformers"
+    notes: Sequence[str] = ()
 
     def __init__(
         self,
@@ -74,15 +74,12 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     def _decode(self, batch: list[Request], ids: list[list[int]], sampling: Sampling) -> Iterator[Decoded]:
-        generator = None
+        draws = None
         if not sampling.greedy:
-            seed = stable_seed([request.seed for request in batch])
-            generator = torch.Generator(self._device).manual_seed(seed)
+            draws = seeded_draws([request.seed for request in batch], sampling.max_new_tokens).to(self._device)
         stop = StopStringCriteria(self._tokenizer, list(sampling.stop)) if sampling.stop else None
         pad_id = self._tokenizer.pad_token_id
-        return decode_batch(
-            self._model, ids, sampling, end_ids=self._end_ids, pad_id=pad_id, generator=generator, stop=stop
-        )
+        return decode_batch(self._model, ids, sampling, end_ids=self._end_ids, pad_id=pad_id, draws=draws, stop=stop)
 
     def _completion(self, request: Request, decoded: Decoded, prompt_tokens: int, sampling: Sampling) -> Completion:
         return Completion(

@@ -3,11 +3,19 @@
 import itertools
 import logging
 import os
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.shared.engines.protocol import Completion, Request, Sampling
+from tasks.shared.engines.protocol import (
+    Completion,
+    FinishReason,
+    Request,
+    RequestsFailed,
+    Sampling,
+    read_finish_reason,
+)
 from tasks.shared.engines.tokens import check_room, context_length, encode_prompts, load_tokenizer
 from tasks.shared.models.causal_lm import check_architecture
 from tasks.shared.models.weights import own_weights_alone
@@ -21,6 +29,8 @@ ROOM_STEP = 512
 """Context lengths are rounded up to this many tokens, so that sets of like length share one engine start."""
 IN_FLIGHT = 4_096
 """Requests inside the engine at once: more than it can schedule, few enough to hold in memory."""
+MAX_ATTEMPTS = 3
+"""Times that a request is made which vLLM aborts or ends with an error. Ours."""
 CPU_SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 """Settings on a CPU: 1 GiB of key-value cache, and the engine in this process. A process of its own would compete for
 the same cores (1.8 times slower on two of them) and outlive a killed worker."""
@@ -30,6 +40,7 @@ class VllmEngine:
     """Feeds vLLM's engine loop and hands completions on in the step in which they finish."""
 
     name = "vllm"
+    notes: Sequence[str] = ()
 
     def __init__(
         self,
@@ -37,18 +48,12 @@ class VllmEngine:
         *,
         device: str,
         dtype: str,
-        seed: int = 0,
         gpu_memory_utilization: float = 0.85,
         tensor_parallel_size: int = 1,
         trust_remote_code: bool = False,
         adds_prefix: bool = True,
     ) -> None:
-        """Load the tokenizer; the engine itself starts with the first stream, when the lengths are known.
-
-        `seed` is that of the whole engine. Seeds of single requests cost a draw of their own in every step (a fifth to
-        a third of the throughput on a CPU), and cannot make text repeatable, because batch shapes change it. Another
-        set of requests must bring another seed, or it would repeat the first one's draws.
-        """
+        """Load the tokenizer; the engine itself starts with the first stream, when the lengths are known."""
         if device == "cpu":
             for name, value in CPU_SETTINGS.items():
                 os.environ.setdefault(name, value)
@@ -56,7 +61,6 @@ class VllmEngine:
         self._settings: dict[str, Any] = {
             "dtype": dtype,
             "load_format": "safetensors",
-            "seed": seed,
             "enforce_eager": device == "cpu",
             "enable_prefix_caching": True,
             "tensor_parallel_size": tensor_parallel_size,
@@ -74,32 +78,44 @@ class VllmEngine:
         self._numbers = itertools.count()
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yield completions. Requests go in as others finish, in their order, so that samples of one prompt share its
-        prefill."""
+        """Yield completions; after the last one, raise `RequestsFailed` if vLLM ended some in no usable way.
+
+        Requests go in as others finish, in their order, so that samples of one prompt share its prefill. Each draws
+        from its own seed (a fifth to a third of the throughput on a CPU), so that it owes nothing to those beside it.
+        """
         if not requests:
             return
         prompts = [request.prompt for request in requests]
         ids = encode_prompts(self._tokenizer, prompts, adds_prefix=self._adds_prefix)
         check_room(requests, ids, sampling, self._context)
         engine = self._started(max(map(len, ids)) + sampling.max_new_tokens).llm_engine
-        params = _params(sampling)
         from vllm.inputs.engine import tokens_input
 
-        upcoming = finished = 0
-        waiting: dict[str, Request] = {}
+        upcoming = deque((row, 1) for row in range(len(requests)))
+        waiting: dict[str, tuple[int, int]] = {}
+        failures: dict[str, str] = {}
         try:
-            while finished < len(requests):
-                while upcoming < len(requests) and len(waiting) < IN_FLIGHT:
+            while upcoming or waiting:
+                while upcoming and len(waiting) < IN_FLIGHT:
                     number = str(next(self._numbers))
-                    engine.add_request(number, tokens_input(ids[upcoming]), params)
-                    waiting[number] = requests[upcoming]
-                    upcoming += 1
+                    row, attempt = upcoming.popleft()
+                    waiting[number] = (row, attempt)
+                    engine.add_request(number, tokens_input(ids[row]), _params(sampling, requests[row].seed))
                 for output in engine.step():
-                    if output.finished:
-                        finished += 1
-                        yield _completion(waiting.pop(output.request_id), output)
+                    if not output.finished:
+                        continue
+                    row, attempt = waiting.pop(output.request_id)
+                    ended = output.outputs[0].finish_reason
+                    if reason := read_finish_reason(ended):
+                        yield _completion(requests[row], output, reason)
+                    elif attempt < MAX_ATTEMPTS:
+                        upcoming.append((row, attempt + 1))
+                    else:
+                        failures[requests[row].key] = f"finish reason {ended!r} ({attempt} attempts)"
         finally:
             engine.abort_request(list(waiting))
+        if failures:
+            raise RequestsFailed(failures)
 
     def close(self) -> None:
         """End the engine's processes and give its memory back."""
@@ -125,7 +141,7 @@ class VllmEngine:
             self._llm = None
 
 
-def _params(sampling: Sampling) -> "SamplingParams":
+def _params(sampling: Sampling, seed: int) -> "SamplingParams":
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
@@ -133,6 +149,7 @@ def _params(sampling: Sampling) -> "SamplingParams":
         temperature=sampling.temperature,
         top_p=1.0 if sampling.greedy else sampling.top_p,
         top_k=0 if sampling.greedy else sampling.top_k,
+        seed=None if sampling.greedy else seed,
         max_tokens=sampling.max_new_tokens,
         stop=list(sampling.stop) or None,
         skip_special_tokens=False,
@@ -141,12 +158,12 @@ def _params(sampling: Sampling) -> "SamplingParams":
     )
 
 
-def _completion(request: Request, output: "RequestOutput") -> Completion:
+def _completion(request: Request, output: "RequestOutput", reason: FinishReason) -> Completion:
     text = output.outputs[0]
     return Completion(
         key=request.key,
         text=text.text,
-        finish_reason="length" if text.finish_reason == "length" else "stop",
+        finish_reason=reason,
         prompt_tokens=len(output.prompt_token_ids or ()),
         completion_tokens=len(text.token_ids),
     )

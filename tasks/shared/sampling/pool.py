@@ -4,7 +4,7 @@
 
 Batches are written under a temporary name and renamed, and never touched again. A kill therefore loses the batch in
 flight and nothing else. A batch that cannot be read is set aside (`.corrupt`) and its rows are generated anew. Two
-runs may write one key twice, since generation does not repeat itself; the batch whose name sorts first wins.
+runs may write one key twice; the batch whose name sorts first wins.
 """
 
 import contextlib

@@ -113,7 +113,10 @@ def fill(build: Build, wanted: Wanted[Any], part: Part = WHOLE) -> Samples:
         return samples
     model, runtime = build.path(MODEL), build.runtime
     job = SamplingJob(model=model, sets=tuple(jobs), runtime=runtime, form=wanted.form)
-    return replace(samples, generated=int(build.worker(WORKER, job, name="generation")["generated"]))
+    result = build.worker(WORKER, job, name="generation")
+    for note in result["notes"]:
+        log.warning("%s", note)
+    return replace(samples, generated=int(result["generated"]))
 
 
 def _rendered(build: Build, wanted: Wanted[Any], name: str, part: Part) -> tuple[SampleSet, ...]:

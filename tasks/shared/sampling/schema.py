@@ -1,17 +1,20 @@
 """Files that pass between a stage, the worker and the pool: tables, and the worker's job."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from tasks.config import Frozen
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.tables.parquet import Row
 from tasks.spine.store.runtime import Runtime
 
 SAMPLES_FILE = "samples.parquet"
 PROMPTS_FILE = "prompts.parquet"
+ENDED, TRUNCATED, REJECTED = "stop", "length", "rejected"
+"""Finish reasons of samples: whole, cut, and no text that can be stored as it came."""
 
 
 def _columns(**types: pa.DataType) -> pa.Schema:
@@ -29,8 +32,8 @@ SAMPLES = _columns(
     completion_tokens=pa.int32(),
     engine=pa.string(),
 )
-"""One candidate a row, sorted by question id. `heuristic` is empty for the plain prompt, `finish_reason` is `stop` or
-`length` (truncated), `sample_index` -1 is the greedy one."""
+"""One candidate a row, sorted by question id. `heuristic` is empty for the plain prompt, `finish_reason` is `stop`,
+`length` (truncated) or `rejected`, `sample_index` -1 is the greedy one."""
 
 PROMPTS = _columns(question_id=pa.string(), heuristic=pa.string(), prompt=pa.string())
 """Every rendered prompt, the plain one (`heuristic` empty) of each question included."""
@@ -59,9 +62,18 @@ POOLED = _columns(
 """A row of the pool."""
 
 
-def graded_text(sample: Row, form: PromptForm) -> str:
-    """The text of a sample in which its answer is looked for; one that did not end by itself has none."""
-    return form.graded(sample["completion"], whole=sample["finish_reason"] == "stop")
+def asked(form: PromptForm, sampling: Sampling) -> dict[str, Any]:
+    """How a model was asked, for a stage's summary: what a reader has to know to judge its answers."""
+    return {
+        "prompt_style": form.style,
+        "max_new_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+    }
+
+
+def graded_text(sample: Mapping[str, Any], form: PromptForm) -> str:
+    """The text in which a sample's answer is looked for; one that is not whole has none, whatever it contains."""
+    return form.graded(str(sample["completion"]), whole=sample["finish_reason"] == ENDED)
 
 
 class SampleSetJob(Frozen):

@@ -18,6 +18,8 @@ from tasks.spine.store.fingerprint import canonical_json, digest_text, stable_se
 log = logging.getLogger(__name__)
 
 GREEDY_INDEX = -1
+DRAWS = 2
+"""Raised when engines make other text of the same request, so that old samples are not continued in another way."""
 
 KEY_DIGITS = 32
 
@@ -93,7 +95,7 @@ def wanted_rows(
     indices = [GREEDY_INDEX] if sampling.greedy else range(num_samples)
     seed = 0 if sampling.greedy else seed
     for prompt in prompts:
-        base = canonical_json([prompt.question_id, prompt.question, prompt.text, model_digest, sampling])
+        base = canonical_json([DRAWS, prompt.question_id, prompt.question, prompt.text, model_digest, sampling])
         base_digest = digest_text(base)
         for index in indices:
             key = digest_text(canonical_json([base_digest, seed, index]))[:KEY_DIGITS]
@@ -109,4 +111,4 @@ def wanted_rows(
 
 def pool_name(model_digest: str, sampling: Sampling) -> str:
     """Folder of the pool that holds what one model wrote under one sampling."""
-    return digest_text(canonical_json({"model": model_digest, "sampling": sampling}))[:16]
+    return digest_text(canonical_json({"draws": DRAWS, "model": model_digest, "sampling": sampling}))[:16]

@@ -1,19 +1,23 @@
 """The child process that owns an engine: generates what the pool lacks and writes it batch by batch."""
 
 import itertools
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
+
 from tasks.shared.engines.factory import make_engine
 from tasks.shared.engines.protocol import Completion, Engine, Request
 from tasks.shared.sampling.pool import Pool
-from tasks.shared.sampling.schema import SampleSetJob, SamplingJob
+from tasks.shared.sampling.schema import POOLED, REJECTED, SampleSetJob, SamplingJob
 from tasks.shared.tables.parquet import Row, read_rows
 from tasks.spine.stage.imports import offline
 from tasks.spine.stage.worker import Reporter, worker_main
-from tasks.spine.store.fingerprint import digest_text, stable_seed
+
+log = logging.getLogger(__name__)
 
 WINDOW_REQUESTS = 50_000
 """Requests held in memory and handed to the engine at once."""
@@ -31,6 +35,7 @@ class SamplingTally:
     done: int = 0
     tokens: int = 0
     truncated: int = 0
+    rejected: int = 0
 
     def add(self, completion: Completion) -> None:
         """Count a completion; progress is reported about once a second."""
@@ -55,20 +60,22 @@ class _Batch:
 
     def __init__(self, pool: Pool, engine: str, max_rows: int, max_s: float) -> None:
         self._pool, self._engine, self._max_rows, self._max_s = pool, engine, max_rows, max_s
+        self.rejected = 0
         self._rows: list[Row] = []
         self._since = time.monotonic()
 
     def add(self, completion: Completion) -> None:
-        self._rows.append(
-            {
-                "key": completion.key,
-                "completion": completion.text,
-                "finish_reason": completion.finish_reason,
-                "prompt_tokens": completion.prompt_tokens,
-                "completion_tokens": completion.completion_tokens,
-                "engine": self._engine,
-            }
-        )
+        row = {
+            "key": completion.key,
+            "completion": completion.text,
+            "finish_reason": completion.finish_reason,
+            "prompt_tokens": completion.prompt_tokens,
+            "completion_tokens": completion.completion_tokens,
+            "engine": self._engine,
+        }
+        kept = storable(row)
+        self.rejected += kept is not row
+        self._rows.append(kept)
         if len(self._rows) >= self._max_rows or time.monotonic() - self._since >= self._max_s:
             self.flush()
 
@@ -78,21 +85,41 @@ class _Batch:
         self._rows, self._since = [], time.monotonic()
 
 
+def storable(row: Row) -> Row:
+    """The row of schema `POOLED` as it is, or where Arrow cannot hold it, as a rejected sample.
+
+    Half of a surrogate pair is no Unicode; a count may be no number of 32 bits. What is wrong with one completion must
+    not cost the batch that it is in, and is no reason to generate the same text again.
+    """
+    try:
+        pa.RecordBatch.from_pylist([row], schema=POOLED)
+    except (pa.ArrowException, UnicodeError, OverflowError, TypeError) as error:
+        log.warning("sample %s is rejected: %s", row["key"], error)
+        text = str(row["completion"]).encode("utf-8", "backslashreplace").decode()
+        return {**row, "completion": text, "finish_reason": REJECTED, "prompt_tokens": 0, "completion_tokens": 0}
+    return row
+
+
 def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     """Generate every wanted sample that its pool lacks; returns counts, throughput and the engine's name."""
     offline()
-    total, seed = _count(job)
+    total = sum(1 for _ in itertools.chain.from_iterable(map(missing_requests, job.sets)))
     reporter.progress(0, total, "samples")
     if not total:
         return {"generated": 0}
-    engine = make_engine(job.model, job.runtime, job.form, seed=seed)
+    engine = make_engine(job.model, job.runtime, job.form)
     tally = SamplingTally(total, reporter)
     try:
         for sample_set in job.sets:
             fill(sample_set, engine, tally, job)
     finally:
         engine.close()
-    return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, **tally.values()}
+    notes = list(engine.notes)
+    if tally.rejected:
+        notes.append(
+            f"{tally.rejected} of {tally.done} completions cannot be stored as text and are marked as rejected"
+        )
+    return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, "notes": notes, **tally.values()}
 
 
 def fill(sample_set: SampleSetJob, engine: Engine, tally: SamplingTally, job: SamplingJob) -> None:
@@ -106,6 +133,7 @@ def fill(sample_set: SampleSetJob, engine: Engine, tally: SamplingTally, job: Sa
                 tally.add(completion)
     finally:
         batch.flush()
+        tally.rejected += batch.rejected
 
 
 def missing_requests(sample_set: SampleSetJob) -> Iterator[Request]:
@@ -118,15 +146,6 @@ def missing_requests(sample_set: SampleSetJob) -> Iterator[Request]:
         held[row["key"]] = ""
         previous = previous if previous == row["prompt"] else row["prompt"]
         yield Request(key=row["key"], prompt=previous, seed=row["seed"])
-
-
-def _count(job: SamplingJob) -> tuple[int, int]:
-    """Number of missing samples, and a seed that no other set of missing samples has."""
-    total, digest = 0, ""
-    for request in itertools.chain.from_iterable(map(missing_requests, job.sets)):
-        total += 1
-        digest = digest_text(digest + request.key)
-    return total, stable_seed(digest)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,11 @@ class Server:
     """Prompt -> statuses to answer with first; 0 closes the connection without an answer."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
+    refuses: dict[str, set[Any]] = field(default_factory=dict)
+    """Fields that are answered with an error, and the values that are taken all the same."""
+    refusal: str = "unknown: {names}"
+    reasons: dict[str, list[str | None]] = field(default_factory=dict)
+    """Prompt -> finish reasons to answer with first."""
     active: int = 0
     most_active: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -48,12 +53,15 @@ class Server:
             statuses = self.faults.get(prompt, [])
             status = statuses.pop(0) if statuses else 200
             if status != 200:
-                return status, {"error": {"message": f"status {status}"}}
+                return status, {"error": {"message": f"status {status} of {body}"}}
+            if wrong := [name for name, taken in self.refuses.items() if name in body and body[name] not in taken]:
+                return 400, {"error": {"message": self.refusal.format(names=", ".join(wrong))}}
             sampling = Sampling(temperature=body["temperature"], max_new_tokens=body["max_tokens"])
             (done,) = self.engine.stream([Request("", prompt, body["seed"])], sampling)
+        ended = reasons.pop(0) if (reasons := self.reasons.get(prompt)) else done.finish_reason
         choice = {"message": {"content": done.text}} if chat else {"text": done.text}
         usage = {"prompt_tokens": done.prompt_tokens, "completion_tokens": done.completion_tokens}
-        return 200, {"choices": [{**choice, "finish_reason": done.finish_reason}], "usage": usage}
+        return 200, {"choices": [{**choice, "finish_reason": ended}], "usage": usage}
 
 
 def handler(server: Server) -> type[BaseHTTPRequestHandler]:
@@ -135,14 +143,15 @@ def test_transient_errors_are_retried_and_disturb_nobody(server: Server) -> None
 
 
 def test_hopeless_requests_are_listed_after_all_others_were_served(server: Server) -> None:
-    server.faults = {requests(9)[0].prompt: [503] * 99, requests(9)[4].prompt: [400]}
+    server.faults = {requests(9)[0].prompt: [503] * 99, requests(9)[4].prompt: [400] * 99}
     served: list[str] = []
     stream = client(server, concurrency=2, max_attempts=3).stream(requests(9), GREEDY)
     with pytest.raises(RequestsFailed, match=r"2 requests failed.*k0: HTTP 503.*3 attempts.*k4: HTTP 400") as caught:
         served.extend(item.key for item in stream)
     assert set(caught.value.failures) == {"k0", "k4"}
     assert sorted(served) == ["k1", "k2", "k3", "k5", "k6", "k7", "k8"]
-    assert sum(body["prompt"] == requests(9)[4].prompt for body in server.bodies) == 1
+    tries = [body for body in server.bodies if body["prompt"] == requests(9)[4].prompt]
+    assert len(tries) <= 4, "a request that is refused whatever fields it has is not tried again"
 
 
 def test_messages_go_to_the_chat_endpoint(server: Server) -> None:
@@ -165,6 +174,91 @@ def test_settings_reach_the_server(server: Server) -> None:
     list(client(server).stream(requests(1), sampling))
     expected = {"temperature": 0.5, "top_p": 0.9, "top_k": 7, "max_tokens": 3, "stop": ["\n"], "seed": 0}
     assert expected.items() <= server.bodies[0].items()
+
+
+NEUTRAL = {
+    "presence_penalty": 0,
+    "frequency_penalty": 0,
+    "top_k": -1,
+    "min_p": 0,
+    "repetition_penalty": 1,
+    "repeat_penalty": 1,
+    "typical_p": 1,
+}
+
+
+@pytest.mark.parametrize("endpoint", ["completions", "chat"])
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(top_p=1.0, max_new_tokens=3)])
+def test_every_sampling_field_is_sent_with_its_neutral_value(server: Server, endpoint: Any, sampling: Sampling) -> None:
+    """A server would take from the model's generation config, or from defaults of its own, what is left out."""
+    engine = client(server, endpoint=endpoint)
+    list(engine.stream(requests(1), sampling))
+    sent = NEUTRAL | {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": 0}
+    assert sent.items() <= server.bodies[0].items()
+    assert engine.notes == []
+
+
+@pytest.mark.parametrize("refusal", ["unknown: {names}", "extra inputs are not permitted"])
+def test_only_fields_that_a_server_refuses_are_left_out_and_that_is_said_once(server: Server, refusal: str) -> None:
+    server.refuses = {name: set() for name in NEUTRAL.keys() - {"presence_penalty", "frequency_penalty"}}
+    server.refusal = refusal
+    engine = client(server, concurrency=3)
+    found = {item.key: item for item in engine.stream(requests(9), GREEDY)}
+    assert found == {item.key: item for item in server.engine.stream(requests(9), GREEDY)}
+    assert {"presence_penalty": 0.0, "frequency_penalty": 0.0, "temperature": 0.0}.items() <= server.bodies[-1].items()
+    assert not server.refuses.keys() & server.bodies[-1].keys()
+    (note,) = engine.notes
+    assert all(name in note for name in server.refuses)
+    before = len(server.bodies)
+    list(engine.stream(requests(9), GREEDY))
+    assert len(server.bodies) == before + 9
+    assert len(engine.notes) == 1
+
+
+def test_a_neutral_value_is_written_as_the_server_takes_it(server: Server) -> None:
+    server.refuses = {"top_k": {0}}
+    engine = client(server, concurrency=1)
+    list(engine.stream(requests(3), GREEDY))
+    assert [body["top_k"] for body in server.bodies] == [-1, 0, 0, 0]
+    assert engine.notes == []
+
+
+def test_a_setting_that_a_server_refuses_is_never_left_out(server: Server) -> None:
+    server.refuses = {"top_k": {-1, 0}}
+    with pytest.raises(RequestsFailed, match=r"k0: HTTP 400: .*unknown: top_k"):
+        list(client(server).stream(requests(1), GREEDY.model_copy(update={"top_k": 20})))
+
+
+def test_an_error_that_repeats_the_request_leaves_all_fields_in(server: Server) -> None:
+    server.faults = {requests(2)[0].prompt: [400] * 99}
+    engine = client(server, concurrency=1)
+    with pytest.raises(RequestsFailed, match="1 requests failed"):
+        list(engine.stream(requests(2), GREEDY))
+    assert NEUTRAL.items() <= server.bodies[-1].items()
+    assert engine.notes == []
+
+
+@pytest.mark.parametrize(
+    ("reported", "kept"),
+    [("stop", "stop"), ("eos", "stop"), ("length", "length"), ("repetition", "length"), ("model_length", "length")],
+)
+def test_a_completion_ends_or_is_cut(server: Server, reported: str, kept: str) -> None:
+    server.reasons = {requests(1)[0].prompt: [reported]}
+    (found,) = client(server).stream(requests(1), GREEDY)
+    assert found.finish_reason == kept
+    assert len(server.bodies) == 1
+
+
+@pytest.mark.parametrize("reported", ["content_filter", "abort", "error", "tool_calls", "something new", "", None])
+def test_an_ending_that_is_none_is_tried_again_and_fails_in_the_end(server: Server, reported: str | None) -> None:
+    once, always = (request.prompt for request in requests(2))
+    server.reasons = {once: [reported], always: [reported] * 3}
+    served: list[str] = []
+    with pytest.raises(RequestsFailed, match=rf"k1: finish reason {reported!r} .*3 attempts") as caught:
+        served.extend(item.key for item in client(server, max_attempts=3).stream(requests(2), GREEDY))
+    assert served == ["k0"]
+    assert list(caught.value.failures) == ["k1"]
+    assert len(server.bodies) == 2 + 3
 
 
 def test_the_key_comes_from_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from tasks.errors import Permanent
 from tasks.shared.engines.decoding import choose_tokens
 from tasks.shared.engines.protocol import Completion, PromptTooLong, Request, Sampling
 from tasks.shared.engines.tokens import load_tokenizer
@@ -17,6 +18,7 @@ from tests.support.talking_model import END
 from tests.support.thinking_model import CLOSE, save_thinking_model
 
 GREEDY = Sampling(temperature=0, max_new_tokens=48)
+DRAWS = torch.rand(40_000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def requests(count: int) -> list[Request]:
@@ -62,9 +64,20 @@ def test_some_rows_end_early_and_some_are_cut(tiny_model: Path) -> None:
     assert all(item.completion_tokens <= 24 for item in found.values())
 
 
-def test_a_batch_depends_on_its_seeds_alone(talking_model: Path) -> None:
-    one, two = (completions(talking_model, Sampling(max_new_tokens=24)) for _ in range(2))
-    assert one == two
+@pytest.mark.parametrize(
+    "sampling", [Sampling(top_p=1.0, max_new_tokens=24), Sampling(top_p=0.9, top_k=40, max_new_tokens=24)]
+)
+def test_a_draw_belongs_to_its_request_whatever_stands_beside_it(talking_model: Path, sampling: Sampling) -> None:
+    whole = completions(talking_model, sampling)
+    assert completions(talking_model, sampling, batch_size=7) == whole
+    left = requests(40)[23:]
+    assert {item.key: item for item in engine(talking_model).stream(left, sampling)} == {
+        request.key: whole[request.key] for request in left
+    }
+
+
+def test_other_seeds_give_other_text(talking_model: Path) -> None:
+    one = completions(talking_model, Sampling(max_new_tokens=24))
     moved = [Request(item.key, item.prompt, item.seed + 1) for item in requests(40)]
     other = {item.key: item for item in engine(talking_model).stream(moved, Sampling(max_new_tokens=24))}
     assert sum(other[key].text != one[key].text for key in one) > 30
@@ -120,12 +133,31 @@ def test_a_prompt_that_does_not_fit_is_named(tiny_model: Path) -> None:
 )
 def test_only_likely_tokens_are_drawn(sampling: Sampling, allowed: set[int]) -> None:
     logits = torch.tensor([[0.05, 0.15, 0.3, 0.5]]).log().repeat(2000, 1)
-    generator = torch.Generator().manual_seed(0)
-    assert set(choose_tokens(logits, sampling, generator).tolist()) == allowed
+    assert set(choose_tokens(logits, sampling, DRAWS[:2000]).tolist()) == allowed
 
 
 def test_draws_have_the_right_frequencies() -> None:
     logits = torch.tensor([[0.1, 0.2, 0.3, 0.4]]).log().repeat(40_000, 1)
-    drawn = choose_tokens(logits, Sampling(top_p=0.7), torch.Generator().manual_seed(0))
+    drawn = choose_tokens(logits, Sampling(top_p=0.7), DRAWS)
     shares = torch.bincount(drawn, minlength=4) / len(drawn)
     assert shares.tolist() == pytest.approx([0, 0, 3 / 7, 4 / 7], abs=0.01)
+    shares = torch.bincount(choose_tokens(logits, Sampling(top_p=1.0), DRAWS), minlength=4) / len(logits)
+    assert shares.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.01)
+
+
+@pytest.mark.parametrize("top_p", [1.0, 0.5])
+def test_no_draw_brings_a_token_without_probability(top_p: float) -> None:
+    """At both ends of the numbers that are drawn, where most of the vocabulary is out of the question."""
+    logits = torch.full((2, 1000), -torch.inf)
+    logits[:, 300], logits[:, 700] = 0.0, -0.1
+    edges = torch.tensor([0.0, 1 - 2**-53], dtype=torch.float64)
+    assert set(choose_tokens(logits, Sampling(top_p=top_p), edges).tolist()) <= {300, 700}
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_logits_that_are_not_finite_stop_the_stage(value: float, temperature: float) -> None:
+    logits = torch.zeros(3, 8)
+    logits[1, 5] = value
+    with pytest.raises(Permanent, match=r"not finite: .*runtime\.dtype=float32"):
+        choose_tokens(logits, Sampling(temperature=temperature), DRAWS[:3])

@@ -48,7 +48,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(model: Path) -> Iterator[VllmEngine]:
     broken = packages_that_cannot_be_looked_at()
     assert not broken, f"vLLM looks into every imported module; import these in another process: {broken}"
-    started = VllmEngine(model, device="cpu", dtype="float32", seed=7)
+    started = VllmEngine(model, device="cpu", dtype="float32")
     yield started
     started.close()
 

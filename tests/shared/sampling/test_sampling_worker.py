@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.engines.protocol import Sampling
+from tasks.shared.engines.protocol import Request, Sampling
+from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.shared.sampling.pool import Pool
 from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
 from tasks.shared.sampling.wanted import Prompt, wanted_rows
-from tasks.shared.tables.parquet import write_parquet
+from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.store.runtime import Runtime
 from tests.support.paths import ROOT, TINY_MODEL
@@ -38,8 +39,20 @@ def job(tmp_path: Path) -> SamplingJob:
     return SamplingJob(model=TINY_MODEL, sets=(samples,), runtime=runtime, form=PromptForm())
 
 
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Texts by key of one stream without a break, in batches of another size."""
+    path = tmp_path_factory.mktemp("whole") / "wanted.parquet"
+    wanted(path, 100)
+    engine = TransformersEngine(TINY_MODEL, device="cpu", dtype="float32", batch_size=64)
+    rows = [Request(row["key"], row["prompt"], row["seed"]) for row in read_rows(path)]
+    return {item.key: item.text for item in engine.stream(rows, SAMPLING)}
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_killed_worker_loses_only_the_batch_in_flight(job: SamplingJob, tmp_path: Path, how: signal.Signals) -> None:
+def test_a_killed_worker_loses_only_the_batch_in_flight_and_changes_no_text(
+    job: SamplingJob, tmp_path: Path, how: signal.Signals, uninterrupted: dict[str, str]
+) -> None:
     folder, pool = tmp_path / "pool", Pool(str(tmp_path / "pool"))
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "job.json").write_text(job.model_dump_json())
@@ -57,6 +70,8 @@ def test_a_killed_worker_loses_only_the_batch_in_flight(job: SamplingJob, tmp_pa
     assert len(index.batch_of) == 200
     assert index.duplicates == 0
     assert all((folder / name).read_bytes() == content for name, content in written.items())
+    texts = {row["key"]: row["completion"] for path in folder.glob("*.parquet") for row in read_rows(path)}
+    assert texts == uninterrupted
 
 
 def test_the_worker_reports_how_it_fares(job: SamplingJob, tmp_path: Path) -> None:
