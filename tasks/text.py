@@ -1,0 +1,60 @@
+"""Text of users and models on its way to where people read it: no passwords, no control codes, no Markdown."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+T = TypeVar("T")
+
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal, XML or a database takes for something else than a character; line ends and tabs are left alone."""
+PASSWORD = re.compile(r"(?<=://)[^/?#\s@'\"]*:[^/?#\s'\"]*@(?=[^\s@'\"])")
+"""User and password of an address."""
+MARKUP = re.compile(r"[\\`*_|~$]|](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])")
+STARTS = re.compile(r"^(\d*)([-+.)](?=\s|$)|[#>\[])")
+"""What would begin a list, a heading, a quotation or a box to tick."""
+
+
+def printable(text: str) -> str:
+    """The text with a replacement character for each control code and half a surrogate pair."""
+    return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def all_printable(value: T) -> T:
+    """The same value with every text in it printable: in lists, mappings, models and dataclasses."""
+    match value:
+        case str():
+            return printable(value)
+        case list() | tuple():
+            return type(value)(map(all_printable, value))
+        case Mapping():
+            return {all_printable(name): all_printable(item) for name, item in value.items()}
+        case BaseModel():
+            return value.model_copy(update={name: all_printable(item) for name, item in value if item})
+        case _ if is_dataclass(value):
+            return replace(value, **{item.name: all_printable(getattr(value, item.name)) for item in fields(value)})
+        case _:
+            return value
+
+
+def without_passwords(text: str) -> str:
+    """The text with `***` for user and password of every address in it."""
+    return PASSWORD.sub("***@", text) if "://" in text else text
+
+
+def has_password(text: str) -> bool:
+    """True for text with an address that holds a password."""
+    return "://" in text and PASSWORD.search(text) is not None
+
+
+def in_markdown(text: str) -> str:
+    """Text that Markdown shows as it is, within a line."""
+    return MARKUP.sub(r"\\\g<0>", printable(" ".join(text.split())))
+
+
+def markdown_line(text: str) -> str:
+    """Text that Markdown shows as it is, as a line of its own."""
+    return STARTS.sub(r"\1\\\2", in_markdown(text))
