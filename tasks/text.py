@@ -1,13 +1,6 @@
 """Text of users and models on its way to where people read it: no passwords, no control codes, no Markdown."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
-from typing import TypeVar
-
-from pydantic import BaseModel
-
-T = TypeVar("T")
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal, XML or a database takes for something else than a character; line ends and tabs are left alone."""
@@ -21,23 +14,6 @@ STARTS = re.compile(r"^(\d*)([-+.)](?=\s|$)|[#>\[])")
 def printable(text: str) -> str:
     """The text with a replacement character for each control code and half a surrogate pair."""
     return CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def all_printable(value: T) -> T:
-    """The same value with every text in it printable: in lists, mappings, models and dataclasses."""
-    match value:
-        case str():
-            return printable(value)
-        case list() | tuple():
-            return type(value)(map(all_printable, value))
-        case Mapping():
-            return {all_printable(name): all_printable(item) for name, item in value.items()}
-        case BaseModel():
-            return value.model_copy(update={name: all_printable(item) for name, item in value if item})
-        case _ if is_dataclass(value):
-            return replace(value, **{item.name: all_printable(getattr(value, item.name)) for item in fields(value)})
-        case _:
-            return value
 
 
 def without_passwords(text: str) -> str:

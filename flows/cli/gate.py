@@ -39,7 +39,7 @@ def gate(run: str, margin: float, metrics: Sequence[str], sure: bool, summary: P
     if summary is not None:
         with summary.open("a") as file:
             file.write(text)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)
     return 1 if lost else 0
 
 

@@ -8,24 +8,23 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import psutil
 
+from flows.server.reaching import StartingServer, go_around_proxies
 from flows.server.result_storage import choose_result_storage
-from tasks.errors import Permanent
+from tasks.errors import tells_the_user
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.tracking.pages import running_servers
+from tasks.text import has_password, without_passwords
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 120.0
 COMMAND = "MIDTRAIN_COMMAND"
 """Environment variable that names the command (process id and start) which a temporary server belongs to."""
 
@@ -35,7 +34,13 @@ def prepare(settings: Settings) -> None:
 
     Without one, runs are kept in SQLite under `MIDTRAIN_HOME`, by the server of `midtrain ui` where it runs and by a
     temporary one otherwise.
+
+    Raises:
+        ValueError: nothing can be written under `MIDTRAIN_HOME`.
     """
+    _check_home(settings.root)
+    go_around_proxies()
+    hide_passwords_in_logs()
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks")
     # A heartbeat's warning comes from a thread that Prefect knows no flow of; it is printed all the same.
@@ -60,14 +65,33 @@ def prepare(settings: Settings) -> None:
         os.environ["PREFECT_API_URL"] = url
 
 
-@dataclass
-class StartingServer:
-    """A temporary server that may not answer yet."""
+def _check_home(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"MIDTRAIN_HOME={root} cannot be written ({error.strerror}); set MIDTRAIN_HOME to a folder that can"
+        ) from error
 
-    process: subprocess.Popen[bytes]
-    log: Path
-    turn: IO[str]
-    """Held open until the server answers: two that make the tables of one new database at once end each other."""
+
+def hide_passwords_in_logs() -> None:
+    """Have every record of a log, of this project and of libraries, made without the passwords of addresses."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "hides_passwords", False):
+        return
+
+    def without(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        with contextlib.suppress(Exception):
+            text = record.getMessage()
+            if has_password(text):
+                record.msg, record.args = without_passwords(text), None
+        return record
+
+    without.hides_passwords = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(without)
 
 
 def start_temporary_server(settings: Settings) -> StartingServer | None:
@@ -99,28 +123,6 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
     atexit.register(end_tree, server.pid)
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
     return StartingServer(server, home / "temporary-server.log", turn)
-
-
-def wait_for_server(starting: StartingServer | None) -> None:
-    """Return when the server of `PREFECT_API_URL` answers; an address that the user chose is left to Prefect.
-
-    Raises:
-        ValueError: a temporary server ended, or did not come up in time.
-    """
-    address = os.environ.get("PREFECT_API_URL", "")
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while address.startswith(f"http://{HOST}:"):
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):
-                break
-        except OSError:
-            if starting is not None and starting.process.poll() is not None:
-                raise ValueError(f"the Prefect server at {address} ended at once; its log: {starting.log}") from None
-            if time.monotonic() > deadline:
-                raise ValueError(f"no Prefect server at {address} within {START_TIMEOUT_S:.0f} s") from None
-            time.sleep(0.1)
-    if starting is not None:
-        starting.turn.close()
 
 
 def end_left_servers() -> None:
@@ -155,7 +157,7 @@ def for_one_person() -> Iterator[None]:
     # A filter of the logger survives Prefect's own set-up of its handlers, which comes with the first flow.
     logging.getLogger("prefect.flow_runs").addFilter(_is_news)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_without_known_traceback)
+        logging.getLogger(name).addFilter(_is_said_once)
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 
@@ -166,8 +168,9 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not text.startswith(("Beginning ", "View at ", "Finished in state Completed"))
 
 
-def _without_known_traceback(record: logging.LogRecord) -> bool:
-    """Drop the traceback of an error that says itself what to mend; it would come once for every level of flows."""
-    if record.exc_info and isinstance(record.exc_info[1], Permanent | ValueError):
-        record.exc_info = None
-    return True
+def _is_said_once(record: logging.LogRecord) -> bool:
+    """False for an error that says itself what to mend: it would come once for every level of tasks and flows, and the
+    command says it at its end.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not record.getMessage().startswith("Finished in state Failed") and not (error and tells_the_user(error))

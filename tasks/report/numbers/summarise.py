@@ -21,10 +21,9 @@ from tasks.report.numbers.statistics import (
     score,
 )
 from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow
-from tasks.report.summary import Picture, PredictionSummary, ReportSummary
+from tasks.report.summary import Picture, PredictionSummary, ReportSummary, all_printable
 from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
 from tasks.shared.next_token.method import TIERS
-from tasks.text import all_printable
 
 PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
 """The figure that a kind of artifact brings, and what it shows."""
