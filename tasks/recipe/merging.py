@@ -1,7 +1,7 @@
 """Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -95,6 +95,10 @@ def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = ""
                     f"{prefix}{key}.{next(iter(annotation.model_fields))}"
                 )
             check_keys(value, annotation, where, f"{prefix}{key}.")
+        kinds = {annotation, *get_args(annotation)}
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            # It would count as 0 or 1.
+            raise RecipeError(f"{where}{prefix}{key} is {str(value).lower()}, but it is a number")
 
 
 def _short(value: Any) -> str:
