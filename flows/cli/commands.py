@@ -58,8 +58,13 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
             # What a plan refuses, such as a source that is not there, becomes no failed run.
             flow.fn(**parameters)
         _wait(starting, console)
+        from prefect import tags
+
+        from flows.server.left_runs import close_left_runs, command_tags
+
+        close_left_runs(settings)
         save_result_storage(settings)
-        with for_one_person(), run_context_with(settings=settings, journal=stages):
+        with for_one_person(), tags(*command_tags()), run_context_with(settings=settings, journal=stages):
             ref = flow(**parameters)
         show_stages(stages, console)
         show_result(run_context().store, ref, console)

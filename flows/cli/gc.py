@@ -78,7 +78,7 @@ def registered_artifacts(settings: Settings) -> set[str]:
                 return found
     except Exception as error:
         raise ValueError(
-            f"MLflow at {uri} does not answer, and what is registered there must stay: {error}. "
+            f"MLflow at {settings.mlflow_shown} does not answer, and what is registered there must stay: {error}. "
             "Start it, or unset MIDTRAIN_TRACKING_URI and MLFLOW_TRACKING_URI if there is none any more"
         ) from error
 

@@ -40,7 +40,7 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
     for table in terminal_tables(tables(manifest)):
         console.print(table)
     places = [f"Report:    {_from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
-    places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_uri)}   (make ui serves it)")
+    places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_shown)}   (make ui serves it)")
     places.append(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})")
     for place in places:
         console.print(place, soft_wrap=True)

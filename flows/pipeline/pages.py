@@ -105,7 +105,7 @@ def show_stages(stages: Sequence[StageRecord], tracker: Tracker) -> None:
         rows += [_stage(record, tracker) for record in once(stages)]
         built = sum(not record.hit for record in once(stages))
         if not mlflow_address(tracker.settings):
-            rows += ["", f"`midtrain ui` serves MLflow's pages of these runs: {tracker.settings.mlflow_uri}"]
+            rows += ["", f"`midtrain ui` serves MLflow's pages of these runs: {tracker.settings.mlflow_shown}"]
         about = f"{built} built now, {len(once(stages)) - built} from the store"
         create_markdown_artifact("\n".join(rows), key=STAGES, description=about)
 

@@ -19,12 +19,17 @@ import psutil
 from flows.server.reaching import StartingServer, go_around_proxies
 from flows.server.result_storage import choose_result_storage
 from tasks.errors import tells_the_user
+from tasks.spine.process import has_ended, own_identity
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.tracking.pages import running_servers
 from tasks.text import has_password, without_passwords
 
 HOST = "127.0.0.1"
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "flows.server.guard:prefect_server"
+PROGRAMS = (PROGRAM, "mlflow.server")
+"""How an argument of a server's process begins."""
 COMMAND = "MIDTRAIN_COMMAND"
 """Environment variable that names the command (process id and start) which a temporary server belongs to."""
 
@@ -50,7 +55,7 @@ def prepare(settings: Settings) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     end_left_servers()
-    os.environ[COMMAND] = _identity(psutil.Process())
+    os.environ[COMMAND] = own_identity()
     choose_result_storage(settings)
     chosen = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"} & set(os.environ)
     if chosen:
@@ -94,6 +99,12 @@ def hide_passwords_in_logs() -> None:
     logging.setLogRecordFactory(without)
 
 
+def server_command(port: int) -> list[str]:
+    """The command line of a Prefect server for one person."""
+    program = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--factory", PROGRAM]
+    return [*program, "--host", HOST, "--port", str(port), "--log-level", "error", "--timeout-keep-alive", "5"]
+
+
 def start_temporary_server(settings: Settings) -> StartingServer | None:
     """A Prefect server for this command, where `prepare` found none to use and the user chose none.
 
@@ -109,8 +120,7 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-    options = ["--host", HOST, "--port", port, "--log-level", "error", "--timeout-keep-alive", "5"]
+    command = server_command(int(port))
     # Said to this process too: what it would link to is not there.
     os.environ["PREFECT_SERVER_UI_ENABLED"] = "false"
     flags = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
@@ -118,7 +128,7 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
     with (home / "temporary-server.log").open("a") as output:
         # A session of its own: the Ctrl-C that ends this command must not end its server before the last report.
         server = subprocess.Popen(
-            [*command, *options], env={**os.environ, **flags}, stdout=output, stderr=output, start_new_session=True
+            command, env={**os.environ, **flags}, stdout=output, stderr=output, start_new_session=True
         )
     atexit.register(end_tree, server.pid)
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
@@ -126,23 +136,12 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
 
 
 def end_left_servers() -> None:
-    """End temporary Prefect servers whose command was killed with no chance to end them."""
+    """End servers whose command was killed with no chance to end them."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             owner = process.environ().get(COMMAND, "")
-            if owner and "prefect.server.api.server:create_app" in process.cmdline() and not _is_alive(owner):
+            if owner and has_ended(owner) and any(part.startswith(PROGRAMS) for part in process.cmdline()):
                 end_tree(process.pid)
-
-
-def _identity(process: psutil.Process) -> str:
-    return f"{process.pid}@{process.create_time():.2f}"
-
-
-def _is_alive(identity: str) -> bool:
-    try:
-        return _identity(psutil.Process(int(identity.partition("@")[0]))) == identity
-    except psutil.NoSuchProcess:
-        return False
 
 
 @contextmanager

@@ -4,14 +4,18 @@ import os
 from functools import cached_property
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.text import has_password, without_passwords
 
 
 class Settings(BaseSettings):
     """Places, from `MIDTRAIN_*` variables; everything lives under `MIDTRAIN_HOME` unless said otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="MIDTRAIN_", frozen=True, ignored_types=(cached_property,))
+    model_config = SettingsConfigDict(
+        env_prefix="MIDTRAIN_", frozen=True, ignored_types=(cached_property,), hide_input_in_errors=True
+    )
 
     home: Path = Path(".midtrain")
     """Folder of this installation's data; relative to the current directory."""
@@ -28,6 +32,17 @@ class Settings(BaseSettings):
     training_limit: str = "training-{host}"
     """Prefect's concurrency limit that runs of a worker hold while they train, `{host}` being the machine's name.
     Empty: none, where something else hands out the GPUs."""
+
+    @field_validator("store", "results", "tracking_page")
+    @classmethod
+    def _has_no_password(cls, value: str, info: ValidationInfo) -> str:
+        """These addresses stand in messages, manifests and on the Prefect server."""
+        if has_password(value):
+            raise ValueError(
+                f"MIDTRAIN_{str(info.field_name).upper()}={without_passwords(value)} has a password in its address; "
+                "leave it out and set FSSPEC_PROTOCOL_PASSWORD, for PROTOCOL the address's own, or AWS_*"
+            )
+        return value
 
     @property
     def root(self) -> Path:
@@ -53,3 +68,8 @@ class Settings(BaseSettings):
     def mlflow_uri(self) -> str:
         """Address of the MLflow tracking server or database."""
         return self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{self.root}/mlflow.db"
+
+    @property
+    def mlflow_shown(self) -> str:
+        """The same for people, without user and password."""
+        return without_passwords(self.mlflow_uri)
