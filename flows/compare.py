@@ -13,18 +13,19 @@ from flows.pipeline.concurrent import each
 from flows.pipeline.forms import About, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
 from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_fields
-from tasks.recipe.base import ArmConfig
+from tasks.config import Seed
 from tasks.recipe.base import Recipe as AnyRecipe
+from tasks.recipe.loading import METHODS as RECIPES
 from tasks.recipe.loading import load
-from tasks.recipe.merging import RecipeError, closest
 from tasks.spine.store.ref import ArtifactRef
 
 METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
-"""The module of each method, with STAGES, prepare, run_arm and report_on."""
+"""The module of each method, with prepare, run_arm and report_on."""
 
-Seeds = Annotated[list[int], Field(min_length=1), About("Seeds to run every arm at.")]
+Seeds = Annotated[list[Seed], Field(min_length=1), About("Seeds to run every arm at.")]
 Arms = Annotated[list[str], About("Arms of the recipe; empty: all of them.")]
-ForceStages = Annotated[list[str], stages_form(dict.fromkeys((*polya.STAGES, *rmt.STAGES)))]
+STAGES = dict.fromkeys(name for kind in RECIPES.values() for name in kind.STAGES)
+ForceStages = Annotated[list[str], stages_form(STAGES)]
 
 
 @flow(name="compare", flow_run_name="compare-{recipe}", **FLOW_OPTIONS)
@@ -58,17 +59,14 @@ def run_comparison(
     """
     settings = load(kind, recipe, overrides)
     method = METHODS[settings.method]
-    known = (*method.STAGES, "all")
-    if unknown := sorted(set(force) - set(known)):
-        raise RecipeError(f"force={unknown[0]}: not a stage of {settings.method}{closest(unknown[0], known)}")
-    forced = set(method.STAGES) if "all" in force else set(force)
+    forced = settings.forced(force)
     results: dict[Any, Any] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
         all_seeds = seeds if seeds is not None else [settings.seed]
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)
             for seed in all_seeds
-            for name, config in _chosen(settings, arms).items()
+            for name, config in settings.chosen(arms).items()
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.
         each(method.prepare, todo, settings.runtime)
@@ -77,7 +75,3 @@ def run_comparison(
         made = method.report_on(settings, results, force="report" in forced)
         show_results(made)
         return made
-
-
-def _chosen(settings: AnyRecipe, names: Sequence[str]) -> dict[str, ArmConfig]:
-    return {name: settings.arm(name).arms[name] for name in names or settings.arms}

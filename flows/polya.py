@@ -5,24 +5,24 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.arms.polya import STAGES
 from flows.compare import run_comparison
 from flows.pipeline.forms import About, Dispatch, PolyaName, PolyaOverrides, stages_form
 from flows.pipeline.run import FLOW_OPTIONS, with_fields
+from tasks.config import Seed
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 BaseModelName = Annotated[str, About("Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")]
-Seed = Annotated[int | None, Field(ge=0), About("Of generation and training; empty keeps the recipe's.")]
+RunSeed = Annotated[Seed | None, About("Of generation and training; empty keeps the recipe's.")]
 Limit = Annotated[int | None, Field(ge=1), About("Seed questions at most; empty keeps the recipe's.")]
-ForceStages = Annotated[list[str], stages_form(STAGES)]
+ForceStages = Annotated[list[str], stages_form(PolyaRecipe.STAGES)]
 
 
 @flow(name="polya", flow_run_name="polya-{recipe}", **FLOW_OPTIONS)
 def polya(
     recipe: PolyaName = "tiny-cpu",
     base_model: BaseModelName = "",
-    seed: Seed = None,
+    seed: RunSeed = None,
     limit: Limit = None,
     dispatch: Dispatch = "",
     force: ForceStages = [],  # noqa: B006 - Prefect shows the default in its form

@@ -5,24 +5,23 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.arms.rmt import STAGES
 from flows.compare import Arms, run_comparison
 from flows.pipeline.forms import About, Dispatch, RmtName, RmtOverrides, stages_form
 from flows.pipeline.run import FLOW_OPTIONS, with_fields
-from flows.polya import BaseModelName, Seed
+from flows.polya import BaseModelName, RunSeed
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 Limit = Annotated[int | None, Field(ge=1), About("Training documents at most; empty keeps the recipe's.")]
-ForceStages = Annotated[list[str], stages_form(STAGES)]
+ForceStages = Annotated[list[str], stages_form(RmtRecipe.STAGES)]
 
 
 @flow(name="rmt", flow_run_name="rmt-{recipe}", **FLOW_OPTIONS)
 def rmt(
     recipe: RmtName = "tiny-cpu-rmt",
     base_model: BaseModelName = "",
-    seed: Seed = None,
+    seed: RunSeed = None,
     limit: Limit = None,
     dispatch: Dispatch = "",
     arms: Arms = [],  # noqa: B006 - Prefect shows the default in its form

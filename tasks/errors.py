@@ -16,3 +16,22 @@ def did_you_mean(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=likeness)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+OF_THE_WORLD = {
+    "tasks", "flows", "botocore", "fsspec", "httpcore", "httpx", "huggingface_hub", "jinja2", "mlflow", "prefect",
+    "pyarrow", "requests", "safetensors", "sqlalchemy", "sqlite3", "yaml",
+}  # fmt: skip
+"""Packages whose own errors are about settings, files, servers and addresses."""
+
+
+def tells_the_user(error: BaseException) -> bool:
+    """True for an error whose message says what to mend; a traceback helps only with the others, which are bugs."""
+    return isinstance(error, ValueError | OSError) or type(error).__module__.partition(".")[0] in OF_THE_WORLD
+
+
+def in_a_line(error: BaseException) -> str:
+    """What an error says, its lines joined to one; a parser's, with the line instead of the piece of text there."""
+    mark = getattr(error, "problem_mark", None)
+    text = f"{error.problem} (line {mark.line + 1})" if mark is not None else str(error)  # type: ignore[attr-defined]
+    return " ".join(text.split()) or type(error).__name__

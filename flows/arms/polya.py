@@ -18,8 +18,6 @@ from tasks.shared.models.task import import_model
 from tasks.spine.stage.plan import announce
 from tasks.spine.store.ref import ArtifactRef
 
-STAGES = ("questions", "generate", "filter", "dataset", "midtrain", "rl_prompts", "rl", "evaluate", "report")
-
 
 def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     """Run the stages of one arm; returns the evaluation of each checkpoint it passes, the base model's included."""

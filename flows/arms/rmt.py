@@ -19,10 +19,6 @@ from tasks.shared.models.task import import_model
 from tasks.spine.stage.plan import announce
 from tasks.spine.store.ref import ArtifactRef
 
-STAGES = (
-    "texts", "entropy", "schedule", "rmt_train", "predict", "questions", "rl_prompts", "rl", "evaluate", "report"
-)  # fmt: skip
-
 Measured = dict[ReportEntry, dict[str, ArtifactRef]]
 """What a checkpoint was measured by: role to artifact."""
 

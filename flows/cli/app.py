@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
+from flows.cli.console import Commands, console
 from flows.cli.options import (
     ArmsOption,
     DocumentsOption,
@@ -26,6 +26,7 @@ from flows.cli.options import (
 )
 
 app = typer.Typer(
+    cls=Commands,
     help="Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -34,10 +35,6 @@ run_app = typer.Typer(help="Run a pipeline on this machine.", no_args_is_help=Tr
 plan_app = typer.Typer(help="Say per stage: hit or miss, why, at what cost. Runs nothing.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
 app.add_typer(plan_app, name="plan")
-
-console = Console()
-if not console.is_terminal:
-    console = Console(width=120)
 
 
 def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import psutil
 from rich.console import Console
+from rich.text import Text
 
 from flows.cli.printing import FAILED, explained, plan_table, show_result, show_stages
-from flows.server.environment import StartingServer, for_one_person, prepare, start_temporary_server, wait_for_server
+from flows.server.environment import for_one_person, prepare, start_temporary_server
+from flows.server.reaching import StartingServer, wait_for_server
 from flows.server.result_storage import save_result_storage
 from tasks.errors import Permanent
 from tasks.spine.stage.context import run_context, run_context_with
@@ -44,24 +46,75 @@ def flow_named(name: str) -> "Flow[..., ArtifactRef]":
 def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int:
     """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
     settings = run_context().settings
-    prepare(settings)
     stages: list[StageRecord] = []
 
-    def run(starting: StartingServer | None) -> None:
+    def run() -> None:
+        prepare(settings)
+        check_parameters(name, parameters)
+        starting = start_temporary_server(settings)
+        if starting is None:
+            _wait(None, console)
         flow = flow_named(name)
-        wait_for_server(starting)
+        with _quietly(), planning(run_context().store):
+            # What a plan refuses, such as a source that is not there, becomes no failed run.
+            flow.fn(**parameters)
+        _wait(starting, console)
+        from prefect import tags
+
+        from flows.server.left_runs import close_left_runs, command_tags
+
+        close_left_runs(settings)
         save_result_storage(settings)
-        with for_one_person(), run_context_with(settings=settings, journal=stages):
+        with for_one_person(), tags(*command_tags()), run_context_with(settings=settings, journal=stages):
             ref = flow(**parameters)
         show_stages(stages, console)
         show_result(run_context().store, ref, console)
 
     with interruptions(console) as received:
         try:
-            starting = start_temporary_server(settings)
-            return explained(lambda: run(starting), console, lambda: show_stages(stages, console))
+            return explained(run, console, lambda: show_stages(stages, console) if stages else None)
         except BaseException:
             leave(console, received)
+
+
+def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse what no run can be made of, before a server starts for it and before Prefect is imported.
+
+    Raises:
+        RecipeError: a recipe, setting, stage or arm that there is none of, or a value that does not fit.
+    """
+    from tasks.recipe.base import Recipe
+    from tasks.recipe.loading import METHODS, load
+
+    base_model = parameters.get("base_model", "")
+    given = {**parameters.get("overrides", {}), **({"model.source": base_model} if base_model else {})}
+    settings = load(METHODS.get(name, Recipe), parameters["recipe"], given)
+    force = parameters.get("force", ())
+    settings.forced(force if isinstance(force, list) else ())
+    settings.chosen(parameters.get("arms", ()))
+
+
+def _wait(starting: StartingServer | None, console: Console) -> None:
+    """Wait for the Prefect server of the environment or, once Prefect is imported, of its profile."""
+    address = os.environ.get("PREFECT_API_URL", "")
+    if not address and "prefect" in sys.modules:
+        from prefect.settings import PREFECT_API_URL
+
+        address = PREFECT_API_URL.value() or ""
+    if address:
+        wait_for_server(address, starting, lambda line: console.print(line, soft_wrap=True))
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the log of the tasks: what a plan meets there is said again by the run."""
+    logger = logging.getLogger("tasks")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager
@@ -97,17 +150,12 @@ def interruptions(console: Console) -> Iterator[list[int]]:
 
 def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
     """Walk a flow's code without running anything and print hit or miss per stage. Returns an exit code."""
-    prepare(run_context().settings)
 
     def run() -> None:
-        logger = logging.getLogger("tasks")
-        level = logger.level
-        logger.setLevel(logging.ERROR)
-        try:
-            with planning(run_context().store) as plan:
-                flow_named(name).fn(**parameters)
-        finally:
-            logger.setLevel(level)
+        prepare(run_context().settings)
+        check_parameters(name, parameters)
+        with _quietly(), planning(run_context().store) as plan:
+            flow_named(name).fn(**parameters)
         console.print(plan_table(plan.rows))
 
     return explained(run, console)
@@ -115,11 +163,12 @@ def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
 
 def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
     """Put everything on the Prefect server that the environment names. Returns an exit code."""
-    prepare(run_context().settings)
 
     def run() -> None:
+        prepare(run_context().settings)
         from prefect.settings import PREFECT_API_URL
 
+        _wait(None, console)
         if not PREFECT_API_URL.value():
             raise ValueError("no Prefect server; start one with `midtrain ui`, or set PREFECT_API_URL to yours")
         from flows.server.deploy import deploy
@@ -131,10 +180,12 @@ def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
 
 def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, console: Console) -> int:
     """Look for regressions in a run's comparisons. Returns an exit code."""
-    prepare(run_context().settings)
     codes: list[int] = []
 
     def look() -> None:
+        prepare(run_context().settings)
+        if not run.startswith("report/"):
+            _wait(None, console)
         from flows.cli.gate import gate
 
         codes.append(gate(run, margin, metrics, sure, summary, console))
@@ -174,7 +225,7 @@ def leave(console: Console, received: list[int]) -> NoReturn:
     Prefect's temporary server may have got the same signal, and an ordinary exit would wait for it to take events.
     """
     if received:
-        console.print("[bold]Stopped;[/] a rerun goes on from what is done.")
+        console.print(Text.assemble(("Stopped;", "bold"), " a rerun goes on from what is done."))
         code = 128 + received[0]
     else:
         console.print_exception(max_frames=20)

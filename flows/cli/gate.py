@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.console import Console
 
 from tasks.report.blocks import joined
-from tasks.report.render.markdown import escaped, markdown_table
+from tasks.report.render.markdown import markdown_table
 from tasks.report.rows import ComparisonRow
 from tasks.report.sections.differences import difference_tables
+from tasks.text import in_markdown
 
 KEY = "comparisons"
 """Key of the table artifact that a run leaves, see flows/pipeline/pages.py."""
@@ -38,7 +39,7 @@ def gate(run: str, margin: float, metrics: Sequence[str], sure: bool, summary: P
     if summary is not None:
         with summary.open("a") as file:
             file.write(text)
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    console.print(text, soft_wrap=True)
     return 1 if lost else 0
 
 
@@ -52,7 +53,7 @@ def markdown(run: str, rows: Sequence[ComparisonRow], lost: Sequence[ComparisonR
     rule = "the whole interval" if sure else "the difference"
     verdict = f"{len(lost)} regression{'s' if len(lost) > 1 else ''}" if lost else "No regression"
     (table,) = joined(difference_tables(rows, lost=lost)).values()
-    return f"""## {escaped(run)}
+    return f"""## {in_markdown(run)}
 
 **{verdict}** beyond {100 * margin:g} points ({rule} counts).
 

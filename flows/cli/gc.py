@@ -34,18 +34,18 @@ def collect(
     reports = {ref: "report" for ref in snapshot.contents if ref.kind == "report" and ref not in dropped}
     roots: dict[ArtifactRef, str] = {**reports, **{ref: "registered in MLflow" for ref in found if ref}, **named}
     plan_ = plan(snapshot, roots, time.time() - keep_days * DAY_S)
-    console.print(items_table(plan_), highlight=False)
-    console.print(_summary(plan_, sum(extent.size for extent in snapshot.files.values())), highlight=False)
+    console.print(items_table(plan_))
+    console.print(_summary(plan_, sum(extent.size for extent in snapshot.files.values())))
     if not plan_.items:
         return 0
     if not yes:
-        console.print("Nothing was deleted; --yes deletes it. Let no pipeline run meanwhile.", highlight=False)
+        console.print("Nothing was deleted; --yes deletes it. Let no pipeline run meanwhile.")
         return 0
     stayed = [(item, why) for item, why in delete(store, settings, plan_) if why]
     for item, why in stayed:
-        console.print(f"stays: {item.path}: {why}", highlight=False, soft_wrap=True)
+        console.print(f"stays: {item.path}: {why}", soft_wrap=True)
     gone = sum(item.extent.size for item in plan_.items) - sum(item.extent.size for item, _ in stayed)
-    console.print(f"Deleted {len(plan_.items) - len(stayed)} of {len(plan_.items)}, {size(gone)}.", highlight=False)
+    console.print(f"Deleted {len(plan_.items) - len(stayed)} of {len(plan_.items)}, {size(gone)}.")
     return int(bool(stayed))
 
 
@@ -55,7 +55,6 @@ def registered_artifacts(settings: Settings) -> set[str]:
     Raises:
         ValueError: MLflow does not answer, so what is registered there is unknown.
     """
-    uri = settings.mlflow_uri
     if settings.mlflow_file is not None and not settings.mlflow_file.exists():
         return set()
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -77,7 +76,7 @@ def registered_artifacts(settings: Settings) -> set[str]:
                 return found
     except Exception as error:
         raise ValueError(
-            f"MLflow at {uri} does not answer, and what is registered there must stay: {error}. "
+            f"MLflow at {settings.mlflow_shown} does not answer, and what is registered there must stay: {error}. "
             "Start it, or unset MIDTRAIN_TRACKING_URI and MLFLOW_TRACKING_URI if there is none any more"
         ) from error
 

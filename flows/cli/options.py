@@ -7,15 +7,19 @@ from typing import Annotated, Any
 import typer
 import yaml
 
+from tasks.config import LARGEST_SEED
+from tasks.errors import in_a_line
+
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
 SetOption = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generate.samples=8.")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generate.samples_per_heuristic=8."),
 ]
 RmtRecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe of method rmt: name, or path of a YAML file.")]
 LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]
 DocumentsOption = Annotated[int | None, typer.Option("--limit", help="Training documents at most.", min=1)]
 ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of the recipe; empty: its usual ones.")]
-SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
+SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0, max=LARGEST_SEED)]
 ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
 ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
 
@@ -35,11 +39,23 @@ def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"--set {pair!r} is not KEY=VALUE")
-        try:
-            overrides[key.strip()] = json.loads(value)
-        except ValueError:
-            overrides[key.strip()] = yaml.safe_load(value)
+        overrides[key.strip()] = _value(value, pair)
     return overrides
+
+
+def _value(text: str, pair: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    except RecursionError:
+        raise typer.BadParameter("--set: a value is nested too deeply to be read") from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise typer.BadParameter(f"--set {pair!r} is neither JSON nor YAML: {in_a_line(error)}") from error
+    except RecursionError:
+        raise typer.BadParameter("--set: a value is nested too deeply to be read") from None
 
 
 def split(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.errors import Permanent
+from tasks.errors import tells_the_user
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.plan import PlannedStage
 from tasks.spine.store.store import ArtifactMissing, Store
@@ -42,10 +42,10 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
     for warning in warnings(manifest):
         console.print(Text(f"Read with care: {warning}", "yellow"))
     places = [f"Report:    {_from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
-    places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_uri)}   (make ui serves it)")
+    places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_shown)}   (make ui serves it)")
     places.append(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})")
     for place in places:
-        console.print(place, soft_wrap=True, markup=False)
+        console.print(place, soft_wrap=True)
 
 
 def _from_here(place: str | Path) -> str:
@@ -66,8 +66,7 @@ def plan_table(rows: list[PlannedStage]) -> Table:
         artifact = str(row.ref) if row.verdict == "hit" else "-"
         shown.setdefault((row.stage, row.verdict, row.why, planned_cost(row), artifact), set()).add(row.ref)
     for (stage, *rest), refs in shown.items():
-        # As text: what differs in a setting may look like markup.
-        table.add_row(*map(Text, (stage, str(len(refs)), *rest)))
+        table.add_row(stage, str(len(refs)), *rest)
     return table
 
 
@@ -84,7 +83,7 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: 
         wanted = device or settings.sized_for
         on = device_named(wanted) if wanted else device_of(settings.runtime, settings.sized_for)
         for table in (cost_table(settings, on), memory_table(settings, on)):
-            console.print(table, soft_wrap=True, highlight=False, markup=False)
+            console.print(table, soft_wrap=True)
             console.print()
         require_fit(settings, on)
 
@@ -135,8 +134,16 @@ def explained(run: Callable[[], None], console: Console, after: Callable[[], Non
     """Run, and turn errors that the user can mend into one message instead of a traceback."""
     try:
         run()
-    except (Permanent, ArtifactMissing, ValueError) as error:
+    except Exception as error:
+        if not tells_the_user(error):
+            raise
         after()
-        console.print(Text.assemble(("Stopped:", "bold red"), f" {error}"), soft_wrap=True)
+        show_error(error, console)
         return FAILED
     return 0
+
+
+def show_error(error: BaseException, console: Console) -> None:
+    """Say why the command stops."""
+    text = str(error).strip() or type(error).__name__
+    console.print(Text.assemble(("Stopped:", "bold red"), f" {text}"), soft_wrap=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
+from flows.pipeline.settings_schema import NO_PASSWORD, settings_schema
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import DEFAULTS, METHODS, names
 
@@ -18,7 +19,8 @@ class About:
     text: str
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {**handler(core_schema), "description": self.text}
+        schema = handler(core_schema)
+        return {**schema, **(NO_PASSWORD if schema.get("type") == "string" else {}), "description": self.text}
 
 
 def recipe_form(method: str = "") -> WithJsonSchema:
@@ -31,11 +33,9 @@ def recipe_form(method: str = "") -> WithJsonSchema:
 
 
 def overrides_form(*kinds: type[AnyRecipe]) -> WithJsonSchema:
-    """A JSON object whose dotted keys begin with a section of a recipe."""
-    sections = sorted({name for kind in kinds for name in kind.model_fields} - {"method", "name"})
+    """A JSON object of dotted settings of recipes, each with a value that it takes."""
     about = 'Dotted settings merged onto the recipe, e.g. {"rl.steps": 8, "evaluate.samples": 16}.'
-    keys = {"pattern": rf"^({'|'.join(sections)})(\.[\w-]+)*$"}
-    return WithJsonSchema({"type": "object", "propertyNames": keys, "additionalProperties": True, "description": about})
+    return WithJsonSchema({**settings_schema(kinds, frozenset({"method", "name"})), "description": about})
 
 
 def stages_form(stages: Iterable[str]) -> WithJsonSchema:

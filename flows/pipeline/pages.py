@@ -18,7 +18,6 @@ from prefect.settings import get_current_settings
 from prefect.utilities.urls import url_for
 
 from tasks.report.blocks import joined
-from tasks.report.render.markdown import escaped
 from tasks.report.show import tables
 from tasks.report.write import MARKDOWN_FILE, PAGE_FILE, PLOTS_FOLDER
 from tasks.spine.stage.context import run_context
@@ -27,6 +26,7 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.tracking.journal import StageRecord, once
 from tasks.spine.tracking.pages import mlflow_address
 from tasks.spine.tracking.tracker import Tracker
+from tasks.text import in_markdown
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def show_link(tracker: Tracker) -> None:
         page = tracker.page(tracker.parent_run_id)
         if page:
             # Made while the first stage begins, whose page `create_link_artifact` would put it on.
-            link = {"type": "markdown", "key": MLFLOW, "data": f"[{tracker.name} in MLflow]({page})"}
+            link = {"type": "markdown", "key": MLFLOW, "data": f"[{in_markdown(tracker.name)} in MLflow]({page})"}
             with get_client(sync_client=True) as client:
                 client.create_artifact(
                     ArtifactCreate(**link, description="Curves, models, lineage", flow_run_id=flow_run_id)
@@ -84,7 +84,7 @@ def show_results(report: ArtifactRef) -> None:
         about = f"Paired comparisons of {report} in full precision, for programs"
         create_table_artifact(manifest.summary["comparisons"], key=COMPARISONS, description=about)
         for key, table in joined(tables(manifest)).items():
-            create_table_artifact(table.records(), key=key, description=table.title)
+            create_table_artifact(table.records(), key=key, description=in_markdown(table.title))
         create_markdown_artifact(
             markdown + plots(folder / PLOTS_FOLDER), key=REPORT, description=f"Results and plots of {report}"
         )
@@ -105,7 +105,7 @@ def show_stages(stages: Sequence[StageRecord], tracker: Tracker) -> None:
         rows += [_stage(record, tracker) for record in once(stages)]
         built = sum(not record.hit for record in once(stages))
         if not mlflow_address(tracker.settings):
-            rows += ["", f"`midtrain ui` serves MLflow's pages of these runs: {tracker.settings.mlflow_uri}"]
+            rows += ["", f"`midtrain ui` serves MLflow's pages of these runs: {tracker.settings.mlflow_shown}"]
         about = f"{built} built now, {len(once(stages)) - built} from the store"
         create_markdown_artifact("\n".join(rows), key=STAGES, description=about)
 
@@ -116,7 +116,7 @@ def _stage(record: StageRecord, tracker: Tracker) -> str:
     page = tracker.page(run) if run else ""
     cells = [
         name,
-        escaped(label),
+        in_markdown(label),
         "from the store" if hit else "**built now**",
         f"{manifest.seconds:.1f}",
         f"`{manifest.ref}`",

@@ -8,24 +8,28 @@ import os
 import socket
 import subprocess
 import sys
-import time
-import urllib.request
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import psutil
 
+from flows.server.reaching import StartingServer, go_around_proxies
 from flows.server.result_storage import choose_result_storage
-from tasks.errors import Permanent
+from tasks.errors import tells_the_user
+from tasks.spine.process import has_ended, own_identity
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings, sqlite_address
 from tasks.spine.tracking.pages import running_servers
+from tasks.text import has_password, without_passwords
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 120.0
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = "flows.server.guard:prefect_server"
+PROGRAMS = (PROGRAM, "mlflow.server")
+"""How an argument of a server's process begins."""
 COMMAND = "MIDTRAIN_COMMAND"
 """Environment variable that names the command (process id and start) which a temporary server belongs to."""
 
@@ -35,7 +39,13 @@ def prepare(settings: Settings) -> None:
 
     Without one, runs are kept in SQLite under `MIDTRAIN_HOME`, by the server of `midtrain ui` where it runs and by a
     temporary one otherwise.
+
+    Raises:
+        ValueError: nothing can be written under `MIDTRAIN_HOME`.
     """
+    _check_home(settings.root)
+    go_around_proxies()
+    hide_passwords_in_logs()
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,tasks")
     # A heartbeat's warning comes from a thread that Prefect knows no flow of; it is printed all the same.
@@ -45,7 +55,7 @@ def prepare(settings: Settings) -> None:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     end_left_servers()
-    os.environ[COMMAND] = _identity(psutil.Process())
+    os.environ[COMMAND] = own_identity()
     choose_result_storage(settings)
     chosen = {"PREFECT_API_URL", "PREFECT_HOME", "PREFECT_PROFILE"} & set(os.environ)
     if chosen:
@@ -64,14 +74,39 @@ def prepare(settings: Settings) -> None:
         os.environ["PREFECT_API_URL"] = url
 
 
-@dataclass
-class StartingServer:
-    """A temporary server that may not answer yet."""
+def _check_home(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"MIDTRAIN_HOME={root} cannot be written ({error.strerror}); set MIDTRAIN_HOME to a folder that can"
+        ) from error
 
-    process: subprocess.Popen[bytes]
-    log: Path
-    turn: IO[str]
-    """Held open until the server answers: two that make the tables of one new database at once end each other."""
+
+def hide_passwords_in_logs() -> None:
+    """Have every record of a log, of this project and of libraries, made without the passwords of addresses."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "hides_passwords", False):
+        return
+
+    def without(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        with contextlib.suppress(Exception):
+            text = record.getMessage()
+            if has_password(text):
+                record.msg, record.args = without_passwords(text), None
+        return record
+
+    without.hides_passwords = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(without)
+
+
+def server_command(port: int) -> list[str]:
+    """The command line of a Prefect server for one person."""
+    program = [sys.executable, "-m", "uvicorn", "--app-dir", str(ROOT), "--factory", PROGRAM]
+    return [*program, "--host", HOST, "--port", str(port), "--log-level", "error", "--timeout-keep-alive", "5"]
 
 
 def start_temporary_server(settings: Settings) -> StartingServer | None:
@@ -89,8 +124,7 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = str(probe.getsockname()[1])
-    command = [sys.executable, "-m", "uvicorn", "--factory", "prefect.server.api.server:create_app"]
-    options = ["--host", HOST, "--port", port, "--log-level", "error", "--timeout-keep-alive", "5"]
+    command = server_command(int(port))
     # Said to this process too: what it would link to is not there.
     os.environ["PREFECT_SERVER_UI_ENABLED"] = "false"
     flags = {"PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
@@ -98,53 +132,20 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
     with (home / "temporary-server.log").open("a") as output:
         # A session of its own: the Ctrl-C that ends this command must not end its server before the last report.
         server = subprocess.Popen(
-            [*command, *options], env={**os.environ, **flags}, stdout=output, stderr=output, start_new_session=True
+            command, env={**os.environ, **flags}, stdout=output, stderr=output, start_new_session=True
         )
     atexit.register(end_tree, server.pid)
     os.environ["PREFECT_API_URL"] = f"http://{HOST}:{port}/api"
     return StartingServer(server, home / "temporary-server.log", turn)
 
 
-def wait_for_server(starting: StartingServer | None) -> None:
-    """Return when the server of `PREFECT_API_URL` answers; an address that the user chose is left to Prefect.
-
-    Raises:
-        ValueError: a temporary server ended, or did not come up in time.
-    """
-    address = os.environ.get("PREFECT_API_URL", "")
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while address.startswith(f"http://{HOST}:"):
-        try:
-            with urllib.request.urlopen(f"{address}/health", timeout=5):
-                break
-        except OSError:
-            if starting is not None and starting.process.poll() is not None:
-                raise ValueError(f"the Prefect server at {address} ended at once; its log: {starting.log}") from None
-            if time.monotonic() > deadline:
-                raise ValueError(f"no Prefect server at {address} within {START_TIMEOUT_S:.0f} s") from None
-            time.sleep(0.1)
-    if starting is not None:
-        starting.turn.close()
-
-
 def end_left_servers() -> None:
-    """End temporary Prefect servers whose command was killed with no chance to end them."""
+    """End servers whose command was killed with no chance to end them."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             owner = process.environ().get(COMMAND, "")
-            if owner and "prefect.server.api.server:create_app" in process.cmdline() and not _is_alive(owner):
+            if owner and has_ended(owner) and any(part.startswith(PROGRAMS) for part in process.cmdline()):
                 end_tree(process.pid)
-
-
-def _identity(process: psutil.Process) -> str:
-    return f"{process.pid}@{process.create_time():.2f}"
-
-
-def _is_alive(identity: str) -> bool:
-    try:
-        return _identity(psutil.Process(int(identity.partition("@")[0]))) == identity
-    except psutil.NoSuchProcess:
-        return False
 
 
 @contextmanager
@@ -159,7 +160,7 @@ def for_one_person() -> Iterator[None]:
     # A filter of the logger survives Prefect's own set-up of its handlers, which comes with the first flow.
     logging.getLogger("prefect.flow_runs").addFilter(_is_news)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
-        logging.getLogger(name).addFilter(_without_known_traceback)
+        logging.getLogger(name).addFilter(_is_said_once)
     with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         yield
 
@@ -170,8 +171,9 @@ def _is_news(record: logging.LogRecord) -> bool:
     return not text.startswith(("Beginning ", "View at ", "Finished in state Completed"))
 
 
-def _without_known_traceback(record: logging.LogRecord) -> bool:
-    """Drop the traceback of an error that says itself what to mend; it would come once for every level of flows."""
-    if record.exc_info and isinstance(record.exc_info[1], Permanent | ValueError):
-        record.exc_info = None
-    return True
+def _is_said_once(record: logging.LogRecord) -> bool:
+    """False for an error that says itself what to mend: it would come once for every level of tasks and flows, and the
+    command says it at its end.
+    """
+    error = record.exc_info[1] if record.exc_info else None
+    return not record.getMessage().startswith("Finished in state Failed") and not (error and tells_the_user(error))

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.server.environment import prepare
+from flows.server.environment import HOST, prepare, server_command
+from tasks.spine.process import own_identity
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.files import Files
@@ -21,7 +23,8 @@ from tasks.spine.tracking.own_database import follow_home
 from tasks.spine.tracking.pages import OF_TRAINING, SERVERS, running_servers
 
 START_TIMEOUT_S = 120.0
-HOST = "127.0.0.1"
+CLOSE_EVERY_S = 60.0
+"""Between two looks for runs of commands that were killed."""
 PAGES = {"MLflow": f"/#/experiments?{OF_TRAINING}"}
 """Where to begin, if not at a server's first page."""
 LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
@@ -38,23 +41,31 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
         console.print(f"The servers already run: Prefect {running.get('prefect_api', '').removesuffix('/api')}")
         return 1
     prepare(settings)
+    _check_ports({"prefect": prefect_port, "mlflow": mlflow_port})
     follow_home(settings)
     addresses = {"Prefect": f"http://{HOST}:{prefect_port}", "MLflow": f"http://{HOST}:{mlflow_port}"}
     children: list[subprocess.Popen[bytes]] = []
     try:
-        children = [_start(command, settings.root, name) for name, command in _commands(settings, addresses).items()]
+        children = [_start(name, addresses[name], settings) for name in addresses]
         for (name, address), child in zip(addresses.items(), children, strict=True):
             _wait(address, child, settings.root / f"{name.lower()}-server.log")
             console.print(f"{name + ':':<9}{address}{PAGES.get(name, '')}", soft_wrap=True)
         servers = {
             "prefect_api": f"{addresses['Prefect']}/api",
             "mlflow": addresses["MLflow"],
-            "mlflow_uri": settings.mlflow_uri,
-            "pid": os.getpid(),
+            "mlflow_uri": settings.mlflow_shown,
+            "command": own_identity(),
         }
         Files(str(settings.root)).write_text(SERVERS, json.dumps(servers))
         console.print("Ctrl-C ends both.")
+        os.environ["PREFECT_API_URL"] = servers["prefect_api"]
+        from flows.server.left_runs import close_left_runs
+
+        due = 0.0
         while all(child.poll() is None for child in children):
+            if time.monotonic() >= due:
+                close_left_runs(settings)
+                due = time.monotonic() + CLOSE_EVERY_S
             time.sleep(0.5)
         console.print("A server ended; see the logs in", str(settings.root))
         return 1
@@ -66,23 +77,35 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
             end_tree(child.pid)
 
 
-def _commands(settings: Settings, addresses: dict[str, str]) -> dict[str, list[str]]:
-    ports = {name: address.rpartition(":")[2] for name, address in addresses.items()}
-    mlflow = ["--backend-store-uri", settings.mlflow_uri, "--workers", "1"]
-    return {
-        "Prefect": ["prefect", "server", "start", "--host", HOST, "--port", ports["Prefect"]],
-        "MLflow": ["mlflow", "server", "--host", HOST, "--port", ports["MLflow"], *mlflow],
-    }
+def _check_ports(ports: dict[str, int]) -> None:
+    """Refuse ports that something listens on: its pages would be taken for ours."""
+    if len(set(ports.values())) < len(ports):
+        raise ValueError(f"both servers on port {ports['prefect']}; pass another --mlflow-port")
+    for name, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except (OSError, OverflowError) as error:
+                raise ValueError(f"port {port} cannot be had ({error}); pass another --{name}-port") from error
 
 
-def _start(command: list[str], root: Path, name: str) -> subprocess.Popen[bytes]:
-    program = Path(sys.executable).with_name(command[0])
+def _start(name: str, address: str, settings: Settings) -> subprocess.Popen[bytes]:
+    port = int(address.rpartition(":")[2])
+    own = [f"{local}:{port}" for local in (HOST, "localhost")]
+    origins = ",".join(f"http://{place}" for place in own)
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
-    address = f"http://{HOST}:{command[command.index('--port') + 1]}/api"
     if name == "Prefect":
-        environment |= {**LEASES, "PREFECT_UI_API_URL": address}
-    with (root / f"{name.lower()}-server.log").open("w") as log:
-        return subprocess.Popen([str(program), *command[1:]], stdout=log, stderr=log, env=environment)
+        command = server_command(port)
+        environment |= {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_API_URL": f"{address}/api", **LEASES}
+        environment |= {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins}
+    else:
+        command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
+        command += ["--allowed-hosts", ",".join(own), "--cors-allowed-origins", origins]
+        # In the environment: everybody sees a command line, and the address may hold a password.
+        environment |= {"MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri}
+    with (settings.root / f"{name.lower()}-server.log").open("w") as log:
+        return subprocess.Popen(command, stdout=log, stderr=log, env=environment)
 
 
 def _wait(address: str, child: subprocess.Popen[bytes], log: Path) -> None:

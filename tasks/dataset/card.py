@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from tasks.text import in_markdown
+
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 _LARGEST = "n>1M"
 
@@ -63,12 +65,13 @@ def _table(header: Sequence[str], rows: Any) -> str:
 
 
 def _cell(value: Any) -> str:
-    text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text.replace("|", "\\|").replace("\n", " ")
+    return f"{value:,}" if isinstance(value, int) else in_markdown(str(value))
 
 
 def _example(row: Mapping[str, Any]) -> str:
-    notes = ", ".join(f"{name} `{value}`" for name, value in row.items() if name not in ("prompt", "completion"))
+    notes = ", ".join(
+        f"{name}: {in_markdown(str(value))}" for name, value in row.items() if name not in ("prompt", "completion")
+    )
     texts = "\n\n".join(_fenced(row[name], "text") for name in ("prompt", "completion") if name in row)
     return f"{notes}\n\n{texts}"
 

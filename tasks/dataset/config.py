@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.shared.prompts.config import PromptConfig
 
 
@@ -35,7 +35,7 @@ class DatasetConfig(Frozen):
     """Rows at most, drawn over all questions: makes arms equal in size."""
     min_rows: int = Field(1, ge=1)
     """Fewer rows than this stop the run before training: a handful of lucky guesses is no dataset (ours)."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of every draw above."""
     prompt: PromptConfig = PromptConfig()
     """The plain prompt that stands before every solution, whatever heuristic wrote it: one prefix, several
@@ -49,7 +49,7 @@ class PromptSetConfig(Frozen):
 
     max_questions: int | None = Field(None, ge=1)
     """Questions at most; a smaller set is part of a larger one."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of that draw."""
     prompt: PromptConfig = PromptConfig()
     """The plain prompt; the same as in mid-training and evaluation."""

@@ -34,10 +34,7 @@ _PARTS = ("other_heuristics", "duplicates", "incomplete", "beyond_variants", "be
 
 Render = Callable[[str], str]
 
-_ADVICE = (
-    "Look at the correct rate per heuristic in the filtering summary; take easier questions, a stronger base model, or "
-    "more samples"
-)
+_ADVICE = "Take easier questions, a stronger base model or more samples; where many are cut, more tokens"
 
 
 class NothingToTrainOn(Permanent):

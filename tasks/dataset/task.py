@@ -5,9 +5,11 @@ from typing import Any
 
 from tasks.dataset.card import dataset_card
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
-from tasks.dataset.materialize import EXAMPLES, DatasetTally, write_prompts, write_solutions
+from tasks.dataset.materialize import EXAMPLES, DatasetTally, NothingToTrainOn, write_prompts, write_solutions
 from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
 from tasks.errors import Permanent
+from tasks.filter.outcome import by_heuristic, outcome
+from tasks.filter.task import FILTER
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.tables.parquet import read_rows
@@ -26,14 +28,12 @@ CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
 def write_dataset(build: Build, config: DatasetConfig) -> None:
     """The mid-training set from the parent `kept` (filtering); the parent `model` says which chat template applies."""
     renderer = _renderer(build, config.prompt)
-    tally = write_solutions(
-        config,
-        build.path("kept") / CANDIDATES[config.verdict],
-        build.out,
-        build.work / "tables",
-        prompt=renderer.plain,
-        completion=renderer.completion,
-    )
+    candidates = build.path("kept") / CANDIDATES[config.verdict]
+    try:
+        texts = {"prompt": renderer.plain, "completion": renderer.completion}
+        tally = write_solutions(config, candidates, build.out, build.work / "tables", **texts)
+    except NothingToTrainOn as error:
+        raise NothingToTrainOn(_with_outcome(str(error), build)) from None
     _write_training_card(build, config, tally)
     build.record(
         rows={"train": tally.rows["kept"], "questions": tally.questions},
@@ -103,6 +103,15 @@ def _renderer(build: Build, prompt: PromptConfig) -> Renderer:
             "pass model=..., or set prompt.style to 'plain'"
         )
     return Renderer(prompt)
+
+
+def _with_outcome(message: str, build: Build) -> str:
+    """The message after what filtering found and before its table, as far as the manifests tell."""
+    kept = build.parent("kept")
+    if kept.stage != FILTER.name:
+        return message
+    samples = build.store.manifest(kept.parents["samples"])
+    return "\n".join([f"{outcome(kept.ledger, samples.payload)}; {message}", *by_heuristic(kept.summary["heuristics"])])
 
 
 def _lineage(build: Build) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import Field, field_validator
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.questions.config import QuestionsConfig
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.config import PromptConfig
@@ -68,7 +68,7 @@ class EvaluateConfig(Frozen):
     """Also decode once at temperature 0."""
     sampling: EvaluationSampling = EvaluationSampling()
     """How the samples are drawn; greedy decoding differs in its temperature alone."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of the samples and of the bootstrap; not the recipe's, so that all models meet the same draws."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Coverage of the intervals."""

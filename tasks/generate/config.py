@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.generate.heuristics import load_heuristics
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.config import PromptConfig
@@ -19,7 +19,7 @@ class GenerateConfig(Frozen):
     """Candidates per (question, heuristic)."""
     sampling: Sampling = Sampling()
     prompt: PromptConfig = PromptConfig()
-    seed: int = 0
+    seed: Seed = 0
     """Another seed gives other candidates; the stored text of this one is never replaced."""
 
     def identity_payload(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.entropy.config import EntropyConfig
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.next_token.config import PredictionPrompt
@@ -43,7 +43,7 @@ class PredictConfig(Frozen):
     sampling: PredictionSampling = PredictionSampling()
     max_prompt_tokens: int = Field(4096, ge=1)
     """Positions whose prompt is longer are not drawn; counted. RPT's."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of positions, samples and the bootstrap; not the recipe's, so that all models meet the same draws."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Coverage of the intervals."""

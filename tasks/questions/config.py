@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
 from tasks.shared.sources.errors import SourceError
@@ -26,7 +26,7 @@ class TinyOptions(Frozen):
     """Splits are disjoint by construction: `base` made the base model, `seed` feeds mid-training, `rl` feeds RL."""
     count: int = Field(400, ge=1)
     """Problems to generate."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed that draws the problems of the split."""
 
 
@@ -61,7 +61,7 @@ class QuestionsConfig(Frozen):
     """Questions to keep at most; a smaller limit gives a subset of a larger one."""
     order: Literal["file", "shuffled"] = "file"
     """Which questions a limit takes: the first usable ones as they stand, or the first of an order drawn by `seed`."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of the shuffled order."""
     min_question_chars: int = Field(1, ge=1)
     """Shorter questions are rejected."""

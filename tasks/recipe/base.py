@@ -1,11 +1,11 @@
 """Settings that the recipes of all methods share: a model, RL on questions afterwards, its evaluation, arms."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import ClassVar, Self
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.dataset.config import PromptSetConfig
 from tasks.evaluate.config import EvaluateConfig
 from tasks.questions.config import QuestionsConfig
@@ -36,6 +36,9 @@ class Recipe(Sections):
     SHARED: ClassVar[tuple[str, ...]] = ("prompt", "verification")
     SEEDED: ClassVar[tuple[str, ...]] = ("rl_prompts", "rl")
 
+    STAGES: ClassVar[tuple[str, ...]] = ()
+    """Stages of the method's pipeline."""
+
     method: str
     """Method that the recipe is of."""
     name: str = ""
@@ -46,7 +49,7 @@ class Recipe(Sections):
     """Notes that the report shows beside the results."""
     sized_for: str = ""
     """Device of `tasks/shared/costs/devices.yaml` that lengths and micro batches are chosen for; empty: any."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
     model: ModelConfig = ModelConfig()
     prompt: PromptConfig = PromptConfig()
@@ -60,6 +63,25 @@ class Recipe(Sections):
     evaluate: EvaluateConfig = EvaluateConfig()
     arms: Mapping[str, ArmConfig] = {}
     runtime: Runtime = Runtime()
+
+    def forced(self, stages: Collection[str]) -> set[str]:
+        """The stages to build again that a user names, `all` being every one.
+
+        Raises:
+            RecipeError: one is no stage of the method.
+        """
+        known = (*self.STAGES, "all")
+        if unknown := sorted(set(stages) - set(known)):
+            raise RecipeError(f"force={unknown[0]}: not a stage of {self.method}{closest(unknown[0], known)}")
+        return set(self.STAGES) if "all" in stages else set(stages)
+
+    def chosen(self, names: Collection[str]) -> dict[str, ArmConfig]:
+        """The arms of these names, or all if there are none, each validated with its overrides.
+
+        Raises:
+            RecipeError: there is no such arm, or an override does not fit.
+        """
+        return {name: self.arm(name).arms[name] for name in names or self.arms}
 
     def arm(self, name: str) -> Self:
         """The recipe with one arm's overrides in place.

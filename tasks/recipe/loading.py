@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import JsonValue
 
+from tasks.errors import in_a_line
 from tasks.recipe.base import Recipe
-from tasks.recipe.merging import RecipeError, build, check_keys, closest
+from tasks.recipe.merging import RecipeError, build, check_keys, closest, refuse_passwords
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 
@@ -23,7 +24,7 @@ METHODS: dict[str, type[Recipe]] = {"polya": PolyaRecipe, "rmt": RmtRecipe}
 
 def names(method: str = "") -> list[str]:
     """Recipes that ship with the project: all, or those of one method."""
-    stems = sorted(path.stem for path in RECIPES.glob("*.yaml"))
+    stems = sorted(recipe_name(path.name) for path in RECIPES.glob("*.yaml"))
     return [stem for stem in stems if not method or _method(_read(stem)) == method]
 
 
@@ -37,6 +38,13 @@ def load(kind: type[RecipeT], name: str, overrides: Mapping[str, JsonValue] | No
         RecipeError: no such recipe, one of another method, a key that does not exist (the closest valid one is named),
             or a bad value.
     """
+    try:
+        return _load(kind, name, overrides or {})
+    except RecursionError:
+        raise RecipeError(f"recipe {name!r} or an override is nested too deeply to be read") from None
+
+
+def _load(kind: type[RecipeT], name: str, overrides: Mapping[str, JsonValue]) -> RecipeT:
     values = _read(name)
     method = _method(values)
     if method not in METHODS:
@@ -45,7 +53,13 @@ def load(kind: type[RecipeT], name: str, overrides: Mapping[str, JsonValue] | No
     if not issubclass(method_kind, kind):
         raise RecipeError(f"recipe {name!r} is one of method {method!r}; run it with `midtrain run {method}`")
     check_keys(values, method_kind, f"{Path(name).name}: ")
-    return build(method_kind, {**values, "name": Path(name).stem}, overrides or {}, where="--set")
+    refuse_passwords(values, f"{Path(name).name}: ")
+    return build(method_kind, {**values, "name": recipe_name(name)}, overrides, where="--set")
+
+
+def recipe_name(name: str) -> str:
+    """A recipe's own name, of which a dot may be a part, without its folder and the ending of its file."""
+    return Path(name).name.removesuffix(".yaml").removesuffix(".yml")
 
 
 def base_model_of(name: str) -> str:
@@ -63,12 +77,14 @@ def _read(name: str) -> dict[str, Any]:
         return {}
     path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
     if not path.exists():
-        known = [stem.stem for stem in RECIPES.glob("*.yaml")]
+        known = [recipe_name(path.name) for path in RECIPES.glob("*.yaml")]
         raise RecipeError(f"recipe {name!r}: no file {path}{closest(name, known)}; or give the path of a .yaml file")
     try:
-        values = deepcopy(_parsed(path.read_text()))
+        values = deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {path} is not YAML: {error}") from error
+        raise RecipeError(f"recipe {path} is not YAML: {in_a_line(error)}") from error
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"recipe {path} is not UTF-8: {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"recipe {path} is not a mapping of sections")
     return values
@@ -77,4 +93,16 @@ def _read(name: str) -> dict[str, Any]:
 @lru_cache(maxsize=16)
 def _parsed(text: str) -> Any:
     """Parsed YAML; cached, because every stage of a pipeline reads its recipe and parsing takes most of that time."""
-    return yaml.safe_load(text) or {}
+    return yaml.load(text, _OneOfEachKey) or {}
+
+
+class _OneOfEachKey(yaml.SafeLoader):
+    """Refuses a key that stands twice in a mapping: YAML would keep the last one without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands there twice", key.start_mark)
+            seen.add(key.value if isinstance(key.value, str) else id(key))
+        return super().construct_mapping(node, deep)

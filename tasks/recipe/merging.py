@@ -1,12 +1,13 @@
 """Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from tasks.config import Frozen
 from tasks.errors import did_you_mean
+from tasks.text import has_password, without_passwords
 
 RENAMED = {
     "generation": "generate",
@@ -50,6 +51,8 @@ class Sections(Frozen):
 
 
 R = TypeVar("R", bound=Sections)
+SHOWN_CHARS = 80
+"""Most that is shown of a refused value."""
 
 
 class RecipeError(ValueError):
@@ -64,13 +67,15 @@ def build(kind: type[R], values: Mapping[str, Any], overrides: Mapping[str, Json
     """
     merged = _copy(values)
     for key, value in overrides.items():
-        check_keys(_nest(key, value), kind, f"{where} ")
+        nested = _nest(key, value)
+        check_keys(nested, kind, f"{where} ")
+        refuse_passwords(nested, f"{where} ")
         _set(merged, key.split("."), value)
     _share(kind, merged)
     try:
         return kind.model_validate(merged)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {e['input']!r})" for e in error.errors()]
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {_short(e['input'])})" for e in error.errors()]
         raise RecipeError("recipe does not validate:\n  " + "\n  ".join(lines)) from error
 
 
@@ -80,11 +85,38 @@ def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = ""
         return
     for key, value in values.items():
         if key not in model.model_fields:
-            known = [f"{prefix}{name}" for name in model.model_fields]
-            raise RecipeError(f"{where}{prefix}{key} is not a setting{closest(prefix + key, known)}")
+            name, known = f"{prefix}{key}", [f"{prefix}{field}" for field in model.model_fields]
+            raise RecipeError(f"{where}{name} is not a setting{closest(name, known)}")
         annotation = model.model_fields[key].annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            if not isinstance(value, Mapping):
+                raise RecipeError(
+                    f"{where}{prefix}{key} is {_short(value)}, but it is a section; set a setting in it, such as "
+                    f"{prefix}{key}.{next(iter(annotation.model_fields))}"
+                )
             check_keys(value, annotation, where, f"{prefix}{key}.")
+        kinds = {annotation, *get_args(annotation)}
+        if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
+            # It would count as 0 or 1.
+            raise RecipeError(f"{where}{prefix}{key} is {str(value).lower()}, but it is a number")
+
+
+def _short(value: Any) -> str:
+    text = without_passwords(repr(value))
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}..."
+
+
+def refuse_passwords(values: Any, where: str, prefix: str = "") -> None:
+    """Refuse addresses with a password: settings are kept with every run, for everyone who can see it."""
+    if isinstance(values, Mapping | list):
+        pairs = values.items() if isinstance(values, Mapping) else enumerate(values)
+        for key, value in pairs:
+            refuse_passwords(value, where, f"{prefix}.{key}" if prefix else str(key))
+    elif isinstance(values, str) and has_password(values):
+        raise RecipeError(
+            f"{where}{prefix}={without_passwords(values)!r} has a password in its address, and settings are kept with "
+            "every run; leave it out, and give the key in the environment (OPENAI_API_KEY, HF_TOKEN, AWS_*, FSSPEC_*)"
+        )
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -27,6 +27,10 @@ class PolyaRecipe(Recipe):
 
     SEEDED: ClassVar[tuple[str, ...]] = ("generate", "dataset", "midtrain", *Recipe.SEEDED)
 
+    STAGES: ClassVar[tuple[str, ...]] = (
+        "questions", "generate", "filter", "dataset", "midtrain", "rl_prompts", "rl", "evaluate", "report"
+    )  # fmt: skip
+
     method: Literal["polya"] = "polya"
     questions: QuestionsConfig = QuestionsConfig()
     """Seed questions that the model writes solutions for."""

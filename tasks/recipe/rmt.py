@@ -50,6 +50,10 @@ class RmtRecipe(Recipe):
     SHARED: ClassVar[tuple[str, ...]] = ("prediction_prompt", *Recipe.SHARED)
     SEEDED: ClassVar[tuple[str, ...]] = ("schedule", "rmt_train", *Recipe.SEEDED)
 
+    STAGES: ClassVar[tuple[str, ...]] = (
+        "texts", "entropy", "schedule", "rmt_train", "predict", "questions", "rl_prompts", "rl", "evaluate", "report"
+    )  # fmt: skip
+
     method: Literal["rmt"] = "rmt"
     prediction_prompt: PredictionPrompt = PredictionPrompt()
     """Wording of the prompts of the schedule and of the measurement."""

@@ -5,7 +5,7 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 
 Checkpoint = Literal["base", "midtrained", "rl"]
 CHECKPOINTS = get_args(Checkpoint)
@@ -23,7 +23,7 @@ class ReportEntry(Frozen):
     """What tables call it, e.g. `RL from mid-trained`; entries with the same label are seeds of one line."""
     arm: str = ""
     """Arm of the recipe; empty for the base model, which all arms share."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of generation and training that led to it."""
     checkpoint: Checkpoint
     """How far along the arm it is; `rl` after GRPO on questions."""
@@ -66,7 +66,7 @@ class ReportConfig(Frozen):
     """Coverage of the intervals."""
     resamples: int = Field(2000, ge=100)
     """Bootstrap resamples of questions and of documents."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of the bootstrap."""
 
     @model_validator(mode="after")

@@ -1,13 +1,15 @@
 """The numbers of a report as plain models: what sections are made of, and what the manifest keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field
 
 from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, PredictionRow
+from tasks.text import printable
 
+T = TypeVar("T")
 Status = Literal["holds", "does not hold", "unclear"]
 
 
@@ -176,3 +178,20 @@ class ReportSummary(BaseModel):
         first = [row for row in self.comparisons if row.metric == "pass@1"]
         pairs = list(dict.fromkeys((row.baseline, row.candidate) for row in self.comparisons))
         return sorted(first, key=lambda row: pairs.index((row.baseline, row.candidate)))
+
+
+def all_printable(value: T) -> T:
+    """The same value with every text in it printable: in lists, mappings, models and dataclasses."""
+    match value:
+        case str():
+            return printable(value)
+        case list() | tuple():
+            return type(value)(map(all_printable, value))
+        case Mapping():
+            return {all_printable(name): all_printable(item) for name, item in value.items()}
+        case BaseModel():
+            return value.model_copy(update={name: all_printable(item) for name, item in value if item})
+        case _ if is_dataclass(value):
+            return replace(value, **{item.name: all_printable(getattr(value, item.name)) for item in fields(value)})
+        case _:
+            return value

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import BudgetConfig, CurriculumConfig, TierConfig
 
@@ -36,5 +36,5 @@ class ScheduleConfig(Frozen):
     entropy_model: Literal["policy", "proxy"] = "policy"
     """Model whose entropy makes the tiers: that of the model that will be trained (paper), or that of another model
     with the same tokenizer, as in RPT. What is not said here is refused."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of every draw."""

@@ -60,6 +60,10 @@ class FigureStyle:
         mixed = zip(to_rgb(PALETTE[place]), to_rgb(other), strict=True)
         return to_hex(tuple((1 - share) * own + share * added for own, added in mixed))
 
+    def name(self, label: str) -> str:
+        """A label as a legend shows it, which leaves out what begins with an underscore."""
+        return f" {label}" if label.startswith("_") else label
+
     def marker(self, label: str) -> str:
         """Marker of a label."""
         return MARKERS[self.labels.index(label) % len(MARKERS)]
@@ -68,7 +72,8 @@ class FigureStyle:
 def shared_legend(figure: Figure, axes: Sequence[Axes], style: FigureStyle) -> Figure:
     """The figure, grown by one legend below all panels, in the order of the tables, whichever panel a line is in."""
     handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
-    order = sorted(handles, key=lambda name: style.labels.index(name) if name in style.labels else len(style.labels))
+    names = [style.name(label) for label in style.labels]
+    order = sorted(handles, key=lambda name: names.index(name) if name in names else len(names))
     columns = legend_columns([len(name) for name in order], figure.get_figwidth())
     figure.set_figheight(figure.get_figheight() + LEGEND_LINE * -(-len(order) // columns))
     figure.legend([handles[name] for name in order], order, loc="outside lower center", ncols=columns)

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.shared.sources.paths import checked_path
 
 Format = Literal["auto", "jsonl", "json", "csv", "parquet", "txt", "lines"]
@@ -20,7 +20,7 @@ class TinyTexts(Frozen):
     """Training documents to generate."""
     evaluation: Literal["evaluation", "test", "ood"] = "evaluation"
     """Held-out documents: `evaluation` and `test` are like those of training, `ood` of kinds that it never shows."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed that draws the documents of each split."""
 
 
@@ -73,7 +73,7 @@ class TextsConfig(Frozen):
     documents and not on their place (the rule is ours; the paper, arXiv 2509.24375, holds out 200)."""
     limit: int | None = Field(None, ge=1)
     """Training documents to keep at most, the next in that order; a smaller limit gives a subset of a larger one."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of the order that the split and the limit go by."""
     tiny: TinyTexts = TinyTexts()
     """Embedded world only: which documents to take."""

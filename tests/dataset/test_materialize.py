@@ -93,7 +93,7 @@ def test_nothing_left_says_where_it_went(kept: Path) -> None:
     with pytest.raises(NothingToTrainOn, match=r"none of 400 candidates is left \(400 other_heuristics\)"):
         build(kept, heuristics=("unheard of",))
     write_parquet([], kept, KEPT)
-    with pytest.raises(NothingToTrainOn, match=r"kept\.parquet is empty.*correct rate per heuristic"):
+    with pytest.raises(NothingToTrainOn, match=r"kept\.parquet is empty.*more tokens"):
         build(kept)
 
 

@@ -20,7 +20,7 @@ LIMIT_S = 60
 LONG = {**STEP_BY_STEP, "rl.steps": 5_000}
 RATES = {"slow": 1e-4, "fast": 2e-4}
 """Of two arms, which would otherwise be one."""
-SERVER = "prefect.server.api.server:create_app"
+SERVER = "flows.server.guard:prefect_server"
 
 
 @pytest.mark.parametrize(

@@ -1,29 +1,101 @@
-"""What commands print: words of users as they are, whatever they look like."""
+"""What commands print: words of users as they are, whatever they look like, and no password."""
+
+import ast
+import io
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
+from flows.cli.console import terminal
 from flows.cli.printing import FAILED, explained, plan_table
+from tasks.errors import tells_the_user
 from tasks.spine.stage.plan import PlannedStage
 from tasks.spine.store.ref import ArtifactRef
+from tests.support.paths import ROOT
 
-MARKUP = "set [bold]questions.fields[/bold] :smile:"
+HOSTILE = (
+    "set [bold]questions.fields[/bold] :smile:",
+    "[/INST]",
+    "[/x] [link=http://a.b]c",
+    "[red",
+    "$\\frac{$",
+    "a|b `c` <b>",
+    "{label} %s",
+)
 
 
 @pytest.fixture
 def console() -> Console:
-    return Console(width=400, record=True, file=open("/dev/null", "w"))
+    console = terminal(width=400)
+    console.file = io.StringIO()
+    return console
 
 
-def test_an_error_is_told_as_it_is(console: Console) -> None:
+def printed(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_an_error_is_told_as_it_is(console: Console, text: str) -> None:
     def fail() -> None:
-        raise ValueError(MARKUP)
+        raise ValueError(text)
 
     assert explained(fail, console) == FAILED
-    assert console.export_text() == f"Stopped: {MARKUP}\n"
+    assert printed(console) == f"Stopped: {text}\n"
 
 
-def test_a_plan_says_what_differs_as_it_is(console: Console) -> None:
+@pytest.mark.parametrize("text", HOSTILE)
+def test_tables_and_lines_show_words_as_they_are(console: Console, text: str) -> None:
     ref = ArtifactRef(kind="report", fingerprint="0" * 64, digest="0" * 64)
-    console.print(plan_table([PlannedStage("report", "miss", MARKUP, None, ref)]))
-    assert MARKUP in console.export_text()
+    console.print(plan_table([PlannedStage("report", "miss", text, None, ref)]))
+    table = Table(text, title=text, caption=text)
+    table.add_row(text)
+    console.print(table)
+    console.print(text, {"key": text})
+    assert printed(console).count(text) >= 6
+
+
+def test_control_codes_do_not_reach_the_terminal(console: Console) -> None:
+    console.print("\x1b[2Ja\x07b\x9bc\u202ed\ud83d")
+    assert printed(console) == "�[2Jab�c�d�\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("at http://user:secret@host:5000/x?y failed", "at http://***@host:5000/x?y failed"),
+        ("postgresql+psycopg2://user:sec/ret@host/db", "postgresql+psycopg2://***@host/db"),
+        ("postgresql://user:s@cret@host/db", "postgresql://***@host/db"),
+        ("redis://:secret@host", "redis://***@host"),
+        ("http://host:80/a@b, mail@host, s3://bucket/a:b@c", "http://host:80/a@b, mail@host, s3://bucket/a:b@c"),
+        ("ssh://git@host/x", "ssh://git@host/x"),
+    ],
+)
+def test_passwords_in_addresses_are_never_printed(console: Console, text: str, shown: str) -> None:
+    console.print(text)
+    assert printed(console) == f"{shown}\n"
+
+
+def test_every_command_writes_to_the_one_terminal() -> None:
+    """A console of its own would read markup."""
+    made = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "flows").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Console"
+    ]
+    assert [str(path) for path in made] == ["flows/cli/console.py"]
+
+
+def test_errors_about_files_and_servers_are_told_in_a_line_and_bugs_with_their_traceback() -> None:
+    import httpx
+    from safetensors import SafetensorError
+
+    from tasks.spine.stage.launch import WorkerFailed
+    from tasks.spine.store.store import ArtifactMissing
+
+    told = (SafetensorError("x"), httpx.ConnectError("x"), PermissionError(), WorkerFailed("x"), ArtifactMissing("x"))
+    assert all(map(tells_the_user, told))
+    assert not any(map(tells_the_user, (KeyError("x"), AttributeError("x"), TypeError("x"), RuntimeError("x"))))

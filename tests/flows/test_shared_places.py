@@ -37,10 +37,13 @@ def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> No
 
 
 SERVE = """
-from flows.server.environment import prepare, start_temporary_server, wait_for_server
+import os
+from flows.server.environment import prepare, start_temporary_server
+from flows.server.reaching import wait_for_server
 from tasks.spine.store.settings import Settings
 prepare(Settings())
-wait_for_server(start_temporary_server(Settings()))
+starting = start_temporary_server(Settings())
+wait_for_server(os.environ["PREFECT_API_URL"], starting, print)
 """
 
 

@@ -7,23 +7,30 @@ import pytest
 
 from flows.cli.gate import markdown
 from tasks.report.blocks import Column, Judgement, Name, Paragraph, Table, estimate, joined
-from tasks.report.render.markdown import document, escaped
+from tasks.report.render.markdown import document
 from tasks.report.rows import Metric
 from tasks.report.sections.differences import difference_tables
 from tasks.report.sections.order import build, tables_of
 from tasks.report.summary import ReportSummary
 from tasks.report.write import write_report
+from tasks.text import in_markdown, printable
 from tests.support.report_pages import Page, shown
 from tests.support.report_worlds import World
 
-NASTY = "a|b [bold red]x[/] <b>*y*</b> $z_1$ &amp; :smile:"
+NASTY = "a|b [bold red]x[/] [/INST] <b>*y*</b> $\\frac{$ $z_1$ &amp; :smile:"
+CODES = "\x1b[2J\x00\ud83d\u202e"
+"""What clears a terminal, is no XML, is half a character, and turns the rest of a line round."""
 
 
 def nasty(world: World) -> tuple[list[str], dict[str, object]]:
     """Changes of a configuration that give every line of the tables a name full of markup."""
-    entries = [entry.model_copy(update={"label": f"{entry.label} {NASTY}"}) for entry in world.entries]
+    entries = [entry.model_copy(update={"label": f"_{entry.label} {NASTY}{CODES}"}) for entry in world.entries]
     labels = list(dict.fromkeys(entry.label for entry in entries))
-    return labels, {"entries": tuple(entries), "comparisons": ((labels[0], labels[1]),), "title": f"# {NASTY}"}
+    return list(map(printable, labels)), {
+        "entries": tuple(entries),
+        "comparisons": ((labels[0], labels[1]),),
+        "title": f"# {NASTY}{CODES}",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +64,10 @@ def test_markdown_shows_names_as_they_are(written: tuple[list[str], Path, Report
     tables = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
     for lines in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1, lines
-    assert all(any(escaped(label) in line for lines in tables for line in lines) for label in labels)
+    assert all(any(in_markdown(label) in line for lines in tables for line in lines) for label in labels)
     gate = markdown("run [x](y)", summary.comparisons, [], 0.02, False)
     assert "## run [x\\](y)" in gate
-    assert f"| {escaped(labels[1])} | {escaped(labels[0])} |" in gate
+    assert f"| {in_markdown(labels[1])} | {in_markdown(labels[0])} |" in gate
 
 
 @pytest.mark.parametrize(
@@ -75,7 +82,7 @@ def test_markdown_shows_names_as_they_are(written: tuple[list[str], Path, Report
         ("`x` *y* [z](w) [z][1] [z]: w", "\\`x\\` \\*y\\* [z\\](w) [z\\][1] [z\\]: w"),
     ],
 )
-def test_only_what_markdown_would_read_is_escaped(text: str, expected: str) -> None:
+def test_only_what_markdown_would_read_is_in_markdown(text: str, expected: str) -> None:
     assert document("T", [Paragraph(text)]) == f"# T\n\n{expected}\n"
 
 

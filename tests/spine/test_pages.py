@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.spine.process import own_identity
 from tasks.spine.store.settings import Settings
 from tasks.spine.tracking.pages import SERVERS, mlflow_page, running_servers
 from tests.support.ui_record import serves
@@ -37,16 +38,30 @@ def test_a_database_is_linked_to_where_midtrain_ui_serves_it(tmp_path: Path) -> 
 def test_other_data_and_servers_that_have_ended_are_not_linked_to(tmp_path: Path) -> None:
     serves(tmp_path, mlflow_uri="sqlite:////elsewhere/mlflow.db")
     assert mlflow_page(Settings(home=tmp_path), "abc", "1") == ""
-    serves(tmp_path, pid=2**22 + 1)
-    assert mlflow_page(Settings(home=tmp_path), "abc", "1") == ""
+    host, _, number = own_identity().partition(":")
+    for ended in (f"{host}:{2**22 + 1}@0.00", f"{host}:{number.partition('@')[0]}@1.00"):
+        serves(tmp_path, command=ended)
+        assert mlflow_page(Settings(home=tmp_path), "abc", "1") == "", "the number may be that of another process now"
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"3", b"\xff", b'{"mlflow": "x"}', b'{"pid": "x"}', b'{"pid": 1e99}']
-)
-def test_an_unreadable_record_of_servers_is_named_and_counts_as_none(
-    tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("content", ["", "{", "[]", "5", '{"pid": 5}', '{"command": 5}', "\x00\x00", "null"])
+def test_a_record_that_cannot_be_read_is_said_and_not_used(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (tmp_path / SERVERS).write_bytes(content)
+    (tmp_path / SERVERS).write_text(content)
     assert running_servers(tmp_path) == {}
     assert str(tmp_path / SERVERS) in caplog.text
+
+
+def test_a_password_is_no_part_of_what_is_shown(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, tracking_uri="postgresql://me:secret@host/mlflow")
+    assert settings.mlflow_shown == "postgresql://***@host/mlflow"
+    serves(tmp_path, mlflow_uri=settings.mlflow_shown)
+    assert mlflow_page(settings, "abc", "1") == f"http://127.0.0.1:5999{PAGE}"
+
+
+@pytest.mark.parametrize("name", ["store", "results", "tracking_page"])
+def test_a_password_in_an_address_that_is_kept_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"\*\*\*@host") as refused:
+        Settings(**{name: "https://me:secret@host/x"})
+    assert "secret" not in str(refused.value)

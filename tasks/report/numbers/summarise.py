@@ -21,7 +21,7 @@ from tasks.report.numbers.statistics import (
     score,
 )
 from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow, asked_words
-from tasks.report.summary import Picture, PredictionSummary, ReportSummary
+from tasks.report.summary import Picture, PredictionSummary, ReportSummary, all_printable
 from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
 from tasks.shared.next_token.method import TIERS
 
@@ -30,14 +30,14 @@ PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHE
 
 
 def summarise(inputs: ReportInputs) -> ReportSummary:
-    """All numbers of a report."""
+    """All numbers of a report; text of users and models in it is printable, whatever will show it."""
     config, provenance = inputs.config, inputs.provenance
     shared = benchmarks(seed for seeds in inputs.evaluations.values() for seed in seeds)
     models = [row for benchmark in shared for row in _models(inputs, benchmark)]
     pairs = [pair for pair in config.comparisons if set(pair) <= set(inputs.evaluations)]
     on_questions = [row for pair in pairs for name in shared for row in _comparisons(inputs, pair, name)]
     predictions = _predictions(inputs, models, on_questions)
-    return ReportSummary(
+    summary = ReportSummary(
         title=config.title,
         recipe=config.recipe,
         base_model=provenance.base_model,
@@ -57,6 +57,7 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
         lineage=provenance.lineage(),
         pictures=list(_pictures(inputs)),
     )
+    return all_printable(summary)
 
 
 def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:

@@ -37,7 +37,15 @@ def _accuracy(predictions: PredictionSummary, style: FigureStyle) -> Drawing:
         above = [100 * max(0.0, metric.high - metric.mean) for metric in metrics]
         whiskers = {"ecolor": INK, "elinewidth": 0.9, "capsize": 2}
         colour = style.colour(row.label)
-        axis.bar(places, means, width * 0.92, color=colour, yerr=[below, above], error_kw=whiskers, label=row.label)
+        axis.bar(
+            places,
+            means,
+            width * 0.92,
+            color=colour,
+            yerr=[below, above],
+            error_kw=whiskers,
+            label=style.name(row.label),
+        )
         direct = [100 * row.direct[part].mean for part in parts]
         name = "without reasoning" if number == 0 else None
         axis.plot(places, direct, linestyle="", marker="_", markersize=9, color=INK, label=name)

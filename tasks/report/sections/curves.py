@@ -102,7 +102,15 @@ def _pass_curve(axis: Axes, row: ModelRow, style: FigureStyle) -> None:
     low, high = [100 * metric.low for metric in metrics.values()], [100 * metric.high for metric in metrics.values()]
     axis.fill_between(ks, low, high, color=colour, alpha=0.14, linewidth=0)
     means = [100 * metric.mean for metric in metrics.values()]
-    axis.plot(ks, means, color=colour, marker=style.marker(row.label), markersize=4, linewidth=1.6, label=row.label)
+    axis.plot(
+        ks,
+        means,
+        color=colour,
+        marker=style.marker(row.label),
+        markersize=4,
+        linewidth=1.6,
+        label=style.name(row.label),
+    )
     axis.set_xscale("log", base=2)
     axis.set_xticks(ks, [str(k) for k in ks])
     axis.minorticks_off()
@@ -143,7 +151,7 @@ def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figu
         for axis, (metric, reported) in zip(axes, shown.items(), strict=True):
             named: set[str] = set()
             for curve in reported:
-                label = None if curve.label in named else curve.label
+                label = None if curve.label in named else style.name(curve.label)
                 draw_curve(axis, curve, metric, style, label=label, scale=panels.scale)
                 named.add(curve.label)
             if metric == LENGTH:

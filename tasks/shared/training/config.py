@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import Frozen, Seed
 from tasks.errors import Permanent
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Optimization(Frozen):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of forward and backward passes: `bfloat16` is autocast. Weights and optimiser state are float32 in
     both, because steps of 1e-6 vanish in bfloat16 (ours)."""
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     """Seed of data order, sampling and dropout (ours)."""
 
     def trainer_arguments(self, total_steps: int) -> dict[str, float | int | str | bool]:

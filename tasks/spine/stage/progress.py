@@ -18,6 +18,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.tracker import Tracker
+from tasks.text import in_markdown
 
 LOG_EVERY_S = 10.0
 SHOW_EVERY_S = 2.0
@@ -62,7 +63,7 @@ class PrefectWatcher:
         if page:
             try:
                 create_link_artifact(
-                    page, f"{self.title} in MLflow", key=MLFLOW, description="Settings, curves, lineage"
+                    page, f"{in_markdown(self.title)} in MLflow", key=MLFLOW, description="Settings, curves, lineage"
                 )
             except Exception as error:
                 self.logger.debug("no link to MLflow: %s", error)
@@ -72,7 +73,7 @@ class PrefectWatcher:
         values = "".join(f", {key} {value:.4g}" for key, value in line["values"].items())
         text = f"{line['done']}/{line['total']} {line['unit']}"
         if now - self._shown_at >= SHOW_EVERY_S or share >= 100:
-            self._show(share, f"{self.title}: {text}{values}")
+            self._show(share, f"{in_markdown(self.title)}: {text}{values}")
             self._shown_at = now
         if now - self._logged_at >= LOG_EVERY_S or share >= 100:
             self.logger.info("%s: %s%s", self.stage.name, text, values)

@@ -6,8 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.text import has_password, without_passwords
 
 STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
 """Environment variable that Prefect's workers set for the run that they start."""
@@ -16,7 +18,9 @@ STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
 class Settings(BaseSettings):
     """Places, from `MIDTRAIN_*` variables; everything lives under `MIDTRAIN_HOME` unless said otherwise."""
 
-    model_config = SettingsConfigDict(env_prefix="MIDTRAIN_", frozen=True, ignored_types=(cached_property,))
+    model_config = SettingsConfigDict(
+        env_prefix="MIDTRAIN_", frozen=True, ignored_types=(cached_property,), hide_input_in_errors=True
+    )
 
     home: Path = Path(".midtrain")
     """Folder of this installation's data; relative to the current directory."""
@@ -44,6 +48,17 @@ class Settings(BaseSettings):
         """`form_sources` one by one."""
         return [protocol.strip() for protocol in self.form_sources.split(",") if protocol.strip()]
 
+    @field_validator("store", "results", "tracking_page")
+    @classmethod
+    def _has_no_password(cls, value: str, info: ValidationInfo) -> str:
+        """These addresses stand in messages, manifests and on the Prefect server."""
+        if has_password(value):
+            raise ValueError(
+                f"MIDTRAIN_{str(info.field_name).upper()}={without_passwords(value)} has a password in its address; "
+                "leave it out and set FSSPEC_PROTOCOL_PASSWORD, for PROTOCOL the address's own, or AWS_*"
+            )
+        return value
+
     @property
     def root(self) -> Path:
         """`home`, absolute."""
@@ -69,6 +84,11 @@ class Settings(BaseSettings):
         """Address of the MLflow tracking server or database."""
         chosen = self.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         return chosen or sqlite_address("sqlite", self.root / "mlflow.db")
+
+    @property
+    def mlflow_shown(self) -> str:
+        """The same for people, without user and password."""
+        return without_passwords(self.mlflow_uri)
 
     @property
     def mlflow_file(self) -> Path | None:

@@ -11,6 +11,7 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.terms import dataset_of, flatten, model_name, scores
+from tasks.text import without_passwords
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,7 +30,8 @@ class Links:
         from mlflow.entities import Param
         from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
 
-        params = [Param(key, str(value)[:MAX_PARAM_VAL_LENGTH]) for key, value in flatten(canonical(config)).items()]
+        values = {key: without_passwords(str(value)) for key, value in flatten(canonical(config)).items()}
+        params = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in values.items()]
         for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
             self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
 
@@ -47,7 +49,7 @@ class Links:
         """An artifact that is no model, under a role."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
-        source = {"uri": self.store.files.full(f"{manifest.ref.path}/{manifest.data}")}
+        source = {"uri": without_passwords(self.store.files.full(f"{manifest.ref.path}/{manifest.data}"))}
         dataset = Dataset(*dataset_of(manifest), "local", json.dumps(source), profile=json.dumps(manifest.rows))
         tags = [InputTag("mlflow.data.context", context)]
         self.client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags)])
@@ -58,7 +60,7 @@ class Links:
         if found:
             return found[0].model_id
         manifest = self.store.manifest(ref)
-        uri = self.store.place(manifest)
+        uri = without_passwords(self.store.place(manifest))
         tags = {"digest": ref.digest, "uri": uri, "artifact": str(ref), "stage": manifest.stage}
         name = model_name(label or manifest.stage, ref)
         model = self.client.create_logged_model(self.experiment_id, name=name, source_run_id=run_id, tags=tags)

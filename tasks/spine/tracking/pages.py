@@ -5,8 +5,7 @@ import logging
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-import psutil
-
+from tasks.spine.process import has_ended
 from tasks.spine.store.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -18,16 +17,21 @@ OF_TRAINING = "workflowType=machine_learning"
 
 
 def running_servers(root: Path) -> dict[str, str]:
-    """What `midtrain ui` runs on this data: `prefect_api`, `mlflow`, and the `mlflow_uri` that this serves."""
+    """What `midtrain ui` runs on this data: `prefect_api`, `mlflow`, and the `mlflow_uri` that this serves.
+
+    Nothing where the command that wrote it is no more, or where the file cannot be read, which is said.
+    """
     path = root / SERVERS
-    if not path.exists():
-        return {}
     try:
-        servers = {name: str(value) for name, value in dict(json.loads(path.read_text())).items()}
-        return servers if psutil.pid_exists(int(servers.pop("pid"))) else {}
-    except (ValueError, TypeError, LookupError, OverflowError) as error:
-        log.warning("%s cannot be read, so no servers of `midtrain ui` are used; remove it: %s", path, error)
+        servers = json.loads(path.read_text(encoding="utf-8"))
+        command = servers.pop("command")
+        servers = {name: str(servers[name]) for name in ("prefect_api", "mlflow", "mlflow_uri")}
+    except FileNotFoundError:
         return {}
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        log.warning("%s cannot be read, so servers that `midtrain ui` runs are not used: %r", path, error)
+        return {}
+    return {} if has_ended(str(command)) else servers
 
 
 def mlflow_address(settings: Settings) -> str:
@@ -35,7 +39,7 @@ def mlflow_address(settings: Settings) -> str:
     address = settings.tracking_page or settings.mlflow_uri
     if not address.startswith(("http://", "https://")):
         servers = running_servers(settings.root)
-        address = servers.get("mlflow", "") if servers.get("mlflow_uri") == settings.mlflow_uri else ""
+        address = servers["mlflow"] if servers.get("mlflow_uri") == settings.mlflow_shown else ""
     parts = urlsplit(address)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])).rstrip("/")
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from tasks.spine.process import has_ended, own_identity
 from tasks.spine.store.manifest import Manifest, git_commit
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
@@ -23,6 +24,7 @@ from tasks.spine.tracking.links import Links
 from tasks.spine.tracking.own_database import artifact_location, follow_home
 from tasks.spine.tracking.pages import mlflow_page
 from tasks.spine.tracking.terms import NAME_CHARS, NOTE, note
+from tasks.text import without_passwords
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+PROCESS_TAG = "midtrain.process"
+"""Tag of a run with the process that writes it, for those that outlive theirs."""
 PARENT_TAG = "mlflow-run:"
 """Before the parent run's id in the tag of a Prefect run that works for another run's pipeline."""
 
@@ -48,7 +52,8 @@ def _guarded(
             return method(self, *args, **kwargs)
         except Exception as error:
             self.broken = True
-            log.warning("MLflow at %s failed, tracking is off for this run: %s", self.settings.mlflow_uri, error)
+            address, why = self.settings.mlflow_shown, without_passwords(str(error))
+            log.warning("MLflow at %s failed, tracking is off for this run: %s", address, why)
             return None
 
     return call
@@ -117,6 +122,7 @@ class Tracker:
             self.experiment_id,
             run_name=f"{stage}: {label or key[:NAME_CHARS]}",
             tags={
+                PROCESS_TAG: own_identity(),
                 "mlflow.parentRunId": self._parent_run(),
                 "midtrain.stage": stage,
                 "midtrain.fingerprint": key,
@@ -136,11 +142,24 @@ class Tracker:
     def _parent_run(self) -> str:
         with self._lock:
             if self.parent_run_id is None:
-                tags = {**self.tags, "midtrain.git_commit": git_commit() or "unknown"}
+                self._close_left_runs()
+                tags = {**self.tags, PROCESS_TAG: own_identity(), "midtrain.git_commit": git_commit() or "unknown"}
                 run = self.client.create_run(self.experiment_id, run_name=self.name, tags={**tags, NOTE: self.note})
                 self.parent_run_id = run.info.run_id
                 self.opened(self)
             return self.parent_run_id
+
+    @_guarded
+    def close_left_runs(self) -> None:
+        """Mark the unfinished runs of this host's processes that are no more as killed."""
+        self._close_left_runs()
+
+    def _close_left_runs(self) -> None:
+        host = own_identity().partition(":")[0]
+        running = f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '{host}:%'"
+        for run in self.client.search_runs([self.experiment_id], running):
+            if has_ended(run.data.tags[PROCESS_TAG]):
+                self.client.set_terminated(run.info.run_id, "KILLED")
 
     @_guarded
     def log_metrics(self, run_id: str, lines: list[dict[str, Any]]) -> None:

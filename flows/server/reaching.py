@@ -1,0 +1,99 @@
+"""The way to a Prefect server: past proxies to one on this machine, with a word to the user until it answers."""
+
+import http.client
+import importlib.util
+import logging
+import os
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from urllib.parse import urlsplit, urlunsplit
+
+from tasks.text import without_passwords
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+SAY_AFTER_S = 2.0
+SAY_EVERY_S = 10.0
+PATIENCE_S = 120.0
+PROBE_S = 2.0
+BUSY = (429, 502, 503, 504)
+"""Answers of a server that is there and has no time, or of one before it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class StartingServer:
+    """A temporary server that may not answer yet."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    turn: IO[str]
+    """Held open until the server answers: two that make the tables of one new database at once end each other."""
+
+
+def go_around_proxies() -> None:
+    """Set the environment so that no library asks a proxy for a server on this machine, in child processes neither.
+
+    A SOCKS proxy is left out where the package that would speak to it is not installed: the HTTP client that Prefect
+    uses stops at the sight of one, whatever it is to reach.
+    """
+    both = ("NO_PROXY", "no_proxy")
+    excepted = [name.strip() for key in both for name in os.environ.get(key, "").split(",") if name.strip()]
+    for key in both:
+        os.environ[key] = ",".join(dict.fromkeys([*excepted, *LOCAL]))
+    for key in (name for upper in PROXIES for name in (upper, upper.lower())):
+        if os.environ.get(key, "").startswith("socks") and importlib.util.find_spec("socksio") is None:
+            log.warning("%s is not used: that proxy speaks SOCKS, and the package socksio is not installed", key)
+            del os.environ[key]
+
+
+def wait_for_server(address: str, starting: StartingServer | None, say: Callable[[str], None]) -> None:
+    """Return when the Prefect server at `address` answers.
+
+    Args:
+        starting: the process of a server that this command started, if it did.
+        say: called with a line after two seconds without an answer, and again every ten.
+
+    Raises:
+        ValueError: a temporary server ended, or there was no answer in time.
+    """
+    began = said = time.monotonic()
+    while (trouble := _trouble(address)) is not None:
+        waited = time.monotonic() - began
+        if starting is not None and starting.process.poll() is not None:
+            raise ValueError(f"the Prefect server at {address} ended at once; its log: {starting.log}")
+        shown = without_passwords(address)
+        if waited > PATIENCE_S:
+            remedy = f"see {starting.log}" if starting else "start it, or unset PREFECT_API_URL to do without"
+            raise ValueError(f"no Prefect server at {shown} within {PATIENCE_S:.0f} s ({trouble}); {remedy}")
+        if waited >= SAY_AFTER_S and starting is None and time.monotonic() - said >= SAY_AFTER_S:
+            say(f"No answer from the Prefect server at {shown} (PREFECT_API_URL) for {waited:.0f} s: {trouble}")
+            said = time.monotonic() + SAY_EVERY_S - SAY_AFTER_S
+        time.sleep(0.1)
+    if starting is not None:
+        starting.turn.close()
+
+
+def _trouble(address: str) -> str | None:
+    """Why the server cannot be asked yet; None where it answers, be it that it wants a key."""
+    parts = urlsplit(address)
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    try:
+        with urllib.request.urlopen(f"{bare}/health", timeout=PROBE_S):
+            return None
+    except urllib.error.HTTPError as error:
+        return f"HTTP {error.code}" if error.code in BUSY else None
+    except ValueError as error:
+        raise ValueError(f"PREFECT_API_URL={without_passwords(address)!r} is no address: {error}") from None
+    except (OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        # A certificate that Prefect's own settings may accept.
+        return None if isinstance(reason, ssl.SSLError) else str(reason)

@@ -1,0 +1,46 @@
+"""What is said where nothing, or little, is right."""
+
+from tasks.filter.config import FilterConfig
+from tasks.filter.outcome import by_heuristic, outcome
+from tasks.filter.select import FilterTally, decide
+from tasks.generate.config import GenerateConfig
+from tasks.spine.store.fingerprint import payload
+
+
+def tally(**verdicts: int) -> FilterTally:
+    """Counts of samples of one heuristic by verdict, `truncated` among them."""
+    counts = FilterTally()
+    rows = [
+        {
+            "key": f"{verdict}-{index}",
+            "sample_index": index,
+            "verdict": "wrong" if verdict == "truncated" else verdict,
+            "truncated": verdict == "truncated",
+            "adherence": None,
+            "completion_tokens": 5,
+            "heuristic": "working backward",
+        }
+        for verdict, count in verdicts.items()
+        for index in range(count)
+    ]
+    counts.add(rows, decide(rows, FilterConfig()))
+    return counts
+
+
+def test_where_nothing_is_right_it_says_how_many_were_cut_and_at_which_setting() -> None:
+    generated = payload("generate", 1, GenerateConfig.model_validate({"sampling": {"max_new_tokens": 96}}), {})
+    counts = tally(truncated=250, wrong=108, unparsed=2)
+    assert outcome(counts.ledger(360), generated) == (
+        "0 of 360 right: 250 cut at generate.sampling.max_new_tokens=96, 108 wrong, "
+        "2 without an answer that can be read"
+    )
+    assert [line.split() for line in by_heuristic(counts.summary())] == [
+        ["heuristic", "samples", "cut", "not", "right", "right", "kept"],
+        ["working", "backward", "360", "250", "110", "0", "0"],
+    ]
+
+
+def test_where_some_are_right_it_says_what_became_of_them() -> None:
+    assert outcome(tally(correct=3, wrong=1).ledger(4), {}) == (
+        "3 of 4 right: 1 wrong; of the right ones 0 below filter.min_adherence, 1 kept"
+    )

@@ -1,0 +1,98 @@
+"""What Prefect's server refuses before there is a run: names of settings, and values that they do not take."""
+
+from typing import Any
+
+import pytest
+from prefect.utilities.schema_tools.validation import ValidationError, is_valid_schema, validate
+from pydantic import BaseModel
+
+from flows.polya import polya
+from flows.rmt import rmt
+from flows.stages.rl import rl
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load, names
+from tasks.recipe.merging import RecipeError
+
+FLOWS = {"polya": polya, "rmt": rmt, "rl": rl}
+
+
+def refused(flow: str, **parameters: Any) -> str:
+    """Why the server refuses parameters; empty where it takes them."""
+    try:
+        validate(parameters, FLOWS[flow].parameters.model_dump(), raise_on_error=True)
+    except ValidationError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("flow", FLOWS)
+def test_the_schema_is_one_that_the_server_takes(flow: str) -> None:
+    is_valid_schema(FLOWS[flow].parameters.model_dump())
+
+
+@pytest.mark.parametrize(
+    ("overrides", "why"),
+    [
+        ({"rl.step": 8}, "there is no setting of this name"),
+        ({"rl.steps": "many"}, "not of type 'integer'"),
+        ({"rl.steps": True}, "not of type 'integer'"),
+        ({"rl.steps": -1}, "minimum of 0"),
+        ({"rl": 5}, "not of type 'object'"),
+        ({"rl": {"step": 5}}, "unexpected"),
+        ({"rl.steps.x": 5}, "no setting"),
+        ({"rl.trl.top": 1}, "no setting"),
+        ({"seed": 2**32}, "maximum of 4294967295"),
+        ({"evaluate.sources": {"gsm8k": 3}}, ""),
+        ({"arms.polya.label": 3}, ""),
+        ({"arms.polya.overrides": {"rl.step": 8}}, "'rl.step'"),
+        ({"name": "x"}, "no setting"),
+        ({"model.source": "http://user:secret@host/model"}, "an address with a password in it"),
+    ],
+)
+@pytest.mark.parametrize("flow", ["polya", "rl"])
+def test_what_cannot_run_is_refused(flow: str, overrides: dict[str, Any], why: str) -> None:
+    message = refused(flow, overrides=overrides)
+    assert why in message
+    assert 0 < len(message) < 500
+    if "name" not in overrides:
+        with pytest.raises(RecipeError):
+            settings = load(Recipe, "tiny-cpu", overrides)
+            settings.chosen(())
+
+
+def changed(model: BaseModel, prefix: str = "") -> dict[str, Any]:
+    """Every setting of a recipe by its dotted name, with its value as a user writes it."""
+    values = model.model_dump(mode="json")
+    flat = {}
+    for name in type(model).model_fields:
+        flat[prefix + name] = values[name]
+        inner = getattr(model, name)
+        if isinstance(inner, BaseModel):
+            flat |= changed(inner, f"{prefix}{name}.")
+    return flat
+
+
+@pytest.mark.parametrize("recipe", names())
+def test_every_setting_of_every_recipe_is_taken(recipe: str) -> None:
+    settings = load(Recipe, recipe)
+    flat = {key: value for key, value in changed(settings).items() if key not in ("method", "name")}
+    assert len(flat) > 150
+    assert refused(settings.method, overrides=flat) == ""
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"prompt.chat_template_kwargs.enable_thinking": False},
+        {"evaluate.sources.gsm8k": "questions.jsonl"},
+        {"filter.scorer": {"type": "none"}, "questions.limit": None, "rl.learning_rate": 1},
+        {"arms": {"polya": {"label": "x", "overrides": {"rl.steps": 8, "dataset.variants": 2}}}},
+    ],
+)
+def test_what_settings_hold_is_taken(overrides: dict[str, Any]) -> None:
+    assert refused("polya", overrides=overrides) == ""
+
+
+def test_a_base_model_with_a_password_in_its_address_is_refused() -> None:
+    assert "password" in refused("polya", base_model="https://user:secret@host/model")
+    assert refused("polya", base_model="https://host/model") == ""
