@@ -3,8 +3,8 @@ r"""Read the common subset of LaTeX into a tree; whatever is not surely in it gi
 Read are numerals, letters with a short index, ``\pi``, ``e``, ``i``, sums, products, quotients, powers, roots,
 logarithms, trigonometric and hyperbolic functions, absolute values, factorials, binomials; lists, sets, tuples,
 intervals and their unions, matrices, ``\pm``, ``f(x)``, one equation or inequality. The reading agrees with the
-grammar's (tests compare them), down to ``1/2x`` being 1/(2x). Left to the grammar is what it reads in a way of its own: mixed numbers,
-percent, units, words, differentials.
+grammar's (tests compare them), down to ``1/2x`` being 1/(2x). Left to the grammar is what it reads in a way of its own:
+mixed numbers, percent, units, words, differentials.
 """
 
 import re
