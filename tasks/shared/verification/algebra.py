@@ -1,20 +1,31 @@
-"""Math-Verify with the shape of equation chains and tiny numbers minded. Anything here may run for ever."""
+"""Math-Verify with the shape of equation chains and tiny numbers minded. Anything here may run for ever.
+
+What the own reader reads is told apart by its values first, without SymPy; what is left goes to Math-Verify, and what
+the reader does not read goes through its grammar, which takes a hundred times as long.
+"""
 
 import logging
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
+from latex2sympy2_extended.math_normalization import normalize_latex
 from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Basic, Expr, Float, N, UnevaluatedExpr
+from math_verify.grader import should_treat_as_complex
+from sympy import Basic, Expr, Float, N, Pow, UnevaluatedExpr, expand
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.config import VerificationConfig
+from tasks.shared.verification.latex.objects import sympy_object
+from tasks.shared.verification.latex.reader import read
+from tasks.shared.verification.latex.refutation import refuted
+from tasks.shared.verification.latex.tree import Node, symbols
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
 
 _TARGETS = (LatexExtractionConfig(boxed_match_priority=0),)
 _SMALL = 1e-2
+_LARGEST_EXPANDED_POWER = 8
 
 
 def resolve_chains(answer: str, config: VerificationConfig) -> str | None:
@@ -39,54 +50,96 @@ def resolve_chains(answer: str, config: VerificationConfig) -> str | None:
 
 def _resolve(members: list[str], config: VerificationConfig) -> str | None:
     last = parse_answer(members[-1])
-    last_symbols = _symbols(last)
+    last_symbols = last.symbols
     name = ""
     for index, member in enumerate(members[:-1]):
         parsed = parse_answer(member)
-        symbols = _symbols(parsed)
-        equation = len(members) == 2 and bool(symbols or last_symbols)
+        names = parsed.symbols
+        equation = len(members) == 2 and bool(names or last_symbols)
         if not parsed:
             continue
-        if equation or (symbols and (index == 0 or not last_symbols)):
+        if equation or (names and (index == 0 or not last_symbols)):
             name = name or member
         elif not equal(last, parsed, config):
             return None
     return f"{name} = {members[-1]}" if name else members[-1]
 
 
-def _symbols(parsed: list[Any]) -> set[Any]:
-    return set().union(*(item.free_symbols for item in parsed if isinstance(item, Basic)))
+class Parsed:
+    """An answer as mathematics: a tree where the own reader reads it, and SymPy objects when they are asked for.
+
+    False where it does not parse.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = forms.for_algebra(text)
+        self._normalised = normalize_latex(self._text, _TARGETS[0].normalization_config)
+        self.tree: Node | None = read(self._normalised)
+
+    def __bool__(self) -> bool:
+        return self.tree is not None or bool(self.objects)
+
+    @cached_property
+    def symbols(self) -> frozenset[Any]:
+        """Names or SymPy symbols that occur in it."""
+        if self.tree is not None:
+            return symbols(self.tree)
+        return frozenset().union(*(item.free_symbols for item in self.objects if isinstance(item, Basic)))
+
+    @cached_property
+    def objects(self) -> list[Any]:
+        """SymPy objects, as Math-Verify's `parse` gives them; none where nothing parses. MemoryError passes through."""
+        try:
+            if self.tree is not None:
+                return [sympy_object(self.tree, real=not should_treat_as_complex(self._normalised))]
+        except MemoryError:
+            raise
+        except Exception:
+            # The tree says more than SymPy takes (an interval of complex numbers): what the grammar makes of it counts.
+            self.tree = None
+        try:
+            return parse(
+                rf"\boxed{{{self._text}}}",
+                extraction_config=_TARGETS,
+                fallback_mode="no_fallback",
+                parsing_timeout=None,
+                raise_on_error=True,
+            )
+        except MemoryError:
+            raise
+        except Exception:
+            return []
 
 
 @lru_cache(maxsize=16_384)
-def parsed_gold(gold: str) -> list[Any]:
-    """SymPy objects of a gold answer, cached: a question is asked many times."""
+def parsed_gold(gold: str) -> Parsed:
+    """A gold answer, read once: a question is asked many times."""
     return parse_answer(gold)
 
 
-def parse_answer(text: str) -> list[Any]:
-    """SymPy objects of one answer; an empty list where it does not parse. MemoryError passes through."""
-    try:
-        return parse(
-            rf"\boxed{{{forms.for_algebra(text)}}}",
-            extraction_config=_TARGETS,
-            fallback_mode="no_fallback",
-            parsing_timeout=None,
-            raise_on_error=True,
-        )
-    except MemoryError:
-        raise
-    except Exception:
-        return []
+def parse_answer(text: str) -> Parsed:
+    """One answer as mathematics; it is false where it does not parse. MemoryError passes through."""
+    return Parsed(text)
 
 
-def equal(gold: list[Any], answer: list[Any], config: VerificationConfig) -> bool:
+def equal(gold: Parsed, answer: Parsed, config: VerificationConfig) -> bool:
     """Whether two parsed answers are equal; the gold answer comes first, for Math-Verify is not symmetric."""
+    if gold.tree is not None and answer.tree is not None:
+        if gold.tree == answer.tree:
+            return True
+        if refuted(gold.tree, answer.tree, config.float_decimals):
+            return False
     if not gold or not answer:
         return False
+    return _objects_equal(gold.objects, answer.objects, config)
+
+
+def _objects_equal(gold: list[Any], answer: list[Any], config: VerificationConfig) -> bool:
     try:
         if _far_apart(gold[0], answer[0], config.float_decimals):
             return False
+        if _same_polynomial(gold[0], answer[0]):
+            return True
         same = verify(gold, answer, float_rounding=config.float_decimals, timeout_seconds=None, raise_on_error=True)
         return same and _near(gold[0], answer[0], config.relative_tolerance)
     except MemoryError:
@@ -94,6 +147,17 @@ def equal(gold: list[Any], answer: list[Any], config: VerificationConfig) -> boo
     except Exception:
         # Math-Verify raises where two kinds of object cannot be compared: they are not equal.
         return False
+
+
+def _same_polynomial(gold: Any, answer: Any) -> bool:
+    """Whether two expressions are equal once they are multiplied out: spares the search for a simpler form."""
+    if not (isinstance(gold, Expr) and isinstance(answer, Expr)) or gold.is_number or answer.is_number:
+        return False
+    difference = gold - answer
+    if difference.has(Float) or not difference.is_polynomial():
+        return False
+    small = all(power.exp <= _LARGEST_EXPANDED_POWER for power in difference.atoms(Pow) if power.base.is_Add)
+    return difference == 0 or (small and expand(difference) == 0)
 
 
 def _far_apart(gold: Any, answer: Any, decimals: int) -> bool:

@@ -1,77 +1,125 @@
-"""The grader process: reads pairs, writes verdicts, and may be killed at any moment.
+"""The warm process: loads the algebra system once, then forks a grader, in milliseconds, whenever one is asked for.
 
-``python -m tasks.shared.verification.child CONFIG_JSON MEMORY_MB PARENT_PID``. One JSON object a line on standard
-input, ``{"id": int, "completion": str, "gold": str}``; one JSON array a line on the protocol pipe (the
-standard output this process was started with), ``[id, verdict, extracted, detail]``, in the order of the
-requests. The first line is ``"ready"``. The process imports neither torch nor prefect: it starts in about a
-second and its memory cap can be small.
+``python -m tasks.shared.verification.child CONFIG_JSON MEMORY_MB PARENT_PID`` with a Unix socket as standard input.
+The owner sends orders and gets news (`protocol`). This is a process of its own because its owner may hold threads,
+locks or an accelerator, none of which survive a fork; it has a single thread and imports neither torch nor prefect. It
+ends with its owner, however that ends, and its graders end with it.
 """
 
-import json
+import gc
 import os
 import resource
+import select
 import signal
+import socket
 import sys
-from typing import BinaryIO
+import traceback
 
+from tasks.shared.verification.protocol import ENDED, KILL, NEWS, ORDER, STARTED
 from tasks.spine.stage.worker import die_with_parent
 
-READY = "ready"
+_LOOK_AT_OWNER_MS = 1_000
+"""How often the owner is looked for: a process that it forked may keep this socket open after its death."""
 
 
 def main() -> None:
-    """Serve requests until standard input ends."""
-    config_json, memory_mb, parent_pid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    protocol = _private_output()
-    # Where the kernel is not Linux, the end of standard input ends the process, once it is not busy.
-    die_with_parent(signal.SIGKILL)
-    if os.getppid() != parent_pid:
-        raise SystemExit("the parent ended before the grader process had started")
-    # A terminal's Ctrl-C reaches the whole process group; the parent decides when its graders end.
+    """Load everything, then serve orders until the owner is gone."""
+    config_json, memory_mb, owner = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    orders = socket.socket(fileno=os.dup(0))
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    # What a library prints must reach nobody's protocol.
+    os.dup2(2, 1)
+    # A terminal's Ctrl-C reaches the whole process group; the owner decides when its graders end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit = memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-    from tasks.shared.verification.config import VerificationConfig
-    from tasks.shared.verification.grading import compare
-
-    config = VerificationConfig.model_validate_json(config_json)
-    # The first use of the grammar costs a tenth of a second; no answer should be charged for it.
-    compare(r"\frac{x}{2}", r"0.5 x", config)
-    _write(protocol, READY)
-    for line in sys.stdin.buffer:
-        request = json.loads(line)
-        _write(protocol, [request["id"], *_grade(request["completion"], request["gold"], config)])
+    graders = _Graders(config_json)
+    # Nothing that is loaded by now is garbage: the graders share these pages for as long as nobody touches them.
+    gc.collect()
+    gc.freeze()
+    graders.until_gone(owner, orders)
 
 
-def _grade(completion: str, gold: str, config: "VerificationConfig") -> tuple[str, str | None, str]:  # noqa: F821
-    from math_verify.errors import TimeoutException
+class _Graders:
+    """The graders of one owner, by process id and by the owner's numbers."""
 
-    from tasks.shared.verification.grading import grade
+    def __init__(self, config_json: str) -> None:
+        from tasks.shared.verification import grader
+        from tasks.shared.verification.config import VerificationConfig
 
-    try:
-        result = grade(completion, gold, config)
-    except TimeoutException:
-        return "timeout", None, "Math-Verify's own time limit"
-    except MemoryError:
-        return "error", None, "the grader process ran out of memory"
-    except Exception as error:
-        return "error", None, f"{type(error).__name__}: {error}"[:500]
-    return result.verdict, result.extracted, result.detail
+        self._serve = grader.serve
+        self._config = VerificationConfig.model_validate_json(config_json)
+        self._numbers: dict[int, int] = {}
+        grader.warm_up(self._config)
 
+    def until_gone(self, owner: int, orders: socket.socket) -> None:
+        """Serve orders and report endings; kill what is left when the owner is gone."""
+        wake, waker = socket.socketpair()
+        waker.setblocking(False)
+        wake.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        poll = select.poll()
+        poll.register(orders, select.POLLIN)
+        poll.register(wake, select.POLLIN)
+        try:
+            while os.getppid() == owner:
+                events = dict(poll.poll(_LOOK_AT_OWNER_MS))
+                if wake.fileno() in events:
+                    wake.recv(4096)
+                self._report_endings(orders)
+                if orders.fileno() in events and not self._obey(orders):
+                    return
+        except (BrokenPipeError, ConnectionResetError):
+            return
+        finally:
+            for pid in self._numbers:
+                os.kill(pid, signal.SIGKILL)
+            for pid in self._numbers:
+                os.waitpid(pid, 0)
 
-def _private_output() -> BinaryIO:
-    """Keep the protocol pipe for this module alone: what a library prints goes to standard error instead."""
-    protocol = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return protocol
+    def _obey(self, orders: socket.socket) -> bool:
+        data, sockets, _, _ = socket.recv_fds(orders, ORDER.size, 1)
+        if len(data) < ORDER.size:
+            return False
+        order, number = ORDER.unpack(data)
+        if order == KILL:
+            for pid in [pid for pid, known in self._numbers.items() if known == number]:
+                os.kill(pid, signal.SIGKILL)
+            return True
+        requests = socket.socket(fileno=sockets[0])
+        mother = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            orders.close()
+            self._become_grader(requests, mother)
+        requests.close()
+        self._numbers[pid] = number
+        orders.sendall(NEWS.pack(STARTED, number, pid))
+        return True
 
+    def _become_grader(self, requests: socket.socket, mother: int) -> None:
+        status = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            die_with_parent(signal.SIGKILL)
+            if os.getppid() == mother:
+                self._serve(requests, self._config)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
 
-def _write(protocol: BinaryIO, message: object) -> None:
-    data = memoryview(json.dumps(message).encode() + b"\n")
-    while data:
-        data = data[protocol.write(data) :]
+    def _report_endings(self, orders: socket.socket) -> None:
+        while self._numbers:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            number = self._numbers.pop(pid)
+            orders.sendall(NEWS.pack(ENDED, number, os.waitstatus_to_exitcode(status)))
 
 
 if __name__ == "__main__":

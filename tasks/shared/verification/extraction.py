@@ -42,23 +42,27 @@ def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "hash", "ph
 
 
 def _boxed(text: str) -> str | None:
+    end = len(text)
     for match in reversed(list(_BOX.finditer(text))):
-        content = argument(text, match.end())
+        content = argument(text, match.end(), end)
         if content is not None and content.strip():
             return clean(content)
+        if content is None and text.startswith("{", match.end()):
+            # Nothing that opens before a box that is never closed can be closed behind it: each character is read once.
+            end = match.start()
     return None
 
 
-def argument(text: str, start: int) -> str | None:
-    r"""Content of the balanced braces that open at `start` (``\{`` does not count); a bare token without
-    braces.
+def argument(text: str, start: int, end: int | None = None) -> str | None:
+    r"""Content of the balanced braces that open at `start` (``\{`` does not count) and close before `end`, if that is
+    given; a bare token without braces.
     """
     if not text.startswith("{", start):
         bare = re.match(r"[^\s$\\]+", text[start : start + 100])
         return bare.group().rstrip(".,") if bare else None
     depth = 0
-    position = start
-    while position < len(text):
+    position, end = start, len(text) if end is None else end
+    while position < end:
         character = text[position]
         if character == "\\":
             position += 1

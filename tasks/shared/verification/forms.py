@@ -24,7 +24,7 @@ _SAME = (
 )
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' -]+")
 _CHOICE = re.compile(r"\(?([A-Z])\)?")
-_E_NOTATION = re.compile(r"(?<![A-Za-z\\])(\d+\.?\d*)[eE]([+-]?\d{1,3})(?![\d.^A-Za-z])")
+_E_NOTATION = re.compile(r"(?<![A-Za-z\\\d])(\d+(?:\.\d*)?)[eE]([+-]?\d{1,3})(?![\d.^A-Za-z])")
 _UNEVALUATED = re.compile(
     r"(?<!_)(?<!_\{)\\(i{0,4}int|oint|sum|prod|coprod|lim|limsup|liminf|sup|inf|max|min|gcd|lcm|det|bigcup|bigcap)(?![A-Za-z])"
     r"|\\operatorname\*?\{(lcm|gcd|max|min|det)\}|([∫∑∏])"

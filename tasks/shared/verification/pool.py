@@ -1,75 +1,66 @@
-"""A pool of killable grader processes: one verdict for each pair, always, within a bound.
+"""A pool of killable graders: one verdict for each pair, always, within a bound.
 
-Computer algebra can hang with the interpreter lock held, so neither signals nor threads can stop it; only
-killing its process can. The parent watches the clock of the answer at the head of each worker's queue. When
-it runs out, or when the worker dies, that one answer gets its verdict and the rest of the queue goes to
-another worker.
+Computer algebra can hang with the interpreter lock held, so neither Python's signals nor threads can stop it; only
+ending its process can. The kernel does so when an answer has used up its CPU time; that answer is a timeout, the rest
+of its queue goes to a fresh grader, which a warm process forks in milliseconds. An answer whose grader ended for
+another reason is tried once more: what killed it may have had nothing to do with the answer.
 """
 
+import os
 import select
+import signal
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from tasks.shared.verification.config import VerificationConfig
-from tasks.shared.verification.process import GraderProcess, GradingRequest
+from tasks.shared.verification.process import GraderProcess, GradingRequest, WarmProcess, WarmProcessGone
+from tasks.shared.verification.protocol import OUT_OF_MEMORY, OUT_OF_TIME
 from tasks.shared.verification.verdict import Verdict
 
-START_TIMEOUT_S = 120.0
 MAX_FAILED_STARTS = 3
 QUEUE_DEPTH = 32
-"""Requests handed to a worker ahead of its replies: hides the round trip (ours)."""
-
-
-class _Queue:
-    """Numbered requests: those taken back from a dead worker first, then the caller's, read one at a time."""
-
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._fresh = (GradingRequest(number, *pair) for number, pair in enumerate(pairs))
-        self._returned: deque[GradingRequest] = deque()
-
-    def give_back(self, requests: Iterable[GradingRequest]) -> None:
-        """Put back requests that a worker took and did not answer."""
-        self._returned.extend(requests)
-
-    def take(self) -> GradingRequest | None:
-        """Take the next request; None where there is none left."""
-        return self._returned.popleft() if self._returned else next(self._fresh, None)
+"""Requests handed to a grader ahead of its replies: hides the round trip (ours)."""
+LOOKAHEAD = 256
+"""Pairs read ahead for each grader: golds come in runs, and each goes to its own grader (ours)."""
+WALL_CLOCK_FACTOR = 60
+"""Wall-clock seconds for each second of CPU time until a grader is taken for stuck: a backstop that a busy machine does
+not reach (ours)."""
+_FROM_OUTSIDE = (None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
+"""Endings that no answer causes; None: the warm process was lost, and its graders with it."""
 
 
 @dataclass(slots=True)
-class _Worker:
-    """A process and the time by which it must have started, or have answered the head of its queue."""
+class _Lane:
+    """A grader, if one runs, and the requests that are for it and no other."""
 
-    process: GraderProcess
-    deadline: float
-
-    def restart_clock(self, timeout_s: float) -> None:
-        """Give a started process `timeout_s` seconds from now on."""
-        if self.process.ready:
-            self.deadline = time.monotonic() + timeout_s
+    waiting: deque[GradingRequest] = field(default_factory=deque)
+    grader: GraderProcess | None = None
+    deadline: float = 0.0
 
     @property
-    def late(self) -> bool:
-        """Whether the process has let its deadline pass with a request in hand."""
-        return bool(self.process.outstanding) and time.monotonic() > self.deadline
+    def held(self) -> int:
+        """Number of requests that have no verdict yet."""
+        return len(self.waiting) + (len(self.grader.outstanding) if self.grader else 0)
 
 
 class VerifierPool:
     """Grades (completion, gold) pairs in child processes that are kept between calls.
 
-    `num_workers` processes of at most `memory_mb` MiB of address space each are started at the first use.
-    `timeout_s` is the hard limit for one answer (wall clock, seconds) and replaces `config.timeout_s` when
-    given. May be used from any thread; calls from several threads queue up. Use it as a context manager or
-    call `close`; the workers also end with the process that owns the pool, however it ends (Linux).
+    `num_workers` graders of at most `memory_mb` MiB of address space each are started when there is work for them;
+    each gold answer always goes to the same one, which has read it already. `timeout_s` is the CPU time of one answer
+    (seconds) and replaces `config.timeout_s` when given. May be used from any thread; calls from several threads queue
+    up. Use it as a context manager or call `close`; the graders also end with the process that owns the pool, however
+    it ends. A process forked from that one has to make a pool of its own.
 
-    Raises RuntimeError where workers cannot be started at all.
+    Raises RuntimeError where graders cannot be started at all, or where one is killed from outside twice over the same
+    answer: then there is no verdict to give.
     """
 
     def __init__(
@@ -86,14 +77,13 @@ class VerifierPool:
         if timeout_s is not None:
             settings["timeout_s"] = timeout_s
         self.config = VerificationConfig.model_validate(settings)
-        self._num_workers = num_workers
         self._memory_mb = memory_mb
-        self._workers: list[_Worker] = []
-        self._failed_starts = 0
+        self._warm: WarmProcess | None = None
+        self._lanes = [_Lane() for _ in range(num_workers)]
+        self._tried: set[int] = set()
         self._lock = threading.Lock()
         self._owner: int | None = None
-        # A child dies with the thread that started it, and callers' threads come and go: this one stays.
-        self._starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verifier-starter")
+        self._process_id = os.getpid()
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -105,17 +95,15 @@ class VerifierPool:
         self.close()
 
     def close(self) -> None:
-        """Kill every worker and wait until it is gone. Idempotent."""
+        """Kill every grader and wait until it is gone. Idempotent."""
         with nullcontext() if self._owner == threading.get_ident() else self._lock:
             self._closed = True
-            for worker in self._workers:
-                worker.process.kill()
-            self._workers.clear()
-            self._starter.shutdown()
+            if self._warm and self._process_id == os.getpid():
+                self._lose_warm_process()
 
     def worker_pids(self) -> list[int]:
-        """Process ids of the running workers."""
-        return [worker.process.pid for worker in self._workers]
+        """Process ids of the running graders."""
+        return [lane.grader.pid for lane in self._lanes if lane.grader]
 
     def verify(self, pairs: Iterable[tuple[str, str]]) -> list[Verdict]:
         """Verdicts of (completion, gold) pairs, in their order, exactly one for each pair."""
@@ -123,107 +111,138 @@ class VerifierPool:
 
     def stream(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Verdict]:
         """Yield verdicts in order, lazily: `pairs` are read only as fast as they are graded."""
-        waiting: dict[int, Verdict] = {}
+        arrived: dict[int, Verdict] = {}
         following = 0
         for number, verdict in self._run(pairs):
-            waiting[number] = verdict
-            while following in waiting:
-                yield waiting.pop(following)
+            arrived[number] = verdict
+            while following in arrived:
+                yield arrived.pop(following)
                 following += 1
 
     def _run(self, pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[int, Verdict]]:
         if self._owner == threading.get_ident():
             raise RuntimeError("this thread is still reading a stream of the pool; finish or close that first")
+        if self._process_id != os.getpid():
+            raise RuntimeError("the verifier pool belongs to the process that made it; make another in this one")
         with self._lock:
             if self._closed:
                 raise RuntimeError("the verifier pool is closed")
             self._owner = threading.get_ident()
             try:
-                yield from self._serve(_Queue(pairs))
+                yield from self._serve(GradingRequest(number, *pair) for number, pair in enumerate(pairs))
             finally:
                 self._owner = None
-                for worker in [worker for worker in self._workers if worker.process.outstanding]:
-                    self._discard(worker)
+                self._tried.clear()
+                for lane in self._lanes:
+                    lane.waiting.clear()
+                    if lane.grader and lane.grader.outstanding:
+                        self._discard(lane)
 
-    def _serve(self, queue: _Queue) -> Iterator[tuple[int, Verdict]]:
+    def _serve(self, requests: Iterator[GradingRequest]) -> Iterator[tuple[int, Verdict]]:
         while True:
-            self._feed(queue)
-            if not any(worker.process.outstanding for worker in self._workers):
+            self._read_ahead(requests)
+            busy = [lane for lane in self._lanes if lane.held]
+            if not busy:
                 return
+            for lane in busy:
+                self._feed(lane)
             self._wait()
             # The caller may be slow to take a verdict, so no clock is looked at between two of them.
-            arrived = [result for worker in list(self._workers) for result in self._attend(worker, queue)]
-            yield from arrived
+            yield from [result for lane in busy for result in self._attend(lane)]
 
-    def _feed(self, queue: _Queue) -> None:
-        """Deal requests evenly, one to each worker in turn, until the queues are full or nothing is left."""
-        exhausted = False
-        while not exhausted:
-            self._start_missing()
-            open_workers = [w for w in self._workers if len(w.process.outstanding) < QUEUE_DEPTH]
-            if not open_workers:
-                return
-            for worker in open_workers:
-                request = queue.take()
-                if request is None:
-                    exhausted = True
-                    break
-                if not worker.process.outstanding:
-                    worker.restart_clock(self.config.timeout_s)
-                worker.process.enqueue(request)
+    def _read_ahead(self, requests: Iterator[GradingRequest]) -> None:
+        room = LOOKAHEAD * len(self._lanes) - sum(lane.held for lane in self._lanes)
+        for _, request in zip(range(room), requests, strict=False):
+            lane = zlib.crc32(request.gold.encode(errors="surrogatepass")) % len(self._lanes)
+            self._lanes[lane].waiting.append(request)
 
-    def _start_missing(self) -> None:
-        while len(self._workers) < self._num_workers:
-            process = self._starter.submit(GraderProcess, self.config, self._memory_mb).result()
-            self._workers.append(_Worker(process, time.monotonic() + START_TIMEOUT_S))
+    def _feed(self, lane: _Lane) -> None:
+        if lane.grader is None:
+            lane.grader = self._fork()
+        if not lane.grader.outstanding:
+            self._restart_clock(lane)
+        while lane.waiting and len(lane.grader.outstanding) < QUEUE_DEPTH:
+            lane.grader.enqueue(lane.waiting.popleft())
+        lane.grader.send()
+
+    def _restart_clock(self, lane: _Lane) -> None:
+        lane.deadline = time.monotonic() + WALL_CLOCK_FACTOR * self.config.timeout_s
+
+    def _fork(self) -> GraderProcess:
+        if self._closed:
+            raise RuntimeError("the verifier pool is closed")
+        for attempt in range(1, MAX_FAILED_STARTS + 1):
+            self._warm = self._warm or WarmProcess(self.config, self._memory_mb)
+            try:
+                return self._warm.fork()
+            except WarmProcessGone as gone:
+                self._lose_warm_process()
+                if attempt == MAX_FAILED_STARTS:
+                    raise RuntimeError(
+                        f"the grader process failed to start {attempt} times in a row; last: {gone}. Raise memory_mb "
+                        f"(now {self._memory_mb}) if memory ran out; check that math_verify imports"
+                    ) from gone
+        raise AssertionError("unreachable")
 
     def _wait(self) -> None:
-        """Sleep until a pipe is ready or the next deadline has passed; move requests into the pipes."""
+        """Sleep until a socket is ready or the next deadline has passed."""
         poll = select.poll()
-        by_request_pipe = {}
-        for worker in self._workers:
-            poll.register(worker.process.replies_fd, select.POLLIN)
-            if worker.process.has_unsent:
-                poll.register(worker.process.requests_fd, select.POLLOUT)
-                by_request_pipe[worker.process.requests_fd] = worker.process
-        next_deadline = min(worker.deadline for worker in self._workers if worker.process.outstanding)
-        for descriptor, _ in poll.poll(max(0.0, next_deadline - time.monotonic()) * 1000 + 1):
-            if descriptor in by_request_pipe:
-                by_request_pipe[descriptor].send()
+        busy = [lane for lane in self._lanes if lane.grader and lane.grader.outstanding]
+        for lane in busy:
+            events = select.POLLIN | (select.POLLOUT if lane.grader.has_unsent else 0)
+            poll.register(lane.grader.connection, events)
+        if busy:
+            poll.poll(max(0.0, min(lane.deadline for lane in busy) - time.monotonic()) * 1000 + 1)
 
-    def _attend(self, worker: _Worker, queue: _Queue) -> list[tuple[int, Verdict]]:
-        """Collect a worker's verdicts; where it died or is late, decide the request it was busy with."""
-        was_ready = worker.process.ready
-        results, alive = worker.process.receive()
-        if results or worker.process.ready != was_ready:
-            worker.restart_clock(self.config.timeout_s)
-            self._failed_starts = 0
-        if alive and not worker.late:
+    def _attend(self, lane: _Lane) -> list[tuple[int, Verdict]]:
+        """Collect a grader's verdicts; where it ended or is stuck, decide what becomes of the request it was at."""
+        if lane.grader is None or not lane.grader.outstanding:
+            return []
+        results, alive = lane.grader.receive()
+        if results:
+            self._restart_clock(lane)
+        stuck = bool(lane.grader.outstanding) and time.monotonic() > lane.deadline
+        if alive and not stuck:
             return results
-        started = worker.process.ready
-        requests = worker.process.outstanding
-        ending = self._discard(worker)
-        if not started:
-            self._count_failed_start(ending)
-        elif requests:
-            late_by_clock = alive
-            verdict = (
-                Verdict("timeout", None, f"no verdict within {self.config.timeout_s:g} s")
-                if late_by_clock
-                else Verdict("error", None, f"the grader process died with {ending}")
-            )
-            results.append((requests.popleft().number, verdict))
-        queue.give_back(requests)
+        unanswered = lane.grader.outstanding
+        ending = self._discard(lane)
+        if unanswered and (verdict := self._decide(unanswered[0], ending)):
+            results.append((unanswered.popleft().number, verdict))
+        lane.waiting.extendleft(reversed(unanswered))
         return results
 
-    def _discard(self, worker: _Worker) -> str:
-        self._workers.remove(worker)
-        return worker.process.kill()
-
-    def _count_failed_start(self, ending: str) -> None:
-        self._failed_starts += 1
-        if self._failed_starts >= MAX_FAILED_STARTS:
+    def _decide(self, request: GradingRequest, ending: int | None) -> Verdict | None:
+        """Verdict for the request at which a grader ended; None where it is to be tried once more."""
+        if ending == OUT_OF_TIME:
+            return Verdict("timeout", None, f"no verdict within {self.config.timeout_s:g} s of CPU time")
+        if request.number not in self._tried:
+            self._tried.add(request.number)
+            return None
+        if ending in _FROM_OUTSIDE:
             raise RuntimeError(
-                f"the grader process failed to start {self._failed_starts} times in a row; last: {ending}. "
-                f"Raise memory_mb (now {self._memory_mb}) if memory ran out; check that math_verify imports"
+                f"a grader was killed from outside twice over one answer (exit status {ending}, gold "
+                f"{request.gold[:80]!r}); if the machine ran out of memory, lower the number of graders or memory_mb "
+                f"(now {self._memory_mb})"
             )
+        if ending == OUT_OF_MEMORY:
+            return Verdict("timeout", None, f"no verdict within {self._memory_mb} MiB of memory")
+        return Verdict("timeout", None, f"no verdict: the grader crashed twice with exit status {ending}")
+
+    def _discard(self, lane: _Lane) -> int | None:
+        grader, lane.grader = lane.grader, None
+        assert grader is not None
+        ending = self._warm.ending(grader) if self._warm else None
+        if ending is None and self._warm:
+            self._lose_warm_process()
+        return ending
+
+    def _lose_warm_process(self) -> None:
+        """End the warm process and all graders; what these had in hand waits for others."""
+        assert self._warm is not None
+        self._warm.close()
+        self._warm = None
+        for lane in self._lanes:
+            if lane.grader:
+                lane.grader.connection.close()
+                lane.waiting.extendleft(reversed(lane.grader.outstanding))
+                lane.grader = None

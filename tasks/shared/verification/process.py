@@ -1,7 +1,8 @@
-"""The parent's end of one grader process: start, non-blocking pipes, kill. Policy is in `pool`."""
+"""The owner's end of the warm process and of its graders: start, non-blocking sockets, kill. Policy is in `pool`."""
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -9,12 +10,17 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.shared.verification.child import READY
 from tasks.shared.verification.config import VerificationConfig
+from tasks.shared.verification.protocol import ENDED, FORK, KILL, NEWS, ORDER, STARTED
 from tasks.shared.verification.verdict import Verdict
 
+START_TIMEOUT_S = 120.0
 _ROOT = Path(__file__).resolve().parents[3]
 _READ_BYTES = 1 << 16
+
+
+class WarmProcessGone(RuntimeError):
+    """The warm process did not start, or has ended; the message says how and holds the tail of its errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,102 +33,147 @@ class GradingRequest:
 
     def line(self) -> bytes:
         """The request as a line of the protocol."""
-        message = {"id": self.number, "completion": self.completion, "gold": self.gold}
-        return json.dumps(message).encode() + b"\n"
+        return json.dumps([self.number, self.completion, self.gold]).encode() + b"\n"
 
 
-class GraderProcess:
-    """A child process with a queue of requests. All methods return at once; the caller waits on the pipes.
+class WarmProcess:
+    """The process that has loaded the algebra system and forks graders (`child`).
 
-    Start it from a thread that outlives it: on Linux the child dies with the thread that started it.
+    May be made and used from any thread, by one at a time.
     """
 
     def __init__(self, config: VerificationConfig, memory_mb: int) -> None:
         self._errors = tempfile.TemporaryFile()
         search_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         arguments = [config.model_dump_json(), str(memory_mb), str(os.getpid())]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tasks.shared.verification.child", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            bufsize=0,
-            env={**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": "1"},
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self.requests_fd = self._process.stdin.fileno()
-        self.replies_fd = self._process.stdout.fileno()
-        os.set_blocking(self.requests_fd, False)
-        os.set_blocking(self.replies_fd, False)
-        self.ready = False
+        self._control, theirs = socket.socketpair()
+        self._control.settimeout(START_TIMEOUT_S)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tasks.shared.verification.child", *arguments],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                stderr=self._errors,
+                env={**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            )
+        self._last_number = 0
+        self._endings: dict[int, int] = {}
+
+    @property
+    def pid(self) -> int:
+        """Process id of the warm process, the parent of its graders."""
+        return self._process.pid
+
+    def fork(self) -> "GraderProcess":
+        """Start a grader: waits until everything is loaded the first time, then some milliseconds.
+
+        Raises WarmProcessGone.
+        """
+        self._last_number += 1
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                socket.send_fds(self._control, [ORDER.pack(FORK, self._last_number)], [theirs.fileno()])
+            while (news := self._news())[:2] != (STARTED, self._last_number):
+                self._endings[news[1]] = news[2]
+        except OSError as error:
+            ours.close()
+            raise WarmProcessGone(f"{self.close()} ({type(error).__name__})") from error
+        return GraderProcess(ours, self._last_number, news[2])
+
+    def ending(self, grader: "GraderProcess") -> int | None:
+        """Kill a grader that is still there, and return its exit status; None where the warm process is gone too."""
+        grader.connection.close()
+        try:
+            self._control.sendall(ORDER.pack(KILL, grader.number))
+            while grader.number not in self._endings:
+                kind, number, value = self._news()
+                if kind == ENDED:
+                    self._endings[number] = value
+        except OSError:
+            return None
+        return self._endings.pop(grader.number)
+
+    def _news(self) -> tuple[bytes, int, int]:
+        data = b""
+        while len(data) < NEWS.size:
+            part = self._control.recv(NEWS.size - len(data))
+            if not part:
+                raise ConnectionResetError("the warm process has ended")
+            data += part
+        return NEWS.unpack(data)
+
+    def close(self) -> str:
+        """End the warm process and with it every grader; return how it ended and the tail of its errors. Idempotent."""
+        self._control.close()
+        try:
+            # It ends of itself, after its graders, when this end of the socket is closed.
+            code = self._process.wait(timeout=5.0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            code = self._process.wait()
+        if self._errors.closed:
+            return f"exit status {code}"
+        with self._errors as errors:
+            size = errors.seek(0, os.SEEK_END)
+            errors.seek(max(0, size - 2_000))
+            tail = errors.read().decode(errors="replace").strip()
+        return f"exit status {code}" + (f": {tail}" if tail else "")
+
+
+class GraderProcess:
+    """A grader with a queue of requests. All methods return at once; the caller waits on the connection."""
+
+    def __init__(self, connection: socket.socket, number: int, pid: int) -> None:
+        self.connection = connection
+        self.number = number
+        self.pid = pid
+        connection.setblocking(False)
         self.outstanding: deque[GradingRequest] = deque()
         self._unsent = bytearray()
         self._unread = bytearray()
 
     @property
-    def pid(self) -> int:
-        """Process id of the child."""
-        return self._process.pid
-
-    @property
     def has_unsent(self) -> bool:
-        """Whether some of the requests wait to be written to the pipe."""
+        """Whether some of the requests wait to be written to the socket."""
         return bool(self._unsent)
 
     def enqueue(self, request: GradingRequest) -> None:
-        """Add a request; `send` moves it to the child."""
+        """Add a request; `send` moves it to the grader."""
         self.outstanding.append(request)
         self._unsent += request.line()
 
     def send(self) -> None:
-        """Write as much as the pipe takes. A broken pipe is noticed when reading."""
+        """Write as much as the socket takes. A broken connection is noticed when reading."""
         try:
-            written = os.write(self.requests_fd, memoryview(self._unsent)[:_READ_BYTES])
+            written = self.connection.send(memoryview(self._unsent)[:_READ_BYTES])
         except BlockingIOError:
             return
-        except BrokenPipeError:
+        except (BrokenPipeError, ConnectionResetError):
             written = len(self._unsent)
         del self._unsent[:written]
 
     def receive(self) -> tuple[list[tuple[int, Verdict]], bool]:
-        """Verdicts that have arrived, in request order, and whether the child is still there."""
+        """Verdicts that have arrived, in request order, and whether the grader is still there."""
         alive = True
         while True:
             try:
-                data = os.read(self.replies_fd, _READ_BYTES)
+                data = self.connection.recv(_READ_BYTES)
             except BlockingIOError:
                 break
+            except ConnectionResetError:
+                data = b""
             if not data:
                 alive = False
                 break
             self._unread += data
         *lines, rest = self._unread.split(b"\n")
         self._unread = bytearray(rest)
-        return [reply for line in lines if (reply := self._decode(line)) is not None], alive
+        return [self._decode(line) for line in lines], alive
 
-    def _decode(self, line: bytes) -> tuple[int, Verdict] | None:
-        message = json.loads(line)
-        if message == READY:
-            self.ready = True
-            return None
-        number, verdict, extracted, detail = message
+    def _decode(self, line: bytes) -> tuple[int, Verdict]:
+        number, verdict, extracted, detail = json.loads(line)
         expected = self.outstanding.popleft().number
         if number != expected:
             raise RuntimeError(f"grader process {self.pid} answered request {number} where {expected} was due")
         return number, Verdict(verdict, extracted, detail)
-
-    def kill(self) -> str:
-        """End the child with SIGKILL, reap it, close the pipes; return how it ended and the tail of its
-        errors.
-        """
-        self._process.kill()
-        code = self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
-        with self._errors as errors:
-            size = errors.seek(0, os.SEEK_END)
-            errors.seek(max(0, size - 2_000))
-            tail = errors.read().decode(errors="replace").strip()
-        return f"exit status {code}" + (f": {tail}" if tail else "")

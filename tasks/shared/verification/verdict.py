@@ -17,8 +17,8 @@ class Verdict:
 
     correct: the answer equals the gold answer. wrong: it does not, or it is a form that no grader should
     reward. unparsed: no final answer was found, or it does not read as mathematics. timeout: not decided
-    within the limit (or refused unseen, because its cost is known to be out of reach). error: the fault is
-    not the answer's: the gold answer does not parse, the grader process died or ran out of memory.
+    within the bounds of CPU time and memory (or refused unseen, because its cost is known to be out of reach).
+    error: the fault is not the answer's: the gold answer does not parse. A grader's death is no verdict.
     """
 
     verdict: VerdictName

@@ -17,14 +17,15 @@ from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.pool import VerifierPool
 
 ROOT = Path(__file__).resolve().parents[3]
-SLOW = r"\boxed{\binom{10^8}{5\cdot 10^7} x}"
-SLOW_GOLD = "x^2"
+INTEGRALS = " + ".join(rf"\int_0^1 \frac{{\sin(x^{{{power}}})}}{{1+e^{{x}}}} dx" for power in range(2, 14))
+SLOW, SLOW_GOLD = rf"\boxed{{{INTEGRALS}}}", r"\int_0^1 \cos(x^3) dx"
+"""Minutes of work for the algebra system that no screen foresees."""
 MATH_VERIFY_65 = r"\boxed{\dfrac{5^{\left(5^{\left(5^{\left(5^5\right)}\right)} - 4\right)} - 5}{16}}"
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[VerifierPool]:
-    with VerifierPool(num_workers=2, timeout_s=3.0) as running:
+    with VerifierPool(num_workers=2) as running:
         yield running
 
 
@@ -90,15 +91,58 @@ def test_pool_closes_while_a_stream_is_being_read() -> None:
     assert all(ended(pid) for pid in pids)
 
 
-@pytest.mark.slow
-def test_answer_that_hangs_times_out_alone(pool: VerifierPool) -> None:
+def test_answer_that_hangs_times_out_alone() -> None:
     pairs = (
         [("#### 1", "1")] * 20 + [(SLOW, SLOW_GOLD)] + [("#### 2", "3")] * 20 + [(SLOW, SLOW_GOLD)] + [("#### 4", "4")]
     )
-    start = time.monotonic()
-    verdicts = [v.verdict for v in pool.verify(pairs)]
-    assert verdicts == ["correct"] * 20 + ["timeout"] + ["wrong"] * 20 + ["timeout"] + ["correct"]
-    assert time.monotonic() - start < 3.0 * 2 + 10
+    with VerifierPool(num_workers=1, timeout_s=0.2) as pool:
+        verdicts = pool.verify(pairs)
+        warm = psutil.Process(pool.worker_pids()[0]).parent()
+        assert warm is not None
+        spent = warm.cpu_times().children_user + warm.cpu_times().children_system
+    assert [v.verdict for v in verdicts] == ["correct"] * 20 + ["timeout"] + ["wrong"] * 20 + ["timeout"] + ["correct"]
+    assert verdicts[20].detail == "no verdict within 0.2 s of CPU time"
+    assert spent < 2 * 0.2 + 0.2
+
+
+def test_limit_is_cpu_time_and_not_the_clock() -> None:
+    with VerifierPool(num_workers=1, timeout_s=0.2) as pool:
+        pool.verify([("#### 1", "1")])
+        grader = psutil.Process(pool.worker_pids()[0])
+        grader.suspend()
+        waking = threading.Timer(0.6, grader.resume)
+        waking.start()
+        assert [v.verdict for v in pool.verify([("#### 1", "1"), ("#### 2", "3")])] == ["correct", "wrong"]
+        assert pool.worker_pids() == [grader.pid]
+        waking.join()
+
+
+def test_limit_holds_where_the_owner_ignores_the_signal(tmp_path: Path) -> None:
+    script = tmp_path / "owner.py"
+    script.write_text(
+        textwrap.dedent(
+            f"""
+            import signal
+            from tasks.shared.verification.pool import VerifierPool
+            signal.signal(signal.SIGPROF, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_BLOCK, {{signal.SIGPROF}})
+            with VerifierPool(timeout_s=0.2) as pool:
+                print(pool.verify([({SLOW!r}, {SLOW_GOLD!r})])[0].verdict)
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert done.stdout.strip() == "timeout", done.stderr
+
+
+def test_a_gold_goes_to_one_grader_whatever_else_there_is_to_do() -> None:
+    with VerifierPool(num_workers=3) as pool:
+        pool.verify([(f"#### {i}", "1") for i in range(200)])
+        assert len(pool.worker_pids()) == 1
+        pool.verify([("#### 1", str(i)) for i in range(200)])
+        assert len(pool.worker_pids()) == 3
 
 
 @pytest.mark.slow
@@ -136,23 +180,73 @@ def test_adversarial_corpus_within_a_bound(pool: VerifierPool) -> None:
     assert time.monotonic() - start < 60
 
 
-def test_killed_worker_costs_one_answer() -> None:
-    with VerifierPool(num_workers=1, timeout_s=60.0) as pool:
-        pool.verify([("#### 1", "1")])
-        [pid] = pool.worker_pids()
-        before_cpu = psutil.Process(pid).cpu_times().user
+def kill_when_busy(pool: VerifierPool, times: int) -> threading.Thread:
+    """Kill the grader, and the next ones, as soon as each has worked for a while."""
 
-        def kill_when_busy() -> None:
-            wait_until(lambda: psutil.Process(pid).cpu_times().user > before_cpu + 0.3)
+    def work() -> None:
+        known: set[int] = set()
+        for _ in range(times):
+            assert wait_until(lambda: bool(set(pool.worker_pids()) - known))
+            [pid] = set(pool.worker_pids()) - known
+            known.add(pid)
+            assert wait_until(lambda: psutil.Process(pid).cpu_times().user > 0.2)  # noqa: B023
             os.kill(pid, signal.SIGKILL)
 
-        killer = threading.Thread(target=kill_when_busy)
-        killer.start()
+    killer = threading.Thread(target=work)
+    killer.start()
+    return killer
+
+
+def test_answer_whose_grader_was_killed_from_outside_is_tried_once_more() -> None:
+    with VerifierPool(num_workers=1, timeout_s=0.6) as pool:
+        killer = kill_when_busy(pool, times=1)
         verdicts = pool.verify([("#### 1", "1")] * 10 + [(SLOW, SLOW_GOLD)] + [("#### 2", "2")] * 30)
         killer.join()
-        assert pool.worker_pids() != [pid]
-    assert [v.verdict for v in verdicts] == ["correct"] * 10 + ["error"] + ["correct"] * 30
-    assert "died with exit status -9" in verdicts[10].detail
+    assert [v.verdict for v in verdicts] == ["correct"] * 10 + ["timeout"] + ["correct"] * 30
+    assert verdicts[10].detail == "no verdict within 0.6 s of CPU time"
+
+
+def test_no_verdict_is_made_up_where_graders_are_killed_from_outside_again_and_again() -> None:
+    with VerifierPool(num_workers=1, timeout_s=60.0) as pool:
+        killer = kill_when_busy(pool, times=2)
+        with pytest.raises(RuntimeError, match="killed from outside twice over one answer"):
+            pool.verify([("#### 1", "1"), (SLOW, SLOW_GOLD)])
+        killer.join()
+        assert pool.verify([("#### 1", "1")])[0].verdict == "correct"
+
+
+def test_pool_survives_the_loss_of_its_warm_process() -> None:
+    with VerifierPool(num_workers=2) as pool:
+        stream = pool.stream([(f"#### {i}", str(i)) for i in range(3_000)])
+        first = next(stream)
+        warm = psutil.Process(pool.worker_pids()[0]).parent()
+        assert warm is not None
+        warm.kill()
+        assert {v.verdict for v in [first, *stream]} == {"correct"}
+
+
+def test_forked_process_cannot_use_the_pool_of_its_parent() -> None:
+    with VerifierPool(num_workers=1) as pool:
+        pool.verify([("#### 1", "1")])
+        pid = os.fork()
+        if pid == 0:
+            try:
+                pool.verify([("#### 1", "1")])
+            except RuntimeError:
+                pool.close()
+                os._exit(7)
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        assert pool.verify([("#### 1", "1")])[0].verdict == "correct"
+
+
+def test_warm_process_has_a_single_thread_when_it_forks() -> None:
+    with VerifierPool(num_workers=1) as pool:
+        pool.verify([("#### 1", "1")])
+        warm = psutil.Process(pool.worker_pids()[0]).parent()
+        assert warm is not None
+        assert warm.pid != os.getpid()
+        assert warm.num_threads() == 1
 
 
 def test_memory_cap_costs_one_answer() -> None:
@@ -160,8 +254,8 @@ def test_memory_cap_costs_one_answer() -> None:
         verdicts = pool.verify([("#### 1", "1"), ("x" * 100_000_000, "5"), ("#### 7", "7")])
         [pid] = pool.worker_pids()
         assert psutil.Process(pid).rlimit(psutil.RLIMIT_AS) == (300 * 2**20, 300 * 2**20)
-    assert [v.verdict for v in verdicts] == ["correct", "error", "correct"]
-    assert "MemoryError" in verdicts[1].detail or "out of memory" in verdicts[1].detail
+    assert [v.verdict for v in verdicts] == ["correct", "timeout", "correct"]
+    assert verdicts[1].detail == "no verdict within 300 MiB of memory"
 
 
 def test_cap_that_is_too_small_is_reported_and_not_retried_for_ever() -> None:
@@ -208,7 +302,7 @@ def test_threads_share_one_pool(pool: VerifierPool) -> None:
 
 def test_close_leaves_no_child_and_refuses_more_work() -> None:
     pool = VerifierPool(num_workers=2)
-    pool.verify([("#### 1", "1")])
+    pool.verify([("#### 1", str(i)) for i in range(10)])
     pids = pool.worker_pids()
     assert len(pids) == 2
     pool.close()
@@ -227,10 +321,10 @@ def test_no_child_outlives_its_parent(ending: str, tmp_path: Path) -> None:
             import sys, threading
             from tasks.shared.verification.pool import VerifierPool
             pool = VerifierPool(num_workers=2, timeout_s=600)
-            pool.verify([("#### 1", "1")])
+            pool.verify([("#### 1", str(i)) for i in range(10)])
             print(*pool.worker_pids(), flush=True)
             if {ending!r} == "kill":
-                pool.verify([({SLOW!r}, {SLOW_GOLD!r})] * 2)
+                pool.verify([({SLOW!r}, {SLOW_GOLD!r} + " + " + str(i)) for i in range(10)])
             """
         )
     )
