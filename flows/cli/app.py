@@ -248,7 +248,3 @@ def ui(
 def _exit(code: int) -> None:
     if code:
         sys.exit(code)
-
-
-if __name__ == "__main__":
-    app()

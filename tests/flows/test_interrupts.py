@@ -75,7 +75,7 @@ def test_arms_at_the_same_time_end_together(new_home: Path) -> None:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_the_servers_of_the_pages_end_with_their_command(new_home: Path, how: signal.Signals) -> None:
     ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
-    command = start_python(new_home, ["-m", "flows.cli.app", "ui", *ports])
+    command = start_python(new_home, ["-m", "flows.cli", "ui", *ports])
     command.wait_until(lambda: "Ctrl-C ends both" in command.output)
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) == 0, command.output

@@ -24,7 +24,7 @@ def run_polya(home: Path, store: str) -> Command:
     settings = {**SMALL, "arms": ARM, "runtime.num_threads": 1}
     overrides = [f"--set={key}={str(value).replace(chr(39), chr(34))}" for key, value in settings.items()]
     places = {"MIDTRAIN_STORE": store, "MIDTRAIN_RESULTS": f"{store}/results", "COLUMNS": "200"}
-    return start_python(home, ["-m", "flows.cli.app", "run", "polya", *overrides], **places)
+    return start_python(home, ["-m", "flows.cli", "run", "polya", *overrides], **places)
 
 
 @pytest.mark.timeout(1200)

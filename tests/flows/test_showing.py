@@ -92,7 +92,7 @@ def test_ci_judges_a_run_by_what_the_server_alone_shows(parent: MlflowRun, tmp_p
     with get_client(sync_client=True) as client:
         client.update_flow_run(flow_run, tags=["ci-1-1"])
         address = str(client.api_url)
-    command = [sys.executable, "-m", "flows.cli.app", "gate", "ci-1-1", "--margin", "1", "--summary", str(summary)]
+    command = [sys.executable, "-m", "flows.cli", "gate", "ci-1-1", "--margin", "1", "--summary", str(summary)]
     environment = {**os.environ, "MIDTRAIN_HOME": str(tmp_path / "ci"), "PREFECT_API_URL": address}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

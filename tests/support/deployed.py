@@ -129,7 +129,7 @@ class Deployed(AbstractContextManager["Deployed"]):
 
     def midtrain(self, *arguments: str, **environment: str) -> str:
         """Run a `midtrain` command; returns what it printed."""
-        return self._command([sys.executable, "-m", "flows.cli.app", *arguments], environment)
+        return self._command([sys.executable, "-m", "flows.cli", *arguments], environment)
 
     def prefect(self, *arguments: str) -> str:
         """Run a `prefect` command; returns what it printed."""
