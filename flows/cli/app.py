@@ -235,6 +235,14 @@ def gc(
 
 
 @app.command()
+def verify_store() -> None:
+    """Read everything in the store and name what is damaged; fails where something is."""
+    from flows.cli.commands import check_store
+
+    _exit(check_store(console))
+
+
+@app.command()
 def ui(
     prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,

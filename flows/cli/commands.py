@@ -205,6 +205,14 @@ def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: boo
     return failed or codes[0]
 
 
+def check_store(console: Console) -> int:
+    """Read everything in the store. Returns an exit code: a failure where something is damaged."""
+    from flows.cli.verify_store import verify_store
+
+    codes: list[int] = []
+    return explained(lambda: codes.append(verify_store(run_context().store, console)), console) or codes[0]
+
+
 def export_questions(values: dict[str, Any], out: Path, replace: bool, console: Console) -> int:
     """Read a question set into a Parquet file. Returns an exit code."""
     from tasks.questions.config import QuestionsConfig

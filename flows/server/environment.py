@@ -65,10 +65,10 @@ def prepare(settings: Settings) -> None:
     os.environ["PREFECT_HOME"] = str(home)
     # Does not follow PREFECT_HOME; shared, it would hand one installation the cached references of another.
     os.environ.setdefault("PREFECT_LOCAL_STORAGE_PATH", str(home / "storage"))
-    # Prefect makes its database's address of that folder as it stands, whatever `?` and `%` mean in an address.
-    os.environ.setdefault(
-        "PREFECT_API_DATABASE_CONNECTION_URL", sqlite_address("sqlite+aiosqlite", home / "prefect.db")
-    )
+    if {"?", "%"} & set(str(home)):
+        # Prefect makes its database's address of that folder as it stands, whatever these mean in an address.
+        database = sqlite_address("sqlite+aiosqlite", home / "prefect.db")
+        os.environ.setdefault("PREFECT_API_DATABASE_CONNECTION_URL", database)
     url = running_servers(settings.root).get("prefect_api")
     if url is not None:
         os.environ["PREFECT_API_URL"] = url

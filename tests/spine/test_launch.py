@@ -57,6 +57,15 @@ def test_returns_the_result_and_passes_every_line_on(tmp_path: Path) -> None:
     assert [(line["step"], line["values"]["loss"]) for line in metrics] == [(n, 1.0 / n) for n in range(1, 6)]
 
 
+def test_a_line_that_cannot_be_read_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """As on a disk that was full for a moment: a line was cut, and the next one went on in it."""
+    path = tmp_path / "progress.jsonl"
+    tail = launch._Tail(path)
+    path.write_bytes(b'{"done": 1}\n{"done": 2, "to{"done": 3}\n\xff\n{"done": 4}\n{"done":')
+    assert list(tail.lines()) == [{"done": 1}, {"done": 4}]
+    assert caplog.text.count(f"a line of {path} cannot be read") == 2
+
+
 def test_a_second_run_in_the_same_folder_reports_only_its_own_lines(tmp_path: Path) -> None:
     toy(tmp_path)
     seen: list[dict[str, Any]] = []

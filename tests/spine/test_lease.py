@@ -18,6 +18,7 @@ from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 
 PATH = "samples/abc/lease.json"
+WRONG_TYPE = b'{"token": "a", "host": "b", "pid": 1, "process_started": 0, "beat": 0, "timeout_s": "x"}'
 
 
 @pytest.fixture
@@ -98,8 +99,14 @@ def test_a_reused_process_id_does_not_look_alive(files: Files) -> None:
     assert lease(files).try_acquire()
 
 
-def test_a_damaged_record_is_succeeded(files: Files) -> None:
-    files.write_text(PATH, '{"token": "ab')
+@pytest.mark.parametrize("content", [b"", b'{"token": "ab', b"[]", b"\xff\xfe", b"\0\0", b'{"token": "a"}', WRONG_TYPE])
+def test_a_damaged_record_is_named_and_succeeded(
+    files: Files, content: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    files.write_text(PATH, "")
+    Path(files.full(PATH)).write_bytes(content)
+    assert lease(files).living_holder() is None
+    assert files.full(PATH) in caplog.text
     assert lease(files).try_acquire()
     assert not lease(files).try_acquire()
 

@@ -130,3 +130,16 @@ def test_leases(store: Store) -> None:
     with second.held():
         pass
     assert store.files.sizes("samples/abc") == {}
+
+
+def test_the_age_of_a_lease_is_told_by_the_endpoint(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host whose clock is hours off takes no lease from a living holder."""
+    store.files.write_text("samples/abc/lease.json", "{}")
+    right = time.time()
+    for wrong in (right - 7200, right + 7200):
+        with monkeypatch.context() as patch:
+            patch.setattr("tasks.spine.store.s3.time.time", lambda now=wrong: now)
+            age_s = store.files.age_s("samples/abc/lease.json")
+        assert age_s is not None
+        assert -2 < age_s < 60
+    assert store.files.age_s("samples/none/lease.json") is None

@@ -66,7 +66,7 @@ class Pool:
     def scan(self) -> PoolIndex:
         """Read the keys of every batch; what cannot be read is set aside, counted and logged."""
         index = PoolIndex()
-        names = [name for name in self._files.folders("") if name.endswith(SUFFIX) and not name.startswith(".")]
+        names = self._names()
         with ThreadPoolExecutor(SCAN_THREADS) as threads:
             for name, keys in zip(names, threads.map(self._keys, names), strict=True):
                 if keys is None:
@@ -84,6 +84,21 @@ class Pool:
                 ", ".join(index.set_aside),
             )
         return index
+
+    def damaged(self) -> Iterator[tuple[str, str]]:
+        """Every batch that cannot be read to its end, with the reason; none is set aside."""
+        for name in self._names():
+            try:
+                rows = _parse(self._bytes(name), POOLED.names)
+                if _batch_name(rows.column("key").to_pylist()) != name:
+                    yield name, "its rows are not those that its name was made from"
+            except FileNotFoundError:
+                continue
+            except _Damaged as error:
+                yield name, f"cannot be read: {error}"
+
+    def _names(self) -> list[str]:
+        return [name for name in self._files.folders("") if name.endswith(SUFFIX) and not name.startswith(".")]
 
     def write(self, rows: Sequence[Row]) -> str:
         """Add one batch (rows of schema `POOLED`); returns its name. Readers see the whole batch or none of it."""

@@ -8,6 +8,7 @@ kernel for SIGTERM when the parent dies (`die_with_parent` in `worker.py`), so n
 import contextlib
 import errno
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -23,6 +24,8 @@ from pydantic import BaseModel
 
 from tasks.errors import Permanent
 from tasks.spine.stage.context import entered_context
+
+log = logging.getLogger(__name__)
 
 GRACE_S = 20.0
 POLL_S = 0.2
@@ -71,7 +74,11 @@ class _Tail:
                 if not raw.endswith(b"\n"):
                     break
                 self.position += len(raw)
-                yield json.loads(raw)
+                try:
+                    yield json.loads(raw)
+                except ValueError as error:
+                    # A line that was cut, as on a full disk, runs into the next one.
+                    log.warning("a line of %s cannot be read and is left out: %s", self.path, error)
 
 
 def run_worker(

@@ -72,10 +72,10 @@ class Files:
         """The file system's own name of `path`."""
         return f"{self.root}/{path}" if path else self.root
 
-    def read_text_or_none(self, path: str) -> str | None:
-        """Text of a file, or None where there is none."""
+    def read_text_or_none(self, path: str, errors: str = "strict") -> str | None:
+        """Text of a file, or None where there is none; `errors` is what `bytes.decode` does with what is no UTF-8."""
         try:
-            return self.fs.cat_file(self.full(path)).decode()
+            return self.fs.cat_file(self.full(path)).decode(errors=errors)
         except FileNotFoundError:
             return None
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import psutil
+from pydantic import TypeAdapter
 
 from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import digest_text
@@ -44,6 +45,9 @@ class Holder:
             return abs(psutil.Process(self.pid).create_time() - self.process_started) > 1
         except psutil.NoSuchProcess:
             return True
+
+
+HOLDER = TypeAdapter(Holder)
 
 
 @dataclass
@@ -104,12 +108,13 @@ class Lease:
 
     def _read(self, path: str, files: Files | None = None) -> Holder | None:
         """Who a lease or claim file names; a damaged one names a holder long dead, an absent one nobody."""
-        text = (files or self.files).read_text_or_none(path)
+        text = (files or self.files).read_text_or_none(path, errors="replace")
         if text is None:
             return None
         try:
-            return Holder(**json.loads(text))
-        except (ValueError, TypeError):
+            return HOLDER.validate_json(text)
+        except ValueError:
+            log.warning("%s cannot be read, so whoever holds it counts as dead", self.files.full(path))
             return Holder(digest_text(text)[:32], "", 0, 0.0, 0.0, 0.0)
 
     @contextlib.contextmanager

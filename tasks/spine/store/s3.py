@@ -163,11 +163,11 @@ class S3(S3FileSystem):
                 callback.relative_update(stop - start)
 
     def age_s(self, path: str) -> float:
-        """Seconds since an object was written, by the endpoint's clock; whole ones, as the protocol counts."""
+        """Seconds since an object was written by the endpoint's clock, or by this host's where it tells no time."""
         bucket, key, _ = self.split_path(path)
         found = self.call_s3("head_object", Bucket=bucket, Key=key)
-        now = parsedate_to_datetime(found["ResponseMetadata"]["HTTPHeaders"]["date"])
-        return (now - found["LastModified"]).total_seconds()
+        now = found["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        return (parsedate_to_datetime(now).timestamp() if now else time.time()) - found["LastModified"].timestamp()
 
     def abort_uploads(self, path: str) -> int:
         """Abort unfinished uploads below `path`, which a killed builder left and which are paid for; how many."""
