@@ -92,6 +92,7 @@ MISSING = [
     (shard_lost, rf"{INDEX} names {SECOND}: not there"),
     (index_lost, rf"without {INDEX}, weights are in {SINGLE}: not there"),
     (dangling, r"tokenizer\.json is a link to a file that is not there"),
+    (remove("tokenizer.json"), r"has no vocabulary of a tokenizer"),
     (remove("config.json"), r"has no config\.json"),
     (remove(SINGLE), "pickled weights are refused"),
 ]
