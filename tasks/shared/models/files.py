@@ -28,8 +28,10 @@ class Incomplete(Permanent):
     """Files of a model are missing or cut: it may still be on its way."""
 
 
-def model_files(names: Iterable[str], read: Read) -> list[str]:
-    """Those of a folder's files that make the model: weights, configuration, tokenizer, and every *.py if it runs any.
+def model_files(names: Iterable[str], read: Read, *, trust_remote_code: bool = False) -> list[str]:
+    """Those of a folder's files that make the model: weights, configuration, tokenizer, and code.
+
+    Code is every *.py, where it is trusted or an auto_map names any: whoever trusts it later finds it in the digest.
 
     Raises:
         Incomplete: one of them is missing.
@@ -43,7 +45,7 @@ def model_files(names: Iterable[str], read: Read) -> list[str]:
     if ADAPTER in present:
         raise Permanent(f"has an {ADAPTER}: merge the adapter into its base model, and give the merged folder")
     wanted = {*weight_files(present, read)[1], *(name for name in present if _is_beside_weights(name))}
-    if _code(present, read):
+    if trust_remote_code or _code(present, read):
         wanted |= {name for name in present if name.endswith(".py")}
     # Without one, transformers makes an empty tokenizer of many a class and says nothing.
     has_vocabulary = any(all(fnmatch.filter(wanted, it) for it in files.split()) for files in VOCABULARIES)

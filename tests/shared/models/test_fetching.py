@@ -105,7 +105,7 @@ def test_a_model_that_is_overwritten_while_it_is_fetched_is_not_taken(
 
     monkeypatch.setattr(MemoryFileSystem, "get_file", busy)
     with pytest.raises(Incomplete, match=r"memory://latest/.* was overwritten while it was fetched"):
-        fetch("memory://latest", settings)
+        fetch("memory://latest", settings, trust_remote_code=False)
     assert not list((settings.cache / "models").iterdir())
 
 
