@@ -10,11 +10,13 @@ from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PretrainedConfig, PreTrainedModel
 
 from tasks.errors import Permanent
-from tasks.shared.models.files import check_code, shortened
+from tasks.shared.models.files import GENERATION_CONFIG, check_code, local_reader, parsed, shortened
 from tasks.shared.models.weights import Weights, read_weights
 
 PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
 """Tokens that show whether a head is plain, and by what share the two ways to its logits may differ (ours)."""
+MOST_SAID = 300
+"""Characters of a library's message, which may go on for a page."""
 WHOLE_TYPES = {"F64", "F32", "F16", "BF16"}
 """Types in which a parameter means itself; narrower ones need scales, which a `quantization_config` describes."""
 
@@ -90,8 +92,8 @@ def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None
             output_loading_info=True,
             ignore_mismatched_sizes=True,
         )
-    except (ValueError, RuntimeError) as error:
-        raise Permanent(f"{folder} cannot be read as a causal language model: {_first_line(error)}") from error
+    except Exception as error:  # architectures raise what they like for settings that they cannot be built from
+        raise Permanent(f"{folder} cannot be read as a causal language model: {_said(error)}") from error
     _check_report(folder, report)
     _check_types(folder, weights, model)
     both = {name: of for name, of in model.all_tied_weights_keys.items() if {name, of} <= weights.tensors.keys()}
@@ -99,13 +101,16 @@ def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None
 
 
 def _config(folder: Path, trust_remote_code: bool) -> PretrainedConfig:
+    """Settings of a model. Without the generation config's end tokens transformers would go on, where it is damaged."""
     if trust_remote_code:
         check_code(folder)
+    if (folder / GENERATION_CONFIG).exists():
+        parsed(GENERATION_CONFIG, local_reader(folder))
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
-    except (ValueError, OSError) as error:
+    except Exception as error:  # as above
         fix = "" if trust_remote_code or "trust_remote_code" not in str(error) else TRUST
-        raise Permanent(f"{folder}: config.json cannot be used: {fix or _first_line(error)}") from error
+        raise Permanent(f"{folder}: config.json cannot be used: {fix or _said(error)}") from error
 
 
 def _check_report(folder: Path, report: Mapping[str, Any]) -> None:
@@ -153,8 +158,8 @@ def _data(weights: Weights, *names: str) -> list[torch.Tensor]:
     return tensors
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:MOST_SAID]}"
 
 
 def end_token_ids(config: GenerationConfig | None, eos_token_id: int | None) -> list[int]:

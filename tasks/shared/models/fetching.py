@@ -19,7 +19,7 @@ TIMES = ("size", "mtime", "LastModified", "last_modified", "updated", "created",
 """Fields that tell one content from the next where a file system has none of `VERSIONS`."""
 
 
-def download(config: ModelConfig) -> tuple[Path, str]:
+def download(config: ModelConfig, *, trust_remote_code: bool) -> tuple[Path, str]:
     """Snapshot of a hub model at one commit, and its name with that commit.
 
     Raises:
@@ -38,7 +38,8 @@ def download(config: ModelConfig) -> tuple[Path, str]:
     try:
         info = HfApi().model_info(source, revision=revision)
         commit = info.sha
-        wanted = model_files([sibling.rfilename for sibling in info.siblings or ()], read)
+        names = [sibling.rfilename for sibling in info.siblings or ()]
+        wanted = model_files(names, read, trust_remote_code=trust_remote_code)
         path = snapshot_download(source, revision=commit, allow_patterns=[glob.escape(name) for name in wanted])
     except (HfHubHTTPError, LocalEntryNotFoundError, httpx.HTTPError, OSError) as error:
         try:
@@ -51,7 +52,7 @@ def download(config: ModelConfig) -> tuple[Path, str]:
     return Path(path), f"{source}@{Path(path).name[:12]}"
 
 
-def fetch(uri: str, settings: Settings) -> Path:
+def fetch(uri: str, settings: Settings, *, trust_remote_code: bool) -> Path:
     """Local copy of a remote folder, named by the versions of the objects that make the model.
 
     Raises:
@@ -62,7 +63,8 @@ def fetch(uri: str, settings: Settings) -> Path:
     versions = {name: version(entry) for name, entry in _entries(files).items()}
     if not versions:
         raise Permanent("nothing is there")
-    wanted = {name: versions[name] for name in model_files(versions, lambda name: _text(files, name))}
+    names = model_files(versions, lambda name: _text(files, name), trust_remote_code=trust_remote_code)
+    wanted = {name: versions[name] for name in names}
     target = settings.cache / "models" / digest_text(json.dumps([uri, wanted], sort_keys=True))[:16]
     if target.is_dir():
         return target

@@ -1,8 +1,8 @@
 """Files that make a model: the ones that are hashed, fetched and loaded, whatever else lies in the folder."""
 
+import fnmatch
 import json
 from collections.abc import Callable, Collection, Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,13 @@ from tasks.errors import Permanent
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 SINGLE, INDEX = "model.safetensors", "model.safetensors.index.json"
-BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.model", "tokenizer*", "vocab*", "merges.txt")
+TOKENIZER_CONFIG, GENERATION_CONFIG = "tokenizer_config.json", "generation_config.json"
+BESIDE_WEIGHTS = ("*.json", "*.jinja", "*.model", "*.tiktoken", "tokenizer*", "vocab*", "merges.txt")
 """A model's other files at the top of its folder."""
 IN_FOLDERS = ("additional_chat_templates/*.jinja", "custom_generate/*.py")
 """Files in folders below that transformers reads with a model."""
+VOCABULARIES = ("tokenizer.json", "vocab.json merges.txt", "vocab.txt", "tekken.json", "*.model", "*.tiktoken")
+"""Files, or pairs of them, that hold a whole vocabulary."""
 LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 MOST_NAMED = 4
 
@@ -25,8 +28,10 @@ class Incomplete(Permanent):
     """Files of a model are missing or cut: it may still be on its way."""
 
 
-def model_files(names: Iterable[str], read: Read) -> list[str]:
-    """Those of a folder's files that make the model: weights, configuration, tokenizer, and every *.py if it runs any.
+def model_files(names: Iterable[str], read: Read, *, trust_remote_code: bool = False) -> list[str]:
+    """Those of a folder's files that make the model: weights, configuration, tokenizer, and code.
+
+    Code is every *.py, where it is trusted or an auto_map names any: whoever trusts it later finds it in the digest.
 
     Raises:
         Incomplete: one of them is missing.
@@ -40,10 +45,12 @@ def model_files(names: Iterable[str], read: Read) -> list[str]:
     if ADAPTER in present:
         raise Permanent(f"has an {ADAPTER}: merge the adapter into its base model, and give the merged folder")
     wanted = {*weight_files(present, read)[1], *(name for name in present if _is_beside_weights(name))}
-    if _code(present, read):
+    if trust_remote_code or _code(present, read):
         wanted |= {name for name in present if name.endswith(".py")}
-    if not any(name.startswith(("tokenizer", "vocab")) for name in wanted):
-        raise Incomplete("has no tokenizer files")
+    # Without one, transformers makes an empty tokenizer of many a class and says nothing.
+    has_vocabulary = any(all(fnmatch.filter(wanted, it) for it in files.split()) for files in VOCABULARIES)
+    if not has_vocabulary and not _code(present & {TOKENIZER_CONFIG}, read):
+        raise Incomplete(f"has no vocabulary of a tokenizer ({'; '.join(VOCABULARIES)})")
     return sorted(wanted)
 
 
@@ -149,7 +156,7 @@ def check_code(folder: Path) -> None:
 
 def _code(present: Collection[str], read: Read) -> list[str]:
     """References to code, as `module.Class`, in the files whose auto_map transformers follows."""
-    files = [name for name in (CONFIG, "tokenizer_config.json") if name in present]
+    files = [name for name in (CONFIG, TOKENIZER_CONFIG) if name in present]
     return sorted({item for name in files for item in _texts(parsed(name, read).get("auto_map"))})
 
 
@@ -164,5 +171,5 @@ def _texts(value: Any) -> Iterable[str]:
 
 def _is_beside_weights(name: str) -> bool:
     if "/" in name:
-        return any(fnmatchcase(name, pattern) for pattern in IN_FOLDERS)
-    return any(fnmatchcase(name, pattern) for pattern in BESIDE_WEIGHTS) and not name.endswith(".safetensors")
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in IN_FOLDERS)
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in BESIDE_WEIGHTS) and not name.endswith(".safetensors")

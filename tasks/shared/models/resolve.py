@@ -49,15 +49,16 @@ def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool 
     """Bring the model to this machine if need be, see that it is whole, and hash it.
 
     Args:
-        trust_remote_code: run code that ships with the model, without which some cannot be looked at.
+        trust_remote_code: run code that ships with the model, without which some cannot be looked at; its *.py are
+            then part of the digest, as they are wherever an auto_map names any.
 
     Raises:
         Incomplete: files of the model are missing or cut.
         Permanent: there is no such model, or its files are damaged or do not belong together.
     """
     try:
-        path, name = _locate(config, settings)
-        entries, weights = _look(path, settings)
+        path, name = _locate(config, settings, trust_remote_code)
+        entries, weights = _look(path, settings, trust_remote_code)
         if path not in SHIPPED.values():
             _check_once(path, _structure(entries, weights), settings, trust_remote_code)
     except Permanent as error:
@@ -65,10 +66,10 @@ def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool 
     return ResolvedModel(path, entries, name, weights.parameters)
 
 
-def _look(path: Path, settings: Settings) -> tuple[tuple[FileEntry, ...], Weights]:
+def _look(path: Path, settings: Settings, trust_remote_code: bool) -> tuple[tuple[FileEntry, ...], Weights]:
     """The files of a model folder, hashed, and the headers of its weights."""
     try:
-        names = model_files(local_names(path), local_reader(path))
+        names = model_files(local_names(path), local_reader(path), trust_remote_code=trust_remote_code)
     except Permanent as error:
         raise type(error)(f"{path}: {error}") from error
     for name in names:
@@ -94,7 +95,7 @@ def _check_once(path: Path, structure: str, settings: Settings, trust_remote_cod
     """Have a child process see that a model can be loaded, unless it saw one that is made alike."""
     version = importlib.metadata.version("transformers")
     checked = settings.cache / "checked" / digest_text(f"{structure} {trust_remote_code} {version}")[:16]
-    if checked.exists() or structure in {_structure(*_look(folder, settings)) for folder in SHIPPED.values()}:
+    if checked.exists() or structure in {_structure(*_look(folder, settings, False)) for folder in SHIPPED.values()}:
         return
     job = ModelCheckJob(folder=path, trust_remote_code=trust_remote_code)
     settings.work.mkdir(parents=True, exist_ok=True)
@@ -107,7 +108,7 @@ def _check_once(path: Path, structure: str, settings: Settings, trust_remote_cod
         checked.touch()
 
 
-def _locate(config: ModelConfig, settings: Settings) -> tuple[Path, str]:
+def _locate(config: ModelConfig, settings: Settings, trust_remote_code: bool) -> tuple[Path, str]:
     if config.source in SHIPPED:
         return SHIPPED[config.source], config.source
     source = config.source.removeprefix("file://")
@@ -115,7 +116,7 @@ def _locate(config: ModelConfig, settings: Settings) -> tuple[Path, str]:
     if local.is_dir():
         return local.resolve(), config.source
     if "://" in source:
-        return fetch(source, settings), config.source
+        return fetch(source, settings, trust_remote_code=trust_remote_code), config.source
     if source.startswith((".", "/", "~")) or source.count("/") != 1:
         raise Permanent("no such folder; give a folder, an id org/name, or s3://...")
-    return download(config)
+    return download(config, trust_remote_code=trust_remote_code)

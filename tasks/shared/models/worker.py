@@ -7,6 +7,9 @@ from tasks.shared.models.config import ModelCheckJob
 from tasks.spine.stage.imports import offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
+PROBE = "2 + 3 = 5"
+"""Text that every model can read that is asked to calculate."""
+
 
 def run(job: ModelCheckJob, reporter: Reporter) -> dict[str, str]:
     """Returns what is wrong with the model, in words; empty where nothing is."""
@@ -24,10 +27,13 @@ def _tokenizer_problem(job: ModelCheckJob) -> str:
 
     options: dict[str, Any] = {"trust_remote_code": job.trust_remote_code, "local_files_only": True}
     try:
-        AutoTokenizer.from_pretrained(job.folder, **options)
+        tokenizer = AutoTokenizer.from_pretrained(job.folder, **options)
+        ids = tokenizer(PROBE, add_special_tokens=False)["input_ids"]
     except Exception as error:  # tokenizers raises bare exceptions for files that it cannot read
         said = str(error).strip().partition("\n")[0]
         return f"{job.folder}: the tokenizer cannot be read ({type(error).__name__}: {said}); fetch its files again"
+    if not {*ids} - {tokenizer.unk_token_id}:
+        return f"{job.folder}: the tokenizer knows nothing of {PROBE!r}; fetch its files again"
     return ""
 
 

@@ -13,6 +13,7 @@ from tasks.shared.models.files import SINGLE, Incomplete
 from tasks.shared.models.resolve import EMBEDDED_PATH, ResolvedModel, resolve
 from tasks.spine.store.settings import Settings
 from tests.support.base_models import put_model, shard
+from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
 
 
 @pytest.fixture
@@ -58,6 +59,39 @@ def test_only_a_whole_models_own_files_are_fetched(s3_bucket: str, settings: Set
         at(s3_bucket, "elsewhere", settings)
 
 
+RESOLVE = """
+import json
+from tasks.errors import Permanent
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.models.resolve import resolve
+from tasks.spine.store.settings import Settings
+try:
+    found = resolve(ModelConfig(source="lab/base"), Settings())
+    print(json.dumps([found.digest, found.name, sorted(path.name for path in found.path.iterdir())]))
+except Permanent as error:
+    print(json.dumps(f"{type(error).__name__}: {error}"))
+"""
+
+
+@pytest.mark.slow
+def test_of_a_hub_model_only_its_own_files_are_downloaded(settings: Settings, tmp_path: Path) -> None:
+    put_model(tmp_path / "model")
+    shard(tmp_path / "model")
+    own = resolve(ModelConfig(source=str(tmp_path / "model")), settings)
+    files = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    base = Repository("lab/base", files | {"consolidated.safetensors": b"", SINGLE: b"older"}, "models")
+    with serve(Hub([base])) as endpoint:
+        names = sorted(entry.path for entry in own.files)
+        assert ask(endpoint, tmp_path, RESOLVE) == [own.digest, f"lab/base@{COMMIT[:12]}", names]
+        del base.files["model-00002-of-00002.safetensors"]
+        base.commit = "b" * 40
+        message = ask(endpoint, tmp_path, RESOLVE)
+    assert message == (
+        "Incomplete: model.source='lab/base': model.safetensors.index.json names model-00002-of-00002.safetensors: "
+        "not there"
+    )
+
+
 def test_a_model_that_is_overwritten_while_it_is_fetched_is_not_taken(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +105,7 @@ def test_a_model_that_is_overwritten_while_it_is_fetched_is_not_taken(
 
     monkeypatch.setattr(MemoryFileSystem, "get_file", busy)
     with pytest.raises(Incomplete, match=r"memory://latest/.* was overwritten while it was fetched"):
-        fetch("memory://latest", settings)
+        fetch("memory://latest", settings, trust_remote_code=False)
     assert not list((settings.cache / "models").iterdir())
 
 

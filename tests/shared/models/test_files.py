@@ -92,6 +92,7 @@ MISSING = [
     (shard_lost, rf"{INDEX} names {SECOND}: not there"),
     (index_lost, rf"without {INDEX}, weights are in {SINGLE}: not there"),
     (dangling, r"tokenizer\.json is a link to a file that is not there"),
+    (remove("tokenizer.json"), r"has no vocabulary of a tokenizer"),
     (remove("config.json"), r"has no config\.json"),
     (remove(SINGLE), "pickled weights are refused"),
 ]
@@ -133,15 +134,16 @@ def test_damaged_files_are_named(folder: Path, look: Look, spoil: Callable[[Path
     assert not isinstance(caught.value, Incomplete)
 
 
-def names(folder: Path) -> list[str]:
-    return model_files(local_names(folder), local_reader(folder))
+def names(folder: Path, *, trust: bool = False) -> list[str]:
+    return model_files(local_names(folder), local_reader(folder), trust_remote_code=trust)
 
 
-def test_code_counts_where_the_model_runs_it(folder: Path) -> None:
+def test_code_counts_where_it_is_trusted_or_named(folder: Path) -> None:
     (folder / "parts").mkdir()
     for name in ("modeling.py", "parts/layer.py"):
         (folder / name).write_text("A = 1")
     assert not any(name.endswith(".py") for name in names(folder))
+    assert {"modeling.py", "parts/layer.py"} < set(names(folder, trust=True))
     change_config(folder, auto_map={"AutoModelForCausalLM": "modeling.Model"})
     assert {"modeling.py", "parts/layer.py"} < set(names(folder))
 

@@ -76,7 +76,8 @@ def test_weights_that_are_not_the_architectures_are_refused_at_import_and_at_loa
         ({"num_hidden_layers": 3}, r"drawn at random\): model\.layers\.2\."),
         ({"tie_word_embeddings": False}, r"drawn at random\): lm_head\.weight"),
         ({"vocab_size": 300}, r"model\.embed_tokens\.weight \(258, 48\) instead of \(300, 48\)"),
-        ({"model_type": "nothing"}, "config.json cannot be used"),
+        ({"model_type": "nothing"}, "config.json cannot be used: ValueError: "),
+        ({"hidden_size": "wide"}, r"config\.json cannot be used: .*Field 'hidden_size' expected int"),
         ({"model_type": "nothing", "auto_map": {"AutoConfig": "own.Own"}}, r"set runtime\.trust_remote_code=true"),
     ],
 )
@@ -87,6 +88,18 @@ def test_a_config_of_another_model_is_refused_at_import_and_at_load(
     with pytest.raises(Permanent, match=message):
         check_architecture(folder)
     with pytest.raises(Permanent, match=message):
+        load_causal_lm(folder, dtype="float32")
+
+
+def test_a_config_that_no_model_can_be_built_from_is_said_in_a_line(folder: Path) -> None:
+    change_config(folder, hidden_act="none that exists")
+    with pytest.raises(Permanent, match=r"^.* as a causal language model: KeyError: 'none that exists'$"):
+        check_architecture(folder)
+
+
+def test_generation_settings_that_cannot_be_read_are_not_replaced_by_others(folder: Path) -> None:
+    (folder / "generation_config.json").write_text("<html>")
+    with pytest.raises(Permanent, match=r"generation_config\.json is damaged"):
         load_causal_lm(folder, dtype="float32")
 
 
