@@ -28,8 +28,7 @@ def resolve(config: TextsConfig) -> TextsConfig:
         return config.model_copy(update={"source_digest": digests[0], "evaluation_digest": digests[1]})
     on_hub = is_hub_id(config.source, TEXT_ENDINGS)
     if not on_hub and config.evaluation_split and not config.evaluation_source:
-        files = _files(config, config.source, config.evaluation_split)
-        if not (files.is_folder and files.splits):
+        if not _files(config, config.source, config.evaluation_split).is_split:
             raise SourceError(
                 f"evaluation_split={config.evaluation_split!r} is for a dataset of the hub or a folder whose files' "
                 f"names tell splits, which source {config.source!r} is not; set evaluation_source to the file with the "

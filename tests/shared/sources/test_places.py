@@ -47,6 +47,7 @@ def named(folder: Path, files: list[str], source: str, **settings: str) -> list[
         (["a\\b.jsonl"], "a\\b.jsonl", ["a\\b.jsonl"]),
         ([unicodedata.normalize("NFD", CAFE)], CAFE, [unicodedata.normalize("NFD", CAFE)]),
         ([CAFE], unicodedata.normalize("NFD", CAFE), [CAFE]),
+        (["e\u0301/a.jsonl", "e\u0301/README.md"], "\u00e9", ["e\u0301/a.jsonl"]),
         (["d/a.jsonl"], "d/", ["d/a.jsonl"]),
         (["d/a.jsonl"], "d/../d/a.jsonl", ["d/a.jsonl"]),
         (["a.jsonl"], ".", ["a.jsonl"]),
@@ -119,7 +120,9 @@ SPLITS = ["d/data/train-00000-of-00002.jsonl", "d/data/train-00001-of-00002.json
 def test_a_split_takes_its_files_of_a_folder(tmp_path: Path) -> None:
     assert named(tmp_path, SPLITS, "d", split="train") == SPLITS[:2]
     assert named(tmp_path, [], "d", split="test") == ["d/test.jsonl"]
+    assert named(tmp_path, [], "d/**/*.jsonl", split="test") == ["d/test.jsonl"]
     assert named(tmp_path, [], "d/extra.jsonl", split="test") == ["d/extra.jsonl"]
+    assert named(tmp_path, [], "d/extra*", split="test") == ["d/extra.jsonl"]
     with pytest.raises(SourceError, match=r"of the split 'tets'; did you mean 'test'\? Their names tell: test, train"):
         named(tmp_path, [], "d", split="tets")
 
