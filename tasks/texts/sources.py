@@ -56,7 +56,7 @@ def read_source(config: TextsConfig, *, held_out: bool) -> Iterator[Record | Rej
         yield from read_hub(source, subset, split, commit)
     else:
         split = config.evaluation_split if held_out else config.split
-        yield from _files(config, source, split).read(TEXT_READERS)
+        yield from _files(config, source, split).read(digest.partition(":")[2], TEXT_READERS)
 
 
 def _digest(config: TextsConfig, source: str, split: str, usual: str) -> str:

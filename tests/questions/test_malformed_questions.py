@@ -101,6 +101,11 @@ LINES: dict[str, tuple[bytes, str, str]] = {
     "a second byte order mark": (b'\xef\xbb\xbf{"q": "two", "a": "2"}', "", "malformed JSON"),
     "a key twice": (b'{"q": "two", "a": "2", "a": "3"}', "a", "stands twice in one object"),
     "a key twice, once escaped": (b'{"q": "two", "a": "2", "\\u0061": "2"}', "a", "stands twice in one object"),
+    "a key twice that no file can hold": (
+        b'{"q": "two", "a": "2", "\\ud800": 1, "\\ud800": 2}',
+        "\\ud800",
+        "stands twice in one object",
+    ),
     "a key twice inside": (b'{"q": "two", "a": "2", "z": [{"k": 1, "k": 1}]}', "k", "stands twice in one object"),
     "text behind the object": (b'{"q": "two", "a": "2"} more', "", "malformed JSON: Extra data"),
     "two objects on a line": (b'{"q": "two", "a": "2"}{"q": "three", "a": "3"}', "", "malformed JSON: Extra data"),

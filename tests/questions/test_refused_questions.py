@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+import json
 import lzma
 import re
 import zipfile
@@ -50,6 +51,17 @@ REFUSED = {
     ),
     "semicolons": ("x.csv", b"q;a\none?;1\n", r"has 'q'. The rows have: q;a"),
     "names in capitals": ("x.csv", b"Q,A\none?,1\n", r"has 'q'. The rows have: Q, A"),
+    "names that no terminal prints": (
+        "x.jsonl",
+        b'{"\\ud800": "one?", "a\\nb": "1"}',
+        r"The rows have: \\ud800, a b\.",
+    ),
+    "names without end": ("x.jsonl", json.dumps({f"key {n}": n for n in range(9_999)}).encode(), r"key 98, key 99\."),
+    "flat runs without end": (
+        "x.parquet",
+        parquet(q=pa.array(["one?"]).take(pa.nulls(5_000_000, pa.int32()).fill_null(0)), a=pa.nulls(5_000_000)),
+        "unpacks to more than 200 times its size",
+    ),
     "text behind a list": ("x.json", b'[{"q":"one?","a":"1"}]\ntrailing', "line 2: 't' follows the JSON list"),
     "an object behind a list": ("x.json", b'[{"q":"one?","a":"1"}] {"q":"x","a":"1"}', "'{' follows the JSON list"),
     "a comma behind a list": ("x.json", b'[{"q":"one?","a":"1"}],', "',' follows the JSON list"),

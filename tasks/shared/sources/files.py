@@ -72,11 +72,16 @@ class SourceFiles:
         with self._in_words(), self._fs.open(path, "rb", block_size=0 if self._is_web else _REMOTE_BLOCK_BYTES) as file:
             yield buffered(file, seekable=not self._is_web)
 
-    def read(self, readers: Mapping[str, Reader] = READERS) -> Iterator[Record | Reject]:
-        """The rows of all files, streamed, in order of their names."""
+    def read(self, digest: str, readers: Mapping[str, Reader] = READERS) -> Iterator[Record | Reject]:
+        """The rows of all files, streamed, in order of their names.
+
+        Raises `SourceError` in the end where the content is not that of `digest` any more.
+        """
         for path in self.paths:
             with self.open(path) as stream:
                 yield from read_file(stream, self._name(path), self.format, readers)
+        if self.digest() != digest:
+            raise SourceError(f"source: {self.source!r} changed while it was read; run again when it is complete")
 
     def digest(self) -> str:
         """SHA-256 of the one file, or over the SHA-256 of each of several, in order of name."""
@@ -100,13 +105,13 @@ class SourceFiles:
         for folder in self._named.folders:
             if any(self._format_of(path) and path not in named for path in files_below(self._fs, folder)):
                 raise SourceError(
-                    f"source: {self.source!r} matches the folder {folder}, but not the files in it; end the pattern "
+                    f"source: {self.source!r} matches the folder {folder!r}, but not the files in it; end the pattern "
                     "with '/**' to read them, or with an ending such as '*.jsonl'"
                 )
         if isinstance(self._fs, LocalFileSystem):
             for path in self.paths:
                 if os.path.exists(path) and not os.path.isfile(path):
-                    raise SourceError(f"source: {path} is no regular file; give a copy of its content")
+                    raise SourceError(f"source: {path!r} is no regular file; give a copy of its content")
 
     def _digest(self, path: str) -> str:
         total = hashlib.sha256()
@@ -116,7 +121,9 @@ class SourceFiles:
         return total.hexdigest()
 
     def _name(self, path: str) -> str:
-        return PurePosixPath(path).name if self._is_web else path[len(self._named.base) :].lstrip("/")
+        """Name of a file from the source's folder on, in characters that any table and terminal takes."""
+        name = PurePosixPath(path).name if self._is_web else path[len(self._named.base) :].lstrip("/")
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
     def _format_of(self, path: str) -> str | None:
         return ending(path, self._endings)

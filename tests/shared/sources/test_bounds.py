@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,7 +30,7 @@ files = SourceFiles(sys.argv[1], "rows", "nothing")
 import tasks.shared.sources.parquet_rows
 before, rows = peak(), 0
 try:
-    for item in files.read():
+    for item in files.read(files.digest()):
         rows += 1
 except SourceError as error:
     rows = str(error)
@@ -38,7 +39,7 @@ print(peak() - before, rows)
 
 
 def heavy_rows(folder: Path, file: str) -> Path:
-    """A file of at most 1 MB that holds 150 to 800 MiB."""
+    """A file of at most 2 MB that holds 150 to 800 MiB."""
     path = folder / file
     if file.endswith(".parquet"):
         texts = pa.DictionaryArray.from_arrays(pa.array([0] * 100, pa.int32()), pa.array(["x" * 8 * MIB]))
@@ -47,7 +48,7 @@ def heavy_rows(folder: Path, file: str) -> Path:
     else:
         with gzip.open(path, "wb", compresslevel=1) as out:
             for _ in range(150):
-                out.write(b"x" * MIB)
+                out.write(os.urandom(8_192).hex().encode() + b"x" * MIB)
             out.write(b"\n" + b'{"q": 1}\n' * 9)
     return path
 

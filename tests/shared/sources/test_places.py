@@ -84,11 +84,11 @@ def test_a_source_names_files(tmp_path: Path, files: list[str], source: str, fou
         (["a.jsonl"], "~nobody-of-this-name/a.jsonl", "no file with questions at"),
         (["d/"], "d", "a folder of which no file ends in .jsonl"),
         (["d/README.md"], "d", "a folder of which no file ends in .jsonl"),
-        (["part-1/a.jsonl", "part-2.jsonl"], "part-*", "matches the folder .*part-1, but not the files in it"),
+        (["part-1/a.jsonl", "part-2.jsonl"], "part-*", "matches the folder .*part-1', but not the files in it"),
         (["b.jsonl -> nowhere"], "b.jsonl", "no file with questions at 'b.jsonl'. Give"),
         (["d/a.jsonl", "d/a.csv"], "d", r"several formats \(csv, jsonl\); set format"),
         (["a.tsv"], "a.tsv", "its name tells none; set format"),
-        ([], "/dev/zero", "/dev/zero is no regular file"),
+        ([], "/dev/zero", "/dev/zero' is no regular file"),
         (["d/train.jsonl", "d/test.jsonl"], "d", r"several splits \(test, train\); set split to one"),
         (["d/train/part-0.jsonl", "d/dev/part-0.jsonl"], "d", r"several splits \(dev, train\)"),
         (["d/sft-00000-of-00001.jsonl", "d/dpo-00000-of-00001.jsonl"], "d", r"several splits \(dpo, sft\)"),
@@ -104,7 +104,7 @@ def test_what_names_none_or_too_many_is_refused_in_one_line(
 
 def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jsonl")
-    with pytest.raises(SourceError, match=r"pipe.jsonl is no regular file"):
+    with pytest.raises(SourceError, match=r"pipe.jsonl' is no regular file"):
         named(tmp_path, [], "pipe.jsonl")
 
 
@@ -112,6 +112,14 @@ def test_a_link_that_leads_nowhere_is_said_and_not_passed_over(tmp_path: Path) -
     assert named(tmp_path, ["d/a.jsonl", "d/b.jsonl -> nowhere"], "d") == ["d/a.jsonl", "d/b.jsonl"]
     with pytest.raises(SourceError, match=r"d' cannot be read .*b.jsonl"):
         SourceFiles(str(tmp_path / "d"), "questions", "'tiny'").digest()
+
+
+def test_names_in_other_encodings_are_read_and_shown(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jsonl")
+    assert named(tmp_path, [f"d/{name}"], "d") == [f"d/{name}"]
+    (tmp_path / "d" / name).write_text("[]")
+    files = SourceFiles(str(tmp_path / "d" / name), "questions", "'tiny'")
+    assert [item.file for item in files.read(files.digest())] == [r"caf\xe9.jsonl"]
 
 
 SPLITS = ["d/data/train-00000-of-00002.jsonl", "d/data/train-00001-of-00002.jsonl", "d/test.jsonl", "d/extra.jsonl"]

@@ -47,7 +47,8 @@ def files_at(source: str, format: str = "auto") -> SourceFiles:
 
 
 def rows_at(source: str) -> list[dict[str, str]]:
-    return [item.row for item in files_at(source).read(TEXT_READERS) if isinstance(item, Record)]
+    files = files_at(source)
+    return [item.row for item in files.read(files.digest(), TEXT_READERS) if isinstance(item, Record)]
 
 
 @pytest.fixture
