@@ -66,6 +66,7 @@ def _check_free(*written: Path) -> None:
 
 def _content(path: Path) -> str:
     try:
-        return f"{count_rows(path):,} rows"
+        rows = count_rows(path)
+        return f"{rows:,} row{'' if rows == 1 else 's'}"
     except ParquetError:
         return f"{path.stat().st_size:,} bytes, no Parquet file"

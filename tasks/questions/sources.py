@@ -49,7 +49,7 @@ def read_source(config: QuestionsConfig) -> Iterator[Record | Reject]:
     if config.source == "tiny":
         yield from _tiny_rows(config.tiny)
     elif files := source_files(config):
-        yield from files.read()
+        yield from files.read(config.source_digest)
     else:
         yield from read_hub(config.source, config.subset, config.split, config.revision)
 

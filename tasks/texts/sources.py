@@ -28,8 +28,7 @@ def resolve(config: TextsConfig) -> TextsConfig:
         return config.model_copy(update={"source_digest": digests[0], "evaluation_digest": digests[1]})
     on_hub = is_hub_id(config.source, TEXT_ENDINGS)
     if not on_hub and config.evaluation_split and not config.evaluation_source:
-        files = _files(config, config.source, config.evaluation_split)
-        if not (files.is_folder and files.splits):
+        if not _files(config, config.source, config.evaluation_split).is_split:
             raise SourceError(
                 f"evaluation_split={config.evaluation_split!r} is for a dataset of the hub or a folder whose files' "
                 f"names tell splits, which source {config.source!r} is not; set evaluation_source to the file with the "
@@ -57,7 +56,7 @@ def read_source(config: TextsConfig, *, held_out: bool) -> Iterator[Record | Rej
         yield from read_hub(source, subset, split, commit)
     else:
         split = config.evaluation_split if held_out else config.split
-        yield from _files(config, source, split).read(TEXT_READERS)
+        yield from _files(config, source, split).read(digest.partition(":")[2], TEXT_READERS)
 
 
 def _digest(config: TextsConfig, source: str, split: str, usual: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from tasks.questions.config import QuestionsConfig, TinyOptions
-from tasks.questions.export import export
 from tasks.questions.fields import FieldMapping
 from tasks.questions.load import CONFLICT, QuestionIntake, build_questions
 from tasks.questions.rows import question_id
@@ -225,13 +224,3 @@ def test_ids_tell_different_questions_apart(one: str, other: str) -> None:
 
 def test_the_id_of_a_text_is_fixed() -> None:
     assert question_id("What is 1 + 1?") == "72f8917549de2d6d"
-
-
-def test_a_set_can_be_written_to_a_file_of_ones_own(tmp_path: Path) -> None:
-    source = written(tmp_path / "rows.jsonl", [{"q": f"question {n}", "a": n} for n in range(9)] + ["{"])
-    ledger = export(resolve(QuestionsConfig(source=source, fields=PLAIN)), tmp_path / "new" / "mine.parquet")
-    assert (ledger["kept"], ledger["rejected"]) == (9, 1)
-    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["mine.parquet", "mine.rejects.parquet"]
-    with pytest.raises(SourceError, match="rejected"):
-        export(resolve(QuestionsConfig(source=source, fields=PLAIN, max_rejected_share=0)), tmp_path / "no.parquet")
-    assert not list(tmp_path.glob("*no*"))

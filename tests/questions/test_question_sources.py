@@ -43,6 +43,15 @@ def test_a_moved_file_is_the_same_set_and_a_changed_one_is_not(tmp_path: Path) -
     assert key(source=str(second), fields=PLAIN) != before
 
 
+def test_a_file_that_changes_before_it_was_read_is_never_taken_for_what_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXT)
+    config = resolve(QuestionsConfig(source=str(tmp_path / "a.jsonl"), fields=PLAIN))
+    with (tmp_path / "a.jsonl").open("a") as file:
+        file.write('{"q": "later", "a": 1}\n')
+    with pytest.raises(SourceError, match=r"a.jsonl' changed while it was read; run again"):
+        list(read_source(config))
+
+
 def test_every_setting_that_changes_rows_is_identity(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(TEXT)
     base = {"source": str(tmp_path / "a.jsonl"), "fields": PLAIN}

@@ -43,6 +43,14 @@ def test_a_moved_corpus_is_the_same_and_a_changed_one_is_not(tmp_path: Path) -> 
     assert key(source=str(second)) != before
 
 
+def test_a_corpus_that_changes_before_it_was_read_is_never_taken_for_what_it_was(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXT)
+    config = resolve(TextsConfig(source=str(tmp_path / "a.jsonl")))
+    (tmp_path / "a.jsonl").write_text(TEXT.replace("document 7", "document 8"))
+    with pytest.raises(SourceError, match=r"a.jsonl' changed while it was read; run again"):
+        list(read_source(config, held_out=False))
+
+
 def test_every_setting_that_changes_documents_is_identity(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(TEXT)
     (tmp_path / "b.jsonl").write_text("".join(LINES[:4]))

@@ -41,7 +41,7 @@ class SourceFiles:
             what, others: what the files hold, and what else a source may be, for messages.
             endings: formats by the endings of names.
             format: the files' format, or `auto` for the one that all endings agree on.
-            split: which files of a folder to take, where their names tell splits.
+            split: which files of a folder or pattern to take, where their names tell splits.
 
         Raises:
             SourceError: no such file, no format or several, or splits of which none was chosen.
@@ -53,23 +53,17 @@ class SourceFiles:
         with self._in_words():
             check_protocols(source)
             self._fs, root = _opened(source)
-            self.is_folder = not self._is_web and self._fs.isdir(root)
             self._named = self._page(root) if self._is_web else files_named(self._fs, root)
-        paths = self._named.paths
-        if self.is_folder:
-            paths = self._of_split([path for path in paths if self._format_of(path)], split)
-            if format != "auto":
-                paths = [path for path in paths if self._format_of(path) == format] or paths
-        self.paths = paths
+        self.paths = self._chosen(format, split)
         if not self.paths:
             raise SourceError(self._not_found(root))
         self._check_kinds()
         self.format = self._one_format() if format == "auto" else format
 
     @property
-    def splits(self) -> list[str]:
-        """Splits that names of the files tell, sorted."""
-        return sorted({split_of(self._name(path)) for path in self.paths} - {""})
+    def is_split(self) -> bool:
+        """Whether names of the files tell that they are a split of a folder or pattern."""
+        return self._named.pattern is not None and bool(self._splits(self.paths))
 
     @contextmanager
     def open(self, path: str) -> Iterator[io.BufferedReader]:
@@ -78,11 +72,16 @@ class SourceFiles:
         with self._in_words(), self._fs.open(path, "rb", block_size=0 if self._is_web else _REMOTE_BLOCK_BYTES) as file:
             yield buffered(file, seekable=not self._is_web)
 
-    def read(self, readers: Mapping[str, Reader] = READERS) -> Iterator[Record | Reject]:
-        """The rows of all files, streamed, in order of their names."""
+    def read(self, digest: str, readers: Mapping[str, Reader] = READERS) -> Iterator[Record | Reject]:
+        """The rows of all files, streamed, in order of their names.
+
+        Raises `SourceError` in the end where the content is not that of `digest` any more.
+        """
         for path in self.paths:
             with self.open(path) as stream:
                 yield from read_file(stream, self._name(path), self.format, readers)
+        if self.digest() != digest:
+            raise SourceError(f"source: {self.source!r} changed while it was read; run again when it is complete")
 
     def digest(self) -> str:
         """SHA-256 of the one file, or over the SHA-256 of each of several, in order of name."""
@@ -102,16 +101,17 @@ class SourceFiles:
 
     def _check_kinds(self) -> None:
         """Refuse folders that a pattern would pass over, and what is no file, such as a pipe that nobody writes to."""
+        named = set(self._named.paths)
         for folder in self._named.folders:
-            if any(self._format_of(path) and path not in self.paths for path in files_below(self._fs, folder)):
+            if any(self._format_of(path) and path not in named for path in files_below(self._fs, folder)):
                 raise SourceError(
-                    f"source: {self.source!r} matches the folder {folder}, but not the files in it; end the pattern "
+                    f"source: {self.source!r} matches the folder {folder!r}, but not the files in it; end the pattern "
                     "with '/**' to read them, or with an ending such as '*.jsonl'"
                 )
         if isinstance(self._fs, LocalFileSystem):
             for path in self.paths:
                 if os.path.exists(path) and not os.path.isfile(path):
-                    raise SourceError(f"source: {path} is no regular file; give a copy of its content")
+                    raise SourceError(f"source: {path!r} is no regular file; give a copy of its content")
 
     def _digest(self, path: str) -> str:
         total = hashlib.sha256()
@@ -121,7 +121,9 @@ class SourceFiles:
         return total.hexdigest()
 
     def _name(self, path: str) -> str:
-        return PurePosixPath(path).name if self._is_web else path[len(self._named.base) :].lstrip("/")
+        """Name of a file from the source's folder on, in characters that any table and terminal takes."""
+        name = PurePosixPath(path).name if self._is_web else path[len(self._named.base) :].lstrip("/")
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
     def _format_of(self, path: str) -> str | None:
         return ending(path, self._endings)
@@ -133,20 +135,29 @@ class SourceFiles:
             raise SourceError(f"source: {self.source!r} cannot be read ({error.__cause__ or error})") from error
         return Named([root], "")
 
-    def _of_split(self, paths: list[str], split: str) -> list[str]:
-        """Those of a folder's files that belong to a split; all where no name tells one."""
-        splits = sorted({split_of(self._name(path)) for path in paths} - {""})
-        if split and splits and split not in splits:
+    def _chosen(self, format: str, split: str) -> list[str]:
+        """The files to read; of a folder those whose ending is known, of the split and of the format asked for."""
+        paths = self._named.paths
+        if self._named.is_folder:
+            paths = [path for path in paths if self._format_of(path)]
+            if not split and len(splits := self._splits(paths)) > 1:
+                raise SourceError(
+                    f"source: the files at {self.source!r} belong to several splits ({', '.join(splits)}); set split "
+                    f"to one of them, or give a pattern such as '{self.source.rstrip('/')}/**' to read them all"
+                )
+            if format != "auto":
+                paths = [path for path in paths if self._format_of(path) == format] or paths
+        if not split or self._named.pattern is None or not (splits := self._splits(paths)):
+            return paths
+        if split not in splits:
             raise SourceError(
                 f"split: no file at {self.source!r} is of the split {split!r}{did_you_mean(split, splits) or '.'} "
                 f"Their names tell: {', '.join(splits)}"
             )
-        if not split and len(splits) > 1:
-            raise SourceError(
-                f"source: the files at {self.source!r} belong to several splits ({', '.join(splits)}); set split to "
-                f"one of them, or give a pattern such as '{self.source.rstrip('/')}/**' to read them all"
-            )
-        return [path for path in paths if split_of(self._name(path)) == split] if split and splits else paths
+        return [path for path in paths if split_of(self._name(path)) == split]
+
+    def _splits(self, paths: list[str]) -> list[str]:
+        return sorted({split_of(self._name(path)) for path in paths} - {""})
 
     def _one_format(self) -> str:
         formats = {self._format_of(path) for path in self.paths}
@@ -167,7 +178,7 @@ class SourceFiles:
             names = set()
         name = PurePosixPath(root).name
         near = did_you_mean(name, names - {name}) or "."
-        if self.is_folder:
+        if self._named.is_folder:
             near = f", a folder of which no file ends in {', '.join(self._endings)}."
         return (
             f"source: no file with {self._what} at {self.source!r}{near} Give {self._others}, a dataset id 'org/name', "

@@ -85,7 +85,7 @@ class _Parser(json.JSONDecoder):
         """The row that a value just parsed is; forgets about keys that stood twice."""
         twice, self.twice = self.twice, ""
         if twice:
-            return Reject(name, line, twice, excerpt(value), "stands twice in one object")
+            return Reject(name, line, excerpt(twice), excerpt(value), "stands twice in one object")
         if not isinstance(value, dict):
             return Reject(name, line, "", excerpt(value), f"is a {type(value).__name__}, not an object")
         return Record(name, line, value)

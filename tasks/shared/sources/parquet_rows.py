@@ -17,11 +17,11 @@ from tasks.shared.sources.json_rows import MAX_ROW_BYTES
 from tasks.shared.sources.streams import BLOCK_BYTES, bomb, is_bomb
 from tasks.shared.sources.values import Unreadable
 
-_MOST_ROWS = 200
+_MOST_ROWS = 500
 _OBJECT_BYTES = 40
 """Memory of an item of a list as an object of Python's."""
-_NO_OBJECT = (ValueError, OverflowError, TypeError, pa.ArrowException)
-"""Errors of values that Python has no object for: broken UTF-8, years beyond 9999, nanoseconds."""
+_NO_OBJECT = (ValueError, ArithmeticError, LookupError, TypeError, pa.ArrowException)
+"""Errors of values that Python has no object for: broken UTF-8, years beyond 9999, unknown time zones."""
 
 
 def parquet_rows(file: BinaryIO, name: str) -> Iterator[Record | Reject]:
@@ -61,14 +61,19 @@ def _check_names(fields: Iterable[pa.Field], name: str, where: str = "") -> None
 
 
 def _check_sizes(metadata: pq.FileMetaData, leaves: list[pq.ColumnSchema], name: str) -> None:
-    """Refuse columns that a reader would have to unpack to far more than the file holds of them."""
+    """Refuse columns that a reader would have to unpack to far more than the file holds of them, and files of such."""
+    values = packed = 0
     for group in range(metadata.num_row_groups):
         for index, leaf in enumerate(leaves):
             column = metadata.row_group(group).column(index)
-            # Runs of equal items of lists take no room in the file at all.
-            unpacked = max(column.total_uncompressed_size, 8 * column.num_values if leaf.max_repetition_level else 0)
-            if is_bomb(unpacked, column.total_compressed_size):
+            values += column.num_values
+            packed += column.total_compressed_size
+            # Runs of equal items take no room in the file at all; a whole list of them is unpacked at once.
+            items = 8 * column.num_values if leaf.max_repetition_level else 0
+            if is_bomb(max(column.total_uncompressed_size, items), column.total_compressed_size):
                 raise bomb(f"{name}, column {leaf.path}")
+    if is_bomb(8 * values, packed):
+        raise bomb(name)
 
 
 def _batch_rows(metadata: pq.FileMetaData) -> int:
@@ -96,7 +101,7 @@ def _rows(batch: pa.RecordBatch, name: str, first: int) -> Iterator[Record | Rej
     weight = sum(_weight(column) for column in batch.columns)
     if weight <= MAX_ROW_BYTES:
         try:
-            yield from [Record(name, first + index, row) for index, row in enumerate(batch.to_pylist())]
+            yield from [Record(name, first + index, row) for index, row in enumerate(_plain(batch).to_pylist())]
             return
         except _NO_OBJECT:
             if batch.num_rows == 1:
@@ -108,6 +113,14 @@ def _rows(batch: pa.RecordBatch, name: str, first: int) -> Iterator[Record | Rej
     half = batch.num_rows // 2
     yield from _rows(batch.slice(0, half), name, first)
     yield from _rows(batch.slice(half), name, first + half)
+
+
+def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Columns of texts as such: five times as fast to make objects of."""
+    columns = [
+        column.dictionary_decode() if pa.types.is_dictionary(column.type) else column for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _weight(array: pa.Array) -> int:

@@ -7,7 +7,7 @@ from datetime import date, time
 from decimal import Decimal
 from typing import Any
 
-from tasks.shared.sources.values import as_text
+from tasks.shared.sources.values import Unreadable, UnusableValue, as_text
 
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(-?\d+)\]")
 _SLOT = re.compile(r"\{([^{}|]*)(?:\|([a-z]+))?\}")
@@ -45,7 +45,10 @@ def paths_of(spec: str) -> list[str]:
 
 
 def look_up(row: Mapping[str, Any], path: str) -> Any:
-    """The value at `path` of `row`. Raises `MissingField` naming the step that could not be followed."""
+    """The value at `path` of `row`.
+
+    Raises `MissingField` naming the step that could not be followed, or `UnusableValue` where it cannot be read.
+    """
     if path in row:
         return row[path]
     value: Any = row
@@ -58,6 +61,8 @@ def look_up(row: Mapping[str, Any], path: str) -> Any:
             value = value[step]
         elif isinstance(value, Mapping) and step in value:
             value = value[step]
+        elif isinstance(value, Unreadable):
+            raise UnusableValue(value.reason)
         else:
             raise MissingField(done)
     return value
@@ -82,7 +87,7 @@ def scalars(row: Mapping[str, Any], paths: Mapping[str, str]) -> dict[str, Any]:
     for name, path in paths.items():
         try:
             value = look_up(row, path)
-        except MissingField:
+        except (MissingField, UnusableValue):
             continue
         if isinstance(value, date | time | Decimal):
             value = str(value)

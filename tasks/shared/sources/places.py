@@ -55,8 +55,9 @@ class Named:
     """Sorted."""
     base: str
     """Folder that they lie in, or below."""
+    is_folder: bool = False
     folders: tuple[str, ...] = ()
-    """Folders that a pattern matches too."""
+    """Folders that a pattern matches too, without those inside others."""
     pattern: re.Pattern[str] | None = None
     """What the path of a file that is not there yet would match to be one of them; None where that cannot be."""
 
@@ -69,7 +70,7 @@ def files_named(fs: AbstractFileSystem, root: str) -> Named:
     """
     for path in dict.fromkeys([root, *(unicodedata.normalize(form, root) for form in ("NFC", "NFD"))]):
         if fs.isdir(path):
-            return Named(files_below(fs, path), path, pattern=re.compile(rf"{re.escape(path)}/(.+)"))
+            return Named(files_below(fs, path), path, True, pattern=re.compile(rf"{re.escape(path)}/(.+)"))
         if fs.exists(path):
             return Named([path], path.rpartition("/")[0])
     if not glob.has_magic(root):
@@ -83,8 +84,10 @@ def files_named(fs: AbstractFileSystem, root: str) -> Named:
     found = sorted(fs.glob(escaped))
     if not pattern.startswith(".") and "/." not in pattern:
         found = _visible(found, base)
-    folders = tuple(path for path in found if fs.isdir(path))
-    return Named([path for path in found if path not in folders], base, folders, re.compile(glob_translate(escaped)))
+    folders = {path for path in found if fs.isdir(path)}
+    outer = tuple(path for path in folders if path.rpartition("/")[0] not in folders)
+    files = [path for path in found if path not in folders]
+    return Named(files, base, folders=outer, pattern=re.compile(glob_translate(escaped)))
 
 
 def files_below(fs: AbstractFileSystem, folder: str) -> list[str]:
@@ -95,7 +98,11 @@ def files_below(fs: AbstractFileSystem, folder: str) -> list[str]:
     for place, folders, files in os.walk(folder, followlinks=True):
         seen.add(os.path.realpath(place))
         # A link may lead back to where the walk has been.
-        folders[:] = [name for name in folders if os.path.realpath(os.path.join(place, name)) not in seen]
+        folders[:] = [
+            name
+            for name in folders
+            if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) not in seen
+        ]
         paths += [os.path.join(place, name) for name in files]
     return sorted(_visible(paths, folder))
 

@@ -60,5 +60,7 @@ def _whole(name: str) -> Iterator[None]:
         raise SourceError(f"{name}: the gzip file is damaged or cut off ({error}); fetch it again") from error
     except pa.ArrowException as error:
         raise SourceError(f"{name}: not a whole Parquet file ({error}); fetch it again") from error
+    except RecursionError as error:
+        raise SourceError(f"{name}: its columns are nested too deeply ({error}); write it flatter") from error
     except UnicodeDecodeError as error:
         raise SourceError(f"{name}: a name in it is not UTF-8 ({error.reason}); convert the file") from error

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.errors import did_you_mean
-from tasks.shared.sources.errors import Reject, SourceError
+from tasks.shared.sources.errors import Reject, SourceError, excerpt
 from tasks.shared.sources.paths import MissingField
 from tasks.shared.tables.parquet import required_columns, write_parquet
 from tasks.shared.tables.sorting import sort_rows
@@ -25,15 +25,15 @@ REJECTS = required_columns(file=pa.string(), line=pa.int64(), field=pa.string(),
 class FieldsSeen:
     """The field names that occur, for the message about one that never does."""
 
-    _MOST = 1_000
+    _MOST = 100
 
     def __init__(self) -> None:
         self.names: dict[str, None] = {}
 
     def note(self, row: Mapping[str, Any]) -> None:
-        """Take in the names of one row."""
+        """Take in the names of one row, as they can be printed."""
         if len(self.names) < self._MOST:
-            self.names.update(dict.fromkeys(row))
+            self.names.update(dict.fromkeys(map(excerpt, islice(row, self._MOST))))
 
 
 class RejectLog:

@@ -17,7 +17,7 @@ from tasks.shared.sources.errors import SourceError
 BLOCK_BYTES = 2**20
 MAX_EXPANSION = 200
 """Files that unpack to more times their size are refused; texts and tables unpack to 3 to 30 times."""
-FREE_BYTES = 2**28
+FREE_BYTES = 2**26
 """Unpacked bytes that no file is refused for."""
 _GZIP_MAGIC = b"\x1f\x8b"
 
