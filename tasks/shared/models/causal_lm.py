@@ -5,6 +5,8 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
+from tasks.shared.models.folder import pads_outside
+
 PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
 """Tokens that show whether a head is plain, and by what share the two ways to its logits may differ (ours)."""
 
@@ -31,6 +33,7 @@ def load_causal_lm(
         trust_remote_code=trust_remote_code,
         use_safetensors=True,
         local_files_only=True,
+        **({"pad_token_id": None} if pads_outside(folder) else {}),
         **({"attn_implementation": attention} if attention else {}),
     )
     return model.to(device) if device else model

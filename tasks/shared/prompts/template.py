@@ -46,6 +46,7 @@ class ChatTemplate:
         self._settings = {
             "template": tokenizer.get_chat_template(arguments.pop("chat_template", None)),
             "variables": {**tokenizer.special_tokens_map, **arguments},
+            "asked": list(arguments),
             "now": config.date,
             "seconds": LIMIT_S,
             "memory_mb": MEMORY_MB,

@@ -134,6 +134,11 @@ def test_a_template_gets_content_in_the_form_that_it_takes(template: str, layout
         ("{{ messages[0].content }}{{ ['a', 'b'] | random }}", {}, "No filter named 'random'"),
         ("{{ messages[0].content }}{{ lipsum() }}", {}, "'lipsum' is undefined"),
         ("{% for %}", {}, "TemplateSyntaxError"),
+        (
+            QWEN,
+            {"chat_template_kwargs": {"enable_thiking": False}},
+            "has no variable enable_thiking; it has .*enable_thinking",
+        ),
         ("{{ messages[0].content }}<|im_end|>\n", {}, "pass.* over add_generation_prompt"),
         ("{{ messages[0].content }}{{ eos_token }}", {}, "pass.* over add_generation_prompt"),
     ],
@@ -219,6 +224,14 @@ def test_chat_marks_that_the_model_has_no_embedding_for_are_named() -> None:
 )
 def test_the_form_says_whether_prompts_end_inside_a_thought(template: str, prompt: dict[str, Any], opened: str) -> None:
     assert renderer(template, **prompt).form == PromptForm(style="chat", adds_prefix=False, opened_thought=opened)
+
+
+@pytest.mark.parametrize("style", ["plain", "auto", "message"])
+def test_a_system_message_is_refused_where_prompts_have_no_place_for_it(style: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"prompt\.system='Be brief\.' has no place in prompts of style '(plain|message)'"
+    ):
+        Renderer(PromptConfig(style=style, system="Be brief."))
 
 
 def test_plain_prompts_have_a_form_too() -> None:
