@@ -96,7 +96,9 @@ def check_inside(tokenizer: "PreTrainedTokenizerBase", ids: Iterable[Sequence[in
     Raises:
         Permanent: a token was added to the tokenizer and not to the model.
     """
-    outside = sorted({token for row in ids for token in row if size is not None and token >= size})
+    if size is None:
+        return
+    outside = sorted({token for row in ids if max(row, default=0) >= size for token in row if token >= size})
     if outside:
         shown = ", ".join(f"{tokenizer.convert_ids_to_tokens(token)!r} ({token})" for token in outside[:5])
         raise Permanent(

@@ -2,8 +2,8 @@
 
 ``python -m tasks.shared.prompts.template_child``. The first line of standard input is a JSON object (`template`,
 `variables`, those of them that are `asked` for by name, `now` as ISO time, `seconds`, `memory_mb`); every further line
-is a list of messages. One JSON object a line comes back: `text`, and whether the template asked for the time (`clock`);
-or `error`.
+is a list of messages. One JSON object a line comes back: `text`, whether the template asked for the time (`clock`), and
+which variables that were asked for it does not have (`unused`); or `error`.
 
 The environment is that of transformers' `apply_chat_template`, but for what would make two renderings of one prompt
 differ: the time is the one given, and nothing draws at random.
@@ -42,6 +42,7 @@ class Rendering:
     def __init__(self, template: str, variables: dict[str, Any], asked: Sequence[str], now: datetime) -> None:
         self._source, self._variables, self._asked, self._now = template, variables, asked, now
         self._template: jinja2.Template | None = None
+        self._unused: list[str] = []
         self._asked_for_the_time = False
 
     def reply(self, line: str) -> str:
@@ -51,15 +52,14 @@ class Rendering:
             self._template = self._template or self._compiled()
             fixed = {"messages": json.loads(line), "add_generation_prompt": True}
             text = self._template.render({"tools": None, "documents": None, **self._variables, **fixed})
-            return json.dumps({"text": text, "clock": self._asked_for_the_time})
+            return json.dumps({"text": text, "clock": self._asked_for_the_time, "unused": self._unused})
         except Exception as error:
             return json.dumps({"error": f"{type(error).__name__}: {error}"[:500]})
 
     def _compiled(self) -> jinja2.Template:
         environment = self._environment()
         known = jinja2.meta.find_undeclared_variables(environment.parse(self._source))
-        if unknown := sorted(set(self._asked) - known):
-            raise jinja2.TemplateError(f"it has no variable {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        self._unused = sorted(set(self._asked) - known)
         return environment.from_string(self._source)
 
     def _environment(self) -> ImmutableSandboxedEnvironment:

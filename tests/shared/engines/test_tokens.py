@@ -57,6 +57,14 @@ def test_the_end_token_that_a_tokenizer_puts_behind_texts_is_no_part_of_a_prompt
     assert encode_prompts(tokenizer, []) == []
 
 
+@pytest.mark.parametrize(("prompt", "adds_prefix"), [("hello", True), (f"{BEGIN}hello", False)])
+def test_an_engine_reads_the_prefix_once(tmp_path: Path, prompt: str, adds_prefix: bool) -> None:
+    model = save_talking_model(tmp_path, begin=True)
+    engine = TransformersEngine(model, device="cpu", dtype="float32", batch_size=1, adds_prefix=adds_prefix)
+    (completion,) = engine.stream([Request("a", prompt, 0)], Sampling(temperature=0, max_new_tokens=2))
+    assert completion.prompt_tokens == len(load_tokenizer(model)("hello")["input_ids"])
+
+
 def test_a_prompt_that_ends_with_the_end_token_is_refused(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(save_talking_model(tmp_path))
     with pytest.raises(Permanent, match=r"ends with the end token .*'What is <\|end\|>'.*prompt\.cue"):

@@ -134,11 +134,6 @@ def test_a_template_gets_content_in_the_form_that_it_takes(template: str, layout
         ("{{ messages[0].content }}{{ ['a', 'b'] | random }}", {}, "No filter named 'random'"),
         ("{{ messages[0].content }}{{ lipsum() }}", {}, "'lipsum' is undefined"),
         ("{% for %}", {}, "TemplateSyntaxError"),
-        (
-            QWEN,
-            {"chat_template_kwargs": {"enable_thiking": False}},
-            "has no variable enable_thiking; it has .*enable_thinking",
-        ),
         ("{{ messages[0].content }}<|im_end|>\n", {}, "pass.* over add_generation_prompt"),
         ("{{ messages[0].content }}{{ eos_token }}", {}, "pass.* over add_generation_prompt"),
     ],
@@ -224,6 +219,17 @@ def test_chat_marks_that_the_model_has_no_embedding_for_are_named() -> None:
 )
 def test_the_form_says_whether_prompts_end_inside_a_thought(template: str, prompt: dict[str, Any], opened: str) -> None:
     assert renderer(template, **prompt).form == PromptForm(style="chat", adds_prefix=False, opened_thought=opened)
+
+
+def test_a_written_date_and_an_argument_that_a_template_passes_over_are_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = renderer(LLAMA, chat_template_kwargs={"enable_thinking": False})
+    made.plain(QUESTIONS[0])
+    assert [record.getMessage().partition("  ")[2] for record in caplog.records] == [
+        "writes the date: prompts have prompt.date=2024-07-26",
+        "passes over prompt.chat_template_kwargs: it has no enable_thinking",
+    ]
 
 
 @pytest.mark.parametrize("style", ["plain", "auto", "message"])
