@@ -8,7 +8,9 @@ import pytest
 
 from tasks.errors import Permanent
 from tasks.midtrain.encoding import read_examples
-from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.engines.tokens import decode_completion, load_tokenizer
+from tests.support.talking_model import BEGIN, save_talking_model
+from tests.support.thinking_model import CLOSE, OPEN, save_thinking_model
 from tests.support.training_rows import make_rows, write_rows
 
 
@@ -51,3 +53,22 @@ def test_an_empty_text_is_refused_with_its_question(column: str, random_model: P
     rows[1][column] = ""
     with pytest.raises(Permanent, match=f"1 rows have an empty {column}, e.g. question_id q1"):
         read_examples(write_rows(tmp_path / "t.parquet", rows), load_tokenizer(random_model), 512)
+
+
+def test_the_tokenizers_prefix_stands_once_before_a_prompt_however_it_was_made(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(save_talking_model(tmp_path, begin=True))
+    rows = [{**make_rows(1)[0], "prompt": prompt} for prompt in (f"{BEGIN}Why?", "Why?")]
+    path = write_rows(tmp_path / "t.parquet", rows)
+    rendered, _ = read_examples(path, tokenizer, 512, adds_prefix=False)
+    _, plain = read_examples(path, tokenizer, 512)
+    assert rendered.prompt == plain.prompt == tokenizer("Why?")["input_ids"]
+    assert tokenizer.bos_token_id not in plain.completion
+
+
+def test_tags_that_are_special_tokens_are_trained_on_as_such(tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(save_thinking_model(tmp_path))
+    path = write_rows(tmp_path / "t.parquet", [{**make_rows(1)[0], "completion": f"{OPEN} so {CLOSE} #### 1"}])
+    (example,) = read_examples(path, tokenizer, 512)
+    opened, closed = (tokenizer.convert_tokens_to_ids(tag) for tag in (OPEN, CLOSE))
+    assert (example.completion[0], example.completion.count(closed)) == (opened, 1)
+    assert decode_completion(tokenizer, example.completion, [tokenizer.eos_token_id]) == f"{OPEN} so {CLOSE} #### 1"

@@ -1,13 +1,13 @@
 """Text to token ids and back, in one way for all engines, trainers and scorers."""
 
-import json
 import threading
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tasks.errors import Permanent
 from tasks.shared.engines.protocol import PromptTooLong, Request, Sampling
+from tasks.shared.models.folder import embedding_size
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -36,25 +36,6 @@ def load_tokenizer(model_path: Path, *, trust_remote_code: bool = False) -> "Pre
     if tokenizer.pad_token_id != inside[0]:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(inside[0])
     return tokenizer
-
-
-def embedding_size(model_path: Path) -> int | None:
-    """Token ids that a model folder's config has an embedding for: 0 to this minus 1; None where it does not say."""
-    config = _settings(model_path / "config.json")
-    size = (config.get("text_config") or config).get("vocab_size")
-    return int(size) if size is not None else None
-
-
-def configured_end_ids(model_path: Path) -> frozenset[int]:
-    """Tokens that end a completion by a model folder's generation config, or by its config where there is none."""
-    ids: Any = _settings(model_path / "generation_config.json").get("eos_token_id")
-    if ids is None:
-        ids = _settings(model_path / "config.json").get("eos_token_id")
-    return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def own_prefix(tokenizer: "PreTrainedTokenizerBase") -> list[int]:
@@ -115,7 +96,9 @@ def check_inside(tokenizer: "PreTrainedTokenizerBase", ids: Iterable[Sequence[in
     Raises:
         Permanent: a token was added to the tokenizer and not to the model.
     """
-    outside = sorted({token for row in ids for token in row if size is not None and token >= size})
+    if size is None:
+        return
+    outside = sorted({token for row in ids if max(row, default=0) >= size for token in row if token >= size})
     if outside:
         shown = ", ".join(f"{tokenizer.convert_ids_to_tokens(token)!r} ({token})" for token in outside[:5])
         raise Permanent(

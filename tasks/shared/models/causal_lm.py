@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, Pre
 
 from tasks.errors import Permanent
 from tasks.shared.models.files import GENERATION_CONFIG, check_code, local_reader, parsed, shortened
+from tasks.shared.models.folder import pads_outside
 from tasks.shared.models.weights import Weights, read_weights
 
 PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
@@ -57,6 +58,7 @@ def load_causal_lm(
         local_files_only=True,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
+        **({"pad_token_id": None} if pads_outside(folder) else {}),
         **({"attn_implementation": attention} if attention else {}),
     )
     _check_report(folder, report)

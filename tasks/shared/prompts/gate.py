@@ -68,7 +68,7 @@ def settle_layout(template: ChatTemplate, system: str) -> Layout:
             return layout
         refused.append(f"{missing} not in the text, which is {texts[0][:_SHOWN_CHARS]!r}")
     # Strings are what all but a few templates take: their fault is the one to be shown.
-    advice = "set prompt.style=plain, or mend the template"
+    advice = "mend the prompt's settings or the template, or set prompt.style=plain"
     if system and _takes_no_system(template):
         advice = "empty prompt.system and put its words into prompt.plain_template and prompt.heuristic_template"
     raise Permanent(f"the chat template of {template.name} cannot render prompts: {refused[0]}; {advice}")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from tasks.errors import Permanent
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.engines.tokens import configured_end_ids, embedding_size, load_tokenizer
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.models.folder import configured_end_ids, embedding_size
 from tasks.shared.prompts.config import PromptConfig, fill
 from tasks.shared.prompts.gate import PROBES, Layout, ModelTokens, adds_own_prefix, settle_layout
 from tasks.shared.prompts.template import ChatTemplate, TemplateError
@@ -62,18 +63,16 @@ class Renderer:
         """`tokenizer` is needed for chat prompts alone.
 
         Raises:
-            ValueError: a chat prompt is asked for and the tokenizer, or its chat template, is missing.
+            ValueError: a chat prompt is asked for and the tokenizer, or its chat template, is missing; or a system
+                message, which no other prompt has a place for.
             Permanent: the chat template does not pass the gate.
         """
+        has_template = getattr(tokenizer, "chat_template", None) is not None
+        style = config.style if config.style != "auto" else "chat" if has_template else "plain"
+        self._check(config, style, has_template)
         self.config = config
         self._template: ChatTemplate | None = None
         self._layout = Layout()
-        has_template = getattr(tokenizer, "chat_template", None) is not None
-        if config.style == "chat" and not has_template:
-            raise ValueError(
-                "prompt.style is 'chat', but the model's tokenizer has no chat template; use 'plain' or 'auto'"
-            )
-        style = config.style if config.style != "auto" else "chat" if has_template else "plain"
         self.form = PromptForm(style=style)
         """How these prompts are made; whoever reads them has to know."""
         if style == "chat":
@@ -117,6 +116,18 @@ class Renderer:
         opened = "" if self.style == "message" else unclosed(prompt.rpartition(question)[2])
         adds = self._template is None or adds_own_prefix(prompt, self._template, tokenizer, model)
         return PromptForm(style=self.style, adds_prefix=adds, opened_thought=opened)
+
+    @staticmethod
+    def _check(config: PromptConfig, style: str, has_template: bool) -> None:
+        if style == "chat" and not has_template:
+            raise ValueError(
+                "prompt.style is 'chat', but the model's tokenizer has no chat template; use 'plain' or 'auto'"
+            )
+        if style != "chat" and config.system:
+            raise ValueError(
+                f"prompt.system={config.system[:80]!r} has no place in prompts of style {style!r}; empty it and put "
+                "its words into prompt.plain_template and prompt.heuristic_template"
+            )
 
     def _finish(self, text: str) -> str:
         if self.style == "plain":

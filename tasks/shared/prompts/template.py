@@ -43,16 +43,17 @@ class ChatTemplate:
         arguments = dict(config.chat_template_kwargs)
         self.name = str(tokenizer.name_or_path)
         """Where the tokenizer is from, for messages."""
-        self._settings = {
+        self._settings: dict[str, Any] = {
             "template": tokenizer.get_chat_template(arguments.pop("chat_template", None)),
             "variables": {**tokenizer.special_tokens_map, **arguments},
+            "asked": list(arguments),
             "now": config.date,
             "seconds": LIMIT_S,
             "memory_mb": MEMORY_MB,
         }
         self._process: subprocess.Popen[str] | None = None
         self._lock = threading.Lock()
-        self._told_of_the_date = False
+        self._told: set[str] = set()
 
     def render(self, messages: Messages) -> str:
         """The text up to where the assistant begins to write.
@@ -66,12 +67,16 @@ class ChatTemplate:
             reply = self._ask(self._process, json.dumps(messages))
         if "error" in reply:
             raise TemplateError(reply["error"])
-        if reply["clock"] and not self._told_of_the_date:
-            self._told_of_the_date = True
-            log.info(
-                "the chat template of %s writes the date: prompts have prompt.date=%s", self.name, self._settings["now"]
-            )
+        if reply["clock"]:
+            self._tell_once("writes the date: prompts have prompt.date=" + self._settings["now"])
+        if reply["unused"]:
+            self._tell_once("passes over prompt.chat_template_kwargs: it has no " + ", ".join(reply["unused"]))
         return str(reply["text"])
+
+    def _tell_once(self, what: str) -> None:
+        if what not in self._told:
+            log.warning("the chat template of %s %s", self.name, what)
+        self._told.add(what)
 
     def _start(self) -> "subprocess.Popen[str]":
         search_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))

@@ -1,8 +1,9 @@
 """The process that renders a chat template, so that one that hangs or grows can be ended from outside.
 
 ``python -m tasks.shared.prompts.template_child``. The first line of standard input is a JSON object (`template`,
-`variables`, `now` as ISO time, `seconds`, `memory_mb`); every further line is a list of messages. One JSON object a
-line comes back: `text`, and whether the template asked for the time (`clock`); or `error`.
+`variables`, those of them that are `asked` for by name, `now` as ISO time, `seconds`, `memory_mb`); every further line
+is a list of messages. One JSON object a line comes back: `text`, whether the template asked for the time (`clock`), and
+which variables that were asked for it does not have (`unused`); or `error`.
 
 The environment is that of transformers' `apply_chat_template`, but for what would make two renderings of one prompt
 differ: the time is the one given, and nothing draws at random.
@@ -12,11 +13,13 @@ import json
 import resource
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import jinja2
 import jinja2.ext
+import jinja2.meta
 import jinja2.nodes
 import jinja2.parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -36,21 +39,28 @@ class GenerationBlock(jinja2.ext.Extension):
 class Rendering:
     """Renders one template; `reply` answers one line of input."""
 
-    def __init__(self, template: str, variables: dict[str, Any], now: datetime) -> None:
-        self._source, self._variables, self._now = template, variables, now
+    def __init__(self, template: str, variables: dict[str, Any], asked: Sequence[str], now: datetime) -> None:
+        self._source, self._variables, self._asked, self._now = template, variables, asked, now
         self._template: jinja2.Template | None = None
+        self._unused: list[str] = []
         self._asked_for_the_time = False
 
     def reply(self, line: str) -> str:
         """The answer to a list of messages in JSON, in JSON."""
         try:
             # Compiled here, within the limits: constant expressions of a template are evaluated when it is compiled.
-            self._template = self._template or self._environment().from_string(self._source)
+            self._template = self._template or self._compiled()
             fixed = {"messages": json.loads(line), "add_generation_prompt": True}
             text = self._template.render({"tools": None, "documents": None, **self._variables, **fixed})
-            return json.dumps({"text": text, "clock": self._asked_for_the_time})
+            return json.dumps({"text": text, "clock": self._asked_for_the_time, "unused": self._unused})
         except Exception as error:
             return json.dumps({"error": f"{type(error).__name__}: {error}"[:500]})
+
+    def _compiled(self) -> jinja2.Template:
+        environment = self._environment()
+        known = jinja2.meta.find_undeclared_variables(environment.parse(self._source))
+        self._unused = sorted(set(self._asked) - known)
+        return environment.from_string(self._source)
 
     def _environment(self) -> ImmutableSandboxedEnvironment:
         environment = ImmutableSandboxedEnvironment(
@@ -85,7 +95,9 @@ def main() -> None:
     memory = settings["memory_mb"] << 20
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    rendering = Rendering(settings["template"], settings["variables"], datetime.fromisoformat(settings["now"]))
+    rendering = Rendering(
+        settings["template"], settings["variables"], settings["asked"], datetime.fromisoformat(settings["now"])
+    )
     for line in sys.stdin:
         signal.setitimer(signal.ITIMER_PROF, settings["seconds"])
         reply = rendering.reply(line)

@@ -1,5 +1,6 @@
 """Prompts as token ids, and tokenizers for threads that run side by side."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ from transformers import AutoTokenizer
 
 from tasks.errors import Permanent
 from tasks.shared.engines.protocol import Request, Sampling
-from tasks.shared.engines.tokens import configured_end_ids, embedding_size, encode_prompts, load_tokenizer
+from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
+from tasks.shared.models.folder import configured_end_ids, embedding_size
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.tiny.styles import EOS
 from tests.support.talking_model import BEGIN, END, PAD, save_talking_model
@@ -55,6 +57,14 @@ def test_the_end_token_that_a_tokenizer_puts_behind_texts_is_no_part_of_a_prompt
     assert encode_prompts(tokenizer, []) == []
 
 
+@pytest.mark.parametrize(("prompt", "adds_prefix"), [("hello", True), (f"{BEGIN}hello", False)])
+def test_an_engine_reads_the_prefix_once(tmp_path: Path, prompt: str, adds_prefix: bool) -> None:
+    model = save_talking_model(tmp_path, begin=True)
+    engine = TransformersEngine(model, device="cpu", dtype="float32", batch_size=1, adds_prefix=adds_prefix)
+    (completion,) = engine.stream([Request("a", prompt, 0)], Sampling(temperature=0, max_new_tokens=2))
+    assert completion.prompt_tokens == len(load_tokenizer(model)("hello")["input_ids"])
+
+
 def test_a_prompt_that_ends_with_the_end_token_is_refused(tmp_path: Path) -> None:
     tokenizer = load_tokenizer(save_talking_model(tmp_path))
     with pytest.raises(Permanent, match=r"ends with the end token .*'What is <\|end\|>'.*prompt\.cue"):
@@ -72,6 +82,8 @@ def test_padding_is_a_token_inside_the_embedding(tmp_path: Path, pad: str | None
     else:
         tokenizer.add_special_tokens({"pad_token": pad})
     tokenizer.save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"pad_token_id": tokenizer.pad_token_id}))
     loaded = load_tokenizer(tmp_path)
     assert (loaded.pad_token_id, loaded.eos_token_id) == (found, 0)
     prompts = [Request(text, text, 0) for text in ("the sum", "the sum of 12 and 30")]
@@ -89,3 +101,6 @@ def test_end_tokens_are_read_from_the_generation_config_first(tmp_path: Path) ->
     assert (configured_end_ids(tmp_path), embedding_size(tmp_path)) == ({2}, 7)
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [4, 5]}')
     assert configured_end_ids(tmp_path) == {4, 5}
+    (tmp_path / "generation_config.json").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(Permanent, match=r"generation_config\.json is no JSON object"):
+        configured_end_ids(tmp_path)

@@ -221,6 +221,25 @@ def test_the_form_says_whether_prompts_end_inside_a_thought(template: str, promp
     assert renderer(template, **prompt).form == PromptForm(style="chat", adds_prefix=False, opened_thought=opened)
 
 
+def test_a_written_date_and_an_argument_that_a_template_passes_over_are_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    made = renderer(LLAMA, chat_template_kwargs={"enable_thinking": False})
+    made.plain(QUESTIONS[0])
+    assert [record.getMessage().partition("  ")[2] for record in caplog.records] == [
+        "writes the date: prompts have prompt.date=2024-07-26",
+        "passes over prompt.chat_template_kwargs: it has no enable_thinking",
+    ]
+
+
+@pytest.mark.parametrize("style", ["plain", "auto", "message"])
+def test_a_system_message_is_refused_where_prompts_have_no_place_for_it(style: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"prompt\.system='Be brief\.' has no place in prompts of style '(plain|message)'"
+    ):
+        Renderer(PromptConfig(style=style, system="Be brief."))
+
+
 def test_plain_prompts_have_a_form_too() -> None:
     assert Renderer(PromptConfig(style="plain")).form == PromptForm(style="plain", adds_prefix=True)
     assert Renderer(PromptConfig(style="plain", cue="\n<think>")).form.opened_thought == "<think>"
