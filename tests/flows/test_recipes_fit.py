@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from flows.cli import commands
+from flows.cli.app import app
 from flows.pipeline.forms import recipe_form
 from flows.pipeline.recipes import fitting_recipe, warn_if_unfit
 from tasks.recipe.loading import DEFAULTS, base_model_of, load, names
@@ -43,6 +46,16 @@ def test_a_model_is_measured_with_settings_that_fit_it(world: World, stranger: P
     others = [str(stranger), str(imported(stranger)), "org/name", "s3://bucket/model", "model/none", str(tmp_path)]
     assert {name: fitting_recipe(name) for name in small} == dict.fromkeys(small, "tiny-cpu")
     assert {name: fitting_recipe(name) for name in others} == dict.fromkeys(others, DEFAULTS)
+
+
+@pytest.mark.parametrize(("options", "recipe"), [([], DEFAULTS), (["--recipe", "tiny-cpu"], "tiny-cpu")])
+def test_the_command_takes_what_fits_unless_told_otherwise(
+    world: World, stranger: Path, options: list[str], recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(commands, "run_and_show", lambda name, parameters, console: asked.append(parameters) or 0)
+    assert CliRunner().invoke(app, ["evaluate", str(stranger), *options]).exit_code == 0
+    assert asked == [{"recipe": recipe, "overrides": {"model.source": str(stranger)}}]
 
 
 def test_defaults_are_those_of_the_fields() -> None:
