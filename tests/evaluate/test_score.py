@@ -36,6 +36,14 @@ def test_shares_of_the_styles_that_the_benchmark_names() -> None:
     assert styles("tiny-test", ("No", "Stepwise")) == {}
 
 
+def test_a_completion_that_was_cut_is_not_counted_as_unread_too() -> None:
+    rows = [row("gsm8k", index, "", {}) | {"verdict": "unparsed"} for index in range(4)]
+    rows[0] |= {"finish_reason": "length"}
+    rows[1] |= {"finish_reason": "rejected"}
+    scores = score(rows, EvaluateConfig(samples=4, greedy=False, resamples=100))["scores"]["gsm8k"]
+    assert (scores["truncated_share"], scores["unparsed_share"]) == (0.25, 0.75)
+
+
 def test_questions_of_a_user_never_ask_for_styles() -> None:
     assert styles("gsm8k", family="algebra", style="step", source="the Smith family") == {}
 

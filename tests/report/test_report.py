@@ -11,7 +11,7 @@ from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.rows import ComparisonRow, points
 from tasks.report.sections.drawing import moving_average
 from tasks.report.sections.order import tables_of
-from tasks.report.show import tables
+from tasks.report.show import tables, warnings
 from tasks.report.summary import ReportSummary
 from tasks.report.task import REPORT, report
 from tasks.report.write import write_report
@@ -191,6 +191,42 @@ def test_an_evaluation_alone_has_a_table(world: World) -> None:
     assert f"Scores of {world.made['base'].ref}" in text
     assert re.search(r"tiny-test +120 +\d+\.\d \[", text)
     assert tables(world.made["base"]) == []
+
+
+ASKED = "Prompts of style chat, at most 3,072 new tokens, temperature 1"
+
+
+def test_how_models_were_asked_stands_above_their_scores_and_what_was_lost_beside_them(
+    written: tuple[Path, ReportSummary],
+) -> None:
+    out, summary = written
+    models = [
+        row.model_copy(update={"truncated_share": 0.424, "unparsed_share": 0.061}) if row.label == "Base" else row
+        for row in summary.models
+    ]
+    text = shown(tables_of(summary.model_copy(update={"models": models})), width=120)
+    assert text.count(ASKED) == 2 * len(summary.benchmarks)
+    assert re.search(r"Base +\d+ +42\.4 +6\.1", text)
+    for name in ("report.html", "summary.md"):
+        assert ASKED in (out / name).read_text()
+    models[0] = models[0].model_copy(update={"asked": "Prompts of style plain"})
+    text = shown(tables_of(summary.model_copy(update={"models": models})), width=400)
+    assert f"Base: Prompts of style plain; Mid-trained: {ASKED}; " in text
+
+
+def test_an_evaluation_alone_says_what_was_lost(world: World) -> None:
+    manifest = world.made["evaluation-base-0"]
+    assert warnings(manifest) == []
+    scores = {name: dict(values) for name, values in manifest.summary["scores"].items()}
+    scores["tiny-test"] |= {"truncated_share": 0.424, "unparsed_share": 0.051}
+    lost = manifest.model_copy(update={"summary": {**manifest.summary, "scores": scores}})
+    text = shown(tables(lost), width=120)
+    assert text.count(ASKED) == 2
+    assert re.search(r"tiny-test +\d+ +42\.4 +5\.1", text)
+    assert warnings(lost) == [
+        "tiny-test: 42.4 % of the completions were cut at the token limit; they count as wrong.",
+        "tiny-test: 5.1 % of the completions have no readable answer; they count as wrong.",
+    ]
 
 
 def publish_report(world: World) -> Manifest:

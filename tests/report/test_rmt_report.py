@@ -251,7 +251,10 @@ def test_few_documents_and_lost_completions_are_said(tmp_path: Path) -> None:
     assert any(warning.startswith(said) for warning in summary.warnings)
     tally = read_tally(world.world.store.local(world.world.parents["prediction-base"]))
     assert f"{len(tally.documents)} documents: the intervals are rough." in summary.warnings
-    assert any("of the completions were cut; they count as wrong." in warning for warning in summary.warnings)
+    assert any(
+        "of the completions were cut at the token limit; they count as wrong." in warning
+        for warning in summary.warnings
+    )
 
 
 ENTRY = ReportEntry(label="A", checkpoint="base", prediction="a")

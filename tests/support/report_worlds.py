@@ -14,6 +14,7 @@ from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.shared.sampling.schema import asked
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.shared.verification.verdict import verdicts_in_words
 from tasks.spine.store.fingerprint import fingerprint, payload
@@ -129,7 +130,8 @@ def evaluate(
     rows = answers(name, rate, benchmarks=benchmarks, samples=samples, seed=entry.seed, styles=styles)
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
-    summary = score(read_rows(path), EvaluateConfig(samples=samples, resamples=200))
+    config = EvaluateConfig(samples=samples, resamples=200)
+    summary = score(read_rows(path), config) | {"asked": asked("chat", config.sampling)}
     parents = {"model": model, **{f"questions.{benchmark}": benchmark for benchmark in benchmarks}}
     world.publish(name, "evaluation", "evaluate", {"samples": samples, "of": model}, parents=parents, summary=summary)
     world.entries.append(entry)

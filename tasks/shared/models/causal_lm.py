@@ -58,7 +58,6 @@ def load_causal_lm(
         local_files_only=True,
         output_loading_info=True,
         ignore_mismatched_sizes=True,
-        **({"pad_token_id": None} if pads_outside(folder) else {}),
         **({"attn_implementation": attention} if attention else {}),
     )
     _check_report(folder, report)
@@ -109,10 +108,14 @@ def _config(folder: Path, trust_remote_code: bool) -> PretrainedConfig:
     if (folder / GENERATION_CONFIG).exists():
         parsed(GENERATION_CONFIG, local_reader(folder))
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
     except Exception as error:  # as above
         fix = "" if trust_remote_code or "trust_remote_code" not in str(error) else TRUST
         raise Permanent(f"{folder}: config.json cannot be used: {fix or _said(error)}") from error
+    if pads_outside(folder):
+        for part in (config, config.get_text_config()):
+            part.pad_token_id = None
+    return config
 
 
 def _check_report(folder: Path, report: Mapping[str, Any]) -> None:

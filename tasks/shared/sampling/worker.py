@@ -106,7 +106,7 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     total = sum(1 for _ in itertools.chain.from_iterable(map(missing_requests, job.sets)))
     reporter.progress(0, total, "samples")
     if not total:
-        return {"generated": 0}
+        return {"generated": 0, "notes": []}
     engine = make_engine(job.model, job.runtime, job.form)
     tally = SamplingTally(total, reporter)
     try:

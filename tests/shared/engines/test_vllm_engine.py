@@ -5,12 +5,14 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tasks.shared.engines.protocol import Completion, Request, Sampling
+from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling
+from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.shared.engines.vllm_engine import VllmEngine
 from tasks.shared.models.files import SINGLE
@@ -94,6 +96,42 @@ def test_samples_of_one_prompt_differ(engine: VllmEngine) -> None:
         item.text for item in complete(engine, same, Sampling(temperature=2.0, top_p=1.0, max_new_tokens=24)).values()
     }
     assert len(texts) > 9
+
+
+def test_a_draw_belongs_to_its_request_whatever_stands_beside_it(engine: VllmEngine) -> None:
+    """Kernels may round otherwise in a batch of another shape, so nearly all rather than all."""
+    sampling = Sampling(top_p=1.0, max_new_tokens=48)
+    whole, left = complete(engine, requests(40), sampling), complete(engine, requests(40)[17:], sampling)
+    assert sum(left[key] == whole[key] for key in left) >= len(left) - 1
+    moved = [Request(item.key, item.prompt, item.seed + 1) for item in requests(40)]
+    assert sum(complete(engine, moved, sampling)[key].text != whole[key].text for key in whole) > 20
+
+
+def test_what_vllm_ends_in_no_usable_way_is_tried_again_and_fails_in_the_end(
+    engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    complete(engine, requests(4), GREEDY)
+    llm_engine = engine._llm.llm_engine
+    step, seen = llm_engine.step, Counter[str]()
+    ids = encode_prompts(load_tokenizer(THINK_MODEL_DIR), [item.prompt for item in requests(4)])
+    endings = {0: ["abort"] * 9, 1: ["error"], 2: ["repetition"]}
+
+    def troubled() -> list[Any]:
+        outputs = step()
+        for output in outputs:
+            row = ids.index(list(output.prompt_token_ids))
+            if output.finished and endings.get(row):
+                seen[f"k{row}"] += 1
+                output.outputs[0].finish_reason = endings[row].pop(0)
+        return outputs
+
+    monkeypatch.setattr(llm_engine, "step", troubled)
+    found: dict[str, Completion] = {}
+    with pytest.raises(RequestsFailed, match=r"k0: finish reason 'abort' \(3 attempts\)"):
+        found.update((item.key, item) for item in engine.stream(requests(4), GREEDY))
+    assert seen == {"k0": 3, "k1": 1, "k2": 1}
+    assert sorted(found) == ["k1", "k2", "k3"]
+    assert found["k2"].finish_reason == "length"
 
 
 def test_stop_texts_are_cut_off(engine: VllmEngine) -> None:

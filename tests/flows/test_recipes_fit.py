@@ -1,0 +1,88 @@
+"""The settings of the small world are for its own models: chosen for them, and warned of on any other."""
+
+import logging
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli import commands
+from flows.cli.app import app
+from flows.pipeline.forms import recipe_form
+from flows.pipeline.recipes import fitting_recipe, warn_if_unfit
+from tasks.recipe.loading import DEFAULTS, base_model_of, load, names
+from tasks.recipe.polya import PolyaRecipe
+from tasks.spine.stage.stage import Build
+from tests.support.paths import TINY_MODEL
+from tests.support.small_world import NumberOf, World, make, small_world
+from tests.support.talking_model import save_talking_model
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_talking_model(tmp_path_factory.mktemp("stranger"), chat=True)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with small_world(tmp_path_factory.mktemp("home")) as world:
+        yield world
+
+
+def imported(model: Path) -> Any:
+    def point(build: Build, config: Any) -> None:
+        build.record(external=str(model))
+
+    return make("model", "model", point, NumberOf(count=1))
+
+
+def test_a_model_is_measured_with_settings_that_fit_it(world: World, stranger: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copy"
+    shutil.copytree(TINY_MODEL, copied)
+    small = ["embedded", "embedded-thinking", str(copied), str(world.model)]
+    others = [str(stranger), str(imported(stranger)), "org/name", "s3://bucket/model", "model/none", str(tmp_path)]
+    assert {name: fitting_recipe(name) for name in small} == dict.fromkeys(small, "tiny-cpu")
+    assert {name: fitting_recipe(name) for name in others} == dict.fromkeys(others, DEFAULTS)
+
+
+@pytest.mark.parametrize(("options", "recipe"), [([], DEFAULTS), (["--recipe", "tiny-cpu"], "tiny-cpu")])
+def test_the_command_takes_what_fits_unless_told_otherwise(
+    world: World, stranger: Path, options: list[str], recipe: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(commands, "run_and_show", lambda name, parameters, console: asked.append(parameters) or 0)
+    assert CliRunner().invoke(app, ["evaluate", str(stranger), *options]).exit_code == 0
+    assert asked == [{"recipe": recipe, "overrides": {"model.source": str(stranger)}}]
+
+
+def test_defaults_are_those_of_the_fields() -> None:
+    recipe = load(PolyaRecipe, DEFAULTS, {"evaluate.samples": 2})
+    assert recipe.model_dump() == PolyaRecipe(name=DEFAULTS, evaluate={"samples": 2}).model_dump()
+    assert recipe.prompt.style == "auto"
+    assert DEFAULTS not in names()
+    forms = [recipe_form(method).json_schema["anyOf"][0]["enum"] for method in ("", "polya", "rmt")]
+    assert [DEFAULTS in form for form in forms] == [True, True, False]
+
+
+def test_a_recipe_of_the_small_world_on_another_model_is_said_once(
+    world: World, stranger: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = imported(stranger)
+    with caplog.at_level(logging.WARNING):
+        for recipe in ("qwen3-0.6b-1gpu", DEFAULTS):
+            warn_if_unfit(recipe, model)
+        warn_if_unfit("tiny-cpu", world.model)
+        assert not caplog.records
+        for _ in range(3):
+            warn_if_unfit("tiny-cpu", model)
+    (record,) = caplog.records
+    assert "recipe 'tiny-cpu' has the prompts and token limits of the embedded models" in record.getMessage()
+
+
+def test_every_recipe_of_the_small_world_names_its_model() -> None:
+    assert {name for name in names() if base_model_of(name).startswith("embedded")} == {
+        name for name in names() if name.startswith("tiny-")
+    }
