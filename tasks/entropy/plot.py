@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from tasks.shared.figures import INK, PALETTE, STYLE
+from tasks.shared.figures import INK, PALETTE, drawing_style
 from tasks.shared.next_token.method import TIERS, TierConfig
 from tasks.texts.schema import SPLIT_FILES
 
@@ -28,7 +27,7 @@ def draw_histogram(histogram: Mapping[str, Any], path: Path, tiers: TierConfig |
     thresholds = {name: getattr(tiers or TierConfig(), name) for name in TIERS}
     splits = {name: histogram[name] for name in SPLIT_FILES if sum(histogram[name])}
     together = round(SHOWN_NATS * histogram["bins_per_nat"])
-    with mpl.rc_context(STYLE):
+    with drawing_style():
         figure = Figure(figsize=(7.2, 3.4), layout="constrained")
         axis = figure.subplots()
         for index, (split, counts) in enumerate(splits.items()):

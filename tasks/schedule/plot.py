@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from tasks.schedule.config import ScheduleConfig
-from tasks.shared.figures import INK, MARKERS, PALETTE, STYLE
+from tasks.shared.figures import INK, MARKERS, PALETTE, drawing_style
 from tasks.shared.next_token.method import TIERS, budget, mixture
 
 _COLOURS = dict(zip(TIERS, (PALETTE[4], PALETTE[1], PALETTE[3]), strict=True))
@@ -23,7 +22,7 @@ def draw_schedule(summary: Mapping[str, Any], config: ScheduleConfig, path: Path
         summary: the stage's summary.
         path: file of the picture; its folder is made.
     """
-    with mpl.rc_context(STYLE):
+    with drawing_style():
         figure = Figure(figsize=(10.3, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2)
         _budget(left, summary["steps"], config)

@@ -1,12 +1,14 @@
 """What all figures share: colours that colour-blind readers can tell apart, markers for print, the legend."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.style import context
 
 PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
 """Okabe and Ito's colours, grey first: the base model is the reference."""
@@ -22,7 +24,8 @@ LEGEND_LINE = 0.18
 INK, FAINT = "#1f2328", "#d8dce1"
 STYLE = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["Inter", "Helvetica Neue", "Liberation Sans", "Arial", "DejaVu Sans"],
+    # Comes with matplotlib: with another, widths and so every byte would hang on what a machine has installed.
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
     "axes.titlesize": 9.5,
     "axes.titleweight": "bold",
@@ -45,6 +48,11 @@ STYLE = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
 }
+
+
+def drawing_style() -> AbstractContextManager[None]:
+    """Within, figures are drawn in `STYLE` alone, whatever a `matplotlibrc` of the user or of the folder says."""
+    return context(STYLE, after_reset=True)
 
 
 @dataclass(frozen=True)

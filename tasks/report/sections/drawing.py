@@ -3,13 +3,12 @@
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
 from tasks.report.blocks import Figure
 from tasks.report.summary import Curve
-from tasks.shared.figures import STYLE, FigureStyle
+from tasks.shared.figures import FigureStyle, drawing_style
 
 SMOOTHING = 9
 """Steps of the moving average drawn over a noisy training curve."""
@@ -21,7 +20,7 @@ def figure(name: str, caption: str, draw: Callable[[], Drawing], *, half: bool =
 
     def make() -> tuple[str, bytes]:
         svg, png = io.StringIO(), io.BytesIO()
-        with mpl.rc_context(STYLE):
+        with drawing_style():
             drawn = draw()
             drawn.savefig(svg, format="svg", metadata={"Date": None})
             drawn.savefig(png, format="png", dpi=160, metadata={"Software": None})
