@@ -4,7 +4,6 @@ It is judged by what it does with two made-up questions, not by how it is writte
 question and system message stand in the text to the letter, and that the token ids begin and end as the model needs.
 """
 
-import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -130,5 +129,4 @@ def adds_own_prefix(
 
 
 def _count(ids: list[int], part: list[int]) -> int:
-    starts = range(len(ids) - len(part) + 1)
-    return sum(1 for start in starts if all(itertools.starmap(int.__eq__, zip(ids[start:], part, strict=False))))
+    return sum(ids[start : start + len(part)] == part for start in range(len(ids) - len(part) + 1))

@@ -1,6 +1,7 @@
 """The sampling facility of all stages: say what is wanted, get every sample of it, from the pool or from an engine.
 
-    samples = fill(build, Wanted(sources={"dev": questions}, render=..., samplings=(sampling,), num_samples=16, seed=0))
+    wanted = {"render": ..., "form": renderer.form, "samplings": (sampling,), "num_samples": 16, "seed": 0}
+    samples = fill(build, Wanted(sources={"dev": questions}, **wanted))
     for row in samples.rows("dev"): ...
 
 The same pool serves all stages; a worker process starts only when something is missing.
