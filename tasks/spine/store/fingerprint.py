@@ -1,4 +1,4 @@
-"""Identity: the one function that computes a stage's key, and what it hashes.
+"""Identity: the one function that computes a stage's key, and what it hashes; digests of text, files and records.
 
 A fingerprint is the SHA-256 of canonical JSON over (stage, version, config, parents' content digests). Where a stage
 runs (host, device, shard count, log level) lives in `tasks.spine.store.runtime.Runtime`, which is refused here by type.
@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import BaseModel
 
@@ -18,6 +18,8 @@ from tasks.spine.store.runtime import Runtime
 
 Payload = dict[str, Any]
 ABSENT = "(absent)"
+CHECKSUM = "checksum"
+"""Key of a record under which the digest of all its others stands."""
 
 
 def canonical(value: Any, where: str = "value") -> Any:
@@ -75,7 +77,12 @@ def digest_text(text: str) -> str:
 def digest_file(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hex digits; reads in blocks, so memory does not grow with the file."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return digest_stream(file)
+
+
+def digest_stream(file: BinaryIO) -> str:
+    """SHA-256 of what is left of an open file, 64 hex digits."""
+    return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stable_seed(*parts: Any) -> int:
@@ -93,3 +100,30 @@ def changed_fields(old: Payload, new: Payload, prefix: str = "") -> dict[str, tu
         elif before != after:
             changes[f"{prefix}{key}"] = (before, after)
     return changes
+
+
+def sealed(values: Mapping[str, Any]) -> str:
+    """JSON text of `values`, with a SHA-256 over them as one more key."""
+    return json.dumps({**values, CHECKSUM: _checksum(values)}, indent=1, ensure_ascii=False)
+
+
+def unsealed(text: str) -> dict[str, Any]:
+    """The values of a sealed record; one without a checksum, from before there were any, is taken as it is.
+
+    Raises:
+        ValueError: it is not JSON, not an object, or not what was written.
+    """
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError(f"not a JSON object but {type(values).__name__}")
+    checksum = values.pop(CHECKSUM, None)
+    if checksum is not None and checksum != _checksum(values):
+        raise ValueError("its checksum is another: it was damaged or edited")
+    return values
+
+
+def _checksum(values: Mapping[str, Any]) -> str:
+    try:
+        return digest_text(canonical_json(values))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
