@@ -6,6 +6,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from tasks.shared.engines.protocol import (
@@ -131,7 +132,8 @@ class VllmEngine:
 
             room = -(-room // ROOM_STEP) * ROOM_STEP
             self._room = min(room, self._context) if self._context else room
-            with own_weights_alone(self._model_path) as folder:
+            with TemporaryDirectory() as links:
+                folder = own_weights_alone(self._model_path, Path(links))
                 self._llm = LLM(model=str(folder), **self._settings, max_model_len=self._room)
         return self._llm
 

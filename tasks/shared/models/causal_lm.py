@@ -107,15 +107,14 @@ def _config(folder: Path, trust_remote_code: bool) -> PretrainedConfig:
         check_code(folder)
     if (folder / GENERATION_CONFIG).exists():
         parsed(GENERATION_CONFIG, local_reader(folder))
+    # With a padding id that is no row of the embedding no model can be built; a tokenizer's is taken in its place.
+    padding = {"pad_token_id": None} if pads_outside(folder) else {}
+    options = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust_remote_code)
+        return AutoConfig.from_pretrained(folder, **options, **padding)
     except Exception as error:  # as above
         fix = "" if trust_remote_code or "trust_remote_code" not in str(error) else TRUST
         raise Permanent(f"{folder}: config.json cannot be used: {fix or _said(error)}") from error
-    if pads_outside(folder):
-        for part in (config, config.get_text_config()):
-            part.pad_token_id = None
-    return config
 
 
 def _check_report(folder: Path, report: Mapping[str, Any]) -> None:

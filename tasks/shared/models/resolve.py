@@ -11,10 +11,10 @@ from pathlib import Path
 from tasks.errors import Permanent
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelCheckJob, ModelConfig
 from tasks.shared.models.fetching import download, fetch
-from tasks.shared.models.files import check_fetched, local_names, local_reader, model_files
+from tasks.shared.models.files import Incomplete, check_fetched, local_names, local_reader, model_files
 from tasks.shared.models.weights import Weights, read_weights
 from tasks.spine.stage.launch import run_worker
-from tasks.spine.store.digests import digest_memory
+from tasks.spine.store.digests import digest_memory, file_identity
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.manifest import FileEntry
 from tasks.spine.store.settings import Settings
@@ -72,14 +72,18 @@ def _look(path: Path, settings: Settings, trust_remote_code: bool) -> tuple[tupl
         names = model_files(local_names(path), local_reader(path), trust_remote_code=trust_remote_code)
     except Permanent as error:
         raise type(error)(f"{path}: {error}") from error
-    for name in names:
-        check_fetched(path / name)
+    files = [path / name for name in names]
+    for file in files:
+        check_fetched(file)
     weights = read_weights(path)
-    digests = digest_memory(settings.cache).digests(path / name for name in names)
-    entries = (
+    before = [file_identity(file.stat()) for file in files]
+    digests = digest_memory(settings.cache).digests(files)
+    if before != [file_identity(file.stat()) for file in files]:
+        raise Incomplete(f"{path} changed while it was read; run again when nobody writes to it")
+    entries = [
         FileEntry(path=name, size=(path / name).stat().st_size, sha256=digest)
         for name, digest in zip(names, digests, strict=True)
-    )
+    ]
     return tuple(entries), weights
 
 

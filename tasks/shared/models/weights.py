@@ -1,11 +1,9 @@
 """The weights of a model folder as the headers of its files describe them, read before they are hashed or loaded."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from tasks.errors import Permanent
 from tasks.shared.models.files import Incomplete, check_fetched, local_reader, weight_files
@@ -56,19 +54,22 @@ def read_weights(folder: Path) -> Weights:
     return Weights(entry, files, tensors)
 
 
-@contextmanager
-def own_weights_alone(folder: Path) -> Iterator[Path]:
-    """A folder without safetensors that are not the model's, for loaders that take all: links, where there are any."""
+def own_weights_alone(folder: Path, links: Path) -> Path:
+    """The folder; where other safetensors lie beside the model's own, `links` without them.
+
+    For loaders that take every file, or an older model.safetensors though an index names others.
+    """
     paths, own = list(folder.iterdir()), read_weights(folder).files
     stray = {path for path in paths if path.suffix == ".safetensors" and path.name not in own}
     if not stray:
-        yield folder
-        return
-    with TemporaryDirectory() as links:
-        for path in paths:
-            if path not in stray:
-                (Path(links) / path.name).symlink_to(path.resolve())
-        yield Path(links)
+        return folder
+    links.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        if path not in stray:
+            # Processes of one training make them at the same time.
+            with suppress(FileExistsError):
+                (links / path.name).symlink_to(path.resolve())
+    return links
 
 
 def _header(file: Path) -> dict[str, StoredTensor]:

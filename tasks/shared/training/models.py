@@ -12,6 +12,7 @@ from transformers.utils import GENERATION_CONFIG_NAME as GENERATION_CONFIG
 from tasks.errors import Permanent
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.causal_lm import load_causal_lm
+from tasks.shared.models.weights import own_weights_alone
 from tasks.shared.training import distributed
 from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
@@ -36,7 +37,9 @@ def load(job: TrainJob) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
             f"the tokenizer in {job.model} has no end-of-sequence token, so a model trained with it would never "
             "learn to stop; set eos_token in tokenizer_config.json"
         )
-    model = load_causal_lm(job.model, dtype=torch.float32, attention="sdpa", trust_remote_code=job.trust_remote_code)
+    # TRL loads the folder again by itself: for a reference model, and into vLLM.
+    folder = own_weights_alone(job.model, job.checkpoints.parent / "model")
+    model = load_causal_lm(folder, dtype=torch.float32, attention="sdpa", trust_remote_code=job.trust_remote_code)
     # A training samples by its own settings, and with some that models ship transformers writes no checkpoint.
     ids = {name: getattr(model.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     model.generation_config = GenerationConfig(**ids)

@@ -105,6 +105,7 @@ class Report:
 
 def make_base(config: BaseConfig, out: Path) -> None:
     """Train tokenizer and model and save both into `out` (safetensors, float32)."""
+    out.mkdir(parents=True, exist_ok=True)
     tokenizer = make_tokenizer(config)
     model = make_model(config, tokenizer)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, {len(tokenizer)} tokens", flush=True)
@@ -122,8 +123,7 @@ def save_base(
     *,
     max_new_tokens: int,
 ) -> None:
-    """Save a trained base and how it was made into `out`."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Save a trained base and how it was made into the folder `out`."""
     training = {
         "config": config.model_dump(),
         "parameters": model.num_parameters(),

@@ -68,6 +68,7 @@ def add_tags(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerFast", see
 
 def make_think(config: ThinkConfig, out: Path, first: Path = MODEL_DIR) -> None:
     """Train the base in `first` on and save it into `out` (safetensors, float32)."""
+    out.mkdir(parents=True, exist_ok=True)
     model, tokenizer = load(first)
     add_tags(model, tokenizer, config.seed)
     report = Report(50, config.training.steps)

@@ -109,9 +109,10 @@ def test_weights_in_a_type_that_needs_scales_are_refused_without_them(folder: Pa
         check_architecture(folder)
 
 
-def test_whole_models_pass_whatever_they_tie_rename_or_merge(folder: Path, tmp_path: Path) -> None:
+def test_whole_models_pass_whatever_they_tie_rename_merge_or_pad_with(folder: Path, tmp_path: Path) -> None:
     """Names of the files are the architecture's after the loader's own changes: prefixes, experts, ties."""
     change_weights(folder, lambda weights: {name.removeprefix("model."): value for name, value in weights.items()})
+    change_config(folder, pad_token_id=5_000)
     small = {"vocab_size": 8, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "head_dim": 4}
     heads = {"num_attention_heads": 2, "num_key_value_heads": 2}
     experts = Qwen3MoeConfig(**small, **heads, num_experts=2, num_experts_per_tok=1, moe_intermediate_size=4)

@@ -1,6 +1,8 @@
 """Base models are known by their weights, and a wrong address says what to do."""
 
+import os
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,12 @@ import pytest
 from tasks.errors import Permanent
 from tasks.shared.models.causal_lm import check_architecture
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
+from tasks.shared.models.files import Incomplete
 from tasks.shared.models.resolve import EMBEDDED_PATH, SHIPPED, resolve
+from tasks.spine.store.digests import DigestMemory
 from tasks.spine.store.settings import Settings
 from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
-from tests.support.base_models import change_config, shard
+from tests.support.base_models import change_config, change_weights, shard
 
 
 @pytest.fixture
@@ -41,6 +45,35 @@ def test_both_models_of_the_small_world_come_with_the_package(settings: Settings
 
 def test_weights_are_counted_from_their_headers(settings: Settings) -> None:
     assert resolve(ModelConfig(), settings).parameters == 935_040
+
+
+def test_a_model_that_is_written_to_while_it_is_read_is_not_taken(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(EMBEDDED_PATH, tmp_path / "model"))
+
+    class Busy(DigestMemory):
+        def digests(self, files: Iterable[Path], *, again: bool = False) -> list[str]:
+            found = super().digests(files, again=again)
+            change_weights(folder, lambda weights: weights)
+            return found
+
+    monkeypatch.setattr("tasks.shared.models.resolve.digest_memory", Busy)
+    with pytest.raises(Incomplete, match="changed while it was read"):
+        resolve(ModelConfig(source=str(folder)), settings)
+
+
+def test_weights_that_are_overwritten_with_their_size_and_time_kept_are_others(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(EMBEDDED_PATH, tmp_path / "model"))
+    file = folder / "model.safetensors"
+    digests, stat = set(), file.stat()
+    for last in (b"\x01", b"\x02", b"\x03"):
+        file.write_bytes(file.read_bytes()[:-1] + last)
+        os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        digests.add(resolve(ModelConfig(source=str(folder)), settings).digest)
+    assert len(digests) == 3
 
 
 @pytest.mark.slow
