@@ -2,7 +2,6 @@
 
 import csv
 import gzip
-import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -39,8 +38,6 @@ def encoded() -> dict[str, bytes]:
 
 
 FILES = encoded()
-LARGE = b"a line\n" * 1_300_000
-"""More than is asked for at once."""
 
 
 def files_at(source: str, format: str = "auto") -> SourceFiles:
@@ -65,7 +62,7 @@ def bucket(s3_bucket: str) -> str:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    more = {"page.jsonl": b"<!doctype html><p>not found", "large.txt": LARGE}
+    more = {"page.jsonl": b"<!doctype html><p>not found"}
     with serve_files(FILES | more) as address:
         yield address
 
@@ -91,11 +88,6 @@ def test_folders_and_patterns_of_s3_pass_hidden_names_over_and_take_existing_one
 @pytest.mark.parametrize("name", FILES)
 def test_every_format_is_read_from_web_servers_that_cannot_seek(site: str, manner: str, name: str) -> None:
     assert rows_at(f"{site}/{manner}/{name}?download=true") == ROWS
-
-
-def test_a_file_larger_than_a_block_needs_no_ranges(site: str) -> None:
-    files = files_at(f"{site}/plain/large.txt")
-    assert files.digest() == f"sha256:{hashlib.sha256(LARGE).hexdigest()}"
 
 
 @pytest.mark.parametrize(
