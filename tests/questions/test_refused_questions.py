@@ -57,11 +57,6 @@ REFUSED = {
         r"The rows have: \\ud800, a b\.",
     ),
     "names without end": ("x.jsonl", json.dumps({f"key {n}": n for n in range(9_999)}).encode(), r"key 98, key 99\."),
-    "flat runs without end": (
-        "x.parquet",
-        parquet(q=pa.array(["one?"]).take(pa.nulls(5_000_000, pa.int32()).fill_null(0)), a=pa.nulls(5_000_000)),
-        "unpacks to more than 200 times its size",
-    ),
     "text behind a list": ("x.json", b'[{"q":"one?","a":"1"}]\ntrailing', "line 2: 't' follows the JSON list"),
     "an object behind a list": ("x.json", b'[{"q":"one?","a":"1"}] {"q":"x","a":"1"}', "'{' follows the JSON list"),
     "a comma behind a list": ("x.json", b'[{"q":"one?","a":"1"}],', "',' follows the JSON list"),

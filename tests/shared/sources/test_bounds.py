@@ -44,7 +44,7 @@ def heavy_rows(folder: Path, file: str) -> Path:
     if file.endswith(".parquet"):
         texts = pa.DictionaryArray.from_arrays(pa.array([0] * 100, pa.int32()), pa.array(["x" * 8 * MIB]))
         lists = pa.ListArray.from_arrays(pa.array([0, 1, 100], pa.int32()), texts)
-        pq.write_table(pa.table({"q": texts} if file == "again.parquet" else {"q": lists}), path)
+        pq.write_table(pa.table({"q": texts} if file == "again.parquet" else {"q": lists}), path, store_schema=False)
     else:
         with gzip.open(path, "wb", compresslevel=1) as out:
             for _ in range(150):
@@ -112,6 +112,8 @@ def test_columns_that_unpack_to_far_more_are_refused(monkeypatch: pytest.MonkeyP
         read(parquet(pa.table({"q": ["x" * 3 * MIB]}), **plain), "parquet")
     with pytest.raises(SourceError, match=r"file, column l.list.element: unpacks to more"):
         read(parquet(pa.table({"l": [[0] * MIB]})), "parquet")
+    with pytest.raises(SourceError, match=r"file: unpacks to more than 200 times its size"):
+        read(parquet(pa.table({"n": pa.nulls(300_000)})), "parquet")
 
 
 def test_rejects_are_the_same_in_memory_and_on_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def bucket(s3_bucket: str) -> str:
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[str]:
-    with serve_files(FILES | {"page.jsonl": b"<!doctype html><p>not found"}) as address:
+    more = {"page.jsonl": b"<!doctype html><p>not found"}
+    with serve_files(FILES | more) as address:
         yield address
 
 
