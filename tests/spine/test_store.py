@@ -255,6 +255,16 @@ def test_an_unreadable_manifest_is_a_miss_that_is_named(
     assert publish(store, "samples") == store.find("samples", made.fingerprint)
 
 
+def test_a_manifest_in_the_folder_of_another_artifact_is_not_taken_for_it(store: Store, publish: Publish) -> None:
+    one, two = (publish(store, "model", {"seed": seed}) for seed in (1, 2))
+    text = store.files.read_text_or_none(f"{one.ref.path}/manifest.json") or ""
+    store.files.write_text(f"{two.ref.path}/manifest.json", text)
+    assert store.find("model", two.fingerprint) is None
+    with pytest.raises(ArtifactMissing, match=f"is the manifest of another artifact, {one.ref}"):
+        store.manifest(str(two.ref))
+    assert store.all() == [one]
+
+
 @pytest.mark.parametrize("name", ["../home/store/model/", "model/../model/", "./model/", ".", "..", "model/../"])
 def test_a_name_that_leads_out_of_the_store_is_refused(store: Store, publish: Publish, name: str) -> None:
     made = publish(store, "model")

@@ -14,15 +14,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.shared.sampling.placing import PLACE, in_order
 from tasks.shared.sampling.schema import POOLED
-from tasks.shared.tables.parquet import Row, Weight, column_types
-from tasks.shared.tables.sorting import sort_rows
+from tasks.shared.tables.parquet import Row, column_types
 from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import digest_text
 
@@ -31,11 +30,6 @@ log = logging.getLogger(__name__)
 SUFFIX = ".parquet"
 SET_ASIDE = ".corrupt"
 SCAN_THREADS = 8
-RUN_ROWS = 50_000
-"""Rows held in memory while samples are put into order."""
-WEIGHT = Weight(of=lambda row: len(row["completion"]), most=64_000_000)
-"""Characters held in memory then: fewer rows than `RUN_ROWS` where completions are long."""
-PLACED = POOLED.append(pa.field("place", pa.int64(), nullable=False))
 
 
 class PoolDamaged(RuntimeError):
@@ -114,8 +108,7 @@ class Pool:
     def ordered(self, wanted: Callable[[], Iterable[Row]], index: PoolIndex, work_dir: Path) -> Iterator[Row]:
         """The pool's rows for `wanted` (rows with key, question_id, heuristic, sample_index), in that order.
 
-        Each batch is read once, however its rows are scattered: they are sorted into the wanted order, on disk below
-        `work_dir` where they are many.
+        Each batch is read once, however its rows are scattered; where they are many, they pass through `work_dir`.
 
         Args:
             wanted: gives the same rows whenever it is called, which is twice.
@@ -126,7 +119,9 @@ class Pool:
         """
         places: dict[str, dict[str, list[int]]] = defaultdict(dict)
         missing: list[Row] = []
+        count = 0
         for place, row in enumerate(wanted()):
+            count += 1
             name = index.batch_of.get(row["key"])
             if name is None:
                 missing.append(row)
@@ -134,27 +129,28 @@ class Pool:
                 places[name].setdefault(row["key"], []).append(place)
         if missing:
             raise SamplesMissing(_describe(missing))
-        found = sort_rows(self._placed(places), PLACED, itemgetter("place"), work_dir, run_rows=RUN_ROWS, weight=WEIGHT)
-        for row, sample in zip(wanted(), found, strict=True):
+        for row, sample in zip(wanted(), in_order(self._placed(places), count, work_dir), strict=True):
             yield {**row, **sample}
 
-    def _placed(self, places: Mapping[str, dict[str, list[int]]]) -> Iterator[Row]:
-        """Rows of schema `PLACED`, batch by batch, each with its place among those wanted."""
+    def _placed(self, places: Mapping[str, dict[str, list[int]]]) -> Iterator[pa.Table]:
+        """The wanted rows of each batch, with their places among all that are wanted."""
         for name in sorted(places):
-            waiting = places[name]
-            for row in self._read(name):
-                for place in waiting.pop(row["key"], ()):
-                    yield {**row, "place": place}
+            waiting, table = places[name], self._read(name)
+            rows, found = [], []
+            for number, key in enumerate(table.column("key").to_pylist()):
+                at = waiting.pop(key, [])
+                rows += [number] * len(at)
+                found += at
             if waiting:
                 raise PoolDamaged(f"pool batch {name} has lost {len(waiting)} rows since it was scanned; run again")
+            yield table.take(rows).append_column(PLACE, pa.array(found, pa.int64()))
 
-    def _read(self, name: str) -> list[Row]:
+    def _read(self, name: str) -> pa.Table:
         try:
-            rows: list[Row] = _parse(self._bytes(name), POOLED.names).to_pylist()
+            return _parse(self._bytes(name), POOLED.names)
         except _Damaged as error:
             self._set_aside(name)
             raise PoolDamaged(f"pool batch {name} cannot be read ({error}) and was set aside; run again") from error
-        return rows
 
     def _keys(self, name: str) -> list[str] | None:
         """Keys of a batch, or None when it is damaged: not whole, or not the rows that its name was made from."""

@@ -190,14 +190,22 @@ class Files:
         """
         try:
             if self.is_local:
-                with open(self.full(path), "rb") as file, self._temporary(path) as (probe, _):
-                    probe.write_bytes(b"now")
-                    return probe.stat().st_mtime - os.fstat(file.fileno()).st_mtime
+                with open(self.full(path), "rb") as file:
+                    return self._now(path) - os.fstat(file.fileno()).st_mtime
             if hasattr(self.fs, "age_s"):
                 return float(self.fs.age_s(self.full(path)))
             return time.time() - float(self.fs.modified(self.full(path)).timestamp())
         except FileNotFoundError:
             return None
+
+    def _now(self, path: str) -> float:
+        """The time that a local file gets which is written beside `path` now; this host's where none can be."""
+        try:
+            with self._temporary(path) as (probe, _):
+                probe.write_bytes(b"now")
+                return probe.stat().st_mtime
+        except OSError:
+            return time.time()
 
     def folders(self, path: str) -> list[str]:
         """Names directly below `path`."""

@@ -21,8 +21,8 @@ def changed(manifest: Manifest, folder: Path, memory: Path, *, again: bool = Fal
         if problem := sizes_differ(manifest, {name: path.stat().st_size for name, path in paths.items()}):
             return problem
         digests = digest_memory(memory).digests(paths.values(), again=again)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        return f"{error.filename} is gone"
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        return f"{error.filename} is no file any more"
     for entry, digest in zip(manifest.files, digests, strict=True):
         if digest != entry.sha256:
             return f"{paths[entry.path]} has other bytes than were published (its SHA-256 differs)"

@@ -85,11 +85,15 @@ class Store:
         try:
             text = self.files.read_text_or_none(path)
             manifest = None if text is None else Manifest.model_validate(unsealed(text))
-        except ValueError as error:
+        except (ValueError, RecursionError, IsADirectoryError) as error:
             reason = str(error).splitlines()[0]
             raise ArtifactDamaged(f"{self.files.full(path)} cannot be read as a manifest: {reason}") from None
-        if manifest is not None and content_digest(manifest.files) != manifest.digest:
+        if manifest is None:
+            return None
+        if content_digest(manifest.files) != manifest.digest:
             raise ArtifactDamaged(f"{self.files.full(path)} is damaged: its digest is not that of the files it lists")
+        if not path.startswith(f"{manifest.ref.path}/"):
+            raise ArtifactDamaged(f"{self.files.full(path)} is the manifest of another artifact, {manifest.ref}")
         return manifest
 
     def manifest(self, ref: ArtifactRef | str) -> Manifest:

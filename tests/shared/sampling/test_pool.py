@@ -47,12 +47,12 @@ def test_missing_samples_are_named(pool: Pool, tmp_path: Path) -> None:
         list(pool.ordered(lambda: wanted("a", "z"), pool.scan(), tmp_path))
 
 
-@pytest.mark.parametrize("run_rows", [7, 1000])
+@pytest.mark.parametrize("range_rows", [1, 7, 99, 1000])
 def test_scattered_rows_are_put_in_order_by_reading_each_batch_once(
-    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_rows: int
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, range_rows: int
 ) -> None:
     """However few rows are held at once: reading batches again for every few rows is quadratic."""
-    monkeypatch.setattr("tasks.shared.sampling.pool.RUN_ROWS", run_rows)
+    monkeypatch.setattr("tasks.shared.sampling.placing.RANGE_ROWS", range_rows)
     keys = [f"{index:03d}" for index in range(100)]
     for start in range(12):
         pool.write([row(key) for key in keys[start::12]])
