@@ -123,8 +123,8 @@ def test_without_a_scorer_the_first_correct_one_is_kept(world: World, samples: A
 
 
 def _nothing_right(build: Build, config: NumberOf) -> None:
-    """Samples of which none is right: wrong, without an answer, truncated with the right answer in it."""
-    texts = [("#### 99999", "stop"), ("no answer", "stop"), ("#### 1", "length")]
+    """Samples of which none is right: wrong, without an answer, truncated or rejected with an answer in them."""
+    texts = [("#### 99999", "stop"), ("no answer", "stop"), ("#### 1", "length"), ("#### 1", "rejected")]
     rows = [
         {
             "key": f"{question}-{index}",
@@ -151,7 +151,7 @@ def test_nothing_correct_is_a_result_and_not_an_error(world: World) -> None:
     ref = filtered(world, samples)
     ledger = world.store.manifest(ref).ledger
     assert world.rows(ref, KEPT_FILE) == []
-    assert [ledger[name] for name in ("generated", "wrong", "unparsed", "truncated", "correct")] == [30, 10, 10, 10, 0]
+    assert [ledger[name] for name in ("generated", "wrong", "unparsed", "truncated", "correct")] == [40, 10, 20, 10, 0]
 
 
 @pytest.fixture
