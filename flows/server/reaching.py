@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
+from tasks.spine.stage.prefect_retry import BUSY
 from tasks.text import without_passwords
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -23,8 +24,6 @@ SAY_AFTER_S = 2.0
 SAY_EVERY_S = 10.0
 PATIENCE_S = 120.0
 PROBE_S = 2.0
-BUSY = (429, 502, 503, 504)
-"""Answers of a server that is there and has no time, or of one before it."""
 
 log = logging.getLogger(__name__)
 
