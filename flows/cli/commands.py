@@ -23,6 +23,7 @@ from tasks.errors import Permanent
 from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.stage.plan import planning
+from tasks.spine.stage.prefect_retry import retry_while_unreachable
 from tasks.spine.tracking.journal import StageRecord
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
         close_left_runs(settings)
         save_result_storage(settings)
         with for_one_person(), tags(*command_tags()), run_context_with(settings=settings, journal=stages):
-            ref = flow(**parameters)
+            ref = retry_while_unreachable(lambda: flow(**parameters))
         show_stages(stages, console)
         show_result(run_context().store, ref, console)
 

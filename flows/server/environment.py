@@ -30,6 +30,14 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "flows.server.guard:prefect_server"
 PROGRAMS = (PROGRAM, "mlflow.server")
 """How an argument of a server's process begins."""
+PATIENT = {
+    "PREFECT_API_DATABASE_TIMEOUT": "60",
+    "PREFECT_API_DATABASE_CONNECTION_TIMEOUT": "60",
+    "PREFECT_API_REQUEST_TIMEOUT": "180",
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
+}
+"""Prefect's own patience is short for several commands that write to one SQLite database: a request waits 10 s for it,
+and is made again 5 times."""
 COMMAND = "MIDTRAIN_COMMAND"
 """Environment variable that names the command (process id and start) which a temporary server belongs to."""
 
@@ -51,6 +59,8 @@ def prepare(settings: Settings) -> None:
     # A heartbeat's warning comes from a thread that Prefect knows no flow of; it is printed all the same.
     os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
     os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
+    for name, value in PATIENT.items():
+        os.environ.setdefault(name, value)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

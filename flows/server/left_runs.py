@@ -14,7 +14,7 @@ from tasks.spine.tracking.tracker import Tracker
 OF_A_COMMAND = "midtrain-command"
 """Tag of every run that a command makes in its own process; beside it stands that process."""
 PROCESS = "process:"
-UNFINISHED = {"type": {"any_": ["RUNNING", "PENDING", "SCHEDULED", "CANCELLING", "PAUSED"]}}
+UNFINISHED = {"type": {"any_": ["RUNNING", "PENDING", "SCHEDULED", "CANCELLING", "PAUSED"]}, "name": None}
 MESSAGE = "The command was killed, or its machine went down; a rerun goes on from what is done."
 
 log = logging.getLogger(__name__)

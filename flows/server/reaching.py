@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import urlsplit, urlunsplit
 
+from tasks.spine.stage.prefect_retry import BUSY
 from tasks.text import without_passwords
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
@@ -23,8 +24,6 @@ SAY_AFTER_S = 2.0
 SAY_EVERY_S = 10.0
 PATIENCE_S = 120.0
 PROBE_S = 2.0
-BUSY = (429, 502, 503, 504)
-"""Answers of a server that is there and has no time, or of one before it."""
 
 log = logging.getLogger(__name__)
 
@@ -63,14 +62,16 @@ def wait_for_server(address: str, starting: StartingServer | None, say: Callable
         say: called with a line after two seconds without an answer, and again every ten.
 
     Raises:
-        ValueError: a temporary server ended, or there was no answer in time.
+        ValueError: that is no address, a temporary server ended, or there was no answer in time.
     """
+    shown = without_passwords(address)
+    if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
+        raise ValueError(f"PREFECT_API_URL={shown!r} is no address; write it as http://HOST:PORT/api")
     began = said = time.monotonic()
     while (trouble := _trouble(address)) is not None:
         waited = time.monotonic() - began
         if starting is not None and starting.process.poll() is not None:
             raise ValueError(f"the Prefect server at {address} ended at once; its log: {starting.log}")
-        shown = without_passwords(address)
         if waited > PATIENCE_S:
             remedy = f"see {starting.log}" if starting else "start it, or unset PREFECT_API_URL to do without"
             raise ValueError(f"no Prefect server at {shown} within {PATIENCE_S:.0f} s ({trouble}); {remedy}")
@@ -91,8 +92,6 @@ def _trouble(address: str) -> str | None:
             return None
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}" if error.code in BUSY else None
-    except ValueError as error:
-        raise ValueError(f"PREFECT_API_URL={without_passwords(address)!r} is no address: {error}") from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         # A certificate that Prefect's own settings may accept.

@@ -75,7 +75,8 @@ def build(kind: type[R], values: Mapping[str, Any], overrides: Mapping[str, Json
     try:
         return kind.model_validate(merged)
     except ValidationError as error:
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']} (got {_short(e['input'])})" for e in error.errors()]
+        said = {_origin(kind, item["loc"], merged): item for item in reversed(error.errors())}
+        lines = [f"{key}: {item['msg']} (got {_short(item['input'])})" for key, item in reversed(said.items())]
         raise RecipeError("recipe does not validate:\n  " + "\n  ".join(lines)) from error
 
 
@@ -152,6 +153,15 @@ def _share(kind: type[Sections], merged: dict[str, Any]) -> None:
     for name in kind.SEEDED:
         if "seed" in merged and "seed" in stages[name].model_fields:
             merged[name]["seed"] = merged["seed"]
+
+
+def _origin(kind: type[Sections], place: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
+    """Where a refused value was written: in a shared section or as the recipe's seed, not in each stage's copy."""
+    if place[1:2] and place[1] in kind.SHARED:
+        place = place[1:]
+    elif place[1:] == ("seed",) and place[0] in kind.SEEDED and "seed" in values:
+        place = place[1:]
+    return ".".join(map(str, place))
 
 
 def _nest(key: str, value: JsonValue) -> dict[str, Any]:

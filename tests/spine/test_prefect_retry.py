@@ -56,3 +56,29 @@ def test_other_errors_and_a_server_that_stays_away_are_not_waited_for(
     ):
         retry_while_unreachable(lambda: tries.append(0) or get(port))
     assert len(tries) == 1
+
+
+class Busy(http.server.BaseHTTPRequestHandler):
+    """Says twice that it has no time, as Prefect's server does while its database is locked."""
+
+    answers = iter((503, 503, 200))
+
+    def do_GET(self) -> None:
+        self.send_response(next(self.answers))
+        self.end_headers()
+
+
+def test_a_server_that_has_no_time_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefect_retry, "POLL_S", 0.05)
+    tries: list[int] = []
+    with http.server.HTTPServer(("127.0.0.1", 0), Busy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        api = f"http://127.0.0.1:{server.server_port}/api"
+        with temporary_settings({PREFECT_API_URL: api}):
+            assert retry_while_unreachable(lambda: tries.append(0) or _checked(f"{api}/health")) == 200
+        server.shutdown()
+    assert len(tries) == 3
+
+
+def _checked(address: str) -> int:
+    return httpx.get(address).raise_for_status().status_code

@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
+LOCKED_S = 60
 PROCESS_TAG = "midtrain.process"
 """Tag of a run with the process that writes it, for those that outlive theirs."""
 PARENT_TAG = "mlflow-run:"
@@ -89,7 +90,11 @@ class Tracker:
 
         self.settings.root.mkdir(parents=True, exist_ok=True)
         follow_home(self.settings)
-        return MlflowClient(tracking_uri=self.settings.mlflow_uri)
+        address = self.settings.mlflow_uri
+        if address.startswith("sqlite") and "?" not in address:
+            # How long it waits for a database that others write to; 5 s unless said.
+            address += f"?timeout={LOCKED_S}"
+        return MlflowClient(tracking_uri=address)
 
     @functools.cached_property
     def experiment_id(self) -> str:

@@ -1,0 +1,156 @@
+"""What is refused before anything starts, in a line, and that every example which help gives is not."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from flows.cli import commands
+from flows.cli.app import app
+from flows.cli.commands import check_parameters
+from flows.polya import polya
+from flows.rmt import rmt
+from tasks.config import Frozen, Seed
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import METHODS, RECIPES, load, names
+from tasks.recipe.merging import RecipeError
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_recipe_keeps_its_whole_name(name: str) -> None:
+    assert (RECIPES / f"{name}.yaml").is_file()
+    assert load(Recipe, name).name == name
+    assert load(Recipe, str(RECIPES / f"{name}.yaml")).name == name
+
+
+def test_shipped_names_have_dots_and_stay_apart() -> None:
+    assert {"llama-3.2-3b", "llama-3.2-3b-ablations", "qwen3-0.6b-1gpu"} <= set(names())
+    assert len({load(Recipe, name).name for name in names()}) == len(names())
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("1: 2", "1 is not a setting"),
+        ("rl: {1: 2}", "rl.1 is not a setting"),
+        ("yes: 2", "True is not a setting"),
+        ("rl: 5", "rl is 5, but it is a section; set a setting in it, such as rl."),
+        ("rl:", "rl is None, but it is a section"),
+        ("[a", "is not YAML: .* \\(line 1\\)"),
+        ("rl: {steps: 3}\nrl: {steps: 4}", "'rl' stands there twice"),
+        ("rl: " + "[" * 3000, "nested too deeply"),
+        ("rl: " + "{a: " * 3000 + "1" + "}" * 3000, "nested too deeply"),
+        ("rl: {steps: true}", "rl.steps is true, but it is a number"),
+        ("rl: {learning_rate: .inf}", "rl.learning_rate: Input should be a finite number"),
+        ("seed: 4294967296", "less than or equal to 4294967295"),
+        ("model: {source: 'http://me:secret@host/m'}", r"model.source='http://\*\*\*@host/m' has a password"),
+    ],
+)
+def test_a_recipe_that_cannot_be_read_is_refused_in_a_line(tmp_path: Path, text: str, why: str) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=why) as refused:
+        load(Recipe, str(path))
+    assert str(refused.value).count("\n") <= 1
+    assert "secret" not in str(refused.value)
+
+
+def test_a_recipe_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_bytes(b"description: \xff")
+    with pytest.raises(RecipeError, match=r"own\.yaml is not UTF-8"):
+        load(Recipe, str(path))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--set", "rl.step=8"],
+        ["--set", "rl=5"],
+        ["--set", "rl.steps=many"],
+        ["--set", "rl.steps={a: b: c"],
+        ["--set", "rl.steps=" + "[" * 9999],
+        ["--set", "rl.steps"],
+        ["--set", "generate.sampling.stop=[1"],
+        ["--force", "rll"],
+        ["--recipe", "tiny-cpuu"],
+        ["--seed", str(2**32)],
+        ["--base-model", "http://me:secret@host/m"],
+    ],
+)
+def test_a_slip_is_refused_before_a_server_starts(
+    options: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+
+    def start(*_: Any) -> None:
+        raise AssertionError("a server was started")
+
+    monkeypatch.setattr(commands, "start_temporary_server", start)
+    done = CliRunner().invoke(app, ["run", "polya", *options])
+    assert done.exit_code in (1, 2), done.output
+    assert "Traceback" not in done.output
+    assert "server was started" not in done.output
+    assert "secret" not in done.output
+    assert not (tmp_path / "prefect").exists()
+
+
+def test_arms_are_looked_up_before_anything_starts() -> None:
+    with pytest.raises(RecipeError, match="arm 'polyaa' is not in recipe 'tiny-cpu'"):
+        check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polyaa"]})
+    check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polya"], "force": ["rl"], "seeds": [0]})
+    check_parameters("evaluate", {"recipe": "tiny-cpu", "overrides": {"model.source": "org/name"}})
+
+
+def test_every_seed_has_the_bounds_of_one() -> None:
+    def seeds(model: type[Frozen]) -> Iterator[tuple[str, Any]]:
+        for name, field in model.model_fields.items():
+            if "seed" in name:
+                yield f"{model.__name__}.{name}", field
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Frozen):
+                yield from seeds(field.annotation)
+
+    found = {name: field.metadata for kind in METHODS.values() for name, field in seeds(kind)}
+    assert len(found) > 8
+    wanted = Frozen.model_config and Seed.__metadata__[0].metadata
+    assert {name for name, metadata in found.items() if metadata != wanted} == set()
+
+
+def helps() -> Iterator[str]:
+    """Every help text of the command, its options and arguments, and of the form's fields."""
+
+    def below(command: Any) -> Iterator[str]:
+        yield command.help or ""
+        yield from (parameter.help or "" for parameter in command.params if hasattr(parameter, "help"))
+        for inner in getattr(command, "commands", {}).values():
+            yield from below(inner)
+
+    yield from below(typer.main.get_command(app))
+    for flow in (polya, rmt):
+        yield from (item.get("description", "") for item in flow.parameters.properties.values())
+
+
+def test_examples_in_help_work() -> None:
+    texts = list(helps())
+    settings = [pair for text in texts for pair in re.findall(r"\b([a-z_]+(?:\.[a-z_]+)+)=([^\s,;.]+)", text)]
+    objects = [json.loads(found) for text in texts for found in re.findall(r"\{.*?\}", text) if ":" in found]
+    assert settings
+    assert objects
+    for key, value in settings:
+        load(Recipe, "tiny-cpu", {key: json.loads(value)})
+    for overrides in objects:
+        load(Recipe, "tiny-cpu", overrides)
+    devices = [found for text in texts for found in re.findall(r"E\.g\. (\w+-\w+)", text)]
+    from tasks.estimates.devices import device_named
+    from tasks.questions.presets import preset_names
+
+    assert [device_named(name).label for name in devices]
+    presets = [found for text in texts for found in re.findall(r"Schema of the source, e\.g\. (\w+)", text)]
+    assert set(presets) <= set(preset_names())
+    assert presets
