@@ -17,8 +17,9 @@ from tasks.shared.verification import forms
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.latex.objects import sympy_object
 from tasks.shared.verification.latex.reader import read
-from tasks.shared.verification.latex.refutation import refuted
+from tasks.shared.verification.latex.refutation import COMPARED_POINTS, refuted
 from tasks.shared.verification.latex.tree import Node, symbols
+from tasks.shared.verification.latex.values import coordinate
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
@@ -161,14 +162,24 @@ def _same_polynomial(gold: Any, answer: Any) -> bool:
 
 
 def _far_apart(gold: Any, answer: Any, decimals: int) -> bool:
-    """Whether two constants differ by far more than rounding: spares the search for a symbolic proof of
-    equality.
+    """Whether two expressions differ, at a point, by far more than rounding: spares the search for a symbolic proof of
+    equality where a side has no tree.
     """
-    if not all(isinstance(x, Expr) and x.is_number and not x.has(UnevaluatedExpr) for x in (gold, answer)):
+    if not all(isinstance(x, Expr) and not x.has(UnevaluatedExpr) for x in (gold, answer)):
         return False
-    left, right = N(gold), N(answer)
-    gap = abs(left - right)
-    return bool(gap > 10 * 10.0**-decimals) and bool(gap > 1e-6 * max(abs(left), abs(right)))
+    names = gold.free_symbols | answer.free_symbols
+    for point in range(COMPARED_POINTS if names else 1):
+        at = {name: coordinate(str(name), point) for name in names}
+        left, right = (x.evalf(subs=at) if at else N(x) for x in (gold, answer))
+        if _is_value(left) and _is_value(right):
+            gap = abs(left - right)
+            if bool(gap > 10 * 10.0**-decimals) and bool(gap > 1e-6 * max(abs(left), abs(right))):
+                return True
+    return False
+
+
+def _is_value(value: Any) -> bool:
+    return all(part.is_Float or part.is_Rational for part in value.as_real_imag())
 
 
 def _near(gold: Any, answer: Any, tolerance: float) -> bool:
