@@ -1,11 +1,12 @@
-"""Math-Verify with the shape of equation chains and tiny numbers minded. Anything here may run for ever."""
+"""Math-Verify with exact and tiny numbers and equations minded. Anything here may run for ever."""
 
 import logging
 from functools import lru_cache
 from typing import Any
 
+from latex2sympy2_extended import NormalizationConfig
 from math_verify import LatexExtractionConfig, parse, verify
-from sympy import Basic, Expr, Float, N, UnevaluatedExpr
+from sympy import Basic, Expr, Float, N, UnevaluatedExpr, nan, zoo
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.config import VerificationConfig
@@ -13,48 +14,16 @@ from tasks.shared.verification.config import VerificationConfig
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
 
-_TARGETS = (LatexExtractionConfig(boxed_match_priority=0),)
+_SPELLING = NormalizationConfig(basic_latex=True, malformed_operators=True, nits=True, boxed="all")
+"""Units are taken off before: Math-Verify takes ``2ab`` for 2 of some unit."""
+_TARGETS = (LatexExtractionConfig(boxed_match_priority=0, normalization_config=_SPELLING),)
 _SMALL = 1e-2
+_DIGITS = 40
+"""Digits to which exact values must agree; far more than two different answers to a question ever share."""
 
 
-def resolve_chains(answer: str, config: VerificationConfig) -> str | None:
-    r"""Replace each consistent chain ``name = a = b`` by ``name = b``; None where members of a chain differ.
-
-    A leading member with letters of its own, where the last has none, is a name or the asked-for expression
-    (``x + y = 36``), not a value; a member that does not parse (a name such as ``m_{\max}``) is dropped;
-    every other member must equal the last.
-    """
-    if "=" not in answer:
-        return answer
-    opening, inner, closing = forms.enclosing(forms.for_algebra(answer))
-    resolved = []
-    for element in forms.split_top(inner):
-        members = forms.equation_members(element)
-        kept = _resolve(members, config) if len(members) > 1 else element.strip()
-        if kept is None:
-            return None
-        resolved.append(kept)
-    return opening + ", ".join(resolved) + closing
-
-
-def _resolve(members: list[str], config: VerificationConfig) -> str | None:
-    last = parse_answer(members[-1])
-    last_symbols = _symbols(last)
-    name = ""
-    for index, member in enumerate(members[:-1]):
-        parsed = parse_answer(member)
-        symbols = _symbols(parsed)
-        equation = len(members) == 2 and bool(symbols or last_symbols)
-        if not parsed:
-            continue
-        if equation or (symbols and (index == 0 or not last_symbols)):
-            name = name or member
-        elif not equal(last, parsed, config):
-            return None
-    return f"{name} = {members[-1]}" if name else members[-1]
-
-
-def _symbols(parsed: list[Any]) -> set[Any]:
+def symbols(parsed: list[Any]) -> set[Any]:
+    """Free symbols of a parsed answer."""
     return set().union(*(item.free_symbols for item in parsed if isinstance(item, Basic)))
 
 
@@ -85,6 +54,8 @@ def equal(gold: list[Any], answer: list[Any], config: VerificationConfig) -> boo
     if not gold or not answer:
         return False
     try:
+        if gold[0] == answer[0]:
+            return gold[0] not in (nan, zoo)
         if _far_apart(gold[0], answer[0], config.float_decimals):
             return False
         same = verify(gold, answer, float_rounding=config.float_decimals, timeout_seconds=None, raise_on_error=True)
@@ -108,10 +79,11 @@ def _far_apart(gold: Any, answer: Any, decimals: int) -> bool:
 
 
 def _near(gold: Any, answer: Any, tolerance: float) -> bool:
-    """Refuse a match of rounded values that exists only because both are next to zero."""
-    if not (isinstance(gold, Basic) and isinstance(answer, Basic) and gold.is_number and answer.is_number):
+    """Refuse a match that exists only because of rounding: of exact values, or of two that are next to zero."""
+    if not (isinstance(gold, Expr) and isinstance(answer, Expr) and gold.is_number and answer.is_number):
         return True
-    if not (gold.has(Float) or answer.has(Float)):
-        return True
-    left, right = N(gold), N(answer)
+    exact = not (gold.has(Float) or answer.has(Float))
+    left, right = (N(side, _DIGITS if exact else 15) for side in (gold, answer))
+    if exact:
+        return bool(abs(left - right) <= 10.0 ** (5 - _DIGITS) * max(abs(left), abs(right)))
     return bool(abs(left) >= _SMALL or abs(left - right) <= tolerance * max(abs(left), abs(right)))

@@ -2,7 +2,7 @@
 
 ``python -m tasks.shared.verification.child CONFIG_JSON MEMORY_MB PARENT_PID``. One JSON object a line on standard
 input, ``{"id": int, "completion": str, "gold": str}``; one JSON array a line on the protocol pipe (the
-standard output this process was started with), ``[id, verdict, extracted, detail]``, in the order of the
+standard output this process was started with), ``[id, verdict, extracted, detail, seconds]``, in the order of the
 requests. The first line is ``"ready"``. The process imports neither torch nor prefect: it starts in about a
 second and its memory cap can be small.
 """
@@ -45,7 +45,7 @@ def main() -> None:
         _write(protocol, [request["id"], *_grade(request["completion"], request["gold"], config)])
 
 
-def _grade(completion: str, gold: str, config: "VerificationConfig") -> tuple[str, str | None, str]:  # noqa: F821
+def _grade(completion: str, gold: str, config: "VerificationConfig") -> tuple[str, str | None, str, float]:  # noqa: F821
     from math_verify.errors import TimeoutException
 
     from tasks.shared.verification.grading import grade
@@ -53,12 +53,12 @@ def _grade(completion: str, gold: str, config: "VerificationConfig") -> tuple[st
     try:
         result = grade(completion, gold, config)
     except TimeoutException:
-        return "timeout", None, "Math-Verify's own time limit"
+        return "timeout", None, "Math-Verify's own time limit", 0.0
     except MemoryError:
-        return "error", None, "the grader process ran out of memory"
+        return "error", None, "the grader process ran out of memory", 0.0
     except Exception as error:
-        return "error", None, f"{type(error).__name__}: {error}"[:500]
-    return result.verdict, result.extracted, result.detail
+        return "error", None, f"{type(error).__name__}: {error}"[:500], 0.0
+    return result.verdict, result.extracted, result.detail, result.seconds
 
 
 def _private_output() -> BinaryIO:

@@ -208,7 +208,7 @@ class VerifierPool:
         elif requests:
             late_by_clock = alive
             verdict = (
-                Verdict("timeout", None, f"no verdict within {self.config.timeout_s:g} s")
+                Verdict("timeout", None, f"no verdict within {self.config.timeout_s:g} s", self.config.timeout_s)
                 if late_by_clock
                 else Verdict("error", None, f"the grader process died with {ending}")
             )

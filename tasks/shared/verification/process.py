@@ -106,11 +106,11 @@ class GraderProcess:
         if message == READY:
             self.ready = True
             return None
-        number, verdict, extracted, detail = message
+        number, *verdict = message
         expected = self.outstanding.popleft().number
         if number != expected:
             raise RuntimeError(f"grader process {self.pid} answered request {number} where {expected} was due")
-        return number, Verdict(verdict, extracted, detail)
+        return number, Verdict(*verdict)
 
     def kill(self) -> str:
         """End the child with SIGKILL, reap it, close the pipes; return how it ended and the tail of its
