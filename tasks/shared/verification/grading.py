@@ -2,7 +2,7 @@ r"""Decide whether a completion's final answer equals the gold answer.
 
 `RULES` is the decision list: the first rule that applies ends it, and its name stands in the verdict. The README of
 this room says what each rule does and which test shows it. Rules for lists, units and the like hand their parts back to
-the first rule, so that a list of fractions is decided as each fraction is.
+the first rule, so that a list of fractions is decided as each fraction is; the detail names them from the outside in.
 
 This module runs in a child process that may be killed at any time; it sets no alarm and keeps no state but
 caches.
@@ -98,9 +98,5 @@ def _first(answer: str, gold: str, *, config: VerificationConfig, rules: tuple[t
     for name, rule in rules:
         decision = rule(answer, gold, context)
         if decision is not None:
-            verdict, detail = decision
-            return verdict, detail if ": " in detail and detail.partition(": ")[0] in _NAMES else f"{name}: {detail}"
+            return decision[0], f"{name}: {decision[1]}"
     raise AssertionError("the last rule decides on everything")
-
-
-_NAMES = frozenset(name for name, _ in RULES)
