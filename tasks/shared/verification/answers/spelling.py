@@ -63,12 +63,12 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
     for pattern, replacement in (
         # layout
         (r",\\!\s*", ","),
-        (r"\\!", ""),
+        (r"(?<!\\)\\!", ""),
         (r"(?<=\d)(?:\\,|\{,\})(?=\d{3}(?!\d))", ","),
         (r"\{,\}", ","),
         (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.?(?=[^\w\s.]|$)|\\(?:left|right)(?![A-Za-z])", ""),
         (r"\\(?:displaystyle|textstyle|limits|nolimits|hfill|strut)(?![A-Za-z])", ""),
-        (r"\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|space)(?![A-Za-z])|~", " "),
+        (r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|space)(?![A-Za-z])|~", " "),
         (
             r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathnormal|underline|boxed|fbox|bbox)\s*"
             r"\{([^{}]*)\}",

@@ -49,12 +49,17 @@ def _two_equations(answer: str, value: str | None, gold: str, context: Context) 
     mine, name, expected = assigned_name(answer), assigned_name(gold), assigned_value(gold)
     if mine and value is None:
         return "wrong", "equation chain with members that differ"
-    alike = mine == name or bool(_FUNCTION.fullmatch(mine) and _FUNCTION.fullmatch(name))
-    if mine and value is not None and (alike or not (_ONE_SYMBOL.fullmatch(mine) and _ONE_SYMBOL.fullmatch(name))):
+    alike = mine == name or ("y" in (mine, name) and bool(_FUNCTION.fullmatch(mine) and _FUNCTION.fullmatch(name)))
+    if mine and value is not None and (alike or not (_is_symbol(mine) and _is_symbol(name))):
         return context.compare(assigned_value(answer) if len(forms.chain(answer)[0]) == 2 else value, expected)
     if not symbols(parse_answer(expected)):
         return "wrong", "another name" if mine else "an equation left to solve"
     return _multiples(forms.chain(answer)[0], forms.chain(gold)[0], context)
+
+
+def _is_symbol(name: str) -> bool:
+    """Whether a name is a symbol or a function of one, and no description such as "Area" or "AB"."""
+    return bool(_ONE_SYMBOL.fullmatch(name) or _FUNCTION.fullmatch(name))
 
 
 def _multiples(answer: list[str], gold: list[str], context: Context) -> Decision:

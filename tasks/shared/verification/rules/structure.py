@@ -32,8 +32,9 @@ def members(answer: str, gold: str, context: Context) -> Decision | None:
 
 
 def _compare_members(answer: Listing, gold: Listing, context: Context) -> Decision:
-    named = [_values_by_name(listed.items) for listed in (answer, gold)]
-    if bool(named[0]) != bool(named[1]) or "tuple" in (answer.kind, gold.kind):
+    one_is_bare = not all(any(map(assigned_name, listed.items)) for listed in (answer, gold))
+    named = [_values_by_name(listed.items) if one_is_bare else () for listed in (answer, gold)]
+    if any(named) or "tuple" in (answer.kind, gold.kind):
         pairs = zip(named[0] or answer.items, named[1] or gold.items, strict=True)
         return decide(all(context.same(*pair) for pair in pairs), "equal members in order", "another member")
     rest = list(answer.items)
