@@ -17,7 +17,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-EVALUATE = Stage("evaluate", version=2, kind="evaluation", pool="gpu")
+EVALUATE = Stage("evaluate", version=3, kind="evaluation", pool="gpu")
 ROLE = "questions."
 """Parents of this stage are `model` and, for each benchmark, `questions.<name>`."""
 
