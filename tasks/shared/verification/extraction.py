@@ -152,7 +152,7 @@ def _tag(text: str) -> Iterator[_Statement]:
         inner = [statement for form in ("boxed", "hash", "phrase") for statement in FINDERS[form](match.group(1))]
         last = max(inner, key=lambda statement: statement.start).answers if inner else (clean(match.group(1)),)
         if last[0]:
-            yield _Statement(match.start(), last)
+            yield _Statement(match.end(), last)
             return
 
 
