@@ -2,6 +2,9 @@ r"""Rules for equality signs: names of a value (``x = 5``), chains (``x = 10/2 =
 
 import re
 from fractions import Fraction
+from typing import Any
+
+from sympy import Expr, N, simplify, together
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.algebra import equal, parse_answer, symbols
@@ -10,7 +13,6 @@ from tasks.shared.verification.answers.spelling import compact_spaces
 from tasks.shared.verification.answers.words import words
 from tasks.shared.verification.numbers import read_number
 from tasks.shared.verification.rules.decision import Context, Decision, decide
-from tasks.shared.verification.rules.equation_values import equal_equations, numeric_value
 
 _SYMBOL = r"(?:\\(?!frac|sqrt|pi|infty|sum|int|cdot|times|pm|left|text)[A-Za-z]+|[A-Za-z])"
 _ARGUMENTS = r"\s*\([^()]*\)"
@@ -124,3 +126,26 @@ def _exact_value(text: str) -> str:
     if not signs or signs[-1] != "≈" or "." not in parts[-1] or "." in parts[-2]:
         return ""
     return "" if symbols(parse_answer(parts[-2])) else parts[-2]
+
+
+def equal_equations(gold: list[Any], answer: list[Any]) -> bool:
+    """Whether two equations, each parsed as left minus right side, are multiples of one another by a constant."""
+    if not gold or not answer:
+        return False
+    try:
+        numerators = [together(side[0]).as_numer_denom()[0] for side in (gold, answer)]
+        ratio = simplify(numerators[0] / numerators[1])
+        return bool(ratio.is_number and ratio.is_finite and not ratio.is_zero)
+    except MemoryError:
+        raise
+    except Exception:
+        # SymPy raises where it cannot divide one kind of object by another: they are not equal.
+        return False
+
+
+def numeric_value(parsed: list[Any]) -> Fraction | None:
+    """Value of a real constant to 30 digits; None for anything else."""
+    if not parsed or not isinstance(parsed[0], Expr) or not parsed[0].is_number:
+        return None
+    value = N(parsed[0], 30)
+    return Fraction(str(value)) if value.is_real and value.is_finite else None
