@@ -67,7 +67,8 @@ def _is_symbol(name: str) -> bool:
 def _multiples(answer: list[str], gold: list[str], context: Context) -> Decision:
     if len(answer) != 2 or len(gold) != 2:
         return "wrong", "chains of equations"
-    differences = [parse_answer(f"{left} - ({right})") for left, right in (answer, gold)]
+    texts = forms.told_apart(*(f"{left} - ({right})" for left, right in (answer, gold)))
+    differences = [parse_answer(text) for text in texts]
     return decide(equal_equations(differences[1], differences[0]), "an equal equation", "another equation")
 
 

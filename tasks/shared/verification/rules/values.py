@@ -155,6 +155,8 @@ def left_undone(answer: str, gold: str, context: Context) -> Decision | None:
 
 def algebra(answer: str, gold: str, context: Context) -> Decision | None:
     """Computer algebra compares what is left, the gold answer first."""
+    if answer != gold:
+        answer, gold = forms.told_apart(answer, gold)
     expected = parsed_gold(gold)
     if not expected:
         return "error", f"gold does not parse: {gold[:200]!r}"
