@@ -32,6 +32,9 @@ _PHRASE = re.compile(
     rf"|^[ \t]*(?:\#{{1,6}}[ \t]*)?{_EMPHASIS}(?:the )?(?:final )?answer{_EMPHASIS}[ \t]*\n",
     re.IGNORECASE | re.MULTILINE,
 )
+_PHRASE_BEGIN = re.compile(r"answer|correct (?:option|choice)|^[ \t]*[*_`]{0,3}a[*_`]{0,3}:", re.MULTILINE)
+"""Words, in small letters, of which each phrase holds one: the rest of a text is not tried letter by letter."""
+_LONGEST_BEGIN = 80
 _CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
 _NEW_QUESTION = re.compile(r"\n[ \t]*(?:Q|Question)[ \t]*\d*:", re.IGNORECASE)
 _PHRASE_SCAN_CHARS = 4_000
@@ -148,11 +151,11 @@ def argument(text: str, start: int) -> str | None:
 
 
 def _tag(text: str) -> Iterator[_Statement]:
-    for match in _last(_TAG, text):
+    for match in _last(_TAG, text) if "<" in text else ():
         inner = [statement for form in ("boxed", "hash", "phrase") for statement in FINDERS[form](match.group(1))]
         last = max(inner, key=lambda statement: statement.start).answers if inner else (clean(match.group(1)),)
         if last[0]:
-            yield _Statement(match.start(), last)
+            yield _Statement(match.end(), last)
             return
 
 
@@ -167,8 +170,11 @@ def _hash(text: str) -> Iterator[_Statement]:
 
 
 def _phrase(text: str) -> Iterator[_Statement]:
+    begin = _PHRASE_BEGIN.search(text.lower()) if text.isascii() else _PHRASE.search(text)
+    if begin is None:
+        return
     choices = bool(_CHOICES.search(text))
-    for match in _last(_PHRASE, text):
+    for match in _last(_PHRASE, text, max(0, begin.start() - _LONGEST_BEGIN)):
         if choices and match.group().strip(" \t*_`") in ("A:", "a:"):
             continue
         rest = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].strip().lstrip("*_:").strip()
@@ -182,9 +188,9 @@ def _phrase(text: str) -> Iterator[_Statement]:
             return
 
 
-def _last(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+def _last(pattern: re.Pattern[str], text: str, begin: int = 0) -> list[re.Match[str]]:
     """The last matches, from the end: a text may repeat a mark ten thousand times."""
-    return list(pattern.finditer(text))[: -_MOST_MARKS - 1 : -1]
+    return list(pattern.finditer(text, begin))[: -_MOST_MARKS - 1 : -1]
 
 
 FINDERS: dict[str, Callable[[str], Iterator[_Statement]]] = {

@@ -30,6 +30,8 @@ _DECORATION = re.compile(
     r"(?![A-Za-z])|\\(?:hat|tilde|vec|dot|underbrace|overbrace)\s*\{?(?=\d)|\?"
 )
 _RELATION = re.compile(r"[<>!\\:]=|\\(?:leq|geq|neq)")
+_NO_LETTERS = re.compile(r"\\(?:mathbb\s*\{[A-Z]\}|text\s*\{[^{}]*\}|[A-Za-z]+)|[^A-Za-z]")
+_CAPITAL = re.compile(r"\\(?:mathbb\s*\{[A-Z]\}|text\s*\{[^{}]*\}|[A-Za-z]+)|[A-Z]")
 _BASE = re.compile(r"(-?[0-9A-Za-z]+)_\{?(\d{1,2})\}?")
 
 Sign = Literal["=", "≈"]
@@ -45,6 +47,19 @@ def normal_form(text: str) -> str:
 def for_algebra(text: str) -> str:
     r"""LaTeX for Math-Verify, without what it would misread: ``4.5e33`` has Euler's e for it."""
     return _E_NOTATION.sub(r"\1 \\times 10^{\2}", spell(text))
+
+
+def told_apart(answer: str, gold: str) -> tuple[str, str]:
+    r"""Both texts with other letters for capitals whose small letter occurs, too: Math-Verify takes ``M`` for ``m``."""
+    texts = spell(answer), spell(gold)
+    letters = set("".join(_NO_LETTERS.sub("", text) for text in texts))
+    capitals = sorted(letter for letter in letters if letter.isupper() and letter.lower() in letters)
+    free = [letter for letter in "bcfghjklmnopqrstuvwxyza" if not {letter, letter.upper()} & letters]
+    if not capitals or len(capitals) > len(free):
+        return answer, gold
+    other = dict(zip(capitals, free, strict=False))
+    renamed = [_CAPITAL.sub(lambda match: other.get(match.group(), match.group()), text) for text in texts]
+    return renamed[0], renamed[1]
 
 
 def chain(text: str) -> tuple[list[str], list[Sign]]:

@@ -13,8 +13,8 @@ from functools import lru_cache, partial
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.config import VerificationConfig
-from tasks.shared.verification.latex.cost import too_costly
 from tasks.shared.verification.extraction import extract_answers
+from tasks.shared.verification.latex.cost import too_costly
 from tasks.shared.verification.rules.decision import Context, Decision, Rule
 from tasks.shared.verification.rules.equations import equations
 from tasks.shared.verification.rules.structure import intervals, members

@@ -4,14 +4,13 @@ import json
 import random
 import re
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.extraction import extract_answer
-from tasks.shared.verification.grading import compare, readable
+from tasks.shared.verification.grading import compare, grade, readable
 
 CONFIG = VerificationConfig()
 NOT_A_VALUE = re.compile(r"[=,<>]|\\(?:geq|leq|in\b|text)")
@@ -72,7 +71,28 @@ def test_share_of_golds_that_can_be_read(shared_data: Path, name: str) -> None:
     assert [gold for gold in texts if not readable(gold, CONFIG)] == UNREADABLE.get(name, [])
 
 
-def test_gold_of_the_next_question_is_wrong(shared_data: Path) -> None:
-    distinct = list(dict.fromkeys(golds(shared_data, "math500")))[:80]
-    accepted = [pair for pair in pairwise(distinct) if compare(*pair, CONFIG)[0] == "correct"]
-    assert accepted == []
+LAYOUTS = (
+    "The answer is ${}$.",
+    "**Final Answer**\n\n${}$",
+    "So $\\boxed{{{}}}$.",
+    "<answer>{}</answer>",
+    "#### {}",
+    "**Answer:** ${}$ as required.",
+)
+
+
+def test_a_gold_is_read_out_of_every_layout_and_another_digit_is_wrong(shared_data: Path) -> None:
+    draw = random.Random(0)
+    distinct = list(dict.fromkeys(golds(shared_data, "math500")))
+    refused, accepted = [], []
+    for gold in draw.sample(distinct, 60):
+        completion = draw.choice(LAYOUTS).format(gold)
+        if grade(completion, gold, CONFIG).verdict != "correct":
+            refused.append(completion)
+        digits = [match.start() for match in re.finditer(r"\d", gold)]
+        if digits:
+            place = draw.choice(digits)
+            other = f"{gold[:place]}{(int(gold[place]) + draw.randint(1, 9)) % 10}{gold[place + 1 :]}"
+            if compare(other, gold, CONFIG)[0] == "correct":
+                accepted.append((other, gold))
+    assert refused == accepted == []

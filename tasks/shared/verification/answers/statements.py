@@ -22,8 +22,9 @@ _OPENERS = (
 )
 """Words that open a clause which explains the value. "if", "when" and "or" are none: they change it."""
 _CLAUSE = re.compile(rf"\s*(?:[,;–—-]\s+|\s|(?=\())\(?(?:{_OPENERS})\b.*", re.IGNORECASE | re.DOTALL)
-_PARENTHESIS = re.compile(r"\s\((?=[^()]*(?:=|[A-Za-z]{3,}))[^()]*\)\s*$")
-_SENTENCE_END = re.compile(r"(?<!\\)[.!](?=\s|$)(?<!\b[ap]\.m\.)")
+_HEDGED = r"(?![^()]*\b(?:or|possibly|maybe|perhaps|probably|if|when|unless|mod|but|about)\b)"
+_PARENTHESIS = re.compile(rf"\s\({_HEDGED}(?=[^()]*(?:=|[A-Za-z]{{3,}}))[^()]*\)\s*$")
+_SENTENCE_END = re.compile(r"(?<![\\.])[.!](?=\s|$)(?<!\b[ap]\.m\.)")
 _DISPLAY = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]", re.DOTALL)
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?(.+?)(?<!\\)\$\$?", re.DOTALL)
 _HEADING = re.compile(r"\d+[.)]\s+\S|(?:step|part|case|question|problem|section|method|example)\b", re.IGNORECASE)

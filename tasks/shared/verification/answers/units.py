@@ -45,6 +45,7 @@ _TOKEN = re.compile(
 _PREFIX = re.compile(
     r"([+-]?)\s*(?:\\text\s*\{\s*)?(\\?\$|[€£¥₹]|\\pounds|\b(?:USD|EUR|GBP|Rs\.?|INR)\b)\s*\}?\s*(?=[\d.+-])"
 )
+_QUOTIENT = re.compile(r"(\d)\s+([A-Za-z]{1,4})/([A-Za-z]{1,4})(?=$|\^)")
 _EXPONENT = re.compile(r"\^\{?([+-]?\d)\}?")
 _PHRASE_WORDS = 8
 
@@ -72,7 +73,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     if prefix:
         currency = _CURRENCIES.get(prefix.group(2)[-1], prefix.group(2).lower().strip("\\."))
         body = prefix.group(1) + spelled[prefix.end() :]
-    tokens = _TOKEN.findall(body)
+    tokens = _TOKEN.findall(_QUOTIENT.sub(_as_unit, body))
     start = _unit_start(tokens)
     value, phrase = "".join(tokens[:start]).strip(), "".join(tokens[start:])
     phrase = "/" + phrase if value.endswith("/") else phrase
@@ -81,6 +82,12 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     if not (phrase or currency) or is_power or value[-1:] in "+-=(<>^_,;:" or not _is_value(value):
         return spelled, None
     return value, _canonical(f"{currency} {phrase}")
+
+
+def _as_unit(match: re.Match[str]) -> str:
+    r"""``m/s`` behind a number is a unit, though a bare ``m`` is a variable."""
+    known = all(name.lower() in _CANONICAL for name in match.group(2, 3))
+    return rf"{match.group(1)}\text{{ {match.group(2)}/{match.group(3)}}}" if known else match.group()
 
 
 def _is_value(value: str) -> bool:
@@ -111,7 +118,7 @@ def _is_unit(token: str, glued: bool, before: str) -> bool:
     if token.startswith(r"^\circ"):
         return bool(re.fullmatch(r"[+-]?[\d.,\s/]+|[+-]?\\frac[\d{}]+", before))
     groups = _TEXT.findall(token)
-    words = re.findall(r"[a-z]+", " ".join(groups if groups else [token]).replace(".", "").lower())
+    words = re.findall(r"[a-z]+", " ".join(groups if groups else [token]).replace(".", "").replace("'", "").lower())
     if not words or not _NEVER.isdisjoint(words) or any(any(c.isdigit() for c in group) for group in groups):
         return False
     if groups:

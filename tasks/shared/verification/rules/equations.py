@@ -3,14 +3,15 @@ r"""Rules for equality signs: names of a value (``x = 5``), chains (``x = 10/2 =
 import re
 from fractions import Fraction
 
+from sympy import Expr, N, simplify, together
+
 from tasks.shared.verification import forms
-from tasks.shared.verification.algebra import equal, parse_answer
+from tasks.shared.verification.algebra import Parsed, equal, parse_answer
 from tasks.shared.verification.answers.lists import listing
 from tasks.shared.verification.answers.spelling import compact_spaces
 from tasks.shared.verification.answers.words import words
 from tasks.shared.verification.numbers import read_number
 from tasks.shared.verification.rules.decision import Context, Decision, decide
-from tasks.shared.verification.rules.equation_values import equal_equations, numeric_value
 
 _SYMBOL = r"(?:\\(?!frac|sqrt|pi|infty|sum|int|cdot|times|pm|left|text)[A-Za-z]+|[A-Za-z])"
 _ARGUMENTS = r"\s*\([^()]*\)"
@@ -65,7 +66,8 @@ def _is_symbol(name: str) -> bool:
 def _multiples(answer: list[str], gold: list[str], context: Context) -> Decision:
     if len(answer) != 2 or len(gold) != 2:
         return "wrong", "chains of equations"
-    differences = [parse_answer(f"{left} - ({right})") for left, right in (answer, gold)]
+    texts = forms.told_apart(*(f"{left} - ({right})" for left, right in (answer, gold)))
+    differences = [parse_answer(text) for text in texts]
     return decide(equal_equations(differences[1], differences[0]), "an equal equation", "another equation")
 
 
@@ -124,3 +126,26 @@ def _exact_value(text: str) -> str:
     if not signs or signs[-1] != "≈" or "." not in parts[-1] or "." in parts[-2]:
         return ""
     return "" if parse_answer(parts[-2]).symbols else parts[-2]
+
+
+def equal_equations(gold: Parsed, answer: Parsed) -> bool:
+    """Whether two equations, each parsed as left minus right side, are multiples of one another by a constant."""
+    if not gold or not answer:
+        return False
+    try:
+        numerators = [together(side.objects[0]).as_numer_denom()[0] for side in (gold, answer)]
+        ratio = simplify(numerators[0] / numerators[1])
+        return bool(ratio.is_number and ratio.is_finite and not ratio.is_zero)
+    except MemoryError:
+        raise
+    except Exception:
+        # SymPy raises where it cannot divide one kind of object by another: they are not equal.
+        return False
+
+
+def numeric_value(parsed: Parsed) -> Fraction | None:
+    """Value of a real constant to 30 digits; None for anything else."""
+    if not parsed or not isinstance(parsed.objects[0], Expr) or not parsed.objects[0].is_number:
+        return None
+    value = N(parsed.objects[0], 30)
+    return Fraction(str(value)) if value.is_real and value.is_finite else None

@@ -1,6 +1,8 @@
 """Rules for one value: numerals, percentages, units, words, ratios, numerals with a base, and algebra for the rest."""
 
 import re
+from functools import lru_cache
+from typing import Any
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.algebra import equal, parse_answer, parsed_gold
@@ -153,10 +155,18 @@ def left_undone(answer: str, gold: str, context: Context) -> Decision | None:
 
 def algebra(answer: str, gold: str, context: Context) -> Decision | None:
     """Computer algebra compares what is left, the gold answer first."""
+    if answer != gold:
+        answer, gold = forms.told_apart(answer, gold)
     expected = parsed_gold(gold)
     if not expected:
         return "error", f"gold does not parse: {gold[:200]!r}"
-    parsed = expected if answer == gold else parse_answer(answer)
+    parsed = expected if answer == gold else _parsed(answer)
     if not parsed:
         return "unparsed", "answer does not read as mathematics"
     return decide(equal(expected, parsed, context.config), "an equal expression", "another expression")
+
+
+@lru_cache(maxsize=256)
+def _parsed(answer: str) -> list[Any]:
+    """A member of a list is compared with one gold after the other."""
+    return parse_answer(answer)
