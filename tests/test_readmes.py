@@ -26,7 +26,16 @@ from tasks.recipe.loading import METHODS, load, names
 ROOT = Path(__file__).resolve().parents[1]
 TOPS = ("flows", "tasks", "deployments", "docker", "tests", ".github")
 FRONT = ROOT / "README.md"
-PLACES = ("flows", "tasks", "deployments", "deployments/recipes", "docker", "tests", "tests/bench")
+PLACES = (
+    "flows",
+    "tasks",
+    "deployments",
+    "deployments/recipes",
+    "docker",
+    "tests",
+    "tests/bench",
+    "tasks/shared/verification",
+)
 PAGES = [FRONT, ROOT / "CONTRIBUTING.md", *(ROOT / place / "README.md" for place in PLACES)]
 APP = pkgutil.resolve_name(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["midtrain"])
 COPIED = {"mine.yaml": "qwen3-0.6b-1gpu"}

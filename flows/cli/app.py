@@ -163,6 +163,23 @@ def questions(
 
 
 @app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="JSONL file, one completion and its gold answer a line.")],
+    out: Annotated[Path, typer.Option(help="Parquet file to write: verdict, extracted, rule, seconds.")],
+    gold_field: Annotated[str, typer.Option(help="Field of the gold answer.")] = "answer",
+    completion_field: Annotated[str, typer.Option(help="Field of the completion.")] = "completion",
+    workers: Annotated[int, typer.Option(help="Grader processes.", min=1)] = 1,
+    second_check: Annotated[bool, typer.Option(help="Ask Math-Verify as well and say how often it disagrees.")] = True,
+) -> None:
+    """Judge completions against gold answers: one verdict for every row, without a recipe or a run."""
+    from flows.cli.printing import explained
+    from flows.cli.verify import FieldNames, verify_file
+
+    fields = FieldNames(gold_field, completion_field)
+    _exit(explained(lambda: verify_file(file, out, fields, workers, second_check, console), console))
+
+
+@app.command()
 def lineage(
     ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")] = "",
     question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",

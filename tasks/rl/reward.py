@@ -12,7 +12,7 @@ from tasks.shared.verification.verdict import OUTCOMES, TRUNCATED
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-_PROBE = "#### x_{7}\n" + r"\boxed{x_{7}}"
+_PROBE = "<answer>x_{7}</answer>\n#### x_{7}\nThe answer is x_{7}.\n" + r"\boxed{x_{7}}"
 """An answer in any form that algebra can read and that no gold has: what is left to fail is the gold."""
 
 

@@ -148,6 +148,7 @@ def test_examples_in_help_work() -> None:
         load(Recipe, "tiny-cpu", overrides)
     devices = [found for text in texts for found in re.findall(r"E\.g\. (\w+-\w+)", text)]
     from tasks.estimates.devices import device_named
+
     from tasks.questions.presets import preset_names
 
     assert [device_named(name).label for name in devices]

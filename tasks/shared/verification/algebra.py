@@ -1,4 +1,4 @@
-"""Math-Verify with the shape of equation chains and tiny numbers minded. Anything here may run for ever.
+"""Math-Verify with exact and tiny numbers and equations minded. Anything here may run for ever.
 
 What the own reader reads is told apart by its values first, without SymPy; what is left goes to Math-Verify, and what
 the reader does not read goes through its grammar, which takes a hundred times as long.
@@ -8,61 +8,30 @@ import logging
 from functools import cached_property, lru_cache
 from typing import Any
 
-from latex2sympy2_extended.math_normalization import normalize_latex
+from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
 from math_verify import LatexExtractionConfig, parse, verify
 from math_verify.grader import should_treat_as_complex
-from sympy import Basic, Expr, Float, N, Pow, UnevaluatedExpr, expand
+from sympy import Basic, Expr, Float, N, Pow, UnevaluatedExpr, expand, nan, zoo
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.latex.objects import sympy_object
 from tasks.shared.verification.latex.reader import read
-from tasks.shared.verification.latex.refutation import refuted
-from tasks.shared.verification.latex.tree import Node, symbols
+from tasks.shared.verification.latex.refutation import COMPARED_POINTS, refuted
+from tasks.shared.verification.latex.tree import Node
+from tasks.shared.verification.latex.tree import symbols as names_in
+from tasks.shared.verification.latex.values import coordinate
 
 logging.getLogger("math_verify").setLevel(logging.CRITICAL)
 logging.getLogger("latex2sympy2_extended").setLevel(logging.CRITICAL)
 
-_TARGETS = (LatexExtractionConfig(boxed_match_priority=0),)
+_SPELLING = NormalizationConfig(basic_latex=True, malformed_operators=True, nits=True, boxed="all")
+"""Units are taken off before: Math-Verify takes ``2ab`` for 2 of some unit."""
+_TARGETS = (LatexExtractionConfig(boxed_match_priority=0, normalization_config=_SPELLING),)
 _SMALL = 1e-2
+_DIGITS = 40
+"""Digits to which exact values must agree; far more than two different answers to a question ever share."""
 _LARGEST_EXPANDED_POWER = 8
-
-
-def resolve_chains(answer: str, config: VerificationConfig) -> str | None:
-    r"""Replace each consistent chain ``name = a = b`` by ``name = b``; None where members of a chain differ.
-
-    A leading member with letters of its own, where the last has none, is a name or the asked-for expression
-    (``x + y = 36``), not a value; a member that does not parse (a name such as ``m_{\max}``) is dropped;
-    every other member must equal the last.
-    """
-    if "=" not in answer:
-        return answer
-    opening, inner, closing = forms.enclosing(forms.for_algebra(answer))
-    resolved = []
-    for element in forms.split_top(inner):
-        members = forms.equation_members(element)
-        kept = _resolve(members, config) if len(members) > 1 else element.strip()
-        if kept is None:
-            return None
-        resolved.append(kept)
-    return opening + ", ".join(resolved) + closing
-
-
-def _resolve(members: list[str], config: VerificationConfig) -> str | None:
-    last = parse_answer(members[-1])
-    last_symbols = last.symbols
-    name = ""
-    for index, member in enumerate(members[:-1]):
-        parsed = parse_answer(member)
-        names = parsed.symbols
-        equation = len(members) == 2 and bool(names or last_symbols)
-        if not parsed:
-            continue
-        if equation or (names and (index == 0 or not last_symbols)):
-            name = name or member
-        elif not equal(last, parsed, config):
-            return None
-    return f"{name} = {members[-1]}" if name else members[-1]
 
 
 class Parsed:
@@ -73,7 +42,7 @@ class Parsed:
 
     def __init__(self, text: str) -> None:
         self._text = forms.for_algebra(text)
-        self._normalised = normalize_latex(self._text, _TARGETS[0].normalization_config)
+        self._normalised = normalize_latex(self._text, _SPELLING)
         self.tree: Node | None = read(self._normalised)
 
     def __bool__(self) -> bool:
@@ -83,7 +52,7 @@ class Parsed:
     def symbols(self) -> frozenset[Any]:
         """Names or SymPy symbols that occur in it."""
         if self.tree is not None:
-            return symbols(self.tree)
+            return names_in(self.tree)
         return frozenset().union(*(item.free_symbols for item in self.objects if isinstance(item, Basic)))
 
     @cached_property
@@ -136,6 +105,8 @@ def equal(gold: Parsed, answer: Parsed, config: VerificationConfig) -> bool:
 
 def _objects_equal(gold: list[Any], answer: list[Any], config: VerificationConfig) -> bool:
     try:
+        if gold[0] == answer[0]:
+            return gold[0] not in (nan, zoo)
         if _far_apart(gold[0], answer[0], config.float_decimals):
             return False
         if _same_polynomial(gold[0], answer[0]):
@@ -161,21 +132,32 @@ def _same_polynomial(gold: Any, answer: Any) -> bool:
 
 
 def _far_apart(gold: Any, answer: Any, decimals: int) -> bool:
-    """Whether two constants differ by far more than rounding: spares the search for a symbolic proof of
-    equality.
+    """Whether two expressions differ, at a point, by far more than rounding: spares the search for a symbolic proof of
+    equality where a side has no tree.
     """
-    if not all(isinstance(x, Expr) and x.is_number and not x.has(UnevaluatedExpr) for x in (gold, answer)):
+    if not all(isinstance(x, Expr) and not x.has(UnevaluatedExpr) for x in (gold, answer)):
         return False
-    left, right = N(gold), N(answer)
-    gap = abs(left - right)
-    return bool(gap > 10 * 10.0**-decimals) and bool(gap > 1e-6 * max(abs(left), abs(right)))
+    names = gold.free_symbols | answer.free_symbols
+    for point in range(COMPARED_POINTS if names else 1):
+        at = {name: coordinate(str(name), point) for name in names}
+        left, right = (x.evalf(subs=at) if at else N(x) for x in (gold, answer))
+        if _is_value(left) and _is_value(right):
+            gap = abs(left - right)
+            if bool(gap > 10 * 10.0**-decimals) and bool(gap > 1e-6 * max(abs(left), abs(right))):
+                return True
+    return False
+
+
+def _is_value(value: Any) -> bool:
+    return all(part.is_Float or part.is_Rational for part in value.as_real_imag())
 
 
 def _near(gold: Any, answer: Any, tolerance: float) -> bool:
-    """Refuse a match of rounded values that exists only because both are next to zero."""
-    if not (isinstance(gold, Basic) and isinstance(answer, Basic) and gold.is_number and answer.is_number):
+    """Refuse a match that exists only because of rounding: of exact values, or of two that are next to zero."""
+    if not (isinstance(gold, Expr) and isinstance(answer, Expr) and gold.is_number and answer.is_number):
         return True
-    if not (gold.has(Float) or answer.has(Float)):
-        return True
-    left, right = N(gold), N(answer)
+    exact = not (gold.has(Float) or answer.has(Float))
+    left, right = (N(side, _DIGITS if exact else 15) for side in (gold, answer))
+    if exact:
+        return bool(abs(left - right) <= 10.0 ** (5 - _DIGITS) * max(abs(left), abs(right)))
     return bool(abs(left) >= _SMALL or abs(left - right) <= tolerance * max(abs(left), abs(right)))

@@ -10,7 +10,7 @@ from tasks.config import Frozen
 RULES_VERSION = 2
 """Version of the rules, raised whenever a change in this package can change a verdict."""
 
-ExtractionForm = Literal["boxed", "hash", "phrase"]
+ExtractionForm = Literal["boxed", "tag", "hash", "phrase"]
 
 
 class VerificationConfig(Frozen):
@@ -20,9 +20,9 @@ class VerificationConfig(Frozen):
     """Hard limit for one answer, seconds of CPU time, so that a busy machine gives the same verdicts (ours; Math-Verify
     stops after 5 s on the clock).
     """
-    extraction: tuple[ExtractionForm, ...] = Field(default=("boxed", "hash", "phrase"), min_length=1)
-    r"""Forms in which a final answer is looked for, in this order: last `\boxed{}`, last `#### x`, last "answer is
-    x" (ours).
+    extraction: tuple[ExtractionForm, ...] = Field(default=("boxed", "tag", "hash", "phrase"), min_length=1)
+    r"""Forms in which a final answer is looked for (ours): `\boxed{}`, `<answer>`, `#### x`, "answer is x". Their order
+    does not matter: the last statement of any form is the answer.
     """
     max_answer_chars: int = Field(default=2_000, ge=1)
     """A longer extracted text is no final answer and is reported as unparsed (ours)."""

@@ -1,68 +1,136 @@
 r"""Find the final answer in a completion: pure text work, linear in its length.
 
-The forms, tried in the configured order; of each form the last occurrence counts:
+Forms in which an answer is looked for; the last statement of any form is the answer:
 
-* ``boxed``: the last complete ``\boxed{...}`` (or ``\fbox``, ``\framebox``), braces balanced.
-* ``hash``: the rest of the line after the last ``####``, as in GSM8K.
-* ``phrase``: what follows the last "answer is", "answer:" or "answer =", to the end of the sentence.
+* ``boxed``: ``\boxed{...}`` (or ``\fbox``, ``\framebox``), braces balanced. Several different boxes are one answer of
+  several members, unless words such as "the answer is" stand directly before the last.
+* ``tag``: ``<answer>...</answer>``.
+* ``hash``: the rest of a line after ``####``, as in GSM8K. Markdown headings ("#### Step 2: add") hold no answer.
+* ``phrase``: what follows "answer is", "answer:", "A:" at the start of a line, or a heading "Final Answer" with the
+  answer on its next line, up to the end of the sentence or the clause behind the value.
 
 A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
-answer (`tasks.shared.thoughts`).
+answer (`tasks.shared.thoughts`). What follows a new question (``Q:``) answers that one.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from tasks.shared.thoughts import answer_part
+from tasks.shared.verification.answers.statements import clean, is_heading, is_statement, value_of, without_adverbs
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
-_HASH = re.compile(r"####[ \t]*([^\n]*)")
+_BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox|framebox)\s*)\{?|\\.|[{}]", re.DOTALL)
+_TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
+_HASH = re.compile(r"####(?!#)[ \t]*([^\n]*)")
+_EMPHASIS = r"[*_`]{0,3}"
+_VERB = r"(?:is|are|would be|should be|must be|will be|equals|comes out to(?: be)?)\b"
 _PHRASE = re.compile(
-    r"\banswer(?:\s+to\s+[^.\n]{1,80}?)?\s*(?:\b(?:is|would be|must be|equals)\b|[:=])\s*:?", re.IGNORECASE
+    rf"(?<![A-Za-z0-9])(?:answers?|correct (?:option|choice)){_EMPHASIS}"
+    rf"(?:\s+to\s+[^.\n]{{1,80}}?|,[^.,\n]{{1,20}},)?\s*(?:{_VERB}|[:=]){_EMPHASIS}[ \t]*[:=]?{_EMPHASIS}"
+    rf"|^[ \t]*{_EMPHASIS}A{_EMPHASIS}:{_EMPHASIS}"
+    rf"|^[ \t]*(?:\#{{1,6}}[ \t]*)?{_EMPHASIS}(?:the )?(?:final )?answer{_EMPHASIS}[ \t]*\n",
+    re.IGNORECASE | re.MULTILINE,
 )
-_CURRENCY_AMOUNT = re.compile(r"\$\d[\d,]*(?:\.\d+)?[.,]?(?:\s+[A-Za-z]|\s*$)")
-_SENTENCE_END = re.compile(r"\.(?=\s|$)")
-_DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?(.+?)(?<!\\)\$\$?", re.DOTALL)
+_PHRASE_BEGIN = re.compile(r"answer|correct (?:option|choice)|^[ \t]*[*_`]{0,3}a[*_`]{0,3}:", re.MULTILINE)
+"""Words, in small letters, of which each phrase holds one: the rest of a text is not tried letter by letter."""
+_LONGEST_BEGIN = 80
+_CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
+_NEW_QUESTION = re.compile(r"\n[ \t]*(?:Q|Question)[ \t]*\d*:", re.IGNORECASE)
 _PHRASE_SCAN_CHARS = 4_000
+_MOST_MARKS = 20
+"""Marks of one form that are looked at: what an answer was twenty statements ago does not matter (ours)."""
 
 
-def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "hash", "phrase")) -> str | None:
+class _Statement(NamedTuple):
+    """An answer, or several boxes, and where it stands."""
+
+    start: int
+    answers: tuple[str, ...]
+
+
+def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash", "phrase")) -> str | None:
     r"""Return the final answer of `completion` without its mark-up, or None where no form occurs.
 
-    `forms` are names of `EXTRACTORS`; a form that yields nothing passes on to the next.
+    `forms` are names of `FINDERS`. Several different boxes are joined as one list.
     """
+    return ", ".join(extract_answers(completion, forms)) or None
+
+
+def extract_answers(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash", "phrase")) -> tuple[str, ...]:
+    """Return the last statement of an answer: one text, several where different boxes stand side by side, or none."""
     text = answer_part(completion)
     if text is None:
-        return None
-    for form in forms:
-        answer = EXTRACTORS[form](text)
-        if answer:
-            return answer
-    return None
+        return ()
+    for part in _up_to_new_questions(text):
+        statements = [statement for form in forms for statement in FINDERS[form](part)]
+        if statements:
+            return max(statements, key=lambda statement: statement.start).answers
+    return ()
 
 
-def _boxed(text: str) -> str | None:
-    end = len(text)
-    for match in reversed(list(_BOX.finditer(text))):
-        content = argument(text, match.end(), end)
-        if content is not None and content.strip():
-            return clean(content)
-        if content is None and text.startswith("{", match.end()):
-            # Nothing that opens before a box that is never closed can be closed behind it: each character is read once.
-            end = match.start()
-    return None
+def _up_to_new_questions(text: str) -> Iterator[str]:
+    """The text up to its first new question, then the rest question by question."""
+    last = 0
+    for match in _NEW_QUESTION.finditer(text):
+        if text[last : match.start()].strip():
+            yield text[last : match.start()]
+            last = match.start()
+    yield text[last:]
 
 
-def argument(text: str, start: int, end: int | None = None) -> str | None:
-    r"""Content of the balanced braces that open at `start` (``\{`` does not count) and close before `end`, if that is
-    given; a bare token without braces.
+def _boxed(text: str) -> Iterator[_Statement]:
+    boxes = _boxes(text)
+    if not boxes:
+        return
+    announced = [index for index, (start, _) in enumerate(boxes) if _is_announced(text, start)]
+    counted = boxes[announced[-1] :] if announced else boxes
+    yield _Statement(boxes[-1][0], tuple(dict.fromkeys(content for _, content in counted)))
+
+
+def _boxes(text: str) -> list[tuple[int, str]]:
+    """Places and contents of complete boxes that hold no other box, in one pass over the text."""
+    found: list[tuple[int, str]] = []
+    braces: list[tuple[int, int] | None] = []
+    inner_start = -1
+    for match in _BRACE.finditer(text) if _BOX.search(text) else ():
+        mark = match.group()
+        if mark == "{" or (match.group("box") and mark.endswith("{")):
+            braces.append((match.start(), match.end()) if match.group("box") else None)
+        elif match.group("box"):
+            content = argument(text, match.end())
+            if content:
+                found.append((match.start(), clean(content)))
+        elif mark == "}" and braces:
+            box = braces.pop()
+            content = clean(text[box[1] : match.start()]) if box else ""
+            if box and content and inner_start < box[0]:
+                found.append((box[0], content))
+                inner_start = box[0]
+    return found
+
+
+def _is_announced(text: str, start: int) -> bool:
+    """Whether "the answer is" or the like stands directly before a place, at most a name between them."""
+    before = text[max(0, start - 200) : start]
+    mark = next(reversed(list(_PHRASE.finditer(before))), None)
+    if mark is None:
+        return False
+    between = without_adverbs(before[mark.end() :].lstrip("*_: \n"))
+    return bool(re.fullmatch(r"[\s*_$:\\\[(]*(?:[\w\\{}()']{1,20}\s*=\s*)?", between))
+
+
+def argument(text: str, start: int) -> str | None:
+    r"""Content of the balanced braces that open at `start` (``\{`` does not count); a bare token without
+    braces.
     """
     if not text.startswith("{", start):
         bare = re.match(r"[^\s$\\]+", text[start : start + 100])
         return bare.group().rstrip(".,") if bare else None
     depth = 0
-    position, end = start, len(text) if end is None else end
-    while position < end:
+    position = start
+    while position < len(text):
         character = text[position]
         if character == "\\":
             position += 1
@@ -76,32 +144,52 @@ def argument(text: str, start: int, end: int | None = None) -> str | None:
     return None
 
 
-def _hash(text: str) -> str | None:
-    lines = _HASH.findall(text)
-    return clean(lines[-1]) if lines else None
+def _tag(text: str) -> Iterator[_Statement]:
+    for match in _last(_TAG, text) if "<" in text else ():
+        inner = [statement for form in ("boxed", "hash", "phrase") for statement in FINDERS[form](match.group(1))]
+        last = max(inner, key=lambda statement: statement.start).answers if inner else (clean(match.group(1)),)
+        if last[0]:
+            yield _Statement(match.end(), last)
+            return
 
 
-def _phrase(text: str) -> str | None:
-    matches = list(_PHRASE.finditer(text))
-    if not matches:
-        return None
-    rest = text[matches[-1].end() : matches[-1].end() + _PHRASE_SCAN_CHARS].strip().lstrip("*").strip()
-    delimited = _DELIMITED.match(rest)
-    if delimited and not _CURRENCY_AMOUNT.match(rest):
-        return clean(delimited.group())
-    line = rest.split("\n", 1)[0]
-    return clean(_SENTENCE_END.split(line, maxsplit=1)[0])
+def _hash(text: str) -> Iterator[_Statement]:
+    for match in _last(_HASH, text):
+        answer = clean(match.group(1))
+        marked = _PHRASE.search(answer)
+        alone = not text[match.end() :].strip()
+        if answer and not marked and is_statement(answer, alone=alone) and not is_heading(answer):
+            yield _Statement(match.start(), (answer,))
+            return
 
 
-def clean(answer: str) -> str:
-    r"""Strip Markdown emphasis, one pair of maths delimiters and closing punctuation from an answer."""
-    text = answer.strip().strip("*").strip().rstrip(",;").strip()
-    if text.endswith(".") and not text.endswith("..."):
-        text = text[:-1].rstrip()
-    whole = _DELIMITED.fullmatch(text)
-    if whole and "$" not in (inner := next(group for group in whole.groups() if group)):
-        text = inner.strip()
-    return text
+def _phrase(text: str) -> Iterator[_Statement]:
+    begin = _PHRASE_BEGIN.search(text.lower()) if text.isascii() else _PHRASE.search(text)
+    if begin is None:
+        return
+    choices = bool(_CHOICES.search(text))
+    for match in _last(_PHRASE, text, max(0, begin.start() - _LONGEST_BEGIN)):
+        if choices and match.group().strip(" \t*_`") in ("A:", "a:"):
+            continue
+        rest = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].strip().lstrip("*_:").strip()
+        answer = value_of(rest)
+        if not answer or _BOX.search(answer):
+            continue
+        stated = is_statement(answer, alone=True)
+        # "The answer is correct" is the answer only where nothing else is.
+        yield _Statement(match.start() if stated else -1, (answer,))
+        if stated:
+            return
 
 
-EXTRACTORS: dict[str, Callable[[str], str | None]] = {"boxed": _boxed, "hash": _hash, "phrase": _phrase}
+def _last(pattern: re.Pattern[str], text: str, begin: int = 0) -> list[re.Match[str]]:
+    """The last matches, from the end: a text may repeat a mark ten thousand times."""
+    return list(pattern.finditer(text, begin))[: -_MOST_MARKS - 1 : -1]
+
+
+FINDERS: dict[str, Callable[[str], Iterator[_Statement]]] = {
+    "boxed": _boxed,
+    "tag": _tag,
+    "hash": _hash,
+    "phrase": _phrase,
+}

@@ -1,148 +1,111 @@
-r"""The shape of an answer as text: normal form, lists, delimiters, equation chains, unevaluated operators,
-cost.
+r"""The shape of an answer as text: normal form, equation chains, operations left to carry out, decoration.
 
-Computer algebra forgets the shape: it evaluates a restated integral, takes the last member of ``x = 3 = 5``
-and calls ``\{1,2\}`` a point. So shape is judged here, before any algebra is done.
+Computer algebra forgets the shape: it evaluates a restated integral, drops the prime of ``5'`` and takes the last
+member of ``x = 3 = 5``. So shape is judged here, before any algebra is done.
 """
 
 import re
 from functools import lru_cache
 from typing import Literal
 
-from tasks.shared.verification.numbers import compact_spaces
+from tasks.shared.verification.answers.lists import split_top
+from tasks.shared.verification.answers.spelling import compact_spaces, spell
 
-_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mbox|mathrm|mathbf|operatorname)\s*\{([^{}]*)\}")
-_SPACING = re.compile(r"\\[!,;:]|\\(?:quad|qquad|displaystyle|left|right|big|Big|bigg|Bigg)(?![A-Za-z])|~")
-_SAME = (
-    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
-    (re.compile(r"\^(?:\{\\circ\}|\\degree)"), r"^\\circ"),
-    (re.compile(r"\\(?:leqslant|le)(?![A-Za-z])"), r"\\leq"),
-    (re.compile(r"\\(?:geqslant|ge)(?![A-Za-z])"), r"\\geq"),
-    (re.compile(r"\\[lr]brace(?![A-Za-z])"), lambda match: r"\{" if match.group()[1] == "l" else r"\}"),
-    (re.compile(r"(\d)\{,\}(?=\d)"), r"\1,"),
-    (re.compile(r"(?<=\d)\.(?=/)"), ""),
-)
+_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' -]+")
-_CHOICE = re.compile(r"\(?([A-Z])\)?")
-_E_NOTATION = re.compile(r"(?<![A-Za-z\\\d])(\d+(?:\.\d*)?)[eE]([+-]?\d{1,3})(?![\d.^A-Za-z])")
-_UNEVALUATED = re.compile(
-    r"(?<!_)(?<!_\{)\\(i{0,4}int|oint|sum|prod|coprod|lim|limsup|liminf|sup|inf|max|min|gcd|lcm|det|bigcup|bigcap)(?![A-Za-z])"
-    r"|\\operatorname\*?\{(lcm|gcd|max|min|det)\}|([∫∑∏])"
+_E_NOTATION = re.compile(r"(?<![A-Za-z\\\d.])(\d+(?:\.\d*)?)[eE]([+-]?\d{1,3})(?![\d.^A-Za-z])")
+_OPERATOR = re.compile(
+    r"(?<!_)(?<!_\{)\\(i{0,4}int|oint|sum|prod|coprod|lim|limsup|liminf|sup|inf|max|min|gcd|lcm|det|bigcup|bigcap)"
+    r"(?![A-Za-z])|\\(?:operatorname\*?|text)\{\s*(lcm|gcd|max|min|det)\s*\}|([∫∑∏])|(?<![A-Za-z])(gcd|lcm|max|min)(?=\s*\()"
 )
 _DERIVATIVE = re.compile(r"\\frac\{?(?:d|\\partial)(?:\^\{?\d+\}?)?\}?\{?(?:d|\\partial)\s?[a-z]")
-_NO_EQUATION = re.compile(r"[<>!\\]=")
+_ARITHMETIC = re.compile(
+    r"(?<=[\d)}!%])\s*(?P<sign>[-+*]|\\times|\\cdot|\\div)\s*(?=[\d(\\{.])|\\(?P<name>bmod|pmod|mod|binom|choose|log|ln|"
+    r"sin|cos|tan|cot|sec|csc|arcsin|arccos|arctan|lfloor|lceil|exp)(?![A-Za-z])"
+    r"|(?<=\d)\s*(?P<rest>!|%\s*\d)|(?<![A-Za-z\\])(?P<word>mod|choose|floor|ceil)(?![A-Za-z])|(?P<bar>\|)"
+)
+_POWER_OF_TEN = re.compile(r"(?:\\times|\\cdot|\*)\s*10\s*\^\s*(?:\{[+-]?\d+\}|\d)")
+_DECORATION = re.compile(
+    r"'|\\prime|(?<=\d)_|\\(?:overline|bar|cancel|bcancel|xcancel|phantom|hphantom|not|sout|overset|underset|stackrel)"
+    r"(?![A-Za-z])|\\(?:hat|tilde|vec|dot|underbrace|overbrace)\s*\{?(?=\d)|\?"
+)
+_RELATION = re.compile(r"[<>!\\:]=|\\(?:leq|geq|neq)")
+_NO_LETTERS = re.compile(r"\\(?:mathbb\s*\{[A-Z]\}|text\s*\{[^{}]*\}|[A-Za-z]+)|[^A-Za-z]")
+_CAPITAL = re.compile(r"\\(?:mathbb\s*\{[A-Z]\}|text\s*\{[^{}]*\}|[A-Za-z]+)|[A-Z]")
 _BASE = re.compile(r"(-?[0-9A-Za-z]+)_\{?(\d{1,2})\}?")
 
-Delimiter = Literal["set", "tuple", ""]
+Sign = Literal["=", "≈"]
 
 
 @lru_cache(maxsize=16_384)
 def normal_form(text: str) -> str:
-    r"""One spelling for texts that read the same: no spacing commands, ``$``, ``\text``, closing full stop"""
-    plain = re.sub(r"(?<!\\)\$", "", text).strip()
-    plain = _SPACING.sub("", _TEXT.sub(r"\1", plain).replace("\\ ", " "))
-    for pattern, replacement in _SAME:
-        plain = pattern.sub(replacement, plain)
-    plain = plain.strip().removesuffix(".")
-    words = _WORDS.fullmatch(plain.strip())
-    return " ".join(plain.split()).casefold() if words else compact_spaces(plain)
-
-
-def is_text(gold: str) -> bool:
-    r"""Whether the gold answer is words, such as ``\text{Evelyn}``: then only the same words are right."""
-    body = re.sub(r"(?<!\\)\$", "", gold).strip()
-    return bool(_TEXT.fullmatch(body)) and bool(_WORDS.fullmatch(normal_form(gold)))
-
-
-def choice_letter(text: str) -> str | None:
-    r"""The letter of a multiple-choice answer written ``C``, ``(C)`` or ``\text{(C)}``."""
-    match = _CHOICE.fullmatch(normal_form(text))
-    return match.group(1) if match else None
+    r"""One form for texts that read the same: no spaces, no ``\text``; words without case."""
+    plain = _TEXT.sub(r"\1", spell(text)).strip().removesuffix(".")
+    return " ".join(plain.split()).casefold() if _WORDS.fullmatch(plain) else compact_spaces(plain)
 
 
 def for_algebra(text: str) -> str:
-    r"""Rewrite what Math-Verify would misread: ``4.5e33`` (it reads Euler's e), ``-1./3``, inner ``$``."""
-    plain = re.sub(r"(?<!\\)\$", "", text).strip().removesuffix(".")
-    plain = re.sub(r"(?<=\d)\.(?=\s*/)", "", plain)
-    return _E_NOTATION.sub(r"\1 \\times 10^{\2}", plain)
+    r"""LaTeX for Math-Verify, without what it would misread: ``4.5e33`` has Euler's e for it."""
+    return _E_NOTATION.sub(r"\1 \\times 10^{\2}", spell(text))
 
 
-def split_top(text: str, separator: str = ",") -> list[str]:
-    """Split at separators outside every kind of bracket; an interval's unlike brackets count as a pair."""
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        if character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        elif character == separator and depth == 0:
-            parts.append(text[start:position])
-            start = position + 1
-    return [*parts, text[start:]]
+def told_apart(answer: str, gold: str) -> tuple[str, str]:
+    r"""Both texts with other letters for capitals whose small letter occurs, too: Math-Verify takes ``M`` for ``m``."""
+    texts = spell(answer), spell(gold)
+    letters = set("".join(_NO_LETTERS.sub("", text) for text in texts))
+    capitals = sorted(letter for letter in letters if letter.isupper() and letter.lower() in letters)
+    free = [letter for letter in "bcfghjklmnopqrstuvwxyza" if not {letter, letter.upper()} & letters]
+    if not capitals or len(capitals) > len(free):
+        return answer, gold
+    other = dict(zip(capitals, free, strict=False))
+    renamed = [_CAPITAL.sub(lambda match: other.get(match.group(), match.group()), text) for text in texts]
+    return renamed[0], renamed[1]
 
 
-def delimiter(text: str) -> Delimiter:
-    r"""Whether one pair of braces (``\{..\}`` or ``{..}``) or parentheses encloses the whole list."""
-    compact = normal_form(text)
-    for opening, closing, name in ((r"\{", r"\}", "set"), ("{", "}", "set"), ("(", ")", "tuple")):
-        if compact.startswith(opening) and compact.endswith(closing):
-            inner = compact[len(opening) : -len(closing)]
-            if _balanced(inner) and len(split_top(inner)) > 1:
-                return name
-    return ""
+def chain(text: str) -> tuple[list[str], list[Sign]]:
+    r"""Members of ``x = 3 = 5`` or ``\sqrt{2} \approx 1.41`` and the signs between them, outside brackets."""
+    plain = _RELATION.sub(
+        lambda match: "\0" * len(match.group()), spell(text).replace(r"\approx", "≈").replace("\0", "")
+    )
+    spelled = spell(text).replace(r"\approx", "≈").replace("\0", "")
+    members: list[str] = []
+    signs: list[Sign] = []
+    position = 0
+    for part in split_top(plain, "=≈"):
+        members.append(spelled[position : position + len(part)].strip())
+        position += len(part)
+        if position < len(plain):
+            signs.append("=" if plain[position] == "=" else "≈")
+            position += 1
+    return members, signs
 
 
-def _balanced(inner: str) -> bool:
-    depth = 0
-    for character in inner:
-        depth += (character in "([{") - (character in ")]}")
-        if depth < 0:
-            return False
-    return depth == 0
+def operations_left(answer: str, gold: str, gold_is_value: bool) -> set[str]:
+    r"""Operations that the answer leaves undone and the gold answer does not have: integrals, sums, limits, gcd, ...
 
-
-def enclosing(text: str) -> tuple[str, str, str]:
-    """The outermost bracket pair that encloses all of `text`, as (opening, inner, closing); empty brackets
-    if none.
+    Where the gold is a value, also arithmetic: ``17 \times 24`` restates a question. Powers, roots and fractions are
+    values, as is ``3 \times 10^8``.
     """
-    plain = _SPACING.sub("", text).strip()
-    for opening, closing in ((r"\{", r"\}"), ("{", "}"), ("(", ")"), ("[", "]")):
-        if plain.startswith(opening) and plain.endswith(closing):
-            inner = plain[len(opening) : -len(closing)]
-            if _balanced(inner):
-                return opening, inner, closing
-    return "", text, ""
+    left = _operators(answer) - _operators(gold)
+    if gold_is_value:
+        bare = _POWER_OF_TEN.sub("", spell(answer)).lstrip("+- ")
+        left |= {next(name for name in match.groups() if name) for match in _ARITHMETIC.finditer(bare)}
+    return left
 
 
-def equation_members(element: str) -> list[str]:
-    """Members of an equation chain: ``x = 3 = 5`` gives three; one member where no equality sign stands
-    outside brackets.
-    """
-    masked = _NO_EQUATION.sub(lambda match: "\0" * len(match.group()), element.replace("==", "= "))
-    members, start = [], 0
-    for part in split_top(masked, "="):
-        members.append(element.replace("==", "= ")[start : start + len(part)].strip())
-        start += len(part) + 1
-    return members
+def _operators(text: str) -> set[str]:
+    operators = {next(name for name in groups if name) for groups in _OPERATOR.findall(spell(text))}
+    return operators | ({"derivative"} if _DERIVATIVE.search(compact_spaces(text)) else set())
 
 
-def assigned_value(answer: str) -> str:
-    """``5`` of ``x = 5``; a list, or what has no equality sign outside brackets, as it is."""
-    return equation_members(answer)[-1] if len(split_top(answer)) == 1 else answer
-
-
-def unevaluated_operators(text: str) -> set[str]:
-    """Names of operators that leave the work undone: integrals, sums, limits, derivatives, gcd, ..."""
-    if "\\" not in text and text.isascii():
-        return set()
-    operators = {next(name for name in groups if name) for groups in _UNEVALUATED.findall(text)}
-    compact = compact_spaces(text)
-    return operators | ({"derivative"} if _DERIVATIVE.search(compact) else set())
+def decoration(text: str) -> set[str]:
+    r"""Marks that algebra drops though they change what is said: primes, bars, struck-out or subscripted digits."""
+    return set(_DECORATION.findall(spell(text)))
 
 
 def numeral_with_base(text: str) -> tuple[str, int] | None:
     """Digits and base of ``52_8`` or ``4210_{5}``; None for anything else."""
-    match = _BASE.fullmatch(normal_form(text))
+    match = _BASE.fullmatch(normal_form(text).replace("(", "").replace(")", ""))
     if not match or not 2 <= int(match.group(2)) <= 36 or not any(c.isdigit() for c in match.group(1)):
         return None
     return match.group(1).upper(), int(match.group(2))

@@ -1,8 +1,8 @@
 """A grader: one forked process that answers requests on its socket until it ends or is ended.
 
-One JSON array a line in each direction: ``[id, completion, gold]`` and ``[id, verdict, extracted, detail]``, in the
-order of the requests. The kernel ends the process when an answer has used up its CPU time (``SIGPROF``): no code of
-a computer algebra system can put that off, and how busy the machine is makes no difference.
+One JSON array a line in each direction: ``[id, completion, gold]`` and ``[id, verdict, extracted, detail, seconds]``,
+in the order of the requests. The kernel ends the process when an answer has used up its CPU time (``SIGPROF``): no code
+of a computer algebra system can put that off, and how busy the machine is makes no difference.
 """
 
 import json
@@ -47,11 +47,11 @@ def serve(requests: socket.socket, config: VerificationConfig) -> None:
         os._exit(OUT_OF_MEMORY)
 
 
-def _grade(completion: str, gold: str, config: VerificationConfig) -> tuple[str, str | None, str]:
+def _grade(completion: str, gold: str, config: VerificationConfig) -> tuple[str, str | None, str, float]:
     try:
         result = grade(completion, gold, config)
     except MemoryError:
         raise
     except Exception as error:
-        return "error", None, f"{type(error).__name__}: {error}"[:500]
-    return result.verdict, result.extracted, result.detail
+        return "error", None, f"{type(error).__name__}: {error}"[:500], 0.0
+    return result.verdict, result.extracted, result.detail, result.seconds

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from tasks.shared.verification.answers.spelling import compact_spaces, spell
+
 _MAX_EXPONENT = 400
 _SCALES = {
     "hundred": 100,
@@ -20,16 +22,18 @@ _SCALES = {
     "dozen": 12,
 }
 
-_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)"
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?: \d{3})+|\d+)"
 _DECIMAL = rf"(?:{_DIGITS}(?:\.\d*)?|\.\d+)"
-_POWER = r"(?:[eE]([+-]?\d{1,4})|\\?(?:times|cdot|\*|×)10\^(?:\{([+-]?\d{1,4})\}|(\d)))"
+_POWER = r"(?:[eE]([+-]?\d{1,4})|(?:\\times|\\cdot|\*|x)10\^(?:\{([+-]?\d{1,4})\}|(\d)))"
+_POWER_ALONE = re.compile(r"([+-]?)10\^(?:\{([+-]?\d{1,4})\}|(\d))")
 _PLAIN = re.compile(rf"([+-]?)({_DECIMAL}){_POWER}?")
-_SLASH = re.compile(rf"([+-]?)({_DECIMAL})/({_DECIMAL})")
-_FRAC = re.compile(rf"([+-]?)({_DIGITS})?\\frac(?:\{{([+-]?)({_DECIMAL})\}}|(\d))(?:\{{({_DECIMAL})\}}|(\d))(?!\d)")
-_NOISE = re.compile(r"\\[!,;: ]|\\left|\\right|\\displaystyle|(?<!\\)\$|[{]([,])[}]|~")
-_CURRENCY = re.compile(r"^([+-]?)(?:\\\$|[€£¥])")
-_SCALED = re.compile(rf"(.*\d)\s*(?:\\(?:text|mbox|mathrm)\{{)?\s*({'|'.join(_SCALES)})s?\}}?", re.IGNORECASE)
-_PERCENT = re.compile(r"(.*?)\s*(?:\\?%|(?:\\text\{)?\s*percent\s*\}?)", re.IGNORECASE | re.DOTALL)
+_SLASH = re.compile(rf"([+-]?)(?:(\d+) )?({_DECIMAL})/({_DECIMAL})")
+_FRAC = re.compile(rf"([+-]?)({_DIGITS})? ?\\frac(?:\{{([+-]?)({_DECIMAL})\}}|(\d))(?:\{{({_DECIMAL})\}}|(\d))(?!\d)")
+_REPEATING = re.compile(r"([+-]?)(\d*)\.(\d*)\\overline(?:\{(\d+)\}|(\d))")
+_SCALED = re.compile(rf"(.*[\d}}])\s*(?:\\text\{{)?\s*({'|'.join(_SCALES)})s?\s*\}}?", re.IGNORECASE)
+_PERCENT = re.compile(
+    r"(.*?)\s*(?:\\?%|(?:\\text\{)?\s*(?:percent(?:age points?)?|per cent|pct)\s*\}?)", re.IGNORECASE | re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +48,23 @@ class Numeral:
 def read_number(text: str) -> Numeral | None:
     r"""Value of an integer, decimal, fraction, mixed number or scientific notation; None for anything else.
 
-    Reads ``27``, ``27.0``, ``1,000``, ``10,\!080``, ``\$18.90``, ``-1./3``, ``\frac43``, ``1\frac{4}{5}``,
-    ``4.5e33``, ``4.5 \times 10^{33}``, ``5 million``.
+    Reads ``27``, ``27.0``, ``1,000``, ``10 000``, ``10,\!080``, ``-1./3``, ``\frac43``, ``1\frac{4}{5}``, ``1 4/5``,
+    ``½``, ``4.5e33``, ``4.5 \times 10^{33}``, ``5 million``, ``0.1\overline{6}``. A comma groups digits only where
+    three digits follow it at once: ``100, 200`` is a list.
     """
-    if len(text) > 200 or not any(character.isdigit() for character in text):
+    if len(text) > 200 or not any(character.isnumeric() for character in text):
         return None
-    scaled = _SCALED.fullmatch(text.strip())
+    spelled = spell(text)
+    scaled = _SCALED.fullmatch(spelled)
     if scaled:
         base = read_number(scaled.group(1))
         return Numeral(base.value * _SCALES[scaled.group(2).lower()], base.rounded) if base else None
-    compact = _CURRENCY.sub(r"\1", compact_spaces(_NOISE.sub(r"\1", text)).replace("−", "-"))
-    compact = re.sub(r"\\[dtc]frac", r"\\frac", compact)
-    return _read_plain(compact) or _read_slash(compact) or _read_frac(compact)
-
-
-def compact_spaces(text: str) -> str:
-    """Remove white space, except between two digits, where it separates numbers."""
-    return re.sub(r"(?<=\d)\s+(?=\d)", " ", re.sub(r"(?<!\d)\s+|\s+(?!\d)", "", text.strip()))
+    compact = compact_spaces(spelled)
+    return _read_plain(compact) or _read_slash(compact) or _read_frac(compact) or _read_repeating(compact)
 
 
 def _value(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", "").rstrip(".") or "0")
+    return Fraction(digits.replace(",", "").replace(" ", "").rstrip(".") or "0")
 
 
 def _signed(sign: str, value: Fraction) -> Fraction:
@@ -74,7 +74,7 @@ def _signed(sign: str, value: Fraction) -> Fraction:
 def _read_plain(text: str) -> Numeral | None:
     match = _PLAIN.fullmatch(text)
     if not match:
-        return None
+        return _read_power(text)
     exponent = int(match.group(3) or match.group(4) or match.group(5) or 0)
     if abs(exponent) > _MAX_EXPONENT:
         return None
@@ -82,9 +82,23 @@ def _read_plain(text: str) -> Numeral | None:
     return Numeral(value, "." in match.group(2))
 
 
+def _read_power(text: str) -> Numeral | None:
+    match = _POWER_ALONE.fullmatch(text)
+    exponent = int(match.group(2) or match.group(3)) if match else _MAX_EXPONENT + 1
+    if not match or abs(exponent) > _MAX_EXPONENT:
+        return None
+    return Numeral(_signed(match.group(1), Fraction(10) ** exponent), False)
+
+
 def _read_slash(text: str) -> Numeral | None:
     match = _SLASH.fullmatch(text)
-    return _ratio(match.group(1), match.group(2), match.group(3)) if match else None
+    if not match:
+        return None
+    sign, whole = match.group(1), match.group(2)
+    part = _ratio("", match.group(3), match.group(4))
+    if part is None or (whole and part.value >= 1):
+        return None
+    return Numeral(_signed(sign, part.value + (_value(whole) if whole else 0)), part.rounded)
 
 
 def _read_frac(text: str) -> Numeral | None:
@@ -96,6 +110,15 @@ def _read_frac(text: str) -> Numeral | None:
     if part is None or (whole and (inner_sign or part.value >= 1)):
         return None
     return Numeral(_signed(sign, part.value + (_value(whole) if whole else 0)), part.rounded)
+
+
+def _read_repeating(text: str) -> Numeral | None:
+    match = _REPEATING.fullmatch(text)
+    if not match:
+        return None
+    sign, whole, fixed, period = match.group(1), match.group(2), match.group(3), match.group(4) or match.group(5)
+    repeated = Fraction(int(period), (10 ** len(period) - 1) * 10 ** len(fixed))
+    return Numeral(_signed(sign, Fraction(f"{whole or 0}.{fixed or 0}") + repeated), False)
 
 
 def _ratio(sign: str, numerator: str, denominator: str) -> Numeral | None:
@@ -123,5 +146,6 @@ def numbers_agree(gold: Numeral, answer: Numeral, decimals: int, relative_tolera
 
 def split_percent(text: str) -> tuple[str, bool]:
     r"""Text without its closing percent sign (``%``, ``\%``, "percent"), and whether there was one."""
-    match = _PERCENT.fullmatch(text.strip().rstrip("$").strip())
-    return (match.group(1).strip().lstrip("$"), True) if match else (text, False)
+    spelled = spell(text)
+    match = _PERCENT.fullmatch(spelled)
+    return (match.group(1).strip(), True) if match else (spelled, False)

@@ -214,7 +214,8 @@ class VerifierPool:
     def _decide(self, request: GradingRequest, ending: int | None) -> Verdict | None:
         """Verdict for the request at which a grader ended; None where it is to be tried once more."""
         if ending == OUT_OF_TIME:
-            return Verdict("timeout", None, f"no verdict within {self.config.timeout_s:g} s of CPU time")
+            limit = self.config.timeout_s
+            return Verdict("timeout", None, f"no verdict within {limit:g} s of CPU time", limit)
         if request.number not in self._tried:
             self._tried.add(request.number)
             return None

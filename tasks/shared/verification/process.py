@@ -172,8 +172,8 @@ class GraderProcess:
         return [self._decode(line) for line in lines], alive
 
     def _decode(self, line: bytes) -> tuple[int, Verdict]:
-        number, verdict, extracted, detail = json.loads(line)
+        number, *verdict = json.loads(line)
         expected = self.outstanding.popleft().number
         if number != expected:
             raise RuntimeError(f"grader process {self.pid} answered request {number} where {expected} was due")
-        return number, Verdict(verdict, extracted, detail)
+        return number, Verdict(*verdict)

@@ -24,6 +24,15 @@ class Verdict:
     verdict: VerdictName
     extracted: str | None
     detail: str
+    """The rule that decided, a colon, and how; without a rule where the answer was not decided on."""
+    seconds: float = 0.0
+    """CPU time that it took, seconds; the time limit where that ran out."""
+
+    @property
+    def rule(self) -> str:
+        """Name of the rule that decided, as in this room's README; empty where none did."""
+        name, colon, _ = self.detail.partition(": ")
+        return name if colon and name.islower() else ""
 
 
 def verdicts_in_words(counts: Mapping[str, int]) -> str:

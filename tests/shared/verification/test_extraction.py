@@ -9,7 +9,10 @@ from tasks.shared.verification.extraction import extract_answer
     ("completion", "answer"),
     [
         (r"so \boxed{42}", "42"),
-        (r"first \boxed{1}, no: \boxed{\frac{1}{2}}.", r"\frac{1}{2}"),
+        (r"first \boxed{1}, no: \boxed{\frac{1}{2}}.", r"1, \frac{1}{2}"),
+        (r"first \boxed{1}, no: the answer is $x = \boxed{2}$.", "2"),
+        (r"\boxed{1}. No: the answer is 2.", "2"),
+        (r"\boxed{1}. The answer is correct.", "1"),
         (r"\boxed{\left\{ x : x > \frac{1}{2} \right\}}", r"\left\{ x : x > \frac{1}{2} \right\}"),
         (r"\boxed{\boxed{7}}", "7"),
         (r"\fbox{7}", "7"),
@@ -21,9 +24,10 @@ from tasks.shared.verification.extraction import extract_answer
         ("#### 5\n#### 6", "6"),
         ("The answer is 42.", "42"),
         ("The final answer is: **3.5**.", "3.5"),
-        ("Answer: $\\frac{1}{2}$ of it", r"\frac{1}{2}"),
+        ("Answer: $\\frac{1}{2}$ of it", r"$\frac{1}{2}$ of it"),
+        ("The answer is $5$ or $6$.", "$5$ or $6$"),
         ("the answer to the question is 12 apples. Good.", "12 apples"),
-        ("The answer is $5, since she spent $3.", "$5, since she spent $3"),
+        ("The answer is $5, since she spent $3.", "$5"),
         ("The answer is $18.50.", "$18.50"),
         (r"The answer is \(x+1\).", "x+1"),
         (r"The answer is 4. #### 5 and \boxed{6}", "6"),
@@ -54,10 +58,19 @@ def test_nothing_to_extract(completion: str) -> None:
     assert extract_answer(completion) is None
 
 
-def test_configured_order_decides() -> None:
+def test_only_configured_forms_are_looked_for_and_the_last_statement_counts() -> None:
     completion = "\\boxed{1}\n#### 2\nThe answer is 3"
-    assert extract_answer(completion, ("phrase", "hash", "boxed")) == "3"
-    assert extract_answer(completion, ("hash",)) == "2"
+    assert extract_answer(completion) == "3"
+    assert extract_answer(completion, ("hash", "boxed")) == "2"
+    assert extract_answer(completion, ("boxed",)) == "1"
+
+
+@pytest.mark.parametrize(
+    "piece", ["\\boxed{", "<answer>", "#### ", "answer is ", "A: ", "{", "1 (", "Q: ", "answer is (", "  answer", "$ "]
+)
+def test_long_texts_are_read_in_linear_time(piece: str) -> None:
+    extract_answer(piece * (100_000 // len(piece)))
+    extract_answer("\n".join([piece] * 10_000))
 
 
 def test_a_megabyte_is_read_in_linear_time() -> None:

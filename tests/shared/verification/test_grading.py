@@ -4,7 +4,6 @@ import pytest
 
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.grading import compare, grade
-from tasks.shared.verification.verdict import Verdict
 
 CONFIG = VerificationConfig()
 
@@ -166,7 +165,9 @@ def test_set_is_not_a_tuple(answer: str, gold: str, expected: str) -> None:
         (r"9\%", "10", "wrong"),
         (r"\sqrt{2}\%", r"\frac{\sqrt{2}}{100}", "correct"),
         (r"\sqrt{2}\%", r"\sqrt{2}", "wrong"),
-        (r"10\%, 20\%", "10, 20", "wrong"),
+        (r"10\%, 20\%", "10, 20", "correct"),
+        (r"1\%", "1", "wrong"),
+        (r"100\%", "1", "correct"),
         (r"10\%, 20\%", "0.1, 0.2", "correct"),
         (r"20\%, 10\%", r"10\%, 20\%", "correct"),
     ],
@@ -217,5 +218,6 @@ def test_answer_that_is_no_mathematics_is_unparsed() -> None:
 
 
 def test_grade_reports_what_it_extracted() -> None:
-    assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG) == Verdict("correct", r"\frac{1}{2}", "equal as a number")
-    assert grade("I do not know", "0.5", CONFIG) == Verdict("unparsed", None, "no final answer found")
+    assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG).extracted == r"\frac{1}{2}"
+    assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG).rule == "number"
+    assert grade("I do not know", "0.5", CONFIG).extracted is None

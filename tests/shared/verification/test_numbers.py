@@ -19,7 +19,10 @@ from tasks.shared.verification.numbers import numbers_agree, read_number, split_
         ("1,000,000", 1_000_000),
         (r"10,\!080", 10_080),
         (r"11,\! 111,\! 111,\! 100", 11_111_111_100),
-        (r"\$32,\!348", 32_348),
+        (r"32,\!348", 32_348),
+        (r"0.1\overline{6}", Fraction(1, 6)),
+        ("2 3/8", Fraction(19, 8)),
+        ("10 000", 10_000),
         ("-1./3", Fraction(-1, 3)),
         (r"\frac43", Fraction(4, 3)),
         (r"-\dfrac{1}{2}", Fraction(-1, 2)),
@@ -39,7 +42,22 @@ def test_reads_numerals_exactly(text: str, value: Fraction) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "1,2", "1 2", "3x", r"\frac{1}{0}", "1/0", "5 cm", r"\sqrt{4}", "1e99999", "1.2.3", "--1"],
+    [
+        "",
+        "x",
+        "1,2",
+        "1 2",
+        "100, 200",
+        "1, 234",
+        "3x",
+        r"\frac{1}{0}",
+        "1/0",
+        "5 cm",
+        r"\sqrt{4}",
+        "1e99999",
+        "1.2.3",
+        "--1",
+    ],
 )
 def test_leaves_everything_else_alone(text: str) -> None:
     assert read_number(text) is None

@@ -37,6 +37,12 @@ class _Unread(Exception):
     """The text is not surely in the subset."""
 
 
+def _quotient(upper: Node, lower: Node) -> Node:
+    if lower == ("int", 0):
+        raise _Unread
+    return ("div", upper, lower)
+
+
 def read(text: str) -> Node | None:
     """Tree of a normalised LaTeX text; None where it is not surely in the subset."""
     if len(text) > MAX_CHARS or _ODD_NUMERAL.search(text):
@@ -73,7 +79,7 @@ class _Reader:
             "(": lambda: self._enclosed(")"),
             "{": lambda: self._enclosed("}"),
             "|": self._bars,
-            r"\frac": lambda: ("div", self._group(), self._group()),
+            r"\frac": lambda: _quotient(self._group(), self._group()),
             r"\binom": lambda: ("binomial", self._group(), self._group()),
             r"\sqrt": self._root,
             r"\lfloor": lambda: ("floor", self._enclosed(r"\rfloor")),
@@ -200,7 +206,7 @@ class _Reader:
         while self._next in ("*", r"\cdot", r"\times", "/", r"\div"):
             divides = self._take() in ("/", r"\div")
             right = self._product()
-            left = ("div" if divides else "mul", left, right)
+            left = _quotient(left, right) if divides else ("mul", left, right)
         return left
 
     def _product(self, *, in_function: bool = False) -> Node:

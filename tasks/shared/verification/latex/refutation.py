@@ -6,15 +6,13 @@ differs from all of the other side refutes.
 """
 
 import math
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 
 from tasks.shared.verification.latex.tree import Node, has_decimal, symbols
-from tasks.shared.verification.latex.values import Number, Undecided, coordinate, evaluate
+from tasks.shared.verification.latex.values import POINTS, Number, Undecided, coordinate, evaluate
 
-POINTS = 2
-"""Points at which two expressions have to differ or agree; others take the place of those without a value."""
-TRIED_POINTS = 5
+COMPARED_POINTS = 2
+"""Points at which two expressions are compared; others take the place of those at which one has no value."""
 SIGN_POINTS = 8
 MAX_ELEMENTS = 500
 """Longer lists are not compared here."""
@@ -59,19 +57,20 @@ def _differ(gold: Node, answer: Node, least: float) -> bool:
     if len(golds) > MAX_ELEMENTS or len(answers) > MAX_ELEMENTS:
         return False
     if len(golds) == len(answers) == 1 and golds[0] is gold and answers[0] is answer:
-        return _values_differ(_samples(gold), _samples(answer), least)
+        return _values_differ(_Values(gold), _Values(answer), least)
     if any(element[0] in _NOT_VALUES for element in (*golds, *answers)):
         return _nested_lists_differ(golds, answers, least)
     shared = set(golds) & set(answers)
-    left, right = [{node: _samples(node) for node in nodes} for nodes in (golds, answers)]
+    left, right = [{node: _Values(node) for node in nodes} for nodes in (golds, answers)]
     return any(
-        all(_values_differ(sample, other, least) for other in others.values())
+        all(_values_differ(element, other, least) for other in others.values())
         for elements, others in ((left, right), (right, left))
-        for node, sample in elements.items()
+        for node, element in elements.items()
         if node not in shared
     )
 
 
+_INFINITY: Node = ("constant", "infinity")
 _NOT_VALUES = frozenset({"list", "set", "tuple", "interval", "matrix", "union", "relation"})
 
 
@@ -96,29 +95,47 @@ def _nested_lists_differ(golds: list[Node], answers: list[Node], least: float) -
     return any(map(all, pairs)) or any(map(all, zip(*pairs, strict=True)))
 
 
-def _samples(node: Node) -> dict[int, Sample]:
-    """Values at the first points where the node has one."""
-    names = sorted(symbols(node))
+class _Values:
+    """Values of a node at the points, each computed when it is first asked for."""
 
-    def values() -> Iterator[tuple[int, Sample]]:
-        for point in range(TRIED_POINTS if names else 1):
-            try:
-                yield point, evaluate(node, {name: coordinate(name, point) for name in names})
-            except Undecided:
-                continue
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._known: dict[int, Sample | None] = {}
+        self.names = sorted(symbols(node))
 
-    if node[-1] == "infinity" or node == ("neg", ("constant", "infinity")):
-        return {point: (-math.inf if node[0] == "neg" else math.inf, 0.0) for point in range(POINTS)}
-    return dict(islice(values(), POINTS)) if names else dict.fromkeys(range(TRIED_POINTS), next(values(), (0, None))[1])
+    def at(self, point: int) -> Sample | None:
+        """The value at a point, where there is one."""
+        if not self.names:
+            point = 0
+        if point not in self._known:
+            self._known[point] = self._sample(point)
+        return self._known[point]
+
+    def _sample(self, point: int) -> Sample | None:
+        for infinity, node in ((math.inf, _INFINITY), (-math.inf, ("neg", _INFINITY))):
+            if self._node == node:
+                return infinity, 0.0
+        try:
+            return evaluate(self._node, {name: coordinate(name, point) for name in self.names})
+        except Undecided:
+            return None
 
 
-def _values_differ(gold: dict[int, Sample], answer: dict[int, Sample], least: float) -> bool:
-    return any(_apart(gold[point], answer[point], least) for point in gold.keys() & answer.keys())
+def _values_differ(gold: _Values, answer: _Values, least: float) -> bool:
+    """Whether they differ at one of the first points at which both have a value."""
+    compared = 0
+    for point in range(POINTS if gold.names or answer.names else 1):
+        left, right = gold.at(point), answer.at(point)
+        if left is not None and right is not None:
+            if _apart(left, right, least):
+                return True
+            compared += 1
+        if compared == COMPARED_POINTS:
+            break
+    return False
 
 
-def _apart(gold: Sample | None, answer: Sample | None, least: float) -> bool:
-    if gold is None or answer is None:
-        return False
+def _apart(gold: Sample, answer: Sample, least: float) -> bool:
     gap = abs(gold[0] - answer[0])
     if least and not (gap > least and gap > 1e-6 * max(abs(gold[0]), abs(answer[0]))):
         return False

@@ -19,6 +19,8 @@ Value: TypeAlias = tuple[Number, float]
 
 _ULP = 2.0**-51
 """Relative error of one operation: four times what IEEE 754 promises, since a library's sine is not exact."""
+_SMALLEST = 2.0**-1000
+"""Absolute error of a product, which may fall below the smallest float."""
 _MAX_POWER = 10_000
 _MAX_FACTORIAL = 170
 
@@ -27,9 +29,18 @@ class Undecided(ArithmeticError):
     """A value that floats do not give."""
 
 
+POINTS = 5
+_NEAR_ZERO = frozenset({3, 4})
+"""Points at which high powers of sums do not leave the range of floats."""
+
+
 def coordinate(name: str, point: int) -> float:
-    """Where a symbol stands at a point: between 0.4 and 2.4, in no simple ratio, the same in every process."""
-    return 0.4 + 2.0 * ((zlib.crc32(f"{name}/{point}".encode()) + 0.5) / 2**32)
+    """Where a symbol stands at a point: between 0.4 and 2.4, in no simple ratio, the same in every process.
+
+    Near zero it is a twentieth of that.
+    """
+    place = 0.4 + 2.0 * ((zlib.crc32(f"{name}/{point}".encode()) + 0.5) / 2**32)
+    return place / 20 if point in _NEAR_ZERO else place
 
 
 def evaluate(node: Node, at: Mapping[str, float]) -> Value:
@@ -105,7 +116,7 @@ def _sum(terms: list[Value]) -> Value:
 
 def _times(a: Value, b: Value) -> Value:
     product = a[0] * b[0]
-    return product, abs(a[0]) * b[1] + abs(b[0]) * a[1] + a[1] * b[1] + _ULP * abs(product)
+    return product, abs(a[0]) * b[1] + abs(b[0]) * a[1] + a[1] * b[1] + _ULP * abs(product) + _SMALLEST
 
 
 def _inverse(a: Value) -> Value:
@@ -113,7 +124,7 @@ def _inverse(a: Value) -> Value:
     size = abs(value)
     if size <= 2 * error or size == 0:
         raise Undecided("division by what may be zero")
-    return 1 / value, error / (size * (size - error)) + _ULP / size
+    return 1 / value, error / (size * (size - error)) + _ULP / size + _SMALLEST
 
 
 def _power(base: Value, exponent: Node, at: Mapping[str, float]) -> Value:

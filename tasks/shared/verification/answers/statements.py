@@ -1,0 +1,83 @@
+"""Sentences that state an answer: the value without adverbs before it, the clause behind it and Markdown around it."""
+
+import re
+
+_ADVERBS = (
+    "thus|therefore|hence|just|then|indeed|now|also|always|in fact|of course|given by|equal to|found to be|as follows|"
+    "option|choice"
+)
+_HEDGES = "nearly|roughly|hardly|barely|only|likely|possibly|probably|approximately"
+_ADVERB = re.compile(rf"(?:(?!{_HEDGES})[a-z]+ly|{_ADVERBS})\b[,:]?\s*", re.IGNORECASE)
+_APPROXIMATELY = re.compile(r"(?:approximately|roughly equal to)\s+", re.IGNORECASE)
+_PARTICIPLES = (
+    "shown|required|desired|claimed|stated|calculated|computed|found|expected|needed|wanted|given|seen|derived|"
+    "determined|we|above|before|can|it|the|there"
+)
+_OPENERS = (
+    "since|because|which|so that|thus|therefore|hence|meaning|making|not|rather than|instead of|this|that is|i\\.e\\.|"
+    "after|calculated|obtained|according|in total|altogether|in all|overall|see|in simplest|in lowest|in its simplest|"
+    rf"as (?:{_PARTICIPLES})|so (?:the|we|it|she|he|they)|and (?:we|this|that|it|so|thus|hence)|"
+    "from (?:the|our|above|step)|by (?:the|our|symmetry|(?:us|add|multiply|subtract|divid|substitut|solv)ing)|"
+    "on [A-Z]\\w*"
+)
+"""Words that open a clause which explains the value. "if", "when" and "or" are none: they change it."""
+_CLAUSE = re.compile(rf"\s*(?:[,;–—-]\s+|\s|(?=\())\(?(?:{_OPENERS})\b.*", re.IGNORECASE | re.DOTALL)
+_HEDGED = r"(?![^()]*\b(?:or|possibly|maybe|perhaps|probably|if|when|unless|mod|but|about)\b)"
+_PARENTHESIS = re.compile(rf"\s\({_HEDGED}(?=[^()]*(?:=|[A-Za-z]{{3,}}))[^()]*\)\s*$")
+_SENTENCE_END = re.compile(r"(?<![\\.])[.!](?=\s|$)(?<!\b[ap]\.m\.)")
+_DISPLAY = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]", re.DOTALL)
+_DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?(.+?)(?<!\\)\$\$?", re.DOTALL)
+_HEADING = re.compile(r"\d+[.)]\s+\S|(?:step|part|case|question|problem|section|method|example)\b", re.IGNORECASE)
+_VALUE = re.compile(r"[-+±√\d.$£€¥\\({\[|<∅½¼¾]|[A-Za-z](?![A-Za-z])|pi\b|sqrt\b|USD\b|no solution", re.IGNORECASE)
+_NAMED = re.compile(r"[\w\\{}()' ]{1,40}(?:=|≈|\\approx|\\in\b|<|>|\\le|\\ge)")
+_COMMENT = re.compile(
+    r"(?:not|correct|incorrect|right|wrong|in|as|given|shown|above|below|therefore|that|this|it|its|what|simplified|verified|"
+    r"consistent|reasonable|valid|clear|found|obtained|indeed|based|to|for|from|by|if|when|we|you|i|there|they|he|she|"
+    r"because|since|unique|an?(?=\s+[a-z]{2,})|the following|expected|required|already|still|also|too|now|boxed|"
+    r"our|your|my|so|then)\b",
+    re.IGNORECASE,
+)
+_MOST_WORDS = 8
+
+
+def without_adverbs(text: str) -> str:
+    """The text from its first word that is no adverb: ``clearly 5`` is 5."""
+    while (adverb := _ADVERB.match(text)) is not None:
+        text = text[adverb.end() :]
+    return text
+
+
+def value_of(rest: str) -> str:
+    """The value at the start of a text: without adverbs before it, the clause behind it and the next sentence."""
+    display = _DISPLAY.match(rest)
+    if display:
+        return clean(display.group())
+    line = without_adverbs(_SENTENCE_END.split(rest.split("\n", 1)[0], maxsplit=1)[0])
+    line = _PARENTHESIS.sub("", " ".join(line.split()))
+    return clean(_CLAUSE.sub("", _APPROXIMATELY.sub(r"\\approx ", line) if _APPROXIMATELY.match(line) else line))
+
+
+def is_heading(text: str) -> bool:
+    """Whether a line behind ``####`` is a heading of Markdown, such as "Step 2: add" or "1. Setup"."""
+    return bool(_HEADING.match(text))
+
+
+def is_statement(answer: str, *, alone: bool) -> bool:
+    """Whether a text states an answer: a value, or, where it stands alone, a few words that are no comment."""
+    if _COMMENT.match(answer):
+        return False
+    if _VALUE.match(answer) or _NAMED.match(answer):
+        return alone or len(answer.split()) <= 3
+    return alone and len(answer.split()) <= _MOST_WORDS
+
+
+def clean(answer: str) -> str:
+    r"""Strip Markdown emphasis, one pair of maths delimiters and closing punctuation from an answer."""
+    text = answer.strip().strip("*`").strip().rstrip(",;:").strip()
+    text = re.sub(r"\*\*(?=\S)(.+?)\*\*", r"\1", text)
+    if text.endswith(".") and not text.endswith("..."):
+        text = text[:-1].rstrip()
+    whole = _DELIMITED.fullmatch(text)
+    if whole and "$" not in (inner := next(group for group in whole.groups() if group)):
+        text = inner.strip()
+    return text

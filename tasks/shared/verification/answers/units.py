@@ -1,0 +1,181 @@
+r"""Take the unit phrase off a value: ``12`` and *dollars per hour* of ``12\text{ dollars per hour}``.
+
+Units are compared as words, never converted: 2 hours are not 120 minutes. One of two answers may leave its unit out.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tasks.shared.verification.answers.spelling import FUNCTIONS, spell
+
+_NAMES = """
+mm millimeter millimetre|cm centimeter centimetre|m meter metre|km kilometer kilometre|inch in inche|foot ft feet
+yard yd|mile mi|mg milligram|g gram gm|kg kilogram kilo|pound lb lbs|ounce oz|ton tonne|ml milliliter millilitre
+l liter litre|gallon gal|second sec s|minute min|hour hr h|day|week wk|month|year yr|deg degree|rad radian
+dollar usd buck|cent|euro eur|am|pm|k kelvin|celsius c|fahrenheit f|hz hertz|n newton|j joule|w watt|v volt|amp ampere
+pa pascal|mol mole|erg|ev electronvolt|ms millisecond|person people|child children|man men|woman women|foot feet
+gbp|rupee rs inr|yen yuan|kmh kph|mph|kb|mb|gb|kw kilowatt|kj kilojoule|kpa|mhz|ghz|khz|nm nanometer|acre
+"""
+_CANONICAL = {name: names.split()[0] for names in _NAMES.replace("\n", "|").split("|") for name in names.split()}
+_COUNTED = {"person", "child", "man", "woman"}
+_MEASURES = set(_CANONICAL.values()) - _COUNTED
+_COMPOUND = {"mph": (("mile", 1), ("hour", -1)), "kmh": (("km", 1), ("hour", -1))}
+_SHORT = set(_CANONICAL) - {"in", "c", "f", "s", "h", "k", "n", "j", "w", "v", "m", "g", "l"} | {"in", "sq", "cu"}
+_FILLERS = {"of", "the", "a", "an", "in", "it", "them", "total", "altogether", "unit", "all", "each", "left"}
+_POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
+_CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
+_NEVER = frozenset(
+    "or and to plus minus times over at least most more less fewer than not about approximately around nearly almost "
+    "roughly up above below under between base mod modulo remainder with without if when where for such that unless "
+    "otherwise only half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths "
+    "tenth tenths hundredth hundredths hundred thousand million billion trillion dozen percent percentage pct negative "
+    "positive infinity pi no none but is was are equals equal as from out by through til until either both neither nor "
+    "greater smaller larger divided multiplied power root factorial degree_of choose undefined".split()
+)
+"""Words that change a value, so that no phrase with one of them is a unit."""
+
+_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
+_TOKEN = re.compile(
+    r"\\frac\s*\{\s*\\text\s*\{[^{}]*\}\s*\}\s*\{\s*\\text\s*\{[^{}]*\}(?:\^\{?\d\}?)?\s*\}"
+    r"|\\text\s*\{[^{}]*\}|\^\\circ\s*(?:[CF](?![A-Za-z])|\\text\s*\{\s*[CF]\s*\})?|\^\{[+-]?\d\}|\^\d|\\[A-Za-z]+|\\."
+    r"|[A-Za-z]+(?:\.[A-Za-z](?![A-Za-z]))*\.?|\s+|.",
+    re.DOTALL,
+)
+_PREFIX = re.compile(
+    r"([+-]?)\s*(?:\\text\s*\{\s*)?(\\?\$|[€£¥₹]|\\pounds|\b(?:USD|EUR|GBP|Rs\.?|INR)\b)\s*\}?\s*(?=[\d.+-])"
+)
+_QUOTIENT = re.compile(r"(\d)\s+([A-Za-z]{1,4})/([A-Za-z]{1,4})(?=$|\^)")
+_EXPONENT = re.compile(r"\^\{?([+-]?\d)\}?")
+_PHRASE_WORDS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Measures with their exponents, such as metre and second to the power -1, and what is counted, as words."""
+
+    measures: frozenset[tuple[str, int]]
+    nouns: frozenset[str]
+
+    def agrees(self, other: "Unit") -> bool:
+        """Whether both say the same; the shorter of two counted phrases may leave words out, "units" say nothing."""
+        if not (self.measures or self.nouns) or not (other.measures or other.nouns):
+            return True
+        return self.measures == other.measures and (self.nouns <= other.nouns or other.nouns <= self.nouns)
+
+
+@lru_cache(maxsize=16_384)
+def split_unit(text: str) -> tuple[str, Unit | None]:
+    """A value and the unit phrase behind it or the currency before it; None where there is none."""
+    spelled = spell(text)
+    currency, body = "", spelled
+    prefix = _PREFIX.match(spelled)
+    if prefix:
+        currency = _CURRENCIES.get(prefix.group(2)[-1], prefix.group(2).lower().strip("\\."))
+        body = prefix.group(1) + spelled[prefix.end() :]
+    tokens = _TOKEN.findall(_QUOTIENT.sub(_as_unit, body))
+    start = _unit_start(tokens)
+    value, phrase = "".join(tokens[:start]).strip(), "".join(tokens[start:])
+    phrase = "/" + phrase if value.endswith("/") else phrase
+    value = re.sub(r"(?:/|\\cdot|\*)\s*$", "", value).rstrip() if phrase else value
+    is_power = re.match(r"(?:\\text\s*\{)?\s*(?:squared|cubed)", phrase)
+    if not (phrase or currency) or is_power or value[-1:] in "+-=(<>^_,;:" or not _is_value(value):
+        return spelled, None
+    return value, _canonical(f"{currency} {phrase}")
+
+
+def _as_unit(match: re.Match[str]) -> str:
+    r"""``m/s`` behind a number is a unit, though a bare ``m`` is a variable."""
+    known = all(name.lower() in _CANONICAL for name in match.group(2, 3))
+    return rf"{match.group(1)}\text{{ {match.group(2)}/{match.group(3)}}}" if known else match.group()
+
+
+def _is_value(value: str) -> bool:
+    return bool(re.search(r"\d|\\[A-Za-z]", value)) or (len(value) == 1 and value.islower())
+
+
+def _unit_start(tokens: list[str]) -> int:
+    """Index of the first token of the unit phrase that ends the text; the number of tokens where there is none."""
+    start, words = len(tokens), 0
+    for index in range(len(tokens) - 1, -1, -1):
+        token = tokens[index]
+        glued = index > 0 and not tokens[index - 1].isspace()
+        if (
+            _EXPONENT.fullmatch(token)
+            or token.isspace()
+            or token in ("/", r"\cdot", "*", "-", ".", r"\$", *_CURRENCIES)
+        ):
+            if token == r"\$" or token in _CURRENCIES:
+                start = index
+            continue
+        if not _is_unit(token, glued, "".join(tokens[:index]).strip()):
+            break
+        start, words = index, words + len(token.split())
+    return start if words <= _PHRASE_WORDS else len(tokens)
+
+
+def _is_unit(token: str, glued: bool, before: str) -> bool:
+    if token.startswith(r"^\circ"):
+        return bool(re.fullmatch(r"[+-]?[\d.,\s/]+|[+-]?\\frac[\d{}]+", before))
+    groups = _TEXT.findall(token)
+    words = re.findall(r"[a-z]+", " ".join(groups if groups else [token]).replace(".", "").replace("'", "").lower())
+    if not words or not _NEVER.isdisjoint(words) or any(any(c.isdigit() for c in group) for group in groups):
+        return False
+    if groups:
+        return all(len(word) > 1 or word in _CANONICAL or word == "a" for word in words)
+    word = words[0]
+    if not token[0].isalpha() or word in FUNCTIONS - {"sec", "min"} or word in ("lim", "max"):
+        return False
+    if word in _SHORT:
+        return len(word) > 2 or not glued or before[-1:].isdigit()
+    return word in ("per", "of", "the", "a", "an", "it") or (
+        len(word) > 2 and not glued and any(c in "aeiouy" for c in word)
+    )
+
+
+def _canonical(phrase: str) -> Unit:
+    measures: dict[str, int] = {}
+    nouns: set[str] = set()
+    sign, power = 1, 1
+    phrase = re.sub(r"\\frac\s*\{(.*?\})\s*\}\s*\{(.*)\}$", r"\1 / \2", phrase)
+    phrase = re.sub(r"\^\\circ", " deg ", _TEXT.sub(r" \1 ", phrase))
+    for currency, name in _CURRENCIES.items():
+        phrase = phrase.replace(currency, f" {name} ")
+    for token in re.findall(r"/|\^\{?[+-]?\d\}?|[a-z]+(?:'s)?", phrase.replace(".", "").replace("\\", " ").lower()):
+        exponent = _EXPONENT.fullmatch(token)
+        if token in ("/", "per"):
+            sign = -1
+        elif token in ("squared", "cubed") or exponent:
+            last = next(reversed(measures), None)
+            if last:
+                measures[last] *= int(exponent.group(1)) if exponent else _POWERS[token]
+        elif token in _POWERS:
+            power = _POWERS[token]
+        else:
+            name = _singular(token)
+            for measure, times in _COMPOUND.get(name, ((name, 1),)):
+                if measure in _MEASURES:
+                    measures[measure] = sign * power * times
+                elif measure not in _FILLERS and measure not in ("cdot", "text"):
+                    nouns.add(measure if sign > 0 else f"per {measure}")
+            power = 1
+    return Unit(frozenset(measures.items()), frozenset(nouns))
+
+
+def _singular(word: str) -> str:
+    for end, replacement in (
+        ("", ""),
+        ("ies", "y"),
+        ("xes", "x"),
+        ("ches", "ch"),
+        ("shes", "sh"),
+        ("sses", "ss"),
+        ("s", ""),
+    ):
+        if word.endswith(end) and not (end == "s" and (word.endswith("ss") or len(word) < 3)):
+            stem = word[: len(word) - len(end)] + replacement
+            if stem in _CANONICAL:
+                return _CANONICAL[stem]
+            if end:
+                return stem
+    return word

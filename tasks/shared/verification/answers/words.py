@@ -1,0 +1,104 @@
+r"""Answers that are no mathematics: words, choices, names of angles, "no solution".
+
+Letters that form a word are compared as a word: ``act`` is not ``cat``, though both multiply the same letters.
+"""
+
+import re
+from functools import lru_cache
+
+from tasks.shared.verification.answers.spelling import FUNCTIONS, compact_spaces, spell
+
+_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
+_SUBSCRIPT = re.compile(r"_\s*\{[^{}]*\}|_[A-Za-z]+|\\begin\s*\{[a-z]+\*?\}(?:\{[^{}]*\})?|\\end\s*\{[a-z]+\*?\}")
+_RUN = re.compile(r"(?<![A-Za-z\\])[A-Za-z]+(?:['-][A-Za-z]+)*")
+_PAIRS = frozenset("no on up in to do go so or of if is it us we he me".split())
+"""Words of two letters; any other two small letters are a product."""
+_ARTICLES = frozenset(["the", "a", "an"])
+_CHOICE = re.compile(r"\(?([A-J])\)?")
+_CHOICE_AND_VALUE = re.compile(
+    r"(?:\(([A-J])\)\s*[.:]?|([A-J])\s*[.:)])(?:(?<=\))\s*|\s+|(?=\\))(?=\S)(?![=+*/^<>,&)]|and\b|or\b)(.+)", re.DOTALL
+)
+_OPERATORS = frozenset(r"+-*/=^_<>|\{}")
+_LETTER = re.compile(r"\(?([A-Ja-j])\)?")
+_NO_SOLUTION = re.compile(
+    r"(?:there (?:is|are) )?(?:no|zero) (?:such )?(?:solutions?|roots?)(?: exists?)?"
+    r"|(?:the )?(?:empty|null) set|\\emptyset|\\\{\s*\\\}|\(\)|(?:the )?(?:solution|equation) does not exist",
+    re.IGNORECASE,
+)
+_GEOMETRY = (
+    r"\\(?:angle|measuredangle|triangle|square|overline|overrightarrow|overleftrightarrow|overleftarrow|widehat|vec|"
+    r"overarc|mathrm|parallelogram|odot)(?![A-Za-z])"
+)
+_NAME = re.compile(rf"m?\s*(?P<sign>{_GEOMETRY})\s*\{{?\s*(?P<letters>[A-Z](?:[A-Z' ])*)\s*\}}?")
+
+
+@lru_cache(maxsize=16_384)
+def words(text: str) -> tuple[str, ...]:
+    r"""Words in an answer: texts in ``\text``, and runs of letters that are neither product, function nor subscript."""
+    plain = _SUBSCRIPT.sub(" ", spell(text))
+    found = [run for group in _TEXT.findall(plain) for run in re.findall(r"[A-Za-z]+", group)]
+    return (*found, *(match.group() for match in _RUN.finditer(_TEXT.sub("  ", plain)) if _stands_alone(match)))
+
+
+def _stands_alone(match: re.Match[str]) -> bool:
+    """Whether a bare run of letters is a word: three letters or a common word of two, and no factor of a term."""
+    run, text = match.group(), match.string
+    if run in FUNCTIONS or set(run) <= set("xyz") or not (len(run) > 2 or run in _PAIRS):
+        return False
+    before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
+    glued = text[match.start() - 1 : match.start()].isdigit() or text[match.end() : match.end() + 1].isdigit()
+    return not (glued or before[-1:] in _OPERATORS or after[:1] in _OPERATORS)
+
+
+def is_name(text: str) -> bool:
+    r"""Whether all of the text names something by capitals, such as ``ABC``, ``NE`` or ``\angle BAC``."""
+    spelled = spell(text)
+    return bool(_NAME.fullmatch(spelled) or re.fullmatch(r"(?:[A-Z]\s*){2,}", spelled))
+
+
+@lru_cache(maxsize=16_384)
+def same_words(text: str) -> str:
+    """One form for words that read the same: no articles, no case, no punctuation, no braces."""
+    plain = _TEXT.sub(r" \1 ", spell(text)).replace("\\", " ").casefold()
+    plain = re.sub(r"(?<=[a-z])\.(?=[a-z]\b|\s|$)", "", plain)
+    tokens = re.findall(r"[^\W_]+|[^\w\s,;.!?\"'{}$-]|[-.](?=\d)", plain)
+    return " ".join([token for token in tokens if token not in _ARTICLES] or tokens)
+
+
+def choice_letter(text: str) -> str | None:
+    r"""The letter of a multiple-choice answer written ``C``, ``(C)`` or ``\text{(C)}``."""
+    match = _CHOICE.fullmatch(_unwrapped(text))
+    return match.group(1) if match else None
+
+
+def any_choice_letter(text: str) -> str | None:
+    """The letter of an answer to a multiple-choice question, small letters and a value behind it included."""
+    plain = _unwrapped(text)
+    match = _LETTER.fullmatch(plain)
+    return match.group(1).upper() if match else split_choice(text)[0]
+
+
+def split_choice(text: str) -> tuple[str | None, str]:
+    r"""Letter and value of ``\textbf{(C)}\ 12`` or ``C. 12``; no letter where the text does not begin with one."""
+    plain = _unwrapped(text)
+    match = _CHOICE_AND_VALUE.fullmatch(plain)
+    return (match.group(1) or match.group(2), match.group(3).strip()) if match else (None, text)
+
+
+def _unwrapped(text: str) -> str:
+    """The text with the words in front taken out of their braces."""
+    spelled = spell(text)
+    lead = re.match(r"\\text\s*\{(\s*\(?[A-J]\)?\s*[.:)]?\s*)\}", spelled)
+    return f"{lead.group(1)} {spelled[lead.end() :]}".strip() if lead else spelled
+
+
+def is_no_solution(text: str) -> bool:
+    r"""Whether the answer says that nothing solves the question: "no solution", ``\emptyset``, ``\{\}``."""
+    return bool(_NO_SOLUTION.fullmatch(_TEXT.sub(r"\1", spell(text)).strip()))
+
+
+def same_name(text: str) -> str:
+    """One form of a name of an angle, a triangle or a line: its sign and its letters in order."""
+    match = _NAME.fullmatch(spell(text))
+    body = match.group("sign") + match.group("letters") if match else spell(text)
+    return compact_spaces(body).replace(" ", "")
