@@ -137,7 +137,7 @@ def shortened(names: Iterable[str]) -> str:
 
 def _check_present(names: Iterable[str], present: Collection[str], what: str) -> None:
     if missing := [name for name in names if name not in present]:
-        raise Incomplete(f"{what} {shortened(missing)}: not there")
+        raise Incomplete(f"{what} {shortened(missing)}: not there; fetch what is missing")
 
 
 def check_code(folder: Path) -> None:

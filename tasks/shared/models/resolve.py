@@ -68,10 +68,7 @@ def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool 
 
 def _look(path: Path, settings: Settings, trust_remote_code: bool) -> tuple[tuple[FileEntry, ...], Weights]:
     """The files of a model folder, hashed, and the headers of its weights."""
-    try:
-        names = model_files(local_names(path), local_reader(path), trust_remote_code=trust_remote_code)
-    except Permanent as error:
-        raise type(error)(f"{path}: {error}") from error
+    names = model_files(local_names(path), local_reader(path), trust_remote_code=trust_remote_code)
     files = [path / name for name in names]
     for file in files:
         check_fetched(file)

@@ -88,7 +88,7 @@ def test_of_a_hub_model_only_its_own_files_are_downloaded(settings: Settings, tm
         message = ask(endpoint, tmp_path, RESOLVE)
     assert message == (
         "Incomplete: model.source='lab/base': model.safetensors.index.json names model-00002-of-00002.safetensors: "
-        "not there"
+        "not there; fetch what is missing"
     )
 
 
