@@ -32,7 +32,7 @@ def run(job: EntropyJob, reporter: Reporter) -> dict[str, Any]:
         Permanent: settings that the model does not allow, or no document that can be used.
     """
     config, started = job.config, time.perf_counter()
-    context = context_length(job.model)
+    context = context_length(job.model, trust_remote_code=job.runtime.trust_remote_code)
     if context is not None and config.context_tokens > context:
         raise Permanent(
             f"entropy.context_tokens={config.context_tokens} is more than the model's context of {context} tokens; "

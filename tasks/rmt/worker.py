@@ -40,7 +40,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     vocabulary = model.get_input_embeddings().weight.shape[0]
     check_tokenizer(tokenizer_digest(job.model), job.tokenizer_digest, plan, vocabulary)
     longest = _longest(model, tokenizer, plan, job) if rollouts else 0
-    context = context_length(job.model)
+    context = context_length(job.model, trust_remote_code=job.trust_remote_code)
     trainer = make_trainer(
         model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
     )

@@ -113,11 +113,11 @@ def cut_at_stop(text: str, stop: Sequence[str]) -> tuple[str, bool]:
     return (text[: min(positions)], True) if positions else (text, False)
 
 
-def context_length(model_path: Path) -> int | None:
+def context_length(model_path: Path, *, trust_remote_code: bool = False) -> int | None:
     """Tokens that fit into the model's context by its config; None where it sets no limit."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(model_path)
+    config = AutoConfig.from_pretrained(model_path, trust_remote_code=trust_remote_code)
     text_config = config.get_text_config()
     return getattr(text_config, "max_position_embeddings", None)
 

@@ -73,7 +73,7 @@ class VllmEngine:
             self._settings["gpu_memory_utilization"] = gpu_memory_utilization
         self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
         self._adds_prefix = adds_prefix
-        self._context = context_length(model_path)
+        self._context = context_length(model_path, trust_remote_code=trust_remote_code)
         self._llm: LLM | None = None
         self._room = 0
         self._numbers = itertools.count()
