@@ -20,9 +20,9 @@ from tests.support.paths import ROOT
 
 RUN = """
 import json, sys
-from rich.console import Console
 from flows.cli.commands import run_and_show
-sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), Console(width=200)))
+from flows.cli.console import terminal
+sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), terminal(width=200)))
 """
 """What `midtrain run` does, for every flow."""
 GENERATION, TRAINER = "tasks.shared.sampling.worker", "tasks.rl.worker"
