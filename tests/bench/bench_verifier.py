@@ -15,8 +15,8 @@ from tasks.shared.verification.pool import VerifierPool
 from tests.bench.verifier_answers import Row, expressions, math_answers, with_hostile, word_problems
 
 SETS: tuple[tuple[str, list[Row], float], ...] = (
-    ("word problems", word_problems(2_000, samples=8, seed=1), 10.0),
-    ("MATH answers", math_answers(2_000, samples=8, seed=2), 8.0),
+    ("word problems", word_problems(10_000, samples=8, seed=1), 10.0),
+    ("MATH answers", math_answers(4_000, samples=8, seed=2), 8.0),
     ("1,200 LaTeX golds, as they are, rewritten, perturbed", expressions(1_200, seed=3), 5.0),
 )
 HOSTILE_SHARE, MOST_TIMES_SLOWER = 0.01, 1.2

@@ -90,8 +90,9 @@ class _Reader:
         return self._tokens[self._at]
 
     def _take(self) -> str:
-        self._at += 1
-        return self._tokens[self._at - 1]
+        token = self._next
+        self._at = min(self._at + 1, len(self._tokens) - 1)
+        return token
 
     def _accept(self, token: str) -> bool:
         if self._next != token:
@@ -298,7 +299,7 @@ class _Reader:
     def _letter(self, letter: str) -> Node:
         if letter in ("e", "i") and self._next != "_":
             return ("constant", letter)
-        if self._next == "(" and self._tokens[self._at + 2] == ")":
+        if self._next == "(" and self._tokens[self._at + 2 : self._at + 3] == [")"]:
             return self._application(letter)
         # The grammar does not tell capitals from small letters.
         return self._indexed(letter.lower())

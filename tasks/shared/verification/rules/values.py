@@ -2,10 +2,9 @@
 
 import re
 from functools import lru_cache
-from typing import Any
 
 from tasks.shared.verification import forms
-from tasks.shared.verification.algebra import equal, parse_answer, parsed_gold
+from tasks.shared.verification.algebra import Parsed, equal, parse_answer, parsed_gold
 from tasks.shared.verification.answers.spelling import spell
 from tasks.shared.verification.answers.units import split_unit
 from tasks.shared.verification.answers.words import (
@@ -167,6 +166,6 @@ def algebra(answer: str, gold: str, context: Context) -> Decision | None:
 
 
 @lru_cache(maxsize=256)
-def _parsed(answer: str) -> list[Any]:
+def _parsed(answer: str) -> Parsed:
     """A member of a list is compared with one gold after the other."""
     return parse_answer(answer)
