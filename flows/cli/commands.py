@@ -87,6 +87,9 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     from tasks.recipe.base import Recipe
     from tasks.recipe.loading import METHODS, load
 
+    if "recipe" not in parameters:
+        # The flow's own default, which its code reads.
+        return
     base_model = parameters.get("base_model", "")
     given = {**parameters.get("overrides", {}), **({"model.source": base_model} if base_model else {})}
     settings = load(METHODS.get(name, Recipe), parameters["recipe"], given)
