@@ -30,7 +30,7 @@ _NAMED_ROWS = 5
 
 
 @dataclass
-class Tally:
+class VerdictTally:
     """What became of the rows, and which of them a second check judges otherwise."""
 
     verdicts: Counter[str] = field(default_factory=Counter)
@@ -59,7 +59,7 @@ def verify_file(source: Path, out: Path, fields: FieldNames, workers: int, secon
         raise ValueError(f"{source} is no file; give a JSONL file with one completion and its gold answer a line")
     if out.exists() and out.samefile(source):
         raise ValueError(f"--out {out} is the file that is read; give another name")
-    tally = Tally()
+    tally = VerdictTally()
     with VerifierPool(workers) as pool:
         count = write_parquet(_rows(source, fields, pool, second, tally), out, SCHEMA)
     if not count:
@@ -73,7 +73,9 @@ def verify_file(source: Path, out: Path, fields: FieldNames, workers: int, secon
         console.print(_disagreement(tally), markup=False, soft_wrap=True)
 
 
-def _rows(source: Path, fields: FieldNames, pool: VerifierPool, second: bool, tally: Tally) -> Iterator[dict[str, Any]]:
+def _rows(
+    source: Path, fields: FieldNames, pool: VerifierPool, second: bool, tally: VerdictTally
+) -> Iterator[dict[str, Any]]:
     with source.open("rb") as lines:
         numbered = ((number, line) for number, line in enumerate(lines, start=1) if line.strip())
         while batch := list(islice(numbered, ROWS_AT_ONCE)):
@@ -117,7 +119,7 @@ def _pair(line: bytes, place: str, fields: FieldNames) -> tuple[str, str] | str:
     return (completion, gold) if gold.strip() else f"{place}: field {fields.gold!r} is empty"
 
 
-def _compare(number: int, verdict: Verdict, other: bool | None, tally: Tally) -> None:
+def _compare(number: int, verdict: Verdict, other: bool | None, tally: VerdictTally) -> None:
     if other is None:
         tally.undecided += 1
         return
@@ -127,7 +129,7 @@ def _compare(number: int, verdict: Verdict, other: bool | None, tally: Tally) ->
         (tally.only_here if here else tally.only_there).append(number)
 
 
-def _disagreement(tally: Tally) -> str:
+def _disagreement(tally: VerdictTally) -> str:
     differing = len(tally.only_here) + len(tally.only_there)
     share = f" ({differing / tally.checked:.1%})" if tally.checked else ""
     text = f"Math-Verify {version('math-verify')} by itself disagrees on {differing:,} of {tally.checked:,} rows{share}"

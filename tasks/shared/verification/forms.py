@@ -39,9 +39,9 @@ Sign = Literal["=", "≈"]
 
 @lru_cache(maxsize=16_384)
 def normal_form(text: str) -> str:
-    r"""One form for texts that read the same: no spaces, no ``\text``; words without case."""
+    r"""One form for texts that read the same: no spaces, no ``\text``."""
     plain = _TEXT.sub(r"\1", spell(text)).strip().removesuffix(".")
-    return " ".join(plain.split()).casefold() if _WORDS.fullmatch(plain) else compact_spaces(plain)
+    return " ".join(plain.split()) if _WORDS.fullmatch(plain) else compact_spaces(plain)
 
 
 def for_algebra(text: str) -> str:

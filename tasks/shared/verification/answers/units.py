@@ -22,7 +22,9 @@ _COUNTED = {"person", "child", "man", "woman"}
 _MEASURES = set(_CANONICAL.values()) - _COUNTED
 _COMPOUND = {"mph": (("mile", 1), ("hour", -1)), "kmh": (("km", 1), ("hour", -1))}
 _SHORT = set(_CANONICAL) - {"in", "c", "f", "s", "h", "k", "n", "j", "w", "v", "m", "g", "l"} | {"in", "sq", "cu"}
-_FILLERS = {"of", "the", "a", "an", "in", "it", "them", "total", "altogether", "unit", "all", "each", "left"}
+_CONNECTING = {"of", "the", "a", "an", "it", "them"}
+_FILLERS = _CONNECTING | {"in", "total", "altogether", "unit", "all", "each", "left"}
+"""Words that say nothing about what is counted; a phrase of connecting words alone is no unit."""
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
 _CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
 _NEVER = frozenset(
@@ -81,7 +83,8 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     is_power = re.match(r"(?:\\text\s*\{)?\s*(?:squared|cubed)", phrase)
     if not (phrase or currency) or is_power or value[-1:] in "+-=(<>^_,;:" or not _is_value(value):
         return spelled, None
-    return value, _canonical(f"{currency} {phrase}")
+    named = set(re.findall(r"[a-z]+|\\circ", phrase.lower())) - _CONNECTING - {"text"}
+    return (value, _canonical(f"{currency} {phrase}")) if named or currency else (spelled, None)
 
 
 def _as_unit(match: re.Match[str]) -> str:

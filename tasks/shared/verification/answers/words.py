@@ -43,7 +43,7 @@ def words(text: str) -> tuple[str, ...]:
 def _stands_alone(match: re.Match[str]) -> bool:
     """Whether a bare run of letters is a word: three letters or a common word of two, and no factor of a term."""
     run, text = match.group(), match.string
-    if run in FUNCTIONS or set(run) <= set("xyz") or not (len(run) > 2 or run in _PAIRS):
+    if run in FUNCTIONS or set(run) <= set("xyz") or not (len(run) > 2 or run.lower() in _PAIRS):
         return False
     before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
     glued = text[match.start() - 1 : match.start()].isdigit() or text[match.end() : match.end() + 1].isdigit()

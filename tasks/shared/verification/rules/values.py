@@ -69,7 +69,7 @@ def percent(answer: str, gold: str, context: Context) -> Decision | None:
         return None
     if gold_sign and answer_sign:
         return context.compare(answer_body, gold_body)
-    left, right = read_number(split_unit(gold_body)[0]), read_number(split_unit(answer_body)[0])
+    left, right = read_number(gold_body), read_number(answer_body)
     if left is None or right is None:
         parts = [
             f"({body})/100" if sign else body for body, sign in ((answer_body, answer_sign), (gold_body, gold_sign))
