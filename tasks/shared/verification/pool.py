@@ -25,7 +25,7 @@ from tasks.shared.verification.protocol import OUT_OF_MEMORY, OUT_OF_TIME
 from tasks.shared.verification.verdict import Verdict
 
 MAX_FAILED_STARTS = 3
-QUEUE_DEPTH = 32
+QUEUE_DEPTH = 64
 """Requests handed to a grader ahead of its replies: hides the round trip (ours)."""
 LOOKAHEAD = 256
 """Pairs read ahead for each grader: golds come in runs, and each goes to its own grader (ours)."""
@@ -152,6 +152,8 @@ class VerifierPool:
 
     def _read_ahead(self, requests: Iterator[GradingRequest]) -> None:
         room = LOOKAHEAD * len(self._lanes) - sum(lane.held for lane in self._lanes)
+        if room < QUEUE_DEPTH // 2:
+            return
         for _, request in zip(range(room), requests, strict=False):
             lane = zlib.crc32(request.gold.encode(errors="surrogatepass")) % len(self._lanes)
             self._lanes[lane].waiting.append(request)
@@ -161,9 +163,13 @@ class VerifierPool:
             lane.grader = self._fork()
         if not lane.grader.outstanding:
             self._restart_clock(lane)
-        while lane.waiting and len(lane.grader.outstanding) < QUEUE_DEPTH:
-            lane.grader.enqueue(lane.waiting.popleft())
-        lane.grader.send()
+        # Refilled when it is half empty: one system call then moves many requests.
+        room = QUEUE_DEPTH - len(lane.grader.outstanding)
+        if room >= QUEUE_DEPTH // 2:
+            for _ in range(min(room, len(lane.waiting))):
+                lane.grader.enqueue(lane.waiting.popleft())
+        if lane.grader.has_unsent:
+            lane.grader.send()
 
     def _restart_clock(self, lane: _Lane) -> None:
         lane.deadline = time.monotonic() + WALL_CLOCK_FACTOR * self.config.timeout_s

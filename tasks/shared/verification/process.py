@@ -156,17 +156,14 @@ class GraderProcess:
     def receive(self) -> tuple[list[tuple[int, Verdict]], bool]:
         """Verdicts that have arrived, in request order, and whether the grader is still there."""
         alive = True
-        while True:
-            try:
-                data = self.connection.recv(_READ_BYTES)
-            except BlockingIOError:
-                break
-            except ConnectionResetError:
-                data = b""
-            if not data:
-                alive = False
-                break
+        try:
+            data = self.connection.recv(_READ_BYTES)
+            alive = bool(data)
             self._unread += data
+        except BlockingIOError:
+            pass
+        except ConnectionResetError:
+            alive = False
         *lines, rest = self._unread.split(b"\n")
         self._unread = bytearray(rest)
         return [self._decode(line) for line in lines], alive
