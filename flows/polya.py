@@ -1,4 +1,4 @@
-"""Method A as one pipeline: self-generated mid-training, then RL, against its controls (arXiv 2605.08472)."""
+"""Self-generated mid-training as one pipeline, then RL, against its controls (arXiv 2605.08472)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Method B as one pipeline: reinforcement mid-training against its baselines (arXiv 2509.24375)."""
+"""Reinforcement mid-training as one pipeline, against its baselines (arXiv 2509.24375)."""
 
 from typing import Annotated
 

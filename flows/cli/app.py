@@ -1,29 +1,13 @@
 """The `midtrain` command. Heavy imports wait inside the commands, so that help answers at once."""
 
-import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from flows.cli.console import Commands, console
-from flows.cli.options import (
-    ArmsOption,
-    DocumentsOption,
-    ForceOption,
-    LimitOption,
-    ModelOption,
-    PoolType,
-    RecipeOption,
-    RmtRecipeOption,
-    SeedOption,
-    SetOption,
-    parse_overrides,
-    split,
-    split_seeds,
-)
+from flows.cli.console import Commands, console, leave
+from flows.cli.options import PoolType, RecipeOption, SetOption, parse_overrides, split
+from flows.cli.pipelines import plan_app, run_app
 
 app = typer.Typer(
     cls=Commands,
@@ -31,73 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-run_app = typer.Typer(help="Run a pipeline on this machine.", no_args_is_help=True)
-plan_app = typer.Typer(help="Say per stage: hit or miss, why, at what cost. Runs nothing.", no_args_is_help=True)
 app.add_typer(run_app, name="run")
 app.add_typer(plan_app, name="plan")
-
-
-def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Make `midtrain run NAME` and `midtrain plan NAME` of what turns options into the parameters of the flow NAME."""
-    name = read.__name__
-
-    @run_app.command(name)
-    @wraps(read)
-    def run(**options: Any) -> None:
-        from flows.cli.commands import run_and_show
-
-        _exit(run_and_show(name, read(**options), console))
-
-    @plan_app.command(name)
-    @wraps(read)
-    def plan(**options: Any) -> None:
-        from flows.cli.commands import show_plan
-
-        _exit(show_plan(name, read(**options), console))
-
-    return read
-
-
-@pipeline
-def polya(
-    recipe: RecipeOption = "tiny-cpu",
-    set_: SetOption = None,
-    limit: LimitOption = None,
-    seed: SeedOption = None,
-    base_model: ModelOption = "",
-    force: ForceOption = None,
-) -> dict[str, Any]:
-    """Method A: questions, generation, filtering, dataset, mid-training, RL, evaluation, report."""
-    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
-    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
-
-
-@pipeline
-def rmt(
-    recipe: RmtRecipeOption = "tiny-cpu-rmt",
-    set_: SetOption = None,
-    limit: DocumentsOption = None,
-    seed: SeedOption = None,
-    base_model: ModelOption = "",
-    arms: ArmsOption = "",
-    force: ForceOption = None,
-) -> dict[str, Any]:
-    """Method B: texts, entropy, schedule, reinforcement mid-training, next-token accuracy, RL afterwards, report."""
-    flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
-    return {**flat, "arms": split(arms), "force": force or [], "overrides": parse_overrides(set_)}
-
-
-@pipeline
-def compare(
-    recipe: RecipeOption = "tiny-cpu",
-    set_: SetOption = None,
-    seeds: Annotated[str, typer.Option(help="Comma-separated seeds.")] = "0,1,2",
-    arms: Annotated[str, typer.Option(help="Comma-separated arms of the recipe; empty: all.")] = "",
-    force: ForceOption = None,
-) -> dict[str, Any]:
-    """Every arm at several seeds, compared on the same questions."""
-    flat = {"recipe": recipe, "seeds": split_seeds(seeds), "arms": split(arms)}
-    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
 
 
 @app.command()
@@ -109,7 +28,7 @@ def estimate(
     """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
     from flows.cli.printing import show_estimate
 
-    _exit(show_estimate(recipe, device, parse_overrides(set_), console))
+    leave(show_estimate(recipe, device, parse_overrides(set_), console))
 
 
 @app.command()
@@ -137,7 +56,7 @@ def evaluate(
         if value is not None:
             overrides[f"evaluate.{key}"] = value
     parameters = {"recipe": recipe or fitting_recipe(model), "overrides": {**overrides, **parse_overrides(set_)}}
-    _exit(run_and_show("evaluate", parameters, console))
+    leave(run_and_show("evaluate", parameters, console))
 
 
 @app.command()
@@ -159,7 +78,7 @@ def questions(
     values: dict[str, Any] = {"source": source, "preset": preset, "split": split, "format": format_, "limit": limit}
     if max_rejected_share is not None:
         values["max_rejected_share"] = max_rejected_share
-    _exit(export_questions(values, out, replace, console))
+    leave(export_questions(values, out, replace, console))
 
 
 @app.command()
@@ -176,7 +95,7 @@ def verify(
     from flows.cli.verify import FieldNames, verify_file
 
     fields = FieldNames(gold_field, completion_field)
-    _exit(explained(lambda: verify_file(file, out, fields, workers, second_check, console), console))
+    leave(explained(lambda: verify_file(file, out, fields, workers, second_check, console), console))
 
 
 @app.command()
@@ -187,7 +106,7 @@ def lineage(
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
     from flows.cli.printing import show_lineage
 
-    _exit(show_lineage(ref, question, console))
+    leave(show_lineage(ref, question, console))
 
 
 @app.command()
@@ -198,7 +117,7 @@ def schedule(
     """Look at what reinforcement mid-training will ask, before anything is trained."""
     from flows.cli.printing import show_schedule
 
-    _exit(show_schedule(ref, rows, console))
+    leave(show_schedule(ref, rows, console))
 
 
 @app.command()
@@ -206,7 +125,7 @@ def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: th
     """Show a report's tables and where its page lies."""
     from flows.cli.printing import show_report
 
-    _exit(show_report(run, console))
+    leave(show_report(run, console))
 
 
 @app.command()
@@ -219,7 +138,7 @@ def deploy(
     """Make work pools, limits, automations and deployments on a Prefect server; again, and nothing changes."""
     from flows.cli.commands import deploy_all
 
-    _exit(deploy_all(pool_type.value, gpu_host or [], console))
+    leave(deploy_all(pool_type.value, gpu_host or [], console))
 
 
 @app.command()
@@ -233,7 +152,7 @@ def gate(
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.cli.commands import judge
 
-    _exit(judge(run, margin, split(metrics), sure, summary, console))
+    leave(judge(run, margin, split(metrics), sure, summary, console))
 
 
 @app.command()
@@ -248,7 +167,7 @@ def gc(
     """List what no report, registered model or recent artifact needs, with sizes; delete it with --yes."""
     from flows.cli.commands import collect_garbage
 
-    _exit(collect_garbage(keep_days, keep or [], drop or [], yes, console))
+    leave(collect_garbage(keep_days, keep or [], drop or [], yes, console))
 
 
 @app.command()
@@ -256,7 +175,7 @@ def verify_store() -> None:
     """Read everything in the store and name what is damaged; fails where something is."""
     from flows.cli.commands import check_store
 
-    _exit(check_store(console))
+    leave(check_store(console))
 
 
 @app.command()
@@ -267,9 +186,4 @@ def ui(
     """Start the Prefect and MLflow servers on this data and print their addresses; Ctrl-C ends both."""
     from flows.server.ui import serve
 
-    _exit(serve(prefect_port, mlflow_port, console))
-
-
-def _exit(code: int) -> None:
-    if code:
-        sys.exit(code)
+    leave(serve(prefect_port, mlflow_port, console))

@@ -47,6 +47,12 @@ class _Shown:
 console = terminal()
 
 
+def leave(code: int) -> None:
+    """End the command with an exit code; 0 lets it go on to its end."""
+    if code:
+        raise typer.Exit(code)
+
+
 class Commands(typer.core.TyperGroup):
     """Commands that end with a line instead of a traceback where an error says what to mend."""
 
