@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.console import Commands, console, leave
+from flows.cli.console import Commands, console, exit_with
 from flows.cli.options import PoolType, RecipeOption, SetOption, parse_overrides, split
 from flows.cli.pipelines import plan_app, run_app
 
@@ -28,7 +28,7 @@ def estimate(
     """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
     from flows.cli.printing import show_estimate
 
-    leave(show_estimate(recipe, device, parse_overrides(set_), console))
+    exit_with(show_estimate(recipe, device, parse_overrides(set_), console))
 
 
 @app.command()
@@ -56,7 +56,7 @@ def evaluate(
         if value is not None:
             overrides[f"evaluate.{key}"] = value
     parameters = {"recipe": recipe or fitting_recipe(model), "overrides": {**overrides, **parse_overrides(set_)}}
-    leave(run_and_show("evaluate", parameters, console))
+    exit_with(run_and_show("evaluate", parameters, console))
 
 
 @app.command()
@@ -78,7 +78,7 @@ def questions(
     values: dict[str, Any] = {"source": source, "preset": preset, "split": split, "format": format_, "limit": limit}
     if max_rejected_share is not None:
         values["max_rejected_share"] = max_rejected_share
-    leave(export_questions(values, out, replace, console))
+    exit_with(export_questions(values, out, replace, console))
 
 
 @app.command()
@@ -95,7 +95,7 @@ def verify(
     from flows.cli.verify import FieldNames, verify_file
 
     fields = FieldNames(gold_field, completion_field)
-    leave(explained(lambda: verify_file(file, out, fields, workers, second_check, console), console))
+    exit_with(explained(lambda: verify_file(file, out, fields, workers, second_check, console), console))
 
 
 @app.command()
@@ -106,7 +106,7 @@ def lineage(
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
     from flows.cli.printing import show_lineage
 
-    leave(show_lineage(ref, question, console))
+    exit_with(show_lineage(ref, question, console))
 
 
 @app.command()
@@ -117,7 +117,7 @@ def schedule(
     """Look at what reinforcement mid-training will ask, before anything is trained."""
     from flows.cli.printing import show_schedule
 
-    leave(show_schedule(ref, rows, console))
+    exit_with(show_schedule(ref, rows, console))
 
 
 @app.command()
@@ -125,7 +125,7 @@ def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: th
     """Show a report's tables and where its page lies."""
     from flows.cli.printing import show_report
 
-    leave(show_report(run, console))
+    exit_with(show_report(run, console))
 
 
 @app.command()
@@ -138,7 +138,7 @@ def deploy(
     """Make work pools, limits, automations and deployments on a Prefect server; again, and nothing changes."""
     from flows.cli.commands import deploy_all
 
-    leave(deploy_all(pool_type.value, gpu_host or [], console))
+    exit_with(deploy_all(pool_type.value, gpu_host or [], console))
 
 
 @app.command()
@@ -152,7 +152,7 @@ def gate(
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.cli.commands import judge
 
-    leave(judge(run, margin, split(metrics), sure, summary, console))
+    exit_with(judge(run, margin, split(metrics), sure, summary, console))
 
 
 @app.command()
@@ -167,7 +167,7 @@ def gc(
     """List what no report, registered model or recent artifact needs, with sizes; delete it with --yes."""
     from flows.cli.commands import collect_garbage
 
-    leave(collect_garbage(keep_days, keep or [], drop or [], yes, console))
+    exit_with(collect_garbage(keep_days, keep or [], drop or [], yes, console))
 
 
 @app.command()
@@ -175,7 +175,7 @@ def verify_store() -> None:
     """Read everything in the store and name what is damaged; fails where something is."""
     from flows.cli.commands import check_store
 
-    leave(check_store(console))
+    exit_with(check_store(console))
 
 
 @app.command()
@@ -186,4 +186,4 @@ def ui(
     """Start the Prefect and MLflow servers on this data and print their addresses; Ctrl-C ends both."""
     from flows.server.ui import serve
 
-    leave(serve(prefect_port, mlflow_port, console))
+    exit_with(serve(prefect_port, mlflow_port, console))

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -50,6 +50,8 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
     stages: list[StageRecord] = []
 
     def run() -> None:
+        from flows.pipeline.recipes import check_parameters
+
         prepare(settings)
         check_parameters(name, parameters)
         starting = start_temporary_server(settings)
@@ -76,26 +78,6 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
             return explained(run, console, lambda: show_stages(stages, console) if stages else None)
         except BaseException:
             leave(console, received)
-
-
-def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
-    """Refuse what no run can be made of, before a server starts for it and before Prefect is imported.
-
-    Raises:
-        RecipeError: a recipe, setting, stage or arm that there is none of, or a value that does not fit.
-    """
-    from tasks.recipe.base import Recipe
-    from tasks.recipe.loading import METHODS, load
-
-    if "recipe" not in parameters:
-        # The flow's own default, which its code reads.
-        return
-    base_model = parameters.get("base_model", "")
-    given = {**parameters.get("overrides", {}), **({"model.source": base_model} if base_model else {})}
-    settings = load(METHODS.get(name, Recipe), parameters["recipe"], given)
-    force = parameters.get("force", ())
-    settings.forced(force if isinstance(force, list) else ())
-    settings.chosen(parameters.get("arms", ()))
 
 
 def _wait(starting: StartingServer | None, console: Console) -> None:
@@ -156,6 +138,8 @@ def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
     """Walk a flow's code without running anything and print hit or miss per stage. Returns an exit code."""
 
     def run() -> None:
+        from flows.pipeline.recipes import check_parameters
+
         prepare(run_context().settings)
         check_parameters(name, parameters)
         with _quietly(), planning(run_context().store) as plan:

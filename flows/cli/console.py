@@ -47,7 +47,7 @@ class _Shown:
 console = terminal()
 
 
-def leave(code: int) -> None:
+def exit_with(code: int) -> None:
     """End the command with an exit code; 0 lets it go on to its end."""
     if code:
         raise typer.Exit(code)

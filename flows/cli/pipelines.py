@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli.console import console, leave
+from flows.cli.console import console, exit_with
 from flows.cli.options import (
     ArmsOption,
     DocumentsOption,
@@ -35,14 +35,14 @@ def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
     def run(**options: Any) -> None:
         from flows.cli.commands import run_and_show
 
-        leave(run_and_show(name, read(**options), console))
+        exit_with(run_and_show(name, read(**options), console))
 
     @plan_app.command(name)
     @wraps(read)
     def plan(**options: Any) -> None:
         from flows.cli.commands import show_plan
 
-        leave(show_plan(name, read(**options), console))
+        exit_with(show_plan(name, read(**options), console))
 
     return read
 

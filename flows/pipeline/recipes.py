@@ -1,11 +1,17 @@
-"""Which recipe fits a model: the settings of the small world are none for any other."""
+"""Whether a run can be made of a recipe, and which recipe fits a model.
+
+The settings of the small world are none for any other model.
+"""
 
 import logging
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tasks.errors import Permanent
-from tasks.recipe.loading import DEFAULTS, base_model_of
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import DEFAULTS, METHODS, base_model_of, load
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.models.resolve import SHIPPED
 from tasks.spine.stage.context import run_context
@@ -15,6 +21,23 @@ from tasks.spine.store.store import ArtifactMissing
 log = logging.getLogger(__name__)
 
 SMALL_WORLD = "tiny-cpu"
+
+
+def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse what no run can be made of, before a server starts for it and before Prefect is imported.
+
+    Raises:
+        RecipeError: a recipe, setting, stage or arm that there is none of, or a value that does not fit.
+    """
+    if "recipe" not in parameters:
+        # The flow's own default, which its code reads.
+        return
+    base_model = parameters.get("base_model", "")
+    given = {**parameters.get("overrides", {}), **({"model.source": base_model} if base_model else {})}
+    settings = load(METHODS.get(name, Recipe), parameters["recipe"], given)
+    force = parameters.get("force", ())
+    settings.forced(force if isinstance(force, list) else ())
+    settings.chosen(parameters.get("arms", ()))
 
 
 def fitting_recipe(model: str) -> str:

@@ -146,16 +146,15 @@ def test_a_set_of_unknown_size_asks_for_a_limit() -> None:
 
 @pytest.mark.parametrize("name", ["gsm8k", "math500", "aime24", "amc23", "minerva_math", "olympiadbench", "svamp"])
 def test_presets_state_the_rows_and_lengths_of_the_real_sets(name: str, shared_data: Path, tmp_path: Path) -> None:
-    from tasks.questions.load import load as load_questions
+    from tasks.questions.export import export
     from tasks.questions.presets import load_preset
     from tasks.questions.schema import QUESTIONS_FILE
-    from tasks.questions.sources import resolve
     from tasks.shared.tables.parquet import read_rows
 
     size = load_preset(name).size
     assert size is not None
     config = QuestionsConfig(source=str(shared_data / name / "test.jsonl"), preset=name)
-    load_questions(resolve(config), tmp_path / QUESTIONS_FILE)
+    export(config, tmp_path / QUESTIONS_FILE, replace=False)
     lengths = [len(row["question"]) for row in read_rows(tmp_path / QUESTIONS_FILE, ["question"])]
     stated = size.rows.get("test") or size.rows["train"]
     assert len(lengths) == pytest.approx(stated, rel=0.02)

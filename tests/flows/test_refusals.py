@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from flows.cli import commands
 from flows.cli.app import app
-from flows.cli.commands import check_parameters
+from flows.pipeline.recipes import check_parameters
 from flows.polya import polya
 from flows.rmt import rmt
 from tasks.config import Frozen, Seed
@@ -147,7 +147,7 @@ def test_examples_in_help_work() -> None:
     for overrides in objects:
         load(Recipe, "tiny-cpu", overrides)
     devices = [found for text in texts for found in re.findall(r"E\.g\. (\w+-\w+)", text)]
-    from tasks.estimates.devices import device_named
+    from tasks.shared.costs.devices import device_named
 
     from tasks.questions.presets import preset_names
 

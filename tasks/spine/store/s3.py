@@ -43,17 +43,20 @@ CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 30.0
 """Silence, not duration: a slow answer that goes on is waited for."""
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 5.0
-TRANSIENT_CODES = {
-    "BadDigest",
-    "ConditionalRequestConflict",
-    "IncompleteBody",
-    "OperationAborted",
-    "RequestTimeout",
-    "SlowDown",
-    "Throttling",
-    "ThrottlingException",
-    "XAmzContentSHA256Mismatch",
-}
+TRANSIENT_CODES = frozenset(
+    "BadDigest ConditionalRequestConflict IncompleteBody OperationAborted RequestTimeout SlowDown Throttling "
+    "ThrottlingException XAmzContentSHA256Mismatch".split()
+)
+BROKEN = (
+    HTTPClientError,
+    ConnectionFailed,
+    IncompleteReadError,
+    ResponseParserError,
+    HttpError,
+    TimeoutError,
+    ConnectionError,
+)
+"""What libraries raise for a connection that broke."""
 BAD_REGION = {"AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect", "301", "307"}
 UNKNOWN_UPLOAD = "NoSuchUpload"
 
@@ -201,16 +204,7 @@ def is_transient(error: BaseException) -> bool:
         return _code(error) in TRANSIENT_CODES or status in (408, 429) or (status >= 500 and status != 501)
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return False
-    return isinstance(
-        error,
-        HTTPClientError
-        | ConnectionFailed
-        | IncompleteReadError
-        | ResponseParserError
-        | HttpError
-        | TimeoutError
-        | ConnectionError,
-    )
+    return isinstance(error, BROKEN)
 
 
 async def _quietly(call: Callable[..., Awaitable[Any]], arguments: dict[str, Any], where: str) -> None:
