@@ -147,9 +147,8 @@ def test_examples_in_help_work() -> None:
     for overrides in objects:
         load(Recipe, "tiny-cpu", overrides)
     devices = [found for text in texts for found in re.findall(r"E\.g\. (\w+-\w+)", text)]
-    from tasks.shared.costs.devices import device_named
-
     from tasks.questions.presets import preset_names
+    from tasks.shared.costs.devices import device_named
 
     assert [device_named(name).label for name in devices]
     presets = [found for text in texts for found in re.findall(r"Schema of the source, e\.g\. (\w+)", text)]
