@@ -23,7 +23,7 @@ def free_port() -> int:
             return port
 
 
-def wait_for(address: str, timeout_s: float = 120) -> None:
+def wait_for(address: str, timeout_s: float = 400) -> None:
     """Return when `address` answers."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
