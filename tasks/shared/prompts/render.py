@@ -82,12 +82,16 @@ class Renderer:
             self.form = self._settled(question, tokenizer, model or ModelTokens())
 
     @classmethod
-    def for_model(cls, config: PromptConfig, model_path: Path) -> "Renderer":
-        """A renderer for a model folder; loads the tokenizer only when its chat template is needed."""
+    def for_model(cls, config: PromptConfig, model_path: Path, *, trust_remote_code: bool = False) -> "Renderer":
+        """A renderer for a model folder; loads the tokenizer only when its chat template is needed.
+
+        Args:
+            trust_remote_code: run tokenizer code that ships with the folder.
+        """
         wants_chat = config.style == "chat" or (config.style == "auto" and has_chat_template(model_path))
         if not wants_chat:
             return cls(config)
-        return cls(config, load_tokenizer(model_path), tokens_of(model_path))
+        return cls(config, load_tokenizer(model_path, trust_remote_code=trust_remote_code), tokens_of(model_path))
 
     @property
     def style(self) -> Literal["chat", "plain", "message"]:

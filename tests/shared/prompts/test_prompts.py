@@ -1,5 +1,7 @@
 """What a model is shown, to the character."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,18 @@ def test_auto_uses_the_chat_template_where_there_is_one(chat_model: Path, base_m
 def test_options_reach_the_chat_template(chat_model: Path) -> None:
     config = PromptConfig(chat_template_kwargs={"thinking": False})
     assert Renderer.for_model(config, chat_model).plain("Why?").endswith("<assistant><no-think>")
+
+
+def test_a_tokenizer_with_code_of_its_own_renders_where_it_is_trusted(chat_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(chat_model, tmp_path / "own"))
+    (folder / "own.py").write_text(
+        "from transformers import PreTrainedTokenizerFast\nclass Own(PreTrainedTokenizerFast):\n    pass\n"
+    )
+    settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"tokenizer_class": "Own"}
+    settings["auto_map"] = {"AutoTokenizer": [None, "own.Own"]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    found = Renderer.for_model(PromptConfig(), folder, trust_remote_code=True).plain("Why?")
+    assert found == Renderer.for_model(PromptConfig(), chat_model).plain("Why?")
 
 
 def test_chat_without_a_template_is_refused(base_model: Path) -> None:
