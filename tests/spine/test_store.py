@@ -1,7 +1,9 @@
 """The store: what can be found is whole, what is damaged is not found, and references mean their content."""
 
+import errno
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -253,6 +255,37 @@ def test_an_unreadable_manifest_is_a_miss_that_is_named(
     with pytest.raises(ArtifactMissing, match=re.escape(str(path))):
         store.manifest(str(made.ref))
     assert publish(store, "samples") == store.find("samples", made.fingerprint)
+
+
+def test_a_disk_that_is_full_takes_nothing_from_what_was_published(
+    store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forced rebuild of the same content, where the store is on another disk than unfinished work."""
+    made = publish(store, "samples", files={"a": "x"})
+
+    def full(source: Path, target: Path) -> None:
+        target.mkdir(parents=True)
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(shutil, "move", full)
+        publish(store, "samples", files={"a": "x"})
+    assert store.find("samples", made.fingerprint) == made
+    assert {entry.name for entry in Path(store.place(made)).parent.iterdir()} == {
+        "manifest.json",
+        f"{made.data}.json",
+        made.data,
+    }
+
+
+def test_a_place_that_cannot_be_reached_counts_as_absence(store: Store, tmp_path: Path) -> None:
+    """A model in a folder of another user, or with a name that is too long for this file system."""
+    files = (FileEntry(path="a", size=1, sha256="0" * 64),)
+    fields = {"kind": "model", "stage": "model", "version": 1, "payload": {}, "parents": {}, "files": files}
+    made = store.publish(tmp_path, fingerprint="a" * 64, external=f"/{'x' * 300}", **fields)
+    assert store.find("model", made.fingerprint) is None
+    with pytest.raises(ArtifactDamaged, match="cannot be reached from here"):
+        store.local(made.ref)
 
 
 def test_a_manifest_in_the_folder_of_another_artifact_is_not_taken_for_it(store: Store, publish: Publish) -> None:

@@ -85,7 +85,7 @@ class Store:
         try:
             text = self.files.read_text_or_none(path)
             manifest = None if text is None else Manifest.model_validate(unsealed(text))
-        except (ValueError, RecursionError, IsADirectoryError) as error:
+        except (ValueError, IsADirectoryError) as error:
             reason = str(error).splitlines()[0]
             raise ArtifactDamaged(f"{self.files.full(path)} cannot be read as a manifest: {reason}") from None
         if manifest is None:
