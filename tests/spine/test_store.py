@@ -333,6 +333,19 @@ def test_a_pointer_into_the_local_cache_moves_with_it(settings: Settings, tmp_pa
     assert moved.place(made) == str(moved.local(made.ref))
 
 
+def test_homes_on_one_store_point_at_their_own_copies(settings: Settings, tmp_path: Path) -> None:
+    """Two machines, each with the same model in a folder of its own, between which the other's is not reachable."""
+    fields = {"kind": "model", "stage": "model", "version": 1, "payload": {}, "parents": {}, "fingerprint": "a" * 64}
+    homes = [Store(Store.open(settings).files, tmp_path / name / "cache") for name in ("one", "two")]
+    for name, home in zip(("one", "two"), homes, strict=True):
+        (tmp_path / name / "model").mkdir(parents=True)
+        (tmp_path / name / "model" / "weights").write_text("w")
+        made = home.publish(tmp_path / name / "model", external=str(tmp_path / name / "model"), **fields)
+    assert [home.local(made.ref) for home in homes] == [tmp_path / "one" / "model", tmp_path / "two" / "model"]
+    (tmp_path / "two" / "model" / "weights").unlink()
+    assert [home.find("model", "a" * 64) for home in homes] == [made, None]
+
+
 def test_what_a_manifest_points_at_and_is_gone_is_named(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
