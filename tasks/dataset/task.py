@@ -96,7 +96,7 @@ def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTall
 def _renderer(build: Build, prompt: PromptConfig) -> Renderer:
     """Prompts exactly as the model that will be trained sees them."""
     if "model" in build.parents:
-        return Renderer.for_model(prompt, build.path("model"))
+        return Renderer.for_model(prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
     if prompt.style == "auto":
         raise Permanent(
             "prompt.style is 'auto', which depends on the model's chat template, and no model was passed; "

@@ -52,7 +52,7 @@ def measure(build: Build, config: EvaluateConfig) -> None:
 
 
 def _renderer(build: Build, config: EvaluateConfig) -> Renderer:
-    return Renderer.for_model(config.prompt, build.path("model"))
+    return Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
 
 
 def _questions(build: Build, benchmark: str) -> Path:

@@ -26,7 +26,7 @@ QUESTIONS = "questions"
 
 def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
     """Candidates for the solution of every question under every heuristic."""
-    renderer = Renderer.for_model(config.prompt, build.path("model"))
+    renderer = Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
     heuristics = load_heuristics(config.heuristics)
     rows = read_rows(build.path(QUESTIONS) / QUESTIONS_FILE, ["id", "question"])
     return Wanted(
@@ -47,7 +47,7 @@ def assemble(build: Build, config: GenerateConfig) -> None:
     tally = _Tally()
     rows = tally.counted(samples.rows(QUESTIONS))
     count = write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES, sorted_by=["question_id"])
-    renderer = Renderer.for_model(config.prompt, build.path("model"))
+    renderer = Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
     shown = _prompt_rows(samples, renderer)
     prompts = write_parquet(shown, build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
     truncated, rejected = tally.truncated.total(), tally.rejected

@@ -81,7 +81,9 @@ def _drawn(build: Build, config: PredictConfig) -> tuple[PredictionRenderer, Dra
             f"{build.parents['entropy']} (digest {wanted}), so that their next tokens are not the same; compute the "
             "entropy under a model with this checkpoint's tokenizer"
         )
-    renderer = PredictionRenderer.for_model(config.prediction_prompt, build.path("model"))
+    renderer = PredictionRenderer.for_model(
+        config.prediction_prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code
+    )
     return renderer, draw_positions(build.path("entropy"), config, renderer)
 
 

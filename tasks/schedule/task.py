@@ -21,7 +21,9 @@ def write_schedule(build: Build, config: ScheduleConfig) -> None:
     model = build.path("model")
     digest = tokenizer_digest(model)
     check_entropy(config, build.parent("entropy"), build.parents["model"], digest)
-    renderer = PredictionRenderer.for_model(config.prediction_prompt, model)
+    renderer = PredictionRenderer.for_model(
+        config.prediction_prompt, model, trust_remote_code=build.runtime.trust_remote_code
+    )
     written = Writer(config, build.path("entropy"), renderer).write(build.out, build.work / "tables")
     summary = summarize(config, written)
     draw_schedule(summary, config, build.out / PLOT_FILE)

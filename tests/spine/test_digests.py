@@ -67,7 +67,9 @@ def test_a_file_from_the_future_is_not_remembered(tmp_path: Path, file: Path) ->
 
 
 @pytest.mark.usefixtures("at_once")
-@pytest.mark.parametrize("text", ["", "{", "[]", "\x00\x00", '{"a": "b", "checksum": "c"}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "\x00\x00", '{"a": "b", "checksum": "c"}', "[" * 200_000], ids=range(6)
+)
 def test_a_damaged_memory_is_named_and_begins_anew(
     tmp_path: Path, file: Path, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:

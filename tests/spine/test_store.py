@@ -1,7 +1,9 @@
 """The store: what can be found is whole, what is damaged is not found, and references mean their content."""
 
+import errno
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -255,6 +257,37 @@ def test_an_unreadable_manifest_is_a_miss_that_is_named(
     assert publish(store, "samples") == store.find("samples", made.fingerprint)
 
 
+def test_a_disk_that_is_full_takes_nothing_from_what_was_published(
+    store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forced rebuild of the same content, where the store is on another disk than unfinished work."""
+    made = publish(store, "samples", files={"a": "x"})
+
+    def full(source: Path, target: Path) -> None:
+        target.mkdir(parents=True)
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(shutil, "move", full)
+        publish(store, "samples", files={"a": "x"})
+    assert store.find("samples", made.fingerprint) == made
+    assert {entry.name for entry in Path(store.place(made)).parent.iterdir()} == {
+        "manifest.json",
+        f"{made.data}.json",
+        made.data,
+    }
+
+
+def test_a_place_that_cannot_be_reached_counts_as_absence(store: Store, tmp_path: Path) -> None:
+    """A model in a folder of another user, or with a name that is too long for this file system."""
+    files = (FileEntry(path="a", size=1, sha256="0" * 64),)
+    fields = {"kind": "model", "stage": "model", "version": 1, "payload": {}, "parents": {}, "files": files}
+    made = store.publish(tmp_path, fingerprint="a" * 64, external=f"/{'x' * 300}", **fields)
+    assert store.find("model", made.fingerprint) is None
+    with pytest.raises(ArtifactDamaged, match="cannot be reached from here"):
+        store.local(made.ref)
+
+
 def test_a_manifest_in_the_folder_of_another_artifact_is_not_taken_for_it(store: Store, publish: Publish) -> None:
     one, two = (publish(store, "model", {"seed": seed}) for seed in (1, 2))
     text = store.files.read_text_or_none(f"{one.ref.path}/manifest.json") or ""
@@ -298,6 +331,19 @@ def test_a_pointer_into_the_local_cache_moves_with_it(settings: Settings, tmp_pa
     moved = Store.open(Settings(home=tmp_path / "elsewhere"))
     assert moved.local(made.ref) == tmp_path / "elsewhere" / "cache" / "models" / "ab"
     assert moved.place(made) == str(moved.local(made.ref))
+
+
+def test_homes_on_one_store_point_at_their_own_copies(settings: Settings, tmp_path: Path) -> None:
+    """Two machines, each with the same model in a folder of its own, between which the other's is not reachable."""
+    fields = {"kind": "model", "stage": "model", "version": 1, "payload": {}, "parents": {}, "fingerprint": "a" * 64}
+    homes = [Store(Store.open(settings).files, tmp_path / name / "cache") for name in ("one", "two")]
+    for name, home in zip(("one", "two"), homes, strict=True):
+        (tmp_path / name / "model").mkdir(parents=True)
+        (tmp_path / name / "model" / "weights").write_text("w")
+        made = home.publish(tmp_path / name / "model", external=str(tmp_path / name / "model"), **fields)
+    assert [home.local(made.ref) for home in homes] == [tmp_path / "one" / "model", tmp_path / "two" / "model"]
+    (tmp_path / "two" / "model" / "weights").unlink()
+    assert [home.find("model", "a" * 64) for home in homes] == [made, None]
 
 
 def test_what_a_manifest_points_at_and_is_gone_is_named(

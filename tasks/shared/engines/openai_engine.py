@@ -5,6 +5,7 @@ import logging
 import os
 import queue
 import random
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 API_KEY = "OPENAI_API_KEY"
-RETRY_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+RETRY_STATUS = frozenset({408, 409, 425, 429, *range(500, 600)} - {501, 505})
+"""What passes: a server that is busy or down, or what stands before it, which has numbers of its own (520 to 530)."""
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_DELAY_S = 60.0
 
@@ -59,7 +61,7 @@ class OpenAIEngine:
         With `tokenizer`, rendered prompts travel as token ids. As text they would meet a server that puts a
         begin-of-text token before the one that a chat template has written.
 
-        Delays double from `first_delay_s` up to a minute; a server's `Retry-After` wins.
+        Delays double from `first_delay_s` up to a minute; a longer one that the server asks for (`Retry-After`) wins.
         """
         self._base_url = base_url.rstrip("/")
         key = os.environ.get(API_KEY)
@@ -198,7 +200,12 @@ class OpenAIEngine:
     def _read(self, key: str, response: httpx.Response) -> Outcome:
         try:
             content = response.json()
-            choice, usage = content["choices"][0], content["usage"]
+            choice = content["choices"][0]
+        except (ValueError, LookupError, TypeError, RecursionError) as error:
+            # A page of a proxy, or an error that is called a success.
+            raise _NoCompletion(_unread(error, response)) from error
+        try:
+            usage = content["usage"]
             text = choice["message"]["content"] if self._endpoint == "chat" else choice["text"]
             if not isinstance(text, str | None):
                 raise TypeError(f"the text is of type {type(text).__name__}")
@@ -214,11 +221,15 @@ class OpenAIEngine:
                 prompt_tokens=int(usage["prompt_tokens"]),
                 completion_tokens=int(usage["completion_tokens"]),
             )
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            return key, f"not an OpenAI completion ({type(error).__name__}: {error}): {response.text[:200]}"
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
+            return key, _unread(error, response)
 
     def _delay_s(self, attempt: int, after: str) -> float:
         """Seconds before the next attempt: doubling, with jitter so that rejected requests do not come back as one."""
-        if after.replace(".", "", 1).isdigit():
-            return min(float(after), LONGEST_DELAY_S)
-        return min(self._first_delay_s * 2 ** (attempt - 1), LONGEST_DELAY_S) * random.uniform(0.5, 1.0)
+        own = self._first_delay_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
+        asked = float(after) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", after) else 0.0
+        return min(max(own, asked), LONGEST_DELAY_S)
+
+
+def _unread(error: Exception, response: httpx.Response) -> str:
+    return f"not an OpenAI completion ({type(error).__name__}: {error}): {response.text[:200]}"

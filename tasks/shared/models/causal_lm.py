@@ -49,17 +49,20 @@ def load_causal_lm(
     config = _config(folder, trust_remote_code)
     # Left alone, transformers takes a model.safetensors even where an index names other files.
     config.transformers_weights = weights.entry
-    model, report = AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype,
-        trust_remote_code=trust_remote_code,
-        use_safetensors=True,
-        local_files_only=True,
-        output_loading_info=True,
-        ignore_mismatched_sizes=True,
-        **({"attn_implementation": attention} if attention else {}),
-    )
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=trust_remote_code,
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **({"attn_implementation": attention} if attention else {}),
+        )
+    except (ImportError, AttributeError, KeyError) as error:  # a quantizer that is not installed, or half described
+        raise Permanent(f"{folder} cannot be loaded here: {_said(error)}") from error
     _check_report(folder, report)
     asked = model.get_expanded_tied_weights_keys(all_submodels=True)
     _check_ties(folder, {name: asked[name] for name in asked.keys() - model.all_tied_weights_keys.keys()})

@@ -39,7 +39,7 @@ def model_files(names: Iterable[str], read: Read, *, trust_remote_code: bool = F
     """
     present = set(names)
     if not any(name.endswith(".safetensors") for name in present) and INDEX not in present:
-        raise Incomplete("has no *.safetensors (pickled weights are refused)")
+        raise Incomplete("has no *.safetensors (pickled weights are refused; save_pretrained writes safetensors)")
     if CONFIG not in present:
         raise Incomplete(f"has no {CONFIG}")
     if ADAPTER in present:

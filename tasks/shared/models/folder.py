@@ -27,6 +27,15 @@ def configured_end_ids(folder: Path) -> frozenset[int]:
     return frozenset(ids if isinstance(ids, list) else [] if ids is None else [ids])
 
 
+def special_tokens(folder: Path) -> frozenset[str]:
+    """Texts that the tokenizer reads as tokens with a meaning of their own (end of a turn, begin of a text)."""
+    listed = [
+        *(_settings(folder / "tokenizer.json").get("added_tokens") or ()),
+        *(_settings(folder / "tokenizer_config.json").get("added_tokens_decoder") or {}).values(),
+    ]
+    return frozenset(str(token["content"]) for token in listed if token.get("special"))
+
+
 def _text_config(folder: Path) -> dict[str, Any]:
     """The part of the config that is about text, where a model sees or hears too."""
     config = _settings(folder / "config.json")

@@ -51,9 +51,11 @@ class PredictionRenderer:
         """Whether prompts end with the opening tag, whitespace aside: reasoning then begins with the completion."""
 
     @classmethod
-    def for_model(cls, config: PredictionPrompt, model_path: Path) -> "PredictionRenderer":
-        """A renderer for a model folder."""
-        return cls(config, load_tokenizer(model_path), tokens_of(model_path))
+    def for_model(
+        cls, config: PredictionPrompt, model_path: Path, *, trust_remote_code: bool = False
+    ) -> "PredictionRenderer":
+        """A renderer for a model folder; `trust_remote_code` runs tokenizer code that ships with it."""
+        return cls(config, load_tokenizer(model_path, trust_remote_code=trust_remote_code), tokens_of(model_path))
 
     def prompt(self, context: str, budget: int = 0) -> str:
         """The exact text that the model sees; a budget of 0 asks for no number of tokens."""

@@ -42,6 +42,8 @@ class ModelTokens:
     """Tokens that end a completion, beside the tokenizer's end token."""
     embedding_size: int | None = None
     """Rows of the embedding; None where they are not known."""
+    special: Collection[str] = ()
+    """Texts that the tokenizer reads as tokens with a meaning of their own."""
 
 
 def _message(role: str, text: str, as_parts: bool) -> dict[str, str | list[dict[str, str]]]:

@@ -1,6 +1,7 @@
 """The exact string that a model continues, rendered from a question in one way for all stages."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from tasks.errors import Permanent
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.tokens import load_tokenizer
-from tasks.shared.models.folder import configured_end_ids, embedding_size
+from tasks.shared.models.folder import configured_end_ids, embedding_size, special_tokens
 from tasks.shared.prompts.config import PromptConfig, fill
 from tasks.shared.prompts.gate import PROBES, Layout, ModelTokens, adds_own_prefix, settle_layout
 from tasks.shared.prompts.template import ChatTemplate, TemplateError
@@ -16,6 +17,8 @@ from tasks.shared.thoughts import unclosed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+log = logging.getLogger(__name__)
 
 
 class WorkedExample(Protocol):
@@ -78,16 +81,22 @@ class Renderer:
         if style == "chat":
             self._template = ChatTemplate(tokenizer, config)
             self._layout = settle_layout(self._template, config.system)
+        model = model or ModelTokens()
+        self._special = () if style == "message" else sorted(model.special)
         for question in PROBES:
-            self.form = self._settled(question, tokenizer, model or ModelTokens())
+            self.form = self._settled(question, tokenizer, model)
 
     @classmethod
-    def for_model(cls, config: PromptConfig, model_path: Path) -> "Renderer":
-        """A renderer for a model folder; loads the tokenizer only when its chat template is needed."""
+    def for_model(cls, config: PromptConfig, model_path: Path, *, trust_remote_code: bool = False) -> "Renderer":
+        """A renderer for a model folder; loads the tokenizer only when its chat template is needed.
+
+        Args:
+            trust_remote_code: run tokenizer code that ships with the folder.
+        """
         wants_chat = config.style == "chat" or (config.style == "auto" and has_chat_template(model_path))
         if not wants_chat:
-            return cls(config)
-        return cls(config, load_tokenizer(model_path), tokens_of(model_path))
+            return cls(config, model=tokens_of(model_path))
+        return cls(config, load_tokenizer(model_path, trust_remote_code=trust_remote_code), tokens_of(model_path))
 
     @property
     def style(self) -> Literal["chat", "plain", "message"]:
@@ -96,10 +105,12 @@ class Renderer:
 
     def plain(self, question: str) -> str:
         """The plain prompt of mid-training, RL and evaluation."""
+        self._warn_of_marks(question)
         return self._finish(plain_text(self.config, question))
 
     def heuristic(self, heuristic: NamedHeuristic, question: str) -> str:
         """The prompt that asks for a solution by `heuristic`."""
+        self._warn_of_marks(question)
         return self._finish(heuristic_text(self.config, heuristic, question))
 
     def completion(self, text: str) -> str:
@@ -108,6 +119,20 @@ class Renderer:
         if self.style != "plain" or text.startswith(prefix):
             return text
         return prefix + text.lstrip()
+
+    def _warn_of_marks(self, question: str) -> None:
+        """Say once that a question holds what the model reads as a mark and not as text.
+
+        It stays: `<s>` may be a question's own HTML, and other tokens for the same text would be no model's habit.
+        """
+        if found := [mark for mark in self._special if mark in question]:
+            log.warning(
+                "the model reads %s in the question %r as a token of its own, not as text; other questions may hold "
+                "such marks too: mend them where the tokens are not meant",
+                ", ".join(found),
+                question[:80],
+            )
+            self._special = ()
 
     def _settled(self, question: str, tokenizer: "PreTrainedTokenizerBase | None", model: ModelTokens) -> PromptForm:
         """The whole form, as the prompt of one made-up question shows it."""
@@ -153,8 +178,8 @@ class Renderer:
 
 
 def tokens_of(model_path: Path) -> ModelTokens:
-    """End tokens and embedding of a model folder."""
-    return ModelTokens(configured_end_ids(model_path), embedding_size(model_path))
+    """End tokens, embedding and special tokens of a model folder."""
+    return ModelTokens(configured_end_ids(model_path), embedding_size(model_path), special_tokens(model_path))
 
 
 def has_chat_template(model_path: Path) -> bool:

@@ -133,13 +133,15 @@ class Files:
             return
         target = Path(self.full(path))
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            shutil.rmtree(target)
+        # On another disk this copies, and may end in the middle: what is there already stays until all is.
+        incoming = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
         try:
-            shutil.move(local, target)
-        except OSError:
-            shutil.rmtree(target, ignore_errors=True)
-            raise
+            shutil.move(local, incoming)
+            if target.exists():
+                shutil.rmtree(target)
+            incoming.replace(target)
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
         for entry in (*target.rglob("*"), target, target.parent):
             sync(entry)
 

@@ -113,11 +113,15 @@ def unsealed(text: str) -> dict[str, Any]:
     Raises:
         ValueError: it is not JSON, not an object, or not what was written.
     """
-    values = json.loads(text)
-    if not isinstance(values, dict):
-        raise ValueError(f"not a JSON object but {type(values).__name__}")
-    checksum = values.pop(CHECKSUM, None)
-    if checksum is not None and checksum != _checksum(values):
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict):
+            raise ValueError(f"not a JSON object but {type(values).__name__}")
+        checksum = values.pop(CHECKSUM, None)
+        found = None if checksum is None else _checksum(values)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    if checksum != found:
         raise ValueError("its checksum is another: it was damaged or edited")
     return values
 

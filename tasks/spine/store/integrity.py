@@ -14,8 +14,12 @@ def changed(manifest: Manifest, folder: Path, memory: Path, *, again: bool = Fal
         memory: folder with the memory of digests.
         again: every file is read once in this process, and one that nobody published is a difference too.
     """
-    if not folder.is_dir():
-        return f"{folder} is not there; it was moved or deleted"
+    try:
+        if not folder.is_dir():
+            return f"{folder} is not there; it was moved or deleted"
+    except OSError as error:
+        # Another user's model, or a name that this file system does not take.
+        return f"{folder} cannot be reached from here ({error.strerror})"
     paths = {entry.path: folder / entry.path for entry in manifest.files}
     try:
         if problem := sizes_differ(manifest, {name: path.stat().st_size for name, path in paths.items()}):

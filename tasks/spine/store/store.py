@@ -28,6 +28,8 @@ from tasks.spine.store.settings import Settings
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+FOUND = "found"
+"""Folder of the cache with where this home has what artifacts point at: homes on one store differ in it."""
 START = re.compile(r"[0-9a-f]*")
 
 
@@ -85,7 +87,7 @@ class Store:
         try:
             text = self.files.read_text_or_none(path)
             manifest = None if text is None else Manifest.model_validate(unsealed(text))
-        except (ValueError, RecursionError, IsADirectoryError) as error:
+        except (ValueError, IsADirectoryError) as error:
             reason = str(error).splitlines()[0]
             raise ArtifactDamaged(f"{self.files.full(path)} cannot be read as a manifest: {reason}") from None
         if manifest is None:
@@ -135,7 +137,8 @@ class Store:
     def place(self, manifest: Manifest) -> str:
         """Where an artifact's files lie: a folder, or an address of a remote store."""
         if manifest.external is not None:
-            return str(self.cache / manifest.external)
+            note = self.cache / FOUND / manifest.digest
+            return note.read_text() if note.is_file() else str(self.cache / manifest.external)
         return self.files.full(f"{manifest.ref.path}/{manifest.data}")
 
     def local(self, ref: ArtifactRef) -> Path:
@@ -198,6 +201,8 @@ class Store:
         if manifest.external is None:
             self.files.put_folder(folder, f"{path}/{manifest.data}")
             self.files.abort_uploads(path)
+        elif Path(manifest.external).is_absolute():
+            Files(str(self.cache)).write_text(f"{FOUND}/{digest}", manifest.external)
         text = sealed(manifest.model_dump(mode="json"))
         for name in (f"{manifest.data}.json", MANIFEST):
             self.files.write_text(f"{path}/{name}", text)

@@ -38,18 +38,23 @@ class Server:
     refusal: str = "unknown: {names}"
     reasons: dict[str, list[str | None]] = field(default_factory=dict)
     """Prompt -> finish reasons to answer with first."""
+    garbage: dict[str, list[bytes]] = field(default_factory=dict)
+    """Prompt -> bytes that are called a success and answered with first."""
+    retry_after: str = "0.05"
     active: int = 0
     most_active: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
     url: str = ""
 
-    def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any] | bytes]:
         chat = "messages" in body
         prompt = body["messages"][-1]["content"] if chat else body["prompt"]
         if isinstance(prompt, list):
             prompt = load_tokenizer(self.model).decode(prompt)
         with self.lock:
             self.bodies.append(body)
+            if garbage := self.garbage.get(prompt):
+                return 200, garbage.pop(0)
             statuses = self.faults.get(prompt, [])
             status = statuses.pop(0) if statuses else 200
             if status != 200:
@@ -85,12 +90,12 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
             else:
                 self.close_connection = True
 
-        def reply(self, status: int, content: dict[str, Any]) -> None:
-            raw = json.dumps(content).encode()
+        def reply(self, status: int, content: dict[str, Any] | bytes) -> None:
+            raw = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(raw)))
             if status == 429:
-                self.send_header("Retry-After", "0.05")
+                self.send_header("Retry-After", server.retry_after)
             self.end_headers()
             self.wfile.write(raw)
 
@@ -140,6 +145,36 @@ def test_transient_errors_are_retried_and_disturb_nobody(server: Server) -> None
     found = list(client(server, concurrency=3).stream(requests(9), GREEDY))
     assert Counter(item.key for item in found) == Counter(f"k{index}" for index in range(9))
     assert len(server.bodies) == 9 + 5
+
+
+@pytest.mark.parametrize("after", ["0", "-1", "\xb2", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_a_server_that_asks_for_no_pause_or_an_odd_one_gets_the_usual_pause(server: Server, after: str) -> None:
+    server.faults, server.retry_after = {requests(1)[0].prompt: [429, 529]}, after
+    assert len(list(client(server).stream(requests(1), GREEDY))) == 1
+    assert client(server)._delay_s(3, after) > 0
+
+
+GARBAGE = [b"", b"<html>busy</html>", b"\xff\xfe\x00", b'{"error": "busy"}', b'{"choices": []}', b"[" * 200_000]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+def test_an_answer_that_holds_no_completion_is_tried_again(server: Server, garbage: bytes) -> None:
+    server.garbage = {requests(2)[0].prompt: [garbage], requests(2)[1].prompt: [garbage] * 2}
+    engine, served = client(server, max_attempts=2), []
+    with pytest.raises(RequestsFailed, match=r"k1: not an OpenAI completion .*2 attempts"):
+        served += engine.stream(requests(2), GREEDY)
+    assert [item.key for item in served] == ["k0"]
+
+
+def test_a_completion_in_another_form_is_listed_and_takes_no_others_down(server: Server) -> None:
+    answers = [{"prompt_tokens": float("inf"), "completion_tokens": 1}, None]
+    for request, usage in zip(requests(2), answers, strict=True):
+        choice = {"text": "5", "finish_reason": "stop"}
+        server.garbage[request.prompt] = [json.dumps({"choices": [choice], "usage": usage}).encode()] * 9
+    served = []
+    with pytest.raises(RequestsFailed, match=r"2 requests failed.*k0: not an .*k1: not an OpenAI completion"):
+        served += client(server).stream(requests(3), GREEDY)
+    assert [item.key for item in served] == ["k2"]
 
 
 def test_hopeless_requests_are_listed_after_all_others_were_served(server: Server) -> None:

@@ -97,6 +97,13 @@ def test_a_config_that_no_model_can_be_built_from_is_said_in_a_line(folder: Path
         check_architecture(folder)
 
 
+@pytest.mark.parametrize("method", ["bitsandbytes", "gptq", "compressed-tensors"])
+def test_a_quantized_model_that_cannot_be_loaded_here_is_not_tried_again(folder: Path, method: str) -> None:
+    change_config(folder, quantization_config={"quant_method": method, "load_in_4bit": True, "bits": 4})
+    with pytest.raises(Permanent, match="cannot be loaded here: "):
+        load_causal_lm(folder, dtype="float32")
+
+
 def test_generation_settings_that_cannot_be_read_are_not_replaced_by_others(folder: Path) -> None:
     (folder / "generation_config.json").write_text("<html>")
     with pytest.raises(Permanent, match=r"generation_config\.json is damaged"):

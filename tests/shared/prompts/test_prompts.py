@@ -1,12 +1,14 @@
 """What a model is shown, to the character."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tasks.generate.heuristics import load_heuristics
 from tasks.shared.engines.tokens import load_tokenizer
-from tasks.shared.prompts.config import PromptConfig, fill
+from tasks.shared.prompts.config import PromptConfig, Style, fill
 from tasks.shared.prompts.render import Renderer, has_chat_template
 from tests.support.small_world import TINY
 from tests.support.talking_model import save_talking_model
@@ -66,6 +68,30 @@ def test_auto_uses_the_chat_template_where_there_is_one(chat_model: Path, base_m
 def test_options_reach_the_chat_template(chat_model: Path) -> None:
     config = PromptConfig(chat_template_kwargs={"thinking": False})
     assert Renderer.for_model(config, chat_model).plain("Why?").endswith("<assistant><no-think>")
+
+
+@pytest.mark.parametrize("style", ["chat", "plain", "message"])
+def test_a_mark_of_the_model_inside_a_question_is_told_once(
+    chat_model: Path, style: Style, caplog: pytest.LogCaptureFixture
+) -> None:
+    renderer = Renderer.for_model(PromptConfig(style=style), chat_model)
+    for question in ("What is 1 + 1?", "What is <|end|> for?", "And <|end|> here?"):
+        assert question in renderer.plain(question)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == (style != "message"), "what a server does with a message is not known here"
+    assert all("reads <|end|> in the question 'What is <|end|> for?' as a token" in text for text in told)
+
+
+def test_a_tokenizer_with_code_of_its_own_renders_where_it_is_trusted(chat_model: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(chat_model, tmp_path / "own"))
+    (folder / "own.py").write_text(
+        "from transformers import PreTrainedTokenizerFast\nclass Own(PreTrainedTokenizerFast):\n    pass\n"
+    )
+    settings = json.loads((folder / "tokenizer_config.json").read_text()) | {"tokenizer_class": "Own"}
+    settings["auto_map"] = {"AutoTokenizer": [None, "own.Own"]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    found = Renderer.for_model(PromptConfig(), folder, trust_remote_code=True).plain("Why?")
+    assert found == Renderer.for_model(PromptConfig(), chat_model).plain("Why?")
 
 
 def test_chat_without_a_template_is_refused(base_model: Path) -> None:
