@@ -16,9 +16,9 @@ from tasks.shared.models.weights import Weights, read_weights
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.store.digests import digest_memory, file_identity
 from tasks.spine.store.fingerprint import digest_text
+from tasks.spine.store.integrity import content_digest
 from tasks.spine.store.manifest import FileEntry
 from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import content_digest
 
 EMBEDDED_PATH = Path(__file__).resolve().parents[2] / "tiny" / "model"
 SHIPPED = {EMBEDDED: EMBEDDED_PATH, EMBEDDED_THINK: EMBEDDED_PATH.with_name("think_model")}

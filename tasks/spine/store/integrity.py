@@ -1,10 +1,11 @@
-"""Whether files are those that a manifest lists."""
+"""What a manifest lists of files, and whether files are those."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from tasks.spine.store.digests import digest_memory
-from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.fingerprint import digest_file, digest_text
+from tasks.spine.store.manifest import FileEntry, Manifest
 
 
 def changed(manifest: Manifest, folder: Path, memory: Path, *, again: bool = False) -> str | None:
@@ -47,3 +48,17 @@ def _stray(folder: Path, names: set[str]) -> str | None:
         if path.is_file() and not path.name.startswith(".") and path.relative_to(folder).as_posix() not in names:
             return f"{path} was not published with it; remove that file"
     return None
+
+
+def hash_files(folder: Path) -> list[FileEntry]:
+    """Relative path, size and SHA-256 of every file below `folder`, sorted by path."""
+    return [
+        FileEntry(path=file.relative_to(folder).as_posix(), size=file.stat().st_size, sha256=digest_file(file))
+        for file in sorted(entry for entry in folder.rglob("*") if entry.is_file())
+    ]
+
+
+def content_digest(entries: tuple[FileEntry, ...]) -> str:
+    """SHA-256 over sorted relative path, size and hash: the identity of an artifact's content."""
+    lines = sorted(f"{entry.path}\t{entry.size}\t{entry.sha256}" for entry in entries)
+    return digest_text("\n".join(lines))

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.spine.store.files import Files
-from tasks.spine.store.fingerprint import Payload, changed_fields, digest_file, digest_text, sealed, unsealed
-from tasks.spine.store.integrity import changed, sizes_differ
+from tasks.spine.store.fingerprint import Payload, changed_fields, digest_file, sealed, unsealed
+from tasks.spine.store.integrity import changed, content_digest, hash_files, sizes_differ
 from tasks.spine.store.lease import Lease
-from tasks.spine.store.manifest import FileEntry, Manifest
+from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import KIND, SHORT, ArtifactRef
 from tasks.spine.store.settings import Settings
 
@@ -239,17 +239,3 @@ class Store:
 def _warn_once(text: str) -> None:
     """One warning in a process, however often a damaged artifact is asked for."""
     log.warning("%s", text)
-
-
-def hash_files(folder: Path) -> list[FileEntry]:
-    """Relative path, size and SHA-256 of every file below `folder`, sorted by path."""
-    return [
-        FileEntry(path=file.relative_to(folder).as_posix(), size=file.stat().st_size, sha256=digest_file(file))
-        for file in sorted(entry for entry in folder.rglob("*") if entry.is_file())
-    ]
-
-
-def content_digest(entries: tuple[FileEntry, ...]) -> str:
-    """SHA-256 over sorted relative path, size and hash: the identity of an artifact's content."""
-    lines = sorted(f"{entry.path}\t{entry.size}\t{entry.sha256}" for entry in entries)
-    return digest_text("\n".join(lines))
