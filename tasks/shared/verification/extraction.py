@@ -21,7 +21,7 @@ from tasks.shared.thoughts import answer_part
 from tasks.shared.verification.answers.statements import clean, is_heading, is_statement, value_of, without_adverbs
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
-_BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox|framebox)\s*)\{?|\\.|[{}]", re.DOTALL)
+_BRACE = re.compile(r"\{|\}|\\(?:(?P<box>(?:boxed|fbox|framebox)\s*)\{?|.)", re.DOTALL)
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
 _HASH = re.compile(r"####(?!#)[ \t]*([^\n]*)")
 _EMPHASIS = r"[*_`]{0,3}"
@@ -33,8 +33,8 @@ _PHRASE = re.compile(
     rf"|^[ \t]*(?:\#{{1,6}}[ \t]*)?{_EMPHASIS}(?:the )?(?:final )?answer{_EMPHASIS}[ \t]*\n",
     re.IGNORECASE | re.MULTILINE,
 )
-_PHRASE_BEGIN = re.compile(r"answer|correct (?:option|choice)|^[ \t]*[*_`]{0,3}a[*_`]{0,3}:", re.MULTILINE)
-"""Words, in small letters, of which each phrase holds one: the rest of a text is not tried letter by letter."""
+_PHRASE_SIGN = re.compile(r"answer|correct (?:option|choice)|a[*_`]{0,3}:")
+"""What each phrase holds, in small letters: a text before its first one is not tried letter by letter."""
 _LONGEST_BEGIN = 80
 _CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
 _NEW_QUESTION = re.compile(r"\n[ \t]*(?:Q|Question)[ \t]*\d*:", re.IGNORECASE)
@@ -114,7 +114,7 @@ def _boxes(text: str) -> list[tuple[int, str]]:
 def _is_announced(text: str, start: int) -> bool:
     """Whether "the answer is" or the like stands directly before a place, at most a name between them."""
     before = text[max(0, start - 200) : start]
-    mark = next(reversed(list(_PHRASE.finditer(before))), None)
+    mark = next(iter(_phrases(before)), None)
     if mark is None:
         return False
     between = without_adverbs(before[mark.end() :].lstrip("*_: \n"))
@@ -164,11 +164,9 @@ def _hash(text: str) -> Iterator[_Statement]:
 
 
 def _phrase(text: str) -> Iterator[_Statement]:
-    begin = _PHRASE_BEGIN.search(text.lower()) if text.isascii() else _PHRASE.search(text)
-    if begin is None:
-        return
-    choices = bool(_CHOICES.search(text))
-    for match in _last(_PHRASE, text, max(0, begin.start() - _LONGEST_BEGIN)):
+    choices = None
+    for match in _phrases(text):
+        choices = bool(_CHOICES.search(text)) if choices is None else choices
         if choices and match.group().strip(" \t*_`") in ("A:", "a:"):
             continue
         rest = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].strip().lstrip("*_:").strip()
@@ -180,6 +178,18 @@ def _phrase(text: str) -> Iterator[_Statement]:
         yield _Statement(match.start() if stated else -1, (answer,))
         if stated:
             return
+
+
+def _phrases(text: str) -> list[re.Match[str]]:
+    """The last matches of a phrase, from the end."""
+    small = text.lower()
+    if len(small) != len(text):
+        return _last(_PHRASE, text)
+    sign = _PHRASE_SIGN.search(small)
+    if sign is None:
+        return []
+    line = small.rfind("\n", 0, sign.start()) + 1
+    return _last(_PHRASE, text, line if sign.start() - line < _LONGEST_BEGIN else sign.start())
 
 
 def _last(pattern: re.Pattern[str], text: str, begin: int = 0) -> list[re.Match[str]]:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tasks.shared.verification.answers.spelling import FUNCTIONS, spell
+from tasks.shared.verification.answers.spelling import FUNCTIONS, is_amount, spell
 
 _NAMES = """
 mm millimeter millimetre|cm centimeter centimetre|m meter metre|km kilometer kilometre|inch in inche|foot ft feet
@@ -75,7 +75,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     if prefix:
         currency = _CURRENCIES.get(prefix.group(2)[-1], prefix.group(2).lower().strip("\\."))
         body = prefix.group(1) + spelled[prefix.end() :]
-    tokens = _TOKEN.findall(_QUOTIENT.sub(_as_unit, body))
+    tokens = [body] if is_amount(body) else _TOKEN.findall(_QUOTIENT.sub(_as_unit, body))
     start = _unit_start(tokens)
     value, phrase = "".join(tokens[:start]).strip(), "".join(tokens[start:])
     phrase = "/" + phrase if value.endswith("/") else phrase
@@ -136,6 +136,7 @@ def _is_unit(token: str, glued: bool, before: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4_096)
 def _canonical(phrase: str) -> Unit:
     measures: dict[str, int] = {}
     nouns: set[str] = set()
