@@ -33,8 +33,9 @@ _PHRASE = re.compile(
     rf"|^[ \t]*(?:\#{{1,6}}[ \t]*)?{_EMPHASIS}(?:the )?(?:final )?answer{_EMPHASIS}[ \t]*\n",
     re.IGNORECASE | re.MULTILINE,
 )
-_PHRASE_SIGN = re.compile(r"answer|correct (?:option|choice)|a[*_`]{0,3}:")
-"""What each phrase holds, in small letters: a text before its first one is not tried letter by letter."""
+_PHRASE_WORDS = ("answer", "correct option", "correct choice")
+_A_AND_COLON = re.compile(r"a[*_`]{0,3}:")
+"""Each phrase holds one of these, in small letters: a text before the first is not tried letter by letter."""
 _LONGEST_BEGIN = 80
 _CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
 _NEW_QUESTION = re.compile(r"\n[ \t]*(?:Q|Question)[ \t]*\d*:", re.IGNORECASE)
@@ -156,7 +157,7 @@ def _tag(text: str) -> Iterator[_Statement]:
 def _hash(text: str) -> Iterator[_Statement]:
     for match in _last(_HASH, text):
         answer = clean(match.group(1))
-        marked = _PHRASE.search(answer)
+        marked = _phrases(answer)
         alone = not text[match.end() :].strip()
         if answer and not marked and is_statement(answer, alone=alone) and not is_heading(answer):
             yield _Statement(match.start(), (answer,))
@@ -164,10 +165,8 @@ def _hash(text: str) -> Iterator[_Statement]:
 
 
 def _phrase(text: str) -> Iterator[_Statement]:
-    choices = None
     for match in _phrases(text):
-        choices = bool(_CHOICES.search(text)) if choices is None else choices
-        if choices and match.group().strip(" \t*_`") in ("A:", "a:"):
+        if match.group().strip(" \t*_`") in ("A:", "a:") and _CHOICES.search(text):
             continue
         rest = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].strip().lstrip("*_:").strip()
         answer = value_of(rest)
@@ -185,11 +184,13 @@ def _phrases(text: str) -> list[re.Match[str]]:
     small = text.lower()
     if len(small) != len(text):
         return _last(_PHRASE, text)
-    sign = _PHRASE_SIGN.search(small)
-    if sign is None:
+    places = [place for word in _PHRASE_WORDS if (place := small.find(word)) >= 0]
+    if ":" in small and (mark := _A_AND_COLON.search(small)):
+        places.append(mark.start())
+    if not places:
         return []
-    line = small.rfind("\n", 0, sign.start()) + 1
-    return _last(_PHRASE, text, line if sign.start() - line < _LONGEST_BEGIN else sign.start())
+    line = small.rfind("\n", 0, min(places)) + 1
+    return _last(_PHRASE, text, line if min(places) - line < _LONGEST_BEGIN else min(places))
 
 
 def _last(pattern: re.Pattern[str], text: str, begin: int = 0) -> list[re.Match[str]]:

@@ -25,12 +25,12 @@ from tasks.shared.verification.protocol import OUT_OF_MEMORY, OUT_OF_TIME
 from tasks.shared.verification.verdict import Verdict
 
 MAX_FAILED_STARTS = 3
-QUEUE_DEPTH = 64
+QUEUE_DEPTH = 128
 """Requests handed to a grader ahead of its replies: hides the round trip (ours)."""
 GATHER_S = 0.0005
 """Time that replies are left to gather while every grader has plenty to do: being woken costs more than most verdicts
 (ours)."""
-LOOKAHEAD = 256
+LOOKAHEAD = 384
 """Pairs read ahead for each grader: golds come in runs, and each goes to its own grader (ours)."""
 WALL_CLOCK_FACTOR = 60
 """Wall-clock seconds for each second of CPU time until a grader is taken for stuck: a backstop that a busy machine does
@@ -168,9 +168,8 @@ class VerifierPool:
             self._restart_clock(lane)
         # Refilled when it is half empty: one system call then moves many requests.
         room = QUEUE_DEPTH - len(lane.grader.outstanding)
-        if room >= QUEUE_DEPTH // 2:
-            for _ in range(min(room, len(lane.waiting))):
-                lane.grader.enqueue(lane.waiting.popleft())
+        if room >= QUEUE_DEPTH // 2 and lane.waiting:
+            lane.grader.enqueue([lane.waiting.popleft() for _ in range(min(room, len(lane.waiting)))])
         if lane.grader.has_unsent:
             lane.grader.send()
 

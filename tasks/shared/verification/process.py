@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from tasks.shared.verification.verdict import Verdict
 START_TIMEOUT_S = 120.0
 _ROOT = Path(__file__).resolve().parents[3]
 _READ_BYTES = 1 << 16
+_LINE_CHARS = 1 << 15
+"""Characters of completions in one line, unless it is a single one: what fills a grader's memory then stands alone."""
 
 
 class WarmProcessGone(RuntimeError):
@@ -31,10 +34,6 @@ class GradingRequest:
     number: int
     completion: str
     gold: str
-
-    def line(self) -> bytes:
-        """The request as a line of the protocol."""
-        return json.dumps([self.number, self.completion, self.gold]).encode() + b"\n"
 
 
 class WarmProcess:
@@ -139,10 +138,21 @@ class GraderProcess:
         """Whether some of the requests wait to be written to the socket."""
         return bool(self._unsent)
 
-    def enqueue(self, request: GradingRequest) -> None:
-        """Add a request; `send` moves it to the grader."""
-        self.outstanding.append(request)
-        self._unsent += request.line()
+    def enqueue(self, requests: Iterable[GradingRequest]) -> None:
+        """Add requests; `send` moves them to the grader. Many share a line; one that is long has its own."""
+        size, line = 0, []
+        for request in requests:
+            self.outstanding.append(request)
+            length = len(request.completion)
+            if line and size + length > _LINE_CHARS:
+                self._add(line)
+                size, line = 0, []
+            size += length
+            line.append((request.number, request.completion, request.gold))
+        self._add(line)
+
+    def _add(self, line: list[tuple[int, str, str]]) -> None:
+        self._unsent += json.dumps(line).encode() + b"\n"
 
     def send(self) -> None:
         """Write as much as the socket takes. A broken connection is noticed when reading."""
