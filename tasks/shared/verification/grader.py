@@ -1,8 +1,8 @@
 """A grader: one forked process that answers requests on its socket until it ends or is ended.
 
-One JSON array a line in each direction: some ``[id, completion, gold]``, and one
-``[id, verdict, extracted, detail, seconds]`` for each of them, in their order. The kernel ends the process when an answer has used up its CPU time (``SIGPROF``): no code
-of a computer algebra system can put that off, and how busy the machine is makes no difference.
+One JSON array a line in each direction: some ``[id, completion, gold]``, and for each of them, in their order, one
+``[id, verdict, extracted, detail, seconds]``. The kernel ends the process when an answer has used up its CPU time
+(``SIGPROF``): no code of a computer algebra system can put that off, and how busy the machine is makes no difference.
 """
 
 import json

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +186,17 @@ class GraderProcess:
         if number != expected:
             raise RuntimeError(f"grader process {self.pid} answered request {number} where {expected} was due")
         return number, Verdict(*verdict)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A grader, if one runs, and the requests that are for it and no other."""
+
+    waiting: deque[GradingRequest] = field(default_factory=deque)
+    grader: GraderProcess | None = None
+    deadline: float = 0.0
+
+    @property
+    def held(self) -> int:
+        """Number of requests that have no verdict yet."""
+        return len(self.waiting) + (len(self.grader.outstanding) if self.grader else 0)
