@@ -10,7 +10,7 @@ Forms in which an answer is looked for; the last statement of any form is the an
   answer on its next line, up to the end of the sentence or the clause behind the value.
 
 A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
-answer (`tasks.shared.thoughts`). What follows a new question (``Q:``) answers that one.
+answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``User:``, the mark at a turn's end) answers that one.
 """
 
 import re
@@ -38,7 +38,12 @@ _A_AND_COLON = re.compile(r"a[*_`]{0,3}:")
 """Each phrase holds one of these, in small letters: a text before the first is not tried letter by letter."""
 _LONGEST_BEGIN = 80
 _CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
-_NEW_QUESTION = re.compile(r"\n[ \t]*(?:Q|Question)[ \t]*\d*:", re.IGNORECASE)
+_NEW_QUESTION = re.compile(
+    r"\n[ \t]*(?:\#+[ \t]*)?[*_]{0,2}(?:Q|Question|Human|User)[ \t]*\d*[*_]{0,2}:"
+    r"|<\|(?:im_end|eot_id|end|endoftext|end_of_text|return)\|>|<end_of_turn>|<eos>|</s>",
+    re.IGNORECASE,
+)
+"""A question, a turn of the user or the end of one's own turn, where chat marks stand in the text."""
 _PHRASE_SCAN_CHARS = 4_000
 _MOST_MARKS = 20
 """Marks of one form that are looked at: what an answer was twenty statements ago does not matter (ours)."""

@@ -26,9 +26,14 @@ def members(answer: str, gold: str, context: Context) -> Decision | None:
         return "wrong", "a set is not a tuple"
     if len(left.items) != len(right.items):
         return "wrong", f"{len(right.items)} values where the gold has {len(left.items)}"
-    if left.kind == right.kind == "tuple" and (left.opening, left.closing) != (right.opening, right.closing):
+    if left.kind == right.kind == "tuple" and _brackets(left) != _brackets(right):
         return "wrong", "other brackets"
     return _compare_members(right, left, context)
+
+
+def _brackets(listed: Listing) -> str:
+    """The brackets of a point or vector, which may be angled."""
+    return (listed.opening + listed.closing).replace(r"\langle", "(").replace(r"\rangle", ")")
 
 
 def _compare_members(answer: Listing, gold: Listing, context: Context) -> Decision:
