@@ -10,7 +10,8 @@ Forms in which an answer is looked for; the last statement of any form is the an
   answer on its next line, up to the end of the sentence or the clause behind the value.
 
 A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
-answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``User:``, the mark at a turn's end) answers that one.
+answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``User:``, the mark
+at a turn's end) answers that one.
 """
 
 import re

@@ -33,7 +33,7 @@ _NEVER = frozenset(
     "otherwise only half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths "
     "tenth tenths hundredth hundredths hundred thousand million billion trillion dozen percent percentage pct negative "
     "positive infinity pi no none but is was are equals equal as from out by through til until either both neither nor "
-    "greater smaller larger divided multiplied power root factorial degree_of choose undefined".split()
+    "greater smaller larger divided multiplied power root factorial degree_of choose undefined too".split()
 )
 """Words that change a value, so that no phrase with one of them is a unit."""
 
@@ -123,6 +123,9 @@ def _is_unit(token: str, glued: bool, before: str) -> bool:
     groups = _TEXT.findall(token)
     words = re.findall(r"[a-z]+", " ".join(groups if groups else [token]).replace(".", "").replace("'", "").lower())
     if not words or not _NEVER.isdisjoint(words) or any(any(c.isdigit() for c in group) for group in groups):
+        return False
+    if "k" in (token, *(group.strip() for group in groups)):
+        # A thousand: kelvin is a capital.
         return False
     if groups:
         return all(len(word) > 1 or word in _CANONICAL or word == "a" for word in words)
