@@ -24,6 +24,7 @@ MARKS = (
 
 _CLOSES = dict(MARKS)
 _MARK = re.compile("|".join(re.escape(mark) for pair in MARKS for mark in pair))
+_BEGINNINGS = {mark[0] for pair in MARKS for mark in pair}
 
 
 def answer_part(text: str) -> str | None:
@@ -40,7 +41,7 @@ def unclosed(text: str) -> str:
 def _read(text: str) -> tuple[str, int]:
     """The opening mark of the thought that a text ends in, and the end of the last closing mark."""
     opened, start = "", 0
-    for match in _MARK.finditer(text):
+    for match in _MARK.finditer(text) if any(sign in text for sign in _BEGINNINGS) else ():
         mark = match.group()
         if opened and mark != _CLOSES[opened]:
             continue  # A mark that a thought merely mentions.

@@ -10,7 +10,8 @@ Forms in which an answer is looked for; the last statement of any form is the an
   answer on its next line, up to the end of the sentence or the clause behind the value.
 
 A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
-answer (`tasks.shared.thoughts`). What follows a new question (``Q:``) answers that one.
+answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``User:``, the mark
+at a turn's end) answers that one.
 """
 
 import re
@@ -21,7 +22,7 @@ from tasks.shared.thoughts import answer_part
 from tasks.shared.verification.answers.statements import clean, is_heading, is_statement, value_of, without_adverbs
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
-_BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox|framebox)\s*)\{?|\\.|[{}]", re.DOTALL)
+_BRACE = re.compile(r"\{|\}|\\(?:(?P<box>(?:boxed|fbox|framebox)\s*)\{?|.)", re.DOTALL)
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
 _HASH = re.compile(r"####(?!#)[ \t]*([^\n]*)")
 _EMPHASIS = r"[*_`]{0,3}"
@@ -33,11 +34,17 @@ _PHRASE = re.compile(
     rf"|^[ \t]*(?:\#{{1,6}}[ \t]*)?{_EMPHASIS}(?:the )?(?:final )?answer{_EMPHASIS}[ \t]*\n",
     re.IGNORECASE | re.MULTILINE,
 )
-_PHRASE_BEGIN = re.compile(r"answer|correct (?:option|choice)|^[ \t]*[*_`]{0,3}a[*_`]{0,3}:", re.MULTILINE)
-"""Words, in small letters, of which each phrase holds one: the rest of a text is not tried letter by letter."""
+_PHRASE_WORDS = ("answer", "correct option", "correct choice")
+_A_AND_COLON = re.compile(r"a[*_`]{0,3}:")
+"""Each phrase holds one of these, in small letters: a text before the first is not tried letter by letter."""
 _LONGEST_BEGIN = 80
 _CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
-_NEW_QUESTION = re.compile(r"\n[ \t]*(?:Q|Question)[ \t]*\d*:", re.IGNORECASE)
+_NEW_QUESTION = re.compile(
+    r"\n[ \t]*(?:\#+[ \t]*)?[*_]{0,2}(?:Q|Question|Human|User)[ \t]*\d*[*_]{0,2}:"
+    r"|<\|(?:im_end|eot_id|end|endoftext|end_of_text|return)\|>|<end_of_turn>|<eos>|</s>",
+    re.IGNORECASE,
+)
+"""A question, a turn of the user or the end of one's own turn, where chat marks stand in the text."""
 _PHRASE_SCAN_CHARS = 4_000
 _MOST_MARKS = 20
 """Marks of one form that are looked at: what an answer was twenty statements ago does not matter (ours)."""
@@ -114,7 +121,7 @@ def _boxes(text: str) -> list[tuple[int, str]]:
 def _is_announced(text: str, start: int) -> bool:
     """Whether "the answer is" or the like stands directly before a place, at most a name between them."""
     before = text[max(0, start - 200) : start]
-    mark = next(reversed(list(_PHRASE.finditer(before))), None)
+    mark = next(iter(_phrases(before)), None)
     if mark is None:
         return False
     between = without_adverbs(before[mark.end() :].lstrip("*_: \n"))
@@ -156,7 +163,7 @@ def _tag(text: str) -> Iterator[_Statement]:
 def _hash(text: str) -> Iterator[_Statement]:
     for match in _last(_HASH, text):
         answer = clean(match.group(1))
-        marked = _PHRASE.search(answer)
+        marked = _phrases(answer)
         alone = not text[match.end() :].strip()
         if answer and not marked and is_statement(answer, alone=alone) and not is_heading(answer):
             yield _Statement(match.start(), (answer,))
@@ -164,12 +171,8 @@ def _hash(text: str) -> Iterator[_Statement]:
 
 
 def _phrase(text: str) -> Iterator[_Statement]:
-    begin = _PHRASE_BEGIN.search(text.lower()) if text.isascii() else _PHRASE.search(text)
-    if begin is None:
-        return
-    choices = bool(_CHOICES.search(text))
-    for match in _last(_PHRASE, text, max(0, begin.start() - _LONGEST_BEGIN)):
-        if choices and match.group().strip(" \t*_`") in ("A:", "a:"):
+    for match in _phrases(text):
+        if match.group().strip(" \t*_`") in ("A:", "a:") and _CHOICES.search(text):
             continue
         rest = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].strip().lstrip("*_:").strip()
         answer = value_of(rest)
@@ -180,6 +183,20 @@ def _phrase(text: str) -> Iterator[_Statement]:
         yield _Statement(match.start() if stated else -1, (answer,))
         if stated:
             return
+
+
+def _phrases(text: str) -> list[re.Match[str]]:
+    """The last matches of a phrase, from the end."""
+    small = text.lower()
+    if len(small) != len(text):
+        return _last(_PHRASE, text)
+    places = [place for word in _PHRASE_WORDS if (place := small.find(word)) >= 0]
+    if ":" in small and (mark := _A_AND_COLON.search(small)):
+        places.append(mark.start())
+    if not places:
+        return []
+    line = small.rfind("\n", 0, min(places)) + 1
+    return _last(_PHRASE, text, line if min(places) - line < _LONGEST_BEGIN else min(places))
 
 
 def _last(pattern: re.Pattern[str], text: str, begin: int = 0) -> list[re.Match[str]]:

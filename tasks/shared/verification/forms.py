@@ -17,6 +17,7 @@ _E_NOTATION = re.compile(r"(?<![A-Za-z\\\d.])(\d+(?:\.\d*)?)[eE]([+-]?\d{1,3})(?
 _OPERATOR = re.compile(
     r"(?<!_)(?<!_\{)\\(i{0,4}int|oint|sum|prod|coprod|lim|limsup|liminf|sup|inf|max|min|gcd|lcm|det|bigcup|bigcap)"
     r"(?![A-Za-z])|\\(?:operatorname\*?|text)\{\s*(lcm|gcd|max|min|det)\s*\}|([∫∑∏])|(?<![A-Za-z])(gcd|lcm|max|min)(?=\s*\()"
+    r"|\\begin\s*\{([vV]matrix)\}"
 )
 _DERIVATIVE = re.compile(r"\\frac\{?(?:d|\\partial)(?:\^\{?\d+\}?)?\}?\{?(?:d|\\partial)\s?[a-z]")
 _ARITHMETIC = re.compile(

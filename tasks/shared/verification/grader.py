@@ -1,8 +1,8 @@
 """A grader: one forked process that answers requests on its socket until it ends or is ended.
 
-One JSON array a line in each direction: ``[id, completion, gold]`` and ``[id, verdict, extracted, detail, seconds]``,
-in the order of the requests. The kernel ends the process when an answer has used up its CPU time (``SIGPROF``): no code
-of a computer algebra system can put that off, and how busy the machine is makes no difference.
+One JSON array a line in each direction: some ``[id, completion, gold]``, and for each of them, in their order, one
+``[id, verdict, extracted, detail, seconds]``. The kernel ends the process when an answer has used up its CPU time
+(``SIGPROF``): no code of a computer algebra system can put that off, and how busy the machine is makes no difference.
 """
 
 import json
@@ -41,8 +41,9 @@ def serve(requests: socket.socket, config: VerificationConfig) -> None:
         with requests.makefile("rb") as lines:
             for line in lines:
                 signal.setitimer(signal.ITIMER_PROF, config.timeout_s)
-                number, completion, gold = json.loads(line)
-                requests.sendall(json.dumps([number, *_grade(completion, gold, config)]).encode() + b"\n")
+                for number, completion, gold in json.loads(line):
+                    signal.setitimer(signal.ITIMER_PROF, config.timeout_s)
+                    requests.sendall(json.dumps([number, *_grade(completion, gold, config)]).encode() + b"\n")
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
 

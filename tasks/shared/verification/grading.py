@@ -12,6 +12,7 @@ import time
 from functools import lru_cache, partial
 
 from tasks.shared.verification import forms
+from tasks.shared.verification.answers.spelling import is_amount
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.extraction import extract_answers
 from tasks.shared.verification.latex.cost import too_costly
@@ -61,6 +62,10 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("undone", left_undone),
     ("algebra", algebra),
 )
+_FOR_AMOUNTS = frozenset({"text", "number", "unit"})
+"""Rules that can apply where both answers are numerals, the unit being a currency: the others look for parts, letters
+or operations, and these three decide.
+"""
 
 
 def grade(completion: str, gold: str, config: VerificationConfig) -> Verdict:
@@ -96,8 +101,9 @@ def readable(gold: str, config: VerificationConfig) -> bool:
 
 def _first(answer: str, gold: str, *, config: VerificationConfig, rules: tuple[tuple[str, Rule], ...]) -> Decision:
     context = Context(config, partial(_first, config=config, rules=rules))
+    amounts = is_amount(answer) and is_amount(gold)
     for name, rule in rules:
-        decision = rule(answer, gold, context)
+        decision = None if amounts and name not in _FOR_AMOUNTS else rule(answer, gold, context)
         if decision is not None:
             return decision[0], f"{name}: {decision[1]}"
     raise AssertionError("the last rule decides on everything")

@@ -55,7 +55,7 @@ def read_number(text: str) -> Numeral | None:
     if len(text) > 200 or not any(character.isnumeric() for character in text):
         return None
     spelled = spell(text)
-    scaled = _SCALED.fullmatch(spelled)
+    scaled = None if spelled[-1:].isdigit() else _SCALED.fullmatch(spelled)
     if scaled:
         base = read_number(scaled.group(1))
         return Numeral(base.value * _SCALES[scaled.group(2).lower()], base.rounded) if base else None
@@ -64,7 +64,8 @@ def read_number(text: str) -> Numeral | None:
 
 
 def _value(digits: str) -> Fraction:
-    return Fraction(digits.replace(",", "").replace(" ", "").rstrip(".") or "0")
+    whole, _, decimals = digits.replace(",", "").replace(" ", "").partition(".")
+    return Fraction(int(whole + decimals), 10 ** len(decimals))
 
 
 def _signed(sign: str, value: Fraction) -> Fraction:
@@ -78,8 +79,8 @@ def _read_plain(text: str) -> Numeral | None:
     exponent = int(match.group(3) or match.group(4) or match.group(5) or 0)
     if abs(exponent) > _MAX_EXPONENT:
         return None
-    value = _signed(match.group(1), _value(match.group(2))) * Fraction(10) ** exponent
-    return Numeral(value, "." in match.group(2))
+    value = _signed(match.group(1), _value(match.group(2)))
+    return Numeral(value * Fraction(10) ** exponent if exponent else value, "." in match.group(2))
 
 
 def _read_power(text: str) -> Numeral | None:
@@ -136,12 +137,17 @@ def numbers_agree(gold: Numeral, answer: Numeral, decimals: int, relative_tolera
     """
     if gold.value == answer.value:
         return True
-    if not (gold.rounded or answer.rounded):
+    if not (gold.rounded or answer.rounded) or _far_apart(gold.value, answer.value, decimals):
         return False
     if round(gold.value, decimals) != round(answer.value, decimals):
         return False
     larger = max(abs(gold.value), abs(answer.value))
     return abs(gold.value - answer.value) <= Fraction(relative_tolerance) * larger
+
+
+def _far_apart(a: Fraction, b: Fraction, decimals: int) -> bool:
+    """Whether two values differ by more than one step of `decimals`, so that rounding cannot make them equal."""
+    return abs(a.numerator * b.denominator - b.numerator * a.denominator) * 10**decimals > a.denominator * b.denominator
 
 
 def split_percent(text: str) -> tuple[str, bool]:

@@ -12,42 +12,29 @@ import signal
 import threading
 import time
 import zlib
-from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
 from tasks.shared.verification.config import VerificationConfig
-from tasks.shared.verification.process import GraderProcess, GradingRequest, WarmProcess, WarmProcessGone
+from tasks.shared.verification.process import GraderProcess, GradingRequest, Lane, WarmProcess, WarmProcessGone
 from tasks.shared.verification.protocol import OUT_OF_MEMORY, OUT_OF_TIME
 from tasks.shared.verification.verdict import Verdict
 
 MAX_FAILED_STARTS = 3
-QUEUE_DEPTH = 64
+QUEUE_DEPTH = 128
 """Requests handed to a grader ahead of its replies: hides the round trip (ours)."""
-LOOKAHEAD = 256
+GATHER_S = 0.0005
+"""Time that replies are left to gather while every grader has plenty to do: being woken costs more than most verdicts
+(ours)."""
+LOOKAHEAD = 384
 """Pairs read ahead for each grader: golds come in runs, and each goes to its own grader (ours)."""
 WALL_CLOCK_FACTOR = 60
 """Wall-clock seconds for each second of CPU time until a grader is taken for stuck: a backstop that a busy machine does
 not reach (ours)."""
 _FROM_OUTSIDE = (None, -signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
 """Endings that no answer causes; None: the warm process was lost, and its graders with it."""
-
-
-@dataclass(slots=True)
-class _Lane:
-    """A grader, if one runs, and the requests that are for it and no other."""
-
-    waiting: deque[GradingRequest] = field(default_factory=deque)
-    grader: GraderProcess | None = None
-    deadline: float = 0.0
-
-    @property
-    def held(self) -> int:
-        """Number of requests that have no verdict yet."""
-        return len(self.waiting) + (len(self.grader.outstanding) if self.grader else 0)
 
 
 class VerifierPool:
@@ -79,7 +66,7 @@ class VerifierPool:
         self.config = VerificationConfig.model_validate(settings)
         self._memory_mb = memory_mb
         self._warm: WarmProcess | None = None
-        self._lanes = [_Lane() for _ in range(num_workers)]
+        self._lanes = [Lane() for _ in range(num_workers)]
         self._tried: set[int] = set()
         self._lock = threading.Lock()
         self._owner: int | None = None
@@ -158,20 +145,19 @@ class VerifierPool:
             lane = zlib.crc32(request.gold.encode(errors="surrogatepass")) % len(self._lanes)
             self._lanes[lane].waiting.append(request)
 
-    def _feed(self, lane: _Lane) -> None:
+    def _feed(self, lane: Lane) -> None:
         if lane.grader is None:
             lane.grader = self._fork()
         if not lane.grader.outstanding:
             self._restart_clock(lane)
         # Refilled when it is half empty: one system call then moves many requests.
         room = QUEUE_DEPTH - len(lane.grader.outstanding)
-        if room >= QUEUE_DEPTH // 2:
-            for _ in range(min(room, len(lane.waiting))):
-                lane.grader.enqueue(lane.waiting.popleft())
+        if room >= QUEUE_DEPTH // 2 and lane.waiting:
+            lane.grader.enqueue([lane.waiting.popleft() for _ in range(min(room, len(lane.waiting)))])
         if lane.grader.has_unsent:
             lane.grader.send()
 
-    def _restart_clock(self, lane: _Lane) -> None:
+    def _restart_clock(self, lane: Lane) -> None:
         lane.deadline = time.monotonic() + WALL_CLOCK_FACTOR * self.config.timeout_s
 
     def _fork(self) -> GraderProcess:
@@ -198,9 +184,11 @@ class VerifierPool:
             events = select.POLLIN | (select.POLLOUT if lane.grader.has_unsent else 0)
             poll.register(lane.grader.connection, events)
         if busy:
+            if all(len(lane.grader.outstanding) > QUEUE_DEPTH // 2 for lane in busy):
+                time.sleep(GATHER_S)
             poll.poll(max(0.0, min(lane.deadline for lane in busy) - time.monotonic()) * 1000 + 1)
 
-    def _attend(self, lane: _Lane) -> list[tuple[int, Verdict]]:
+    def _attend(self, lane: Lane) -> list[tuple[int, Verdict]]:
         """Collect a grader's verdicts; where it ended or is stuck, decide what becomes of the request it was at."""
         if lane.grader is None or not lane.grader.outstanding:
             return []
@@ -235,7 +223,7 @@ class VerifierPool:
             return Verdict("timeout", None, f"no verdict within {self._memory_mb} MiB of memory")
         return Verdict("timeout", None, f"no verdict: the grader crashed twice with exit status {ending}")
 
-    def _discard(self, lane: _Lane) -> int | None:
+    def _discard(self, lane: Lane) -> int | None:
         grader, lane.grader = lane.grader, None
         assert grader is not None
         ending = self._warm.ending(grader) if self._warm else None

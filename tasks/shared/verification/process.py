@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.protocol import ENDED, FORK, KILL, NEWS, ORDER, STARTED
@@ -17,6 +19,8 @@ from tasks.shared.verification.verdict import Verdict
 START_TIMEOUT_S = 120.0
 _ROOT = Path(__file__).resolve().parents[3]
 _READ_BYTES = 1 << 16
+_LINE_CHARS = 1 << 15
+"""Characters of completions in one line, unless it is a single one: what fills a grader's memory then stands alone."""
 
 
 class WarmProcessGone(RuntimeError):
@@ -30,10 +34,6 @@ class GradingRequest:
     number: int
     completion: str
     gold: str
-
-    def line(self) -> bytes:
-        """The request as a line of the protocol."""
-        return json.dumps([self.number, self.completion, self.gold]).encode() + b"\n"
 
 
 class WarmProcess:
@@ -138,10 +138,21 @@ class GraderProcess:
         """Whether some of the requests wait to be written to the socket."""
         return bool(self._unsent)
 
-    def enqueue(self, request: GradingRequest) -> None:
-        """Add a request; `send` moves it to the grader."""
-        self.outstanding.append(request)
-        self._unsent += request.line()
+    def enqueue(self, requests: Iterable[GradingRequest]) -> None:
+        """Add requests; `send` moves them to the grader. Many share a line; one that is long has its own."""
+        size, line = 0, []
+        for request in requests:
+            self.outstanding.append(request)
+            length = len(request.completion)
+            if line and size + length > _LINE_CHARS:
+                self._add(line)
+                size, line = 0, []
+            size += length
+            line.append((request.number, request.completion, request.gold))
+        self._add(line)
+
+    def _add(self, line: list[tuple[int, str, str]]) -> None:
+        self._unsent += json.dumps(line).encode() + b"\n"
 
     def send(self) -> None:
         """Write as much as the socket takes. A broken connection is noticed when reading."""
@@ -164,13 +175,28 @@ class GraderProcess:
             pass
         except ConnectionResetError:
             alive = False
-        *lines, rest = self._unread.split(b"\n")
-        self._unread = bytearray(rest)
-        return [self._decode(line) for line in lines], alive
+        lines, _, rest = self._unread.rpartition(b"\n")
+        self._unread = rest
+        # Read in one go: most of the time that one line takes goes into the call.
+        replies = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+        return [self._in_turn(*reply) for reply in replies], alive
 
-    def _decode(self, line: bytes) -> tuple[int, Verdict]:
-        number, *verdict = json.loads(line)
+    def _in_turn(self, number: int, *verdict: Any) -> tuple[int, Verdict]:
         expected = self.outstanding.popleft().number
         if number != expected:
             raise RuntimeError(f"grader process {self.pid} answered request {number} where {expected} was due")
         return number, Verdict(*verdict)
+
+
+@dataclass(slots=True)
+class Lane:
+    """A grader, if one runs, and the requests that are for it and no other."""
+
+    waiting: deque[GradingRequest] = field(default_factory=deque)
+    grader: GraderProcess | None = None
+    deadline: float = 0.0
+
+    @property
+    def held(self) -> int:
+        """Number of requests that have no verdict yet."""
+        return len(self.waiting) + (len(self.grader.outstanding) if self.grader else 0)

@@ -1,7 +1,10 @@
 """Which answers are right, which are wrong, and which a grader must not be talked into."""
 
+import random
+
 import pytest
 
+from tasks.shared.verification import grading
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.grading import compare, grade
 
@@ -221,3 +224,19 @@ def test_grade_reports_what_it_extracted() -> None:
     assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG).extracted == r"\frac{1}{2}"
     assert grade(r"Thus \boxed{\frac{1}{2}}.", "0.5", CONFIG).rule == "number"
     assert grade("I do not know", "0.5", CONFIG).extracted is None
+
+
+def test_rules_that_are_left_out_for_plain_amounts_would_not_have_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(0)
+    numbers = [0, 1, 12, 999, 1_000, 1_234_567, 12.5]
+    signs, marks, layouts = ["", "-", "+"], ["", "$", r"\$"], ["{:,}", "{}", "{:.2f}"]
+    amounts = [
+        draw.choice(signs) + draw.choice(marks) + draw.choice(layouts).format(number)
+        for number in draw.choices(numbers, k=80)
+    ]
+    pairs = list(zip(amounts[:40], amounts[40:], strict=True))
+    assert all(grading.is_amount(text) for text in amounts)
+    quick = [compare(*pair, CONFIG) for pair in pairs]
+    monkeypatch.setattr(grading, "is_amount", lambda text: False)
+    assert quick == [compare.__wrapped__(*pair, CONFIG) for pair in pairs]
+    assert {name for name, _ in quick} == {"correct", "wrong"}

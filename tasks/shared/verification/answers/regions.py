@@ -11,6 +11,7 @@ _LONE = re.compile(_VARIABLE)
 _MEMBERSHIP = re.compile(rf"({_VARIABLE})\s*\\in(?![A-Za-z])\s*(.*)", re.DOTALL)
 _BUILDER = re.compile(rf"({_VARIABLE})\s*(?:\\in(?![A-Za-z])\s*\\mathbb\{{R\}}\s*)?[:|]\s*(.*)", re.DOTALL)
 _UNION = re.compile(r"\\cup(?![A-Za-z])|\\text\s*\{\s*or\s*\}|(?<![A-Za-z])or(?![A-Za-z])")
+_AND = re.compile(r"\\text\s*\{\s*and\s*\}|(?<![A-Za-z])and(?![A-Za-z])|\\cap(?![A-Za-z])")
 _SIGN = re.compile(r"(\\(?:leq|geq|neq)(?![A-Za-z])|<|>)")
 _FLIPPED = {"<": ">", ">": "<", r"\leq": r"\geq", r"\geq": r"\leq"}
 _BRACKETS = {"<": ("(", ")"), r"\leq": ("[", "]")}
@@ -67,7 +68,20 @@ def _piece(text: str) -> tuple[str, list[Piece]] | None:
     ends = split_top(inner)
     if kind == "tuple" and len(ends) == 2 and opening in "([" and all(end.strip() for end in ends):
         return "", [Piece(opening, ends[0].strip(), ends[1].strip(), closing)]
-    return _inequality(text)
+    halves = [_inequality(half.strip()) for half in _AND.split(text)]
+    if len(halves) == 1:
+        return halves[0]
+    return _both(*halves) if len(halves) == 2 else None
+
+
+def _both(one: tuple[str, list[Piece]] | None, other: tuple[str, list[Piece]] | None) -> tuple[str, list[Piece]] | None:
+    """Where two inequalities hold, one from below and one from above; it may be nowhere."""
+    if one is None or other is None or one[0] != other[0] or len(one[1]) != 1 or len(other[1]) != 1:
+        return None
+    below, above = (one[1][0], other[1][0]) if one[1][0].high == r"\infty" else (other[1][0], one[1][0])
+    if below.high != r"\infty" or above.low != r"-\infty":
+        return None
+    return one[0], [Piece(below.opening, below.low, above.high, above.closing)]
 
 
 def _inequality(text: str) -> tuple[str, list[Piece]] | None:

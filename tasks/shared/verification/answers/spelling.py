@@ -58,7 +58,10 @@ FUNCTIONS = frozenset([*_FUNCTIONS.split("|"), "sqrt", "lim", "max", "min", "gcd
 """Names of functions, which are no words."""
 
 Replacement = str | Callable[[re.Match[str]], str]
-_RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
+Rules = tuple[tuple[re.Pattern[str], Replacement], ...]
+_LATEX_SIGN = re.compile(r"[\\{~<>=]")
+"""What stands in every text that a LaTeX rule changes."""
+_LATEX_RULES: Rules = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         # layout
@@ -101,7 +104,11 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"\\(?:land|wedge)(?![A-Za-z])", r" \\text{ and } "),
         (r"\\backslash(?![A-Za-z])", r"\\setminus "),
         (r"\\dot\{(\d)\}(?=$|[^\d])", r"\\overline{\1}"),
-        # ASCII and Python
+    )
+)
+_ASCII_RULES: Rules = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
         (r"==", "="),
         (r"\*\*\s*", "^"),
         (r"\^\s*([+-]?\d{2,}|[+-]\d)", r"^{\1}"),
@@ -113,7 +120,7 @@ _RULES: tuple[tuple[re.Pattern[str], Replacement], ...] = tuple(
         (r"^([+-]?\d*)\.(\d*)\((\d+)\)$", r"\1.\2\\overline{\3}"),
     )
 )
-_PLAIN = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
+_AMOUNT = re.compile(r"[+-]?(?:\\?\$)?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+,?\s*(?=\d)|(?<=\d),\s+(?=\d)")
 _DOLLAR = re.compile(r"(?<!\\)\$")
 _WHOLE_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
@@ -123,20 +130,27 @@ _WHOLE_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 def spell(text: str) -> str:
     r"""Rewrite an answer in one spelling: LaTeX without layout, fonts, ``$`` and closing punctuation."""
     plain = text.strip()
-    if _PLAIN.fullmatch(plain):
-        return plain
+    if is_amount(plain):
+        return plain if "\\" in plain else plain.replace("$", r"\$")
     if not plain.isascii():
         plain = _from_unicode(plain)
     plain = _roots(_without_dollars(plain))
-    for pattern, replacement in _RULES:
+    for pattern, replacement in (*_LATEX_RULES, *_ASCII_RULES) if _LATEX_SIGN.search(plain) else _ASCII_RULES:
         plain = pattern.sub(replacement, plain)
     plain = _without_closing_mark(plain)
     whole = _WHOLE_TEXT.fullmatch(plain)
     return _without_closing_mark(whole.group(1)) if whole else " ".join(plain.split())
 
 
+def is_amount(text: str) -> bool:
+    """Whether a text is one numeral such as ``1,234.50``, at most with a dollar sign: most answers are."""
+    return _AMOUNT.fullmatch(text) is not None
+
+
 def compact_spaces(text: str) -> str:
     """Remove white space, except where it parts two digits, or two digits and the comma between them."""
+    if len(text.split(maxsplit=1)) < 2:
+        return text.strip()
     kept = _BETWEEN_DIGITS.sub(lambda match: ",\0" if "," in match.group() else "\0", text.strip())
     return "".join(kept.split()).replace("\0", " ")
 

@@ -37,6 +37,7 @@ _COMMENT = re.compile(
     r"our|your|my|so|then)\b",
     re.IGNORECASE,
 )
+_BOLD = re.compile(r"\*\*(?=\S)(.+?)\*\*")
 _MOST_WORDS = 8
 
 
@@ -74,7 +75,7 @@ def is_statement(answer: str, *, alone: bool) -> bool:
 def clean(answer: str) -> str:
     r"""Strip Markdown emphasis, one pair of maths delimiters and closing punctuation from an answer."""
     text = answer.strip().strip("*`").strip().rstrip(",;:").strip()
-    text = re.sub(r"\*\*(?=\S)(.+?)\*\*", r"\1", text)
+    text = _BOLD.sub(r"\1", text) if "**" in text else text
     if text.endswith(".") and not text.endswith("..."):
         text = text[:-1].rstrip()
     whole = _DELIMITED.fullmatch(text)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tasks.shared.verification.answers.spelling import FUNCTIONS, spell
+from tasks.shared.verification.answers.spelling import FUNCTIONS, is_amount, spell
 
 _NAMES = """
 mm millimeter millimetre|cm centimeter centimetre|m meter metre|km kilometer kilometre|inch in inche|foot ft feet
@@ -33,7 +33,7 @@ _NEVER = frozenset(
     "otherwise only half halves third thirds quarter quarters fourth fourths fifth fifths sixth sixths eighth eighths "
     "tenth tenths hundredth hundredths hundred thousand million billion trillion dozen percent percentage pct negative "
     "positive infinity pi no none but is was are equals equal as from out by through til until either both neither nor "
-    "greater smaller larger divided multiplied power root factorial degree_of choose undefined".split()
+    "greater smaller larger divided multiplied power root factorial degree_of choose undefined too".split()
 )
 """Words that change a value, so that no phrase with one of them is a unit."""
 
@@ -75,7 +75,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     if prefix:
         currency = _CURRENCIES.get(prefix.group(2)[-1], prefix.group(2).lower().strip("\\."))
         body = prefix.group(1) + spelled[prefix.end() :]
-    tokens = _TOKEN.findall(_QUOTIENT.sub(_as_unit, body))
+    tokens = [body] if is_amount(body) else _TOKEN.findall(_QUOTIENT.sub(_as_unit, body))
     start = _unit_start(tokens)
     value, phrase = "".join(tokens[:start]).strip(), "".join(tokens[start:])
     phrase = "/" + phrase if value.endswith("/") else phrase
@@ -124,6 +124,9 @@ def _is_unit(token: str, glued: bool, before: str) -> bool:
     words = re.findall(r"[a-z]+", " ".join(groups if groups else [token]).replace(".", "").replace("'", "").lower())
     if not words or not _NEVER.isdisjoint(words) or any(any(c.isdigit() for c in group) for group in groups):
         return False
+    if "k" in (token, *(group.strip() for group in groups)):
+        # A thousand: kelvin is a capital.
+        return False
     if groups:
         return all(len(word) > 1 or word in _CANONICAL or word == "a" for word in words)
     word = words[0]
@@ -136,6 +139,7 @@ def _is_unit(token: str, glued: bool, before: str) -> bool:
     )
 
 
+@lru_cache(maxsize=4_096)
 def _canonical(phrase: str) -> Unit:
     measures: dict[str, int] = {}
     nouns: set[str] = set()

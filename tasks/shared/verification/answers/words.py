@@ -11,6 +11,7 @@ from tasks.shared.verification.answers.spelling import FUNCTIONS, compact_spaces
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _SUBSCRIPT = re.compile(r"_\s*\{[^{}]*\}|_[A-Za-z]+|\\begin\s*\{[a-z]+\*?\}(?:\{[^{}]*\})?|\\end\s*\{[a-z]+\*?\}")
 _RUN = re.compile(r"(?<![A-Za-z\\])[A-Za-z]+(?:['-][A-Za-z]+)*")
+_ANY_LETTER = re.compile(r"[A-Za-z]")
 _PAIRS = frozenset("no on up in to do go so or of if is it us we he me".split())
 """Words of two letters; any other two small letters are a product."""
 _ARTICLES = frozenset(["the", "a", "an"])
@@ -35,7 +36,10 @@ _NAME = re.compile(rf"m?\s*(?P<sign>{_GEOMETRY})\s*\{{?\s*(?P<letters>[A-Z](?:[A
 @lru_cache(maxsize=16_384)
 def words(text: str) -> tuple[str, ...]:
     r"""Words in an answer: texts in ``\text``, and runs of letters that are neither product, function nor subscript."""
-    plain = _SUBSCRIPT.sub(" ", spell(text))
+    spelled = spell(text)
+    if not _ANY_LETTER.search(spelled):
+        return ()
+    plain = _SUBSCRIPT.sub(" ", spelled)
     found = [run for group in _TEXT.findall(plain) for run in re.findall(r"[A-Za-z]+", group)]
     return (*found, *(match.group() for match in _RUN.finditer(_TEXT.sub("  ", plain)) if _stands_alone(match)))
 

@@ -24,11 +24,25 @@ def members(answer: str, gold: str, context: Context) -> Decision | None:
         return None
     if {left.kind, right.kind} == {"set", "tuple"}:
         return "wrong", "a set is not a tuple"
+    if _conjunctions(answer, right) | _conjunctions(gold, left) == {"and", "or"}:
+        return "wrong", "'and' is not 'or'"
     if len(left.items) != len(right.items):
         return "wrong", f"{len(right.items)} values where the gold has {len(left.items)}"
-    if left.kind == right.kind == "tuple" and (left.opening, left.closing) != (right.opening, right.closing):
+    if left.kind == right.kind == "tuple" and _brackets(left) != _brackets(right):
         return "wrong", "other brackets"
     return _compare_members(right, left, context)
+
+
+def _conjunctions(text: str, listed: Listing) -> set[str]:
+    """The words between members that are no values: ``3 and 5`` and ``3 or 5`` are the same two solutions."""
+    if any(character.isdigit() for item in listed.items for character in item):
+        return set()
+    return set(re.findall(r"(?<![A-Za-z\\])(?:and|or)(?![A-Za-z])", spell(text)))
+
+
+def _brackets(listed: Listing) -> str:
+    """The brackets of a point or vector, which may be angled."""
+    return (listed.opening + listed.closing).replace(r"\langle", "(").replace(r"\rangle", ")")
 
 
 def _compare_members(answer: Listing, gold: Listing, context: Context) -> Decision:

@@ -21,6 +21,7 @@ from tasks.shared.verification.numbers import Numeral, numbers_agree, read_numbe
 from tasks.shared.verification.rules.decision import Context, Decision, decide
 
 _RATIO = re.compile(r"(\d+)\s*(?::|\\text\s*\{\s*to\s*\}|to)\s*(\d+)(?:\s*:\s*(\d+))?")
+_DATE = re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2\d{4}")
 _CLOCK = re.compile(r"(\d{1,2}):[0-5]\d")
 
 
@@ -85,7 +86,9 @@ def percent(answer: str, gold: str, context: Context) -> Decision | None:
 def unit(answer: str, gold: str, context: Context) -> Decision | None:
     """Units must say the same where both sides have one; then the values decide."""
     (gold_value, gold_unit), (answer_value, answer_unit) = split_unit(gold), split_unit(answer)
-    if (gold_unit is None and answer_unit is None) or words(gold_value) or words(answer_value):
+    if (gold_unit is None and answer_unit is None) or any(
+        words(value) and read_number(value) is None for value in (gold_value, answer_value)
+    ):
         return None
     if gold_unit and answer_unit and not gold_unit.agrees(answer_unit):
         return "wrong", "another unit"
@@ -93,7 +96,11 @@ def unit(answer: str, gold: str, context: Context) -> Decision | None:
 
 
 def ratio(answer: str, gold: str, context: Context) -> Decision | None:
-    """Ratios may be scaled, and be written as a quotient; a clock time may not."""
+    """Ratios may be scaled, and be written as a quotient; a clock time may not. Dates are no differences."""
+    dates = [_DATE.fullmatch(spell(text)) for text in (gold, answer)]
+    if any(dates):
+        parts = [[int(part) for part in re.findall(r"\d+", date.group())] for date in dates if date]
+        return decide(len(parts) == 2 and parts[0] == parts[1], "the same date", "another date")
     if not (_RATIO.fullmatch(spell(gold)) or _RATIO.fullmatch(spell(answer))):
         return None
     left, right = _terms(gold), _terms(answer)
