@@ -162,6 +162,8 @@ def test_a_taken_port_is_refused() -> None:
         _check_ports({"prefect": port, "mlflow": port})
     with pytest.raises(ValueError, match="--prefect-port"):
         _check_ports({"prefect": 70000, "mlflow": port})
+    with pytest.raises(ValueError, match="port 0 is none; pass another --prefect-port"):
+        _check_ports({"prefect": 0, "mlflow": port})
 
 
 async def echo(socket: WebSocket) -> None:
