@@ -1,14 +1,14 @@
 """Options that commands share, and how their values are read."""
 
 import json
+from contextlib import suppress
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from tasks.config import LARGEST_SEED
-from tasks.errors import in_a_line
+from tasks.yaml_text import parsed_yaml
 
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
 SetOption = Annotated[
@@ -45,17 +45,19 @@ def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
 
 def _value(text: str, pair: str) -> Any:
     try:
-        return json.loads(text)
-    except ValueError:
-        pass
+        with suppress(ValueError):
+            return json.loads(text, object_pairs_hook=_once)
+        return parsed_yaml(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--set {pair!r} is neither JSON nor YAML: {error}") from error
     except RecursionError:
         raise typer.BadParameter("--set: a value is nested too deeply to be read") from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise typer.BadParameter(f"--set {pair!r} is neither JSON nor YAML: {in_a_line(error)}") from error
-    except RecursionError:
-        raise typer.BadParameter("--set: a value is nested too deeply to be read") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return dict(pairs)
 
 
 def split(text: str) -> list[str]:

@@ -95,6 +95,8 @@ def show_lineage(ref: str, question: str, console: Console) -> int:
     from tasks.spine.store import lineage
 
     def run() -> None:
+        if not ref and not question:
+            raise ValueError("lineage of what? Give an artifact, such as model/3f2a9c, or --question with an id")
         store = run_context().store
         if question:
             console.print(lineage.render_sightings(store, question))

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
 from flows.pipeline.recipes import warn_if_unfit
+from tasks.logs import hide_passwords_in_logs
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.models.task import import_model
@@ -126,6 +127,8 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
 
     Yields the journal. Inside another pipeline the outer one's journal and run go on.
     """
+    # A worker of Prefect starts a run in a process of its own, with no command that has seen to it.
+    hide_passwords_in_logs()
     context = run_context()
     if context.journal is not None and context.tracker is not None:
         yield context.journal

@@ -12,18 +12,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from flows.server.reaching import StartingServer, go_around_proxies
 from flows.server.result_storage import choose_result_storage
 from tasks.errors import tells_the_user
+from tasks.logs import hide_passwords_in_logs
 from tasks.spine.process import has_ended, own_identity
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings, sqlite_address
 from tasks.spine.tracking.pages import running_servers
-from tasks.text import has_password, without_passwords
 
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,24 +92,6 @@ def _check_home(root: Path) -> None:
         raise ValueError(
             f"MIDTRAIN_HOME={root} cannot be written ({error.strerror}); set MIDTRAIN_HOME to a folder that can"
         ) from error
-
-
-def hide_passwords_in_logs() -> None:
-    """Have every record of a log, of this project and of libraries, made without the passwords of addresses."""
-    make = logging.getLogRecordFactory()
-    if getattr(make, "hides_passwords", False):
-        return
-
-    def without(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = make(*args, **kwargs)
-        with contextlib.suppress(Exception):
-            text = record.getMessage()
-            if has_password(text):
-                record.msg, record.args = without_passwords(text), None
-        return record
-
-    without.hides_passwords = True  # type: ignore[attr-defined]
-    logging.setLogRecordFactory(without)
 
 
 def server_command(port: int) -> list[str]:

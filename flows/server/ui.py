@@ -82,6 +82,8 @@ def _check_ports(ports: dict[str, int]) -> None:
     if len(set(ports.values())) < len(ports):
         raise ValueError(f"both servers on port {ports['prefect']}; pass another --mlflow-port")
     for name, port in ports.items():
+        if port == 0:
+            raise ValueError(f"port 0 is none; pass another --{name}-port")
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

@@ -82,6 +82,8 @@ class EvaluateConfig(Frozen):
     def _exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for name in value:
             benchmark(name)
+        if not value or len(set(value)) < len(value):
+            raise ValueError("give one benchmark at least, and each once")
         return value
 
     def identity_payload(self) -> dict[str, Any]:

@@ -8,13 +8,13 @@ to a set, or a set by pointing `generate.heuristics` at a folder.
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from tasks.config import Frozen
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.wanted import Prompt, Question
 from tasks.spine.store.fingerprint import canonical_json, digest_text
+from tasks.yaml_text import read_yaml
 
 SETS = Path(__file__).parent / "heuristics"
 
@@ -76,10 +76,7 @@ def load_heuristics(source: str) -> tuple[Heuristic, ...]:
 
 def load_heuristic(file: Path) -> Heuristic:
     """Read one heuristic file. Raises `ValueError` naming the file, the field and what is wrong with it."""
-    try:
-        content = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{file}: not valid YAML: {error}") from error
+    content = read_yaml(file)
     if not isinstance(content, dict):
         raise ValueError(f"{file}: holds {type(content).__name__}; expected the fields name, instruction, examples")
     try:

@@ -6,19 +6,20 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import JsonValue
 
-from tasks.errors import in_a_line
 from tasks.recipe.base import Recipe
 from tasks.recipe.merging import RecipeError, build, check_keys, closest, refuse_passwords
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.yaml_text import parsed_yaml, read_yaml
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
 RECIPES = Path(__file__).resolve().parents[2] / "deployments" / "recipes"
 DEFAULTS = "defaults"
 """A recipe without a file, in which every field has its default; a model's own prompt style and real lengths."""
+_parsed = lru_cache(maxsize=16)(parsed_yaml)
+"""Cached, because every stage of a pipeline reads its recipe and parsing takes most of that time."""
 METHODS: dict[str, type[Recipe]] = {"polya": PolyaRecipe, "rmt": RmtRecipe}
 
 
@@ -80,29 +81,9 @@ def _read(name: str) -> dict[str, Any]:
         known = [recipe_name(path.name) for path in RECIPES.glob("*.yaml")]
         raise RecipeError(f"recipe {name!r}: no file {path}{closest(name, known)}; or give the path of a .yaml file")
     try:
-        values = deepcopy(_parsed(path.read_text(encoding="utf-8")))
-    except yaml.YAMLError as error:
-        raise RecipeError(f"recipe {path} is not YAML: {in_a_line(error)}") from error
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"recipe {path} is not UTF-8: {error}") from error
+        values = deepcopy(read_yaml(path, _parsed)) or {}
+    except ValueError as error:
+        raise RecipeError(f"recipe {error}") from error
     if not isinstance(values, dict):
         raise RecipeError(f"recipe {path} is not a mapping of sections")
     return values
-
-
-@lru_cache(maxsize=16)
-def _parsed(text: str) -> Any:
-    """Parsed YAML; cached, because every stage of a pipeline reads its recipe and parsing takes most of that time."""
-    return yaml.load(text, _OneOfEachKey) or {}
-
-
-class _OneOfEachKey(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping: YAML would keep the last one without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands there twice", key.start_mark)
-            seen.add(key.value if isinstance(key.value, str) else id(key))
-        return super().construct_mapping(node, deep)

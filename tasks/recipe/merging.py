@@ -51,6 +51,8 @@ class Sections(Frozen):
 
 
 R = TypeVar("R", bound=Sections)
+WEB_KEY = """FSSPEC_HTTP='{"headers": {"Authorization": "Bearer KEY"}}'"""
+"""How the key of a web page is given to the file system that reads it."""
 SHOWN_CHARS = 80
 """Most that is shown of a refused value."""
 
@@ -77,7 +79,7 @@ def build(kind: type[R], values: Mapping[str, Any], overrides: Mapping[str, Json
     except ValidationError as error:
         said = {_origin(kind, item["loc"], merged): item for item in reversed(error.errors())}
         lines = [f"{key}: {item['msg']} (got {_short(item['input'])})" for key, item in reversed(said.items())]
-        raise RecipeError("recipe does not validate:\n  " + "\n  ".join(lines)) from error
+        raise RecipeError(f"recipe {merged.get('name', '')!r} does not validate:\n  " + "\n  ".join(lines)) from error
 
 
 def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = "") -> None:
@@ -116,7 +118,8 @@ def refuse_passwords(values: Any, where: str, prefix: str = "") -> None:
     elif isinstance(values, str) and has_password(values):
         raise RecipeError(
             f"{where}{prefix}={without_passwords(values)!r} has a password in its address, and settings are kept with "
-            "every run; leave it out, and give the key in the environment (OPENAI_API_KEY, HF_TOKEN, AWS_*, FSSPEC_*)"
+            "every run; leave it out, and give the key in the environment (OPENAI_API_KEY, HF_TOKEN, AWS_*; "
+            f"for web pages {WEB_KEY})"
         )
 
 

@@ -43,6 +43,15 @@ def test_shipped_names_have_dots_and_stay_apart() -> None:
         ("rl:", "rl is None, but it is a section"),
         ("[a", "is not YAML: .* \\(line 1\\)"),
         ("rl: {steps: 3}\nrl: {steps: 4}", "'rl' stands there twice"),
+        ("? [a]\n: 1", r"a key is a list or a mapping \(line 1\)"),
+        ("? {a: b}\n: 1", r"a key is a list or a mapping \(line 1\)"),
+        ("seed: " + "9" * 5000, r"own\.yaml is not YAML: .*4300 digits"),
+        ("seed: 2026-13-45", r"own\.yaml is not YAML: month must be in 1\.\.12"),
+        ("rl: {steps: 99999999999999999999}", "rl.steps: .*no whole number may be larger than 9223372036854775807"),
+        ("rl: {steps: many}", "recipe 'own' does not validate"),
+        ("evaluate: {benchmarks: []}", "evaluate.benchmarks: .*give one benchmark at least"),
+        ("evaluate: {benchmarks: [svamp, svamp]}", "evaluate.benchmarks: .*each once"),
+        ("model: {source: ''}", "model.source: String should have at least 1 character"),
         ("rl: " + "[" * 3000, "nested too deeply"),
         ("rl: " + "{a: " * 3000 + "1" + "}" * 3000, "nested too deeply"),
         ("rl: {steps: true}", "rl.steps is true, but it is a number"),
@@ -67,6 +76,11 @@ def test_a_recipe_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
         load(Recipe, str(path))
 
 
+def test_a_recipe_that_is_a_folder_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"^recipe .*\.yaml cannot be read: Is a directory"):
+        load(Recipe, str(tmp_path.rename(tmp_path.with_suffix(".yaml"))))
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -76,6 +90,9 @@ def test_a_recipe_that_is_no_text_is_refused_by_name(tmp_path: Path) -> None:
         ["--set", "rl.steps={a: b: c"],
         ["--set", "rl.steps=" + "[" * 9999],
         ["--set", "rl.steps"],
+        ["--set", 'rl={"steps": 2, "steps": 3}'],
+        ["--set", "rl={steps: 2, steps: 3}"],
+        ["--set", "evaluate.benchmarks=[]"],
         ["--set", "generate.sampling.stop=[1"],
         ["--force", "rll"],
         ["--recipe", "tiny-cpuu"],

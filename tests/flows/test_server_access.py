@@ -18,11 +18,13 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from flows.pipeline.run import pipeline
 from flows.server import reaching
-from flows.server.environment import hide_passwords_in_logs, prepare
+from flows.server.environment import prepare
 from flows.server.guard import OwnOriginOnly
 from flows.server.reaching import go_around_proxies, wait_for_server
 from flows.server.ui import _check_ports
+from tasks.logs import hide_passwords_in_logs
 from tasks.spine.store.settings import Settings
 from tests.support.network import free_port
 
@@ -108,14 +110,45 @@ def test_a_home_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         prepare(Settings(home=tmp_path / "file" / "home"))
 
 
-def test_logs_of_every_library_hide_passwords(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def record_factory() -> Iterator[None]:
+    """Puts back how records of logs are made."""
     factory = logging.getLogRecordFactory()
-    try:
-        hide_passwords_in_logs()
-        logging.getLogger("some.library").warning("no answer from %s", "postgresql://me:secret@host/db")
-    finally:
-        logging.setLogRecordFactory(factory)
+    logging.setLogRecordFactory(logging.LogRecord)
+    yield
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.mark.usefixtures("record_factory")
+def test_logs_of_every_library_hide_passwords(caplog: pytest.LogCaptureFixture) -> None:
+    hide_passwords_in_logs()
+    logging.getLogger("some.library").warning("no answer from %s", "postgresql://me:secret@host/db")
     assert caplog.messages == ["no answer from postgresql://***@host/db"]
+
+
+@pytest.mark.usefixtures("record_factory")
+def test_errors_in_logs_hide_passwords_too(caplog: pytest.LogCaptureFixture) -> None:
+    hide_passwords_in_logs()
+    try:
+        try:
+            raise OSError("postgresql://me:secret@host/db is away")
+        except OSError as error:
+            raise RuntimeError("MLflow does not answer") from error
+    except RuntimeError:
+        logging.getLogger("some.library").exception("failed")
+    assert "OSError: postgresql://***@host/db is away" in caplog.text
+    assert "RuntimeError: MLflow does not answer" in caplog.text
+    assert "secret" not in caplog.text
+
+
+@pytest.mark.usefixtures("record_factory")
+def test_a_run_that_no_command_began_hides_passwords_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    with pipeline("some", {}):
+        logging.getLogger("some.library").warning("no answer from postgresql://me:secret@host/db")
+    assert "secret" not in caplog.text
 
 
 def test_a_taken_port_is_refused() -> None:
@@ -129,6 +162,8 @@ def test_a_taken_port_is_refused() -> None:
         _check_ports({"prefect": port, "mlflow": port})
     with pytest.raises(ValueError, match="--prefect-port"):
         _check_ports({"prefect": 70000, "mlflow": port})
+    with pytest.raises(ValueError, match="port 0 is none; pass another --prefect-port"):
+        _check_ports({"prefect": 0, "mlflow": port})
 
 
 async def echo(socket: WebSocket) -> None:

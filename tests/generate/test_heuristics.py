@@ -127,7 +127,7 @@ def test_a_folder_of_the_user_is_a_set(tmp_path: Path) -> None:
         ("name: x\nhint: y\n", r"bad\.yaml: field 'hint': Extra inputs"),
         ("name: x\nexamples: [{question: q, answer: '1'}]\n", r"bad\.yaml: field 'examples\.0\.solution'"),
         ("- name\n", r"bad\.yaml: holds list"),
-        ("name: [\n", r"bad\.yaml: not valid YAML"),
+        ("name: [\n", r"bad\.yaml is not YAML"),
         ("name: good\n", r"good\.yaml: field 'name' is 'good', which .*bad\.yaml has already"),
     ],
 )

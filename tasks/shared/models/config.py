@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import Field
+
 from tasks.config import Frozen
 
 EMBEDDED = "embedded"
@@ -13,7 +15,7 @@ EMBEDDED_THINK = "embedded-thinking"
 class ModelConfig(Frozen):
     """Address of the base model. None of this is its identity: `resolve` turns it into a `ModelIdentity`."""
 
-    source: str = EMBEDDED
+    source: str = Field(EMBEDDED, min_length=1)
     """`embedded` or `embedded-thinking`, a local folder, a Hugging Face id (`org/name`), `s3://...`, or an artifact
     (`model/3f2a9c...`)."""
     revision: str = ""

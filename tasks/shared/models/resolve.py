@@ -63,6 +63,9 @@ def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool 
             _check_once(path, _structure(entries, weights), settings, trust_remote_code)
     except Permanent as error:
         raise type(error)(f"model.source={config.source!r}: {error}") from error
+    except (ValueError, ImportError) as error:
+        # Of a file system: an address that it cannot read, or one that there is no package for.
+        raise Permanent(f"model.source={config.source!r}: {error}") from error
     return ResolvedModel(path, entries, name, weights.parameters)
 
 

@@ -4,10 +4,9 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.errors import Permanent
 from tasks.spine.store.runtime import Runtime
+from tasks.yaml_text import read_yaml
 
 AGENT = "tasks.shared.training.accelerate_agent"
 SHIPPED = Path(__file__).parent / "accelerate_configs"
@@ -42,9 +41,9 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise Permanent(f"runtime.accelerate_config={path} does not exist; give a file that `accelerate config` writes")
     try:
-        config = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise Permanent(f"runtime.accelerate_config={path} is not YAML: {error}") from error
+        config = read_yaml(path)
+    except ValueError as error:
+        raise Permanent(f"runtime.accelerate_config={error}") from error
     if not isinstance(config, dict) or "distributed_type" not in config:
         raise Permanent(f"runtime.accelerate_config={path} has no distributed_type; `accelerate config` writes one")
     return config
