@@ -132,7 +132,7 @@ def imported(path: Path) -> Iterator[str]:
                 yield from re.findall(r"(?:import|from) (tests\.[\w.]+)", text)
 
 
-BELOW_ALL = ("tasks", "tasks.config", "tasks.errors", "tasks.text")
+BELOW_ALL = ("tasks", "tasks.config", "tasks.errors", "tasks.logs", "tasks.text", "tasks.yaml_text")
 ROOMS = (
     "questions", "texts", "generate", "filter", "dataset", "midtrain", "rl", "entropy", "schedule", "rmt", "predict",
     "evaluate", "recipe", "estimates", "report", "release",

@@ -6,6 +6,7 @@ import threading
 
 import fsspec
 import pytest
+from aiohttp import ClientResponseError
 from fsspec import config
 
 from tasks.recipe.merging import WEB_KEY
@@ -33,6 +34,6 @@ def test_the_variable_that_a_refusal_names_opens_a_web_page(monkeypatch: pytest.
         address = f"http://127.0.0.1:{server.server_port}/rows.jsonl"
         assert fsspec.filesystem("http", skip_instance_cache=True).cat_file(address) == b"{}"
         found.clear()
-        with pytest.raises(OSError, match="401"):
+        with pytest.raises(ClientResponseError, match="401"):
             fsspec.filesystem("http", skip_instance_cache=True).cat_file(address)
         server.shutdown()
