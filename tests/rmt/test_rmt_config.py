@@ -13,7 +13,7 @@ from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import BudgetConfig
 from tasks.spine.store.fingerprint import canonical, canonical_json, digest_text
 
-RL_GOLDEN = "548734f6317160b41feb14308df61769d6ef2832f14630ea89a9afba4cbec1f2"
+RL_GOLDEN = "8889d9be8986749334ed020ebb298977c89dad712a82008172eb196735c5ed52"
 
 
 def test_the_identity_of_rl_has_not_moved() -> None:
