@@ -14,6 +14,7 @@ from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.evaluate.score import score
 from tasks.questions.schema import QUESTIONS
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.sampling.schema import asked
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.shared.verification.verdict import verdicts_in_words
@@ -131,7 +132,7 @@ def evaluate(
     path = world.folder / name / SAMPLES_FILE
     write_parquet(rows, path, EVALUATED)
     config = EvaluateConfig(samples=samples, resamples=200)
-    summary = score(read_rows(path), config) | {"asked": asked("chat", config.sampling)}
+    summary = score(read_rows(path), config) | {"asked": asked(PromptForm(style="chat"), config.sampling)}
     parents = {"model": model, **{f"questions.{benchmark}": benchmark for benchmark in benchmarks}}
     world.publish(name, "evaluation", "evaluate", {"samples": samples, "of": model}, parents=parents, summary=summary)
     world.entries.append(entry)
