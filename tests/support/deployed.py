@@ -150,7 +150,7 @@ class Deployed(AbstractContextManager["Deployed"]):
             headers={"Content-Type": "application/json"},
             method=method or ("GET" if body is None else "POST"),
         )
-        for attempts_left in reversed(range(5)):
+        for attempts_left in reversed(range(60)):
             try:
                 with urllib.request.urlopen(request, timeout=60) as answer:
                     text = answer.read()
