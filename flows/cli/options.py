@@ -7,9 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from tasks.config import LARGEST_SEED
-from tasks.yaml_text import parsed_yaml
-
 RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
 SetOption = Annotated[
     list[str] | None,
@@ -19,7 +16,7 @@ RmtRecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe of method
 LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]
 DocumentsOption = Annotated[int | None, typer.Option("--limit", help="Training documents at most.", min=1)]
 ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of the recipe; empty: its usual ones.")]
-SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0, max=LARGEST_SEED)]
+SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
 ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
 ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
 
@@ -44,6 +41,8 @@ def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
 
 
 def _value(text: str, pair: str) -> Any:
+    from tasks.yaml_text import parsed_yaml
+
     try:
         with suppress(ValueError):
             return json.loads(text, object_pairs_hook=_once)

@@ -32,8 +32,13 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     if "recipe" not in parameters:
         # The flow's own default, which its code reads.
         return
-    base_model = parameters.get("base_model", "")
-    given = {**parameters.get("overrides", {}), **({"model.source": base_model} if base_model else {})}
+    given = dict(parameters.get("overrides", {}))
+    if parameters.get("base_model"):
+        given["model.source"] = parameters["base_model"]
+    seeds = [seed for seed in (parameters.get("seed"), *parameters.get("seeds", ())) if seed is not None]
+    if seeds:
+        # The others fit where the largest does: none is negative.
+        given["seed"] = max(seeds)
     settings = load(METHODS.get(name, Recipe), parameters["recipe"], given)
     force = parameters.get("force", ())
     settings.forced(force if isinstance(force, list) else ())

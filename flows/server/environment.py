@@ -24,6 +24,8 @@ from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings, sqlite_address
 from tasks.spine.tracking.pages import running_servers
 
+log = logging.getLogger(__name__)
+
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "flows.server.guard:prefect_server"
@@ -111,7 +113,11 @@ def start_temporary_server(settings: Settings) -> StartingServer | None:
     if "PREFECT_API_URL" in os.environ or os.environ.get("PREFECT_HOME") != str(home):
         return None
     turn = (home / "starting.lock").open("w")
-    fcntl.flock(turn, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.warning("another command starts a server on %s; this one goes on when that answers", home)
+        fcntl.flock(turn, fcntl.LOCK_EX)
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = str(probe.getsockname()[1])

@@ -21,9 +21,8 @@ def dataset(
     prompt: PromptConfig,
 ) -> StageEstimate:
     """Cost of writing the training rows."""
-    rows = training_rows(dataset, filter, generate, questions)
-    examples = training_examples(machine.model, rows, generate, questions, prompt)
-    return machine.table(examples.all_tokens * STORED_PER_TOKEN)
+    rows = training_examples(machine.model, dataset, filter, generate, questions, prompt)
+    return machine.table(rows.all_tokens * STORED_PER_TOKEN)
 
 
 def rl_prompts(machine: Machine, rl_prompts: PromptSetConfig, rl_questions: QuestionsConfig) -> StageEstimate:
@@ -50,8 +49,14 @@ def training_rows(
 
 
 def training_examples(
-    model: ModelConfig, rows: int, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig
+    model: ModelConfig,
+    dataset: DatasetConfig,
+    filter: FilterConfig,
+    generate: GenerateConfig,
+    questions: QuestionsConfig,
+    prompt: PromptConfig,
 ) -> Texts:
     """Rows as training examples: the plain prompt and the solution."""
+    rows = training_rows(dataset, filter, generate, questions)
     solution = min(set_size(questions).solution_tokens, generate.sampling.max_new_tokens)
     return Texts(rows, plain_tokens(model, prompt, questions), solution)

@@ -1,7 +1,7 @@
 """Cost of `midtrain`."""
 
 from tasks.dataset.config import DatasetConfig
-from tasks.dataset.estimate import training_examples, training_rows
+from tasks.dataset.estimate import training_examples
 from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
 from tasks.midtrain.config import MidtrainConfig
@@ -20,5 +20,5 @@ def midtrain(
     prompt: PromptConfig,
 ) -> StageEstimate:
     """Cost of all epochs over the training rows."""
-    rows = training_rows(dataset, filter, generate, questions) * midtrain.epochs
-    return machine.trained(training_examples(machine.model, rows, generate, questions, prompt).all_tokens)
+    rows = training_examples(machine.model, dataset, filter, generate, questions, prompt)
+    return machine.trained(rows.all_tokens * midtrain.epochs)

@@ -86,8 +86,6 @@ def _layouts(with_system: bool) -> Iterator[Layout]:
 def _missing(texts: list[str], system: str) -> str:
     if any(question not in text for question, text in zip(PROBES, texts, strict=True)):
         return "the question is"
-    if texts[0] == texts[1]:
-        return "two questions give one text: what tells them apart is"
     return "the system message is" if any(system not in text for text in texts) else ""
 
 

@@ -1,6 +1,5 @@
 """Rows of files anywhere fsspec reaches, and the digest of what is in them."""
 
-import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -15,8 +14,11 @@ from tasks.errors import did_you_mean
 from tasks.shared.sources.errors import Record, Reject, SourceError
 from tasks.shared.sources.places import Named, check_protocols, ending, files_below, files_named, is_web, split_of
 from tasks.shared.sources.readers import READERS, Reader, read_file
-from tasks.shared.sources.streams import BLOCK_BYTES, buffered
+from tasks.shared.sources.streams import buffered
+from tasks.spine.stage.context import run_context
+from tasks.spine.store.digests import digest_memory
 from tasks.spine.store.files import open_files
+from tasks.spine.store.fingerprint import digest_stream, digest_text
 
 ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 _REMOTE_BLOCK_BYTES = 8 * 2**20
@@ -85,10 +87,15 @@ class SourceFiles:
 
     def digest(self) -> str:
         """SHA-256 of the one file, or over the SHA-256 of each of several, in order of name."""
-        digests = [self._digest(path) for path in self.paths]
+        if isinstance(self._fs, LocalFileSystem):
+            # Remembered while nobody writes to a file, so that looking for a change costs no second pass.
+            with self._in_words():
+                digests = digest_memory(run_context().settings.cache).digests(map(Path, self.paths))
+        else:
+            digests = [self._digest(path) for path in self.paths]
         if len(digests) == 1:
             return f"sha256:{digests[0]}"
-        return f"sha256:{hashlib.sha256(' '.join(digests).encode()).hexdigest()}"
+        return f"sha256:{digest_text(' '.join(digests))}"
 
     def holds(self, path: Path) -> bool:
         """Whether a local path is one of the files, or would be one of them."""
@@ -114,11 +121,8 @@ class SourceFiles:
                     raise SourceError(f"source: {path!r} is no regular file; give a copy of its content")
 
     def _digest(self, path: str) -> str:
-        total = hashlib.sha256()
         with self.open(path) as stream:
-            while block := stream.read(BLOCK_BYTES):
-                total.update(block)
-        return total.hexdigest()
+            return digest_stream(stream)
 
     def _name(self, path: str) -> str:
         """Name of a file from the source's folder on, in characters that any table and terminal takes."""

@@ -14,7 +14,8 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate
 
 from tasks.shared.sources.errors import SourceError
-from tasks.spine.store.settings import STARTED_BY_WORKER, Settings
+from tasks.spine.stage.context import run_context
+from tasks.spine.store.settings import STARTED_BY_WORKER
 
 _SHARD = re.compile(r"(.+?)[-._]\d+-of-\d+\b.*")
 _SPLIT = re.compile(
@@ -36,7 +37,7 @@ def check_protocols(source: str) -> None:
     """
     if STARTED_BY_WORKER not in os.environ or ("://" not in source and "::" not in source):
         return
-    allowed = Settings().allowed_protocols
+    allowed = run_context().settings.allowed_protocols
     for link in source.split("::"):
         protocol = link.partition("://")[0]
         if ("://" in link or link in fsspec.available_protocols()) and protocol not in {"file", "local", *allowed}:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import psutil
 from pydantic import TypeAdapter
 
+from tasks.spine.process import is_gone
 from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import digest_text
 
@@ -39,12 +40,7 @@ class Holder:
     @property
     def is_gone(self) -> bool:
         """True when the process is known, on this host, to have ended."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            return abs(psutil.Process(self.pid).create_time() - self.process_started) > 1
-        except psutil.NoSuchProcess:
-            return True
+        return is_gone(self.host, self.pid, self.process_started)
 
 
 HOLDER = TypeAdapter(Holder)
