@@ -20,6 +20,7 @@ from flows.server.environment import for_one_person, prepare, start_temporary_se
 from flows.server.reaching import StartingServer, wait_for_server
 from flows.server.result_storage import save_result_storage
 from tasks.errors import Permanent
+from tasks.spine.process import Interrupted
 from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.stage.plan import planning
@@ -123,7 +124,7 @@ def interruptions(console: Console) -> Iterator[list[int]]:
         timer.daemon = True
         timer.start()
         if number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted
         sys.exit(128 + number)
 
     former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.server.environment import HOST, prepare, server_command
-from tasks.spine.process import own_identity
+from tasks.spine.process import Interrupted, interrupt, own_identity
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.files import Files
@@ -34,7 +34,7 @@ LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrenc
 def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
     """Run both servers until Ctrl-C or SIGTERM; runs started meanwhile use the Prefect server by themselves."""
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+        signal.signal(number, interrupt)
     settings = run_context().settings
     running = running_servers(settings.root)
     if running:
@@ -69,7 +69,7 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
             time.sleep(0.5)
         console.print("A server ended; see the logs in", str(settings.root))
         return 1
-    except KeyboardInterrupt:
+    except Interrupted:
         return 0
     finally:
         (settings.root / SERVERS).unlink(missing_ok=True)

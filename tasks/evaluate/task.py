@@ -26,7 +26,7 @@ ROLE = "questions."
 
 def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[Question]:
     """Sampled completions of every benchmark question, and the greedy one if asked for."""
-    renderer = _renderer(build, config)
+    renderer = Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
     greedy = config.sampling.model_copy(update={"temperature": 0.0, "top_p": 1.0, "top_k": 0})
     return Wanted(
         sources={name: _asked(build, name) for name in config.benchmarks},
@@ -49,10 +49,6 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
     build.record(rows=_counts(target), summary=summary, measured_on=measured_on)
-
-
-def _renderer(build: Build, config: EvaluateConfig) -> Renderer:
-    return Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
 
 
 def _questions(build: Build, benchmark: str) -> Path:

@@ -26,7 +26,14 @@ QUESTIONS = "questions"
 
 def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
     """Candidates for the solution of every question under every heuristic."""
-    renderer = Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
+    return _wanted(build, config, _renderer(build, config))
+
+
+def _renderer(build: Build, config: GenerateConfig) -> Renderer:
+    return Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
+
+
+def _wanted(build: Build, config: GenerateConfig, renderer: Renderer) -> Wanted[Question]:
     heuristics = load_heuristics(config.heuristics)
     rows = read_rows(build.path(QUESTIONS) / QUESTIONS_FILE, ["id", "question"])
     return Wanted(
@@ -42,12 +49,12 @@ def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
 @stage_task(GENERATE)
 def assemble(build: Build, config: GenerateConfig) -> None:
     """All samples in order from the pool, which a worker fills first where it lacks some; and every prompt."""
-    wanted = wanted_samples(build, config)
+    renderer = _renderer(build, config)
+    wanted = _wanted(build, config, renderer)
     samples = fill(build, wanted)
     tally = _Tally()
     rows = tally.counted(samples.rows(QUESTIONS))
     count = write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES, sorted_by=["question_id"])
-    renderer = Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
     shown = _prompt_rows(samples, renderer)
     prompts = write_parquet(shown, build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
     truncated, rejected = tally.truncated.total(), tally.rejected

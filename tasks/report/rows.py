@@ -150,8 +150,8 @@ def asked_words(summary: Mapping[str, Any]) -> str:
     if not (asked := summary.get("asked")):
         return ""
     return (
-        f"Prompts of style {asked['prompt_style']}, at most {asked['max_new_tokens']:,} new tokens, temperature "
-        f"{asked['temperature']:g}"
+        f"Prompts of style {asked['prompt_style']}, at most {asked['max_new_tokens']:,} new tokens, samples at "
+        f"temperature {asked['temperature']:g}"
     )
 
 

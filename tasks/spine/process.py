@@ -1,8 +1,24 @@
-"""Which process did something, in a form that outlives it: numbers of processes are used again."""
+"""Which process did something, in a form that outlives it, as numbers of processes are used again; how one is ended."""
 
 import socket
+from types import FrameType
+from typing import NoReturn
 
 import psutil
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked this process to end.
+
+    A class of its own, as CPython compares the exact class: when a plain `KeyboardInterrupt` comes up in a string that
+    runs (`exec`, as in dataclasses and the annotations of pydantic), the interpreter ends by SIGINT whatever exit code
+    the command chose, even where the exception was caught.
+    """
+
+
+def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """Handler of signals that raises `Interrupted` wherever the main thread is."""
+    raise Interrupted
 
 
 def own_identity() -> str:

@@ -193,7 +193,7 @@ def test_an_evaluation_alone_has_a_table(world: World) -> None:
     assert tables(world.made["base"]) == []
 
 
-ASKED = "Prompts of style chat, at most 3,072 new tokens, temperature 1"
+ASKED = "Prompts of style chat, at most 3,072 new tokens, samples at temperature 1"
 
 
 def test_how_models_were_asked_stands_above_their_scores_and_what_was_lost_beside_them(
