@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = "flows.server.guard:prefect_server"
-PROGRAMS = (PROGRAM, "mlflow.server")
+PROGRAMS = (PROGRAM, "flows.server.guard:mlflow_server")
 """How an argument of a server's process begins."""
 PATIENT = {
     "PREFECT_API_DATABASE_TIMEOUT": "60",

@@ -1,4 +1,4 @@
-"""Prefect's server for one person: it answers programs and its own pages on this machine, and no other website.
+"""The servers of one person's pages: each answers programs and its own pages on this machine, and no other website.
 
 A page from elsewhere that is open in the same browser could else start runs: by a plain form, or under a name that it
 has made lead to this machine.
@@ -51,3 +51,13 @@ def prefect_server() -> Any:
     from prefect.server.api.server import create_app
 
     return OwnOriginOnly(create_app())
+
+
+def mlflow_server() -> Any:
+    """MLflow's server behind the guard: `mlflow server --app-name midtrain`, by an entry point of this package.
+
+    MLflow's own check of origins lets every other server of this machine through.
+    """
+    from mlflow.server.fastapi_app import app
+
+    return OwnOriginOnly(app)

@@ -94,16 +94,15 @@ def _check_ports(ports: dict[str, int]) -> None:
 
 def _start(name: str, address: str, settings: Settings) -> subprocess.Popen[bytes]:
     port = int(address.rpartition(":")[2])
-    own = [f"{local}:{port}" for local in (HOST, "localhost")]
-    origins = ",".join(f"http://{place}" for place in own)
     environment = {key: value for key, value in os.environ.items() if key != "PREFECT_API_URL"}
     if name == "Prefect":
         command = server_command(port)
         environment |= {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_API_URL": f"{address}/api", **LEASES}
+        origins = ",".join(f"http://{local}:{port}" for local in (HOST, "localhost"))
         environment |= {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins}
     else:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
-        command += ["--allowed-hosts", ",".join(own), "--cors-allowed-origins", origins]
+        command = [sys.executable, "-m", "mlflow", "server", "--app-name", "midtrain", "--workers", "1"]
+        command += ["--host", HOST, "--port", str(port)]
         # In the environment: everybody sees a command line, and the address may hold a password.
         environment |= {"MLFLOW_BACKEND_STORE_URI": settings.mlflow_uri}
     with (settings.root / f"{name.lower()}-server.log").open("w") as log:

@@ -3,8 +3,10 @@
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from flows.stages.rl import rl
@@ -73,10 +75,18 @@ def test_arms_at_the_same_time_end_together(new_home: Path) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_the_servers_of_the_pages_end_with_their_command(new_home: Path, how: signal.Signals) -> None:
-    ports = ["--prefect-port", str(free_port()), "--mlflow-port", str(free_port())]
+def test_the_servers_of_the_pages_are_closed_to_others_and_end_with_their_command(
+    new_home: Path, how: signal.Signals
+) -> None:
+    prefect, mlflow = free_port(), free_port()
+    ports = ["--prefect-port", str(prefect), "--mlflow-port", str(mlflow)]
     command = start_python(new_home, ["-m", "flows.cli", "ui", *ports])
     command.wait_until(lambda: "Ctrl-C ends both" in command.output)
+    for port, path in {prefect: "api/flow_runs/filter", mlflow: "api/2.0/mlflow/experiments/search"}.items():
+        ask = partial(httpx.post, f"http://127.0.0.1:{port}/{path}", json={"max_results": 1, "limit": 1}, timeout=30)
+        assert ask(headers={"Origin": f"http://127.0.0.1:{port}"}).status_code == 200
+        other = ask(headers={"Origin": f"http://127.0.0.1:{free_port()}"})
+        assert (other.status_code, "own host and origin" in other.text) == (403, True)
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) == 0, command.output
     assert gone(new_home)
