@@ -128,7 +128,9 @@ def test_a_killed_worker_leaves_no_grandchild(tmp_path: Path, monkeypatch: pytes
 
 def start_launcher(tmp_path: Path, **job: Any) -> subprocess.Popen[bytes]:
     code = (
-        "import sys; from pathlib import Path; from tasks.spine.stage.launch import run_worker;"
+        "import signal, sys; from pathlib import Path; from tasks.spine.stage.launch import run_worker;"
+        # A shell that starts the tests in the background has them ignore it.
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from tests.support.toy_worker import ToyJob;"
         f"run_worker({MODULE!r}, ToyJob(**{job!r}), Path({str(tmp_path / 'work')!r}), timeout_s=60)"
     )
