@@ -68,9 +68,10 @@ def training_need(
         advice = f"lower {lower}: not one row of that length fits"
     else:
         section = phase.partition(" ")[0]
-        adapt = f", train adapters ({section}.lora.rank=64)"
-        shard = ", or raise runtime.num_processes with runtime.distribution=fsdp2"
-        advice = f"{LARGER}{'' if config.lora else adapt + shard}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
+        adapt = f"train adapters ({section}.lora.rank=64)"
+        shard = "raise runtime.num_processes with runtime.distribution=fsdp2"
+        ways = LARGER if config.lora else f"{LARGER}, {adapt}, or {shard}"
+        advice = f"{ways}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
     return MemoryNeed(phase, _passes(facts, config, rows, length, runtime), available, advice, rows, largest)
 
 

@@ -19,7 +19,7 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     from tasks.shared.training.models import check_context, load
 
     join(job)
-    model, tokenizer = load(job, job.config.weights_dtype)
+    model, tokenizer = load(job)
     examples = read_examples(job.data, tokenizer, job.config.max_length, adds_prefix=job.form.adds_prefix)
     rows = model.get_input_embeddings().weight.shape[0]
     check_inside(tokenizer, (example.prompt + example.completion for example in examples), rows)

@@ -21,7 +21,7 @@ from tasks.shared.engines.decoding import decode_batch
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.tokens import encode_prompts
-from tasks.shared.training.adapters import adapter_config, base_model, merged_weights
+from tasks.shared.training.adapters import adapters, base_model, merged_weights
 from tasks.shared.training.distributed import WholeCheckpoints
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.verification.verdict import OUTCOMES
@@ -211,7 +211,7 @@ def make_trainer(
         ),
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
-        peft_config=adapter_config(model, config.lora),
+        peft_config=adapters(model, config, job),
         reporter=reporter,
         form=job.form,
         max_zero_advantage_steps=config.max_zero_advantage_steps,

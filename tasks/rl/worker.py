@@ -27,7 +27,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     join(job)
     verifiers = max(1, job.num_verifiers // world_size())
     with VerifierPool(verifiers, memory_mb=job.verifier_memory_mb, config=config.verification) as pool:
-        model, tokenizer = load(job, config.weights_dtype)
+        model, tokenizer = load(job)
         encode = partial(encode_prompts, tokenizer, adds_prefix=job.form.adds_prefix)
         readable = partial(readable_golds, pool)
         # A grader may run out of time in one process and not in another.

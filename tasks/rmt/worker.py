@@ -34,7 +34,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     from tasks.shared.training.models import load
 
     join(job)
-    model, tokenizer = load(job, config.weights_dtype)
+    model, tokenizer = load(job)
     grader = make_grader(model, tokenizer, config)
     plan = read_run(job.data)
     vocabulary = model.get_input_embeddings().weight.shape[0]

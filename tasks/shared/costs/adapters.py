@@ -38,7 +38,7 @@ def state_bytes(facts: ModelFacts, config: Optimization) -> dict[str, float]:
     """
     trained = trained_weights(facts, config)
     frozen = 0 if config.lora is None else facts.parameters
-    width = BYTES[facts.dtype] if config.weights_dtype == "auto" else 4
+    width = BYTES[facts.dtype] if config.holds_as_stored else 4
     return {
         **({"frozen weights": float(width * frozen)} if frozen else {}),
         "weights": 4.0 * trained,

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from accelerate.utils import is_peft_model
 from torch import nn
+from transformers import AutoConfig
 
 from tasks.errors import Permanent
-from tasks.shared.training.config import ALL_LINEAR, LoRA
+from tasks.shared.training.config import ALL_LINEAR, LoRA, Optimization, TrainJob
 from tasks.shared.training.distributed import sharding
 
 if TYPE_CHECKING:
@@ -23,14 +24,36 @@ _NAME = "default"
 """Name that peft gives to adapters which TRL puts on."""
 
 
-def adapter_config(model: "PreTrainedModel", lora: LoRA | None) -> "LoraConfig | None":
+def adapters(model: "PreTrainedModel", config: Optimization, job: TrainJob) -> "LoraConfig | None":
     """The adapters as TRL takes them, which puts them on `model`; None trains all weights.
+
+    From here on the model is held as it is stored, where that loses nothing.
 
     Raises:
         Permanent: a target is no linear layer of the model, or the model is sharded.
     """
-    if lora is None:
+    if config.lora is None:
         return None
+    if config.holds_as_stored:
+        dtype = stored_dtype(job)
+        # Its buffers (angles of positions) are float32 in every precision.
+        for weight in model.parameters():
+            weight.data = weight.data.to(dtype)
+    return lora_config(model, config.lora)
+
+
+def stored_dtype(job: TrainJob) -> torch.dtype:
+    """Type of the starting model's weights in their files."""
+    config = AutoConfig.from_pretrained(job.model, local_files_only=True, trust_remote_code=job.trust_remote_code)
+    return config.dtype or torch.float32
+
+
+def lora_config(model: "PreTrainedModel", lora: LoRA) -> "LoraConfig":
+    """Adapters on the layers of `model` that are named.
+
+    Raises:
+        Permanent: as `adapters`.
+    """
     if sharding():
         raise Permanent(
             f"adapters (lora) are trained on whole models, but {sharding()} shards this one; set "

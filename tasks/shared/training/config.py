@@ -72,9 +72,9 @@ class Optimization(Frozen):
         return {name: value for name, value in fields.items() if name != "lora" or value is not None}
 
     @property
-    def weights_dtype(self) -> str:
-        """Type in which weights are held; `auto`, as they are stored, where none trains and none is rounded."""
-        return "auto" if self.lora and self.dtype == "bfloat16" else "float32"
+    def holds_as_stored(self) -> bool:
+        """Whether weights are held in the precision of their files: frozen ones are rounded by no update."""
+        return self.lora is not None and self.dtype == "bfloat16"
 
     def trainer_arguments(self, total_steps: int) -> dict[str, float | int | str | bool]:
         """The matching fields of `transformers.TrainingArguments` for a run of `total_steps` optimiser steps."""

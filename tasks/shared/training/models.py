@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from transformers import AutoConfig, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.utils import GENERATION_CONFIG_NAME as GENERATION_CONFIG
 
 from tasks.errors import Permanent
@@ -14,13 +14,13 @@ from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.models.weights import own_weights_alone
 from tasks.shared.training import distributed
-from tasks.shared.training.adapters import FOLDER, base_model, merged_weights, write_adapters
+from tasks.shared.training.adapters import FOLDER, base_model, merged_weights, stored_dtype, write_adapters
 from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
 
 
-def load(job: TrainJob, dtype: str = "float32") -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model in `dtype` with scaled-dot-product attention, and its tokenizer.
+def load(job: TrainJob) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model in float32 with scaled-dot-product attention, and its tokenizer.
 
     That attention takes the block-diagonal mask of packed rows on every device; `sdpa` is exact, where FlashAttention
     kernels would need a flat layout.
@@ -40,7 +40,7 @@ def load(job: TrainJob, dtype: str = "float32") -> tuple[PreTrainedModel, PreTra
         )
     # TRL loads the folder again by itself: for a reference model, and into vLLM.
     folder = own_weights_alone(job.model, job.checkpoints.parent / "model")
-    model = load_causal_lm(folder, dtype=dtype, attention="sdpa", trust_remote_code=job.trust_remote_code)
+    model = load_causal_lm(folder, dtype=torch.float32, attention="sdpa", trust_remote_code=job.trust_remote_code)
     # A training samples by its own settings, and with some that models ship transformers writes no checkpoint.
     ids = {name: getattr(model.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     model.generation_config = GenerationConfig(**ids)
@@ -88,8 +88,7 @@ def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) ->
     weights = merged_weights(trainer.model) if adapted else distributed.whole_weights(trainer)
     if not is_main_process():
         return
-    stored = AutoConfig.from_pretrained(job.model, local_files_only=True, trust_remote_code=job.trust_remote_code).dtype
-    dtype = stored or torch.float32
+    dtype = stored_dtype(job)
     model.config.use_cache = True
     if weights is None:
         _write(model.to(dtype), tokenizer, job, job.out)

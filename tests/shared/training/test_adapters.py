@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
 from peft import get_peft_model
 
 from tasks.errors import Permanent
@@ -16,16 +17,21 @@ from tasks.recipe.polya import PolyaRecipe
 from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.resolve import resolve
-from tasks.shared.training.adapters import adapter_config, base_model, merged_weights, write_adapters
+from tasks.shared.training.adapters import base_model, lora_config, merged_weights, write_adapters
 from tasks.shared.training.config import LoRA
+from tasks.spine.stage.imports import hide_packages
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.settings import Settings
+
+with hide_packages("mlflow", "vllm"):
+    from trl.distributed import DistributedBackend
+    from trl.generation.vllm_generation import VLLMGeneration
 
 
 def adapted(folder: Path, dtype: str = "float32", **lora: Any) -> Any:
     """The model with adapters that do something: a fresh B is zero."""
     model = load_causal_lm(folder, dtype=dtype)
-    model = get_peft_model(model, adapter_config(model, LoRA(**{"rank": 4, "alpha": 8, **lora})))
+    model = get_peft_model(model, lora_config(model, LoRA(**{"rank": 4, "alpha": 8, **lora})))
     torch.manual_seed(0)
     with torch.no_grad():
         for name, weight in model.named_parameters():
@@ -68,6 +74,18 @@ def test_merging_adds_the_adapters_in_float32_and_leaves_the_frozen_weights_as_t
         delta = layer.get_delta_weight("default") if hasattr(layer, "base_layer") else torch.zeros_like(change)
         assert delta.dtype == torch.float32
         torch.testing.assert_close(change, delta, atol=1e-6, rtol=0)
+
+
+def test_vllm_gets_the_names_and_weights_that_trl_would_send_it(random_model: Path) -> None:
+    model = adapted(random_model)
+    # Without its engine, which needs a GPU.
+    sender = VLLMGeneration.__new__(VLLMGeneration)
+    sender.model, sender._dist = model, DistributedBackend(Accelerator(cpu=True))
+    sent = {name: weight.clone() for name, weight in sender._iter_named_params()}
+    merged = dict(merged_weights(model))
+    assert sent.keys() == merged.keys()
+    for name, weight in merged.items():
+        torch.testing.assert_close(weight, sent[name], atol=1e-6, rtol=0)
 
 
 def test_a_model_is_known_by_its_weights_and_not_by_adapters_beside_them(random_model: Path, tmp_path: Path) -> None:
