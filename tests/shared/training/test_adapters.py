@@ -1,5 +1,6 @@
 """Adapters: where they go, what they amount to, and that nothing else changes."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,8 @@ from tasks.recipe.polya import PolyaRecipe
 from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.resolve import resolve
-from tasks.shared.training.adapters import base_model, lora_config, merged_weights, write_adapters
-from tasks.shared.training.config import LoRA
+from tasks.shared.training.adapters import adapters, base_model, lora_config, merged_weights, write_adapters
+from tasks.shared.training.config import LoRA, TrainJob
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.settings import Settings
@@ -28,7 +29,7 @@ with hide_packages("mlflow", "vllm"):
     from trl.generation.vllm_generation import VLLMGeneration
 
 
-def adapted(folder: Path, dtype: str = "float32", **lora: Any) -> Any:
+def with_adapters(folder: Path, dtype: str = "float32", **lora: Any) -> Any:
     """The model with adapters that do something: a fresh B is zero."""
     model = load_causal_lm(folder, dtype=dtype)
     model = get_peft_model(model, lora_config(model, LoRA(**{"rank": 4, "alpha": 8, **lora})))
@@ -41,7 +42,7 @@ def adapted(folder: Path, dtype: str = "float32", **lora: Any) -> Any:
 
 
 def test_all_linear_layers_but_the_output_layer_get_adapters_and_alone_train(random_model: Path) -> None:
-    model = adapted(random_model)
+    model = with_adapters(random_model)
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     assert trained == {name for name, _ in model.named_parameters() if ".lora_" in name}
     assert len(trained) == 2 * 7 * 2
@@ -49,12 +50,14 @@ def test_all_linear_layers_but_the_output_layer_get_adapters_and_alone_train(ran
 
 
 def test_targets_name_layers_and_one_that_names_none_is_refused_with_those_there_are(random_model: Path) -> None:
-    trained = [name for name, weight in adapted(random_model, targets=["v_proj"]).named_parameters() if "lora" in name]
+    trained = [
+        name for name, weight in with_adapters(random_model, targets=["v_proj"]).named_parameters() if "lora" in name
+    ]
     assert len(trained) == 2 * 2
     assert all(".v_proj." in name for name in trained)
     for unknown in ("query", "lm_head", "norm"):
         with pytest.raises(Permanent, match=rf"no linear layer '{unknown}'.* there are: down_proj, gate_proj, k_proj"):
-            adapted(random_model, targets=["v_proj", unknown])
+            with_adapters(random_model, targets=["v_proj", unknown])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -63,7 +66,7 @@ def test_merging_adds_the_adapters_in_float32_and_leaves_the_frozen_weights_as_t
 ) -> None:
     """These are the weights that vLLM gets before each batch of rollouts, too."""
     frozen = load_causal_lm(random_model, dtype=dtype)
-    model = adapted(random_model, dtype)
+    model = with_adapters(random_model, dtype)
     merged = dict(merged_weights(model))
     assert list(merged) == [name for name, _ in frozen.named_parameters()]
     for name, weight in frozen.named_parameters():
@@ -76,8 +79,30 @@ def test_merging_adds_the_adapters_in_float32_and_leaves_the_frozen_weights_as_t
         torch.testing.assert_close(change, delta, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("settings", "held"),
+    [
+        ({"dtype": "bfloat16", "lora": {}}, torch.bfloat16),
+        ({"dtype": "float32", "lora": {}}, torch.float32),
+        ({"dtype": "bfloat16"}, torch.float32),
+    ],
+)
+def test_frozen_weights_are_held_as_stored_under_passes_in_bfloat16_and_the_rest_in_float32(
+    settings: dict[str, Any], held: torch.dtype, random_model: Path, tmp_path: Path
+) -> None:
+    load_causal_lm(random_model, dtype="bfloat16").save_pretrained(tmp_path)
+    job = TrainJob(model=tmp_path, data=tmp_path, out=tmp_path, checkpoints=tmp_path)
+    model = load_causal_lm(tmp_path, dtype="float32")
+    put_on = adapters(model, MidtrainConfig(**settings), job)
+    assert {weight.dtype for weight in model.parameters()} == {held}
+    assert {buffer.dtype for buffer in model.buffers()} == {torch.float32}
+    if put_on:
+        trained = [weight for weight in get_peft_model(model, put_on).parameters() if weight.requires_grad]
+        assert {weight.dtype for weight in trained} == {torch.float32}
+
+
 def test_vllm_gets_the_names_and_weights_that_trl_would_send_it(random_model: Path) -> None:
-    model = adapted(random_model)
+    model = with_adapters(random_model)
     # Without its engine, which needs a GPU.
     sender = VLLMGeneration.__new__(VLLMGeneration)
     sender.model, sender._dist = model, DistributedBackend(Accelerator(cpu=True))
@@ -92,12 +117,14 @@ def test_a_model_is_known_by_its_weights_and_not_by_adapters_beside_them(random_
     folder = Path(shutil.copytree(random_model, tmp_path / "model"))
     settings = Settings(home=tmp_path / "home")
     alone = resolve(ModelConfig(source=str(folder)), settings)
-    write_adapters(adapted(random_model), "model/base", folder / "adapter")
+    write_adapters(with_adapters(random_model), "model/base", folder / "adapter")
     assert {path.name for path in (folder / "adapter").iterdir()} == {
         "adapter_config.json",
         "adapter_model.safetensors",
     }
-    assert str(tmp_path) not in (folder / "adapter" / "adapter_config.json").read_text()
+    written = json.loads((folder / "adapter" / "adapter_config.json").read_text())
+    assert written["base_model_name_or_path"] == "model/base"
+    assert written["target_modules"] == sorted(written["target_modules"])
     assert resolve(ModelConfig(source=str(folder)), settings) == alone
 
 
@@ -108,7 +135,7 @@ def test_a_sharded_model_gets_no_adapters(
     for name, value in sharding.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(Permanent, match=r"runtime\.distribution=ddp"):
-        adapted(random_model)
+        with_adapters(random_model)
 
 
 @pytest.mark.parametrize("section", ["midtrain", "rl"])
