@@ -9,9 +9,9 @@ from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, trainin
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
-from tasks.shared.costs.adapters import state_bytes
 from tasks.shared.costs.devices import GIB, Device
 from tasks.shared.costs.engine_memory import GRAPHS, VLLM_BATCH_TOKENS, engine_parts
+from tasks.shared.costs.training import state_bytes
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.facts import ModelFacts, model_facts
 from tasks.shared.training.config import GRPOSettings

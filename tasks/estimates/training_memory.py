@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.recipe.base import Recipe
-from tasks.shared.costs.adapters import adapter_layers, state_bytes
 from tasks.shared.costs.devices import GIB
+from tasks.shared.costs.training import adapter_layers, state_bytes
 from tasks.shared.models.facts import ModelFacts
 from tasks.shared.training.config import Optimization
 from tasks.spine.store.runtime import Runtime

@@ -15,8 +15,8 @@ from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.schedule.estimate import step_count
-from tasks.shared.costs.adapters import adapter_weights
 from tasks.shared.costs.devices import device_named
+from tasks.shared.costs.training import adapter_weights
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.facts import FactsUnknown, ModelFacts, known, model_facts
 from tasks.shared.models.resolve import EMBEDDED_PATH

@@ -7,10 +7,10 @@ lengths of mathematical solutions. Hours come from `devices.yaml`.
 
 from dataclasses import dataclass
 
-from tasks.shared.costs.adapters import adapter_weights, trained_weights, training_operations
 from tasks.shared.costs.devices import Device
 from tasks.shared.costs.engine_memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_tokens
 from tasks.shared.costs.lengths import Texts
+from tasks.shared.costs.training import adapter_weights, trained_weights, training_operations
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.facts import ModelFacts, model_facts
 from tasks.shared.training.config import GRPOSettings, Optimization
