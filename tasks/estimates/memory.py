@@ -11,6 +11,7 @@ from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.costs.devices import GIB, Device
 from tasks.shared.costs.engine_memory import GRAPHS, VLLM_BATCH_TOKENS, engine_parts
+from tasks.shared.costs.training import state_bytes
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.facts import ModelFacts, model_facts
 from tasks.shared.training.config import GRPOSettings
@@ -116,7 +117,8 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
     """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
     share, phase = recipe.runtime.rollout_gpu_memory_utilization, f"{stage.section} rollouts"
     parted, gpus = sharded(recipe.runtime), recipe.runtime.rollout_tensor_parallel_size
-    held = {"weights": 4.0 * facts.parameters, "AdamW": 8.0 * facts.parameters}
+    state = state_bytes(facts, stage.config)
+    held = {name: size for name, size in state.items() if name not in ("gradients", "bfloat16 copies")}
     trainer = {f"trainer's {name}": size / parted.get(name, 1) for name, size in held.items()}
     least = sum(engine_parts(facts, 4096, gpus).values()) + stage.longest * facts.cache_bytes / gpus
     taken = share * device.memory_bytes
@@ -138,7 +140,7 @@ def _midtraining(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> Memo
     rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
     lower = f"midtrain.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
-    return training_need("midtrain", recipe, facts, config.dtype == "bfloat16", length, rows, available, lower)
+    return training_need("midtrain", recipe, facts, config, length, rows, available, lower)
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
@@ -146,5 +148,4 @@ def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforce
     rows = recipe.runtime.micro_batch_size or RL_ROWS
     lower = f"{stage.section}.max_completion_tokens={config.max_completion_tokens}"
     available = device.memory_bytes - CONTEXT - GRAPHS
-    mixed = config.dtype == "bfloat16"
-    return training_need(f"{stage.section} update", recipe, facts, mixed, stage.longest, rows, available, lower)
+    return training_need(f"{stage.section} update", recipe, facts, config, stage.longest, rows, available, lower)

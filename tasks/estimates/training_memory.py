@@ -1,6 +1,7 @@
 """Memory of a training pass.
 
-16 bytes a weight (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16 copies under autocast;
+16 bytes a weight that trains (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16 copies under
+autocast; frozen weights under adapters as they are stored;
 gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-dot-product attention.
 """
 
@@ -9,7 +10,9 @@ from dataclasses import dataclass
 
 from tasks.recipe.base import Recipe
 from tasks.shared.costs.devices import GIB
+from tasks.shared.costs.training import adapter_layers, state_bytes
 from tasks.shared.models.facts import ModelFacts
+from tasks.shared.training.config import Optimization
 from tasks.spine.store.runtime import Runtime
 
 LARGER = "take a larger device or a smaller model"
@@ -48,7 +51,7 @@ def training_need(
     phase: str,
     recipe: Recipe,
     facts: ModelFacts,
-    mixed: bool,
+    config: Optimization,
     length: int,
     rows: int,
     available: float,
@@ -56,17 +59,20 @@ def training_need(
 ) -> MemoryNeed:
     """Forward and backward pass of a trainer on `rows` of `length` tokens."""
     runtime = recipe.runtime
-    fixed = sum(_passes(facts, mixed, 0, length, runtime).values())
-    bytes_per_row = sum(_passes(facts, mixed, 1, length, runtime).values()) - fixed
+    fixed = sum(_passes(facts, config, 0, length, runtime).values())
+    bytes_per_row = sum(_passes(facts, config, 1, length, runtime).values()) - fixed
     largest = max(0, int((available - fixed) / bytes_per_row))
     if largest:
         advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
     elif fixed < available:
         advice = f"lower {lower}: not one row of that length fits"
     else:
+        section = phase.partition(" ")[0]
+        adapt = f"train adapters ({section}.lora.rank=64)"
         shard = "raise runtime.num_processes with runtime.distribution=fsdp2"
-        advice = f"{LARGER}, or {shard}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
-    return MemoryNeed(phase, _passes(facts, mixed, rows, length, runtime), available, advice, rows, largest)
+        ways = LARGER if config.lora else f"{LARGER}, {adapt}, or {shard}"
+        advice = f"{ways}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
+    return MemoryNeed(phase, _passes(facts, config, rows, length, runtime), available, advice, rows, largest)
 
 
 def sharded(runtime: Runtime) -> dict[str, int]:
@@ -80,24 +86,24 @@ def sharded(runtime: Runtime) -> dict[str, int]:
     return dict.fromkeys(parts[runtime.distribution], runtime.num_processes)
 
 
-def _passes(facts: ModelFacts, mixed: bool, rows: int, length: int, runtime: Runtime) -> dict[str, float]:
+def _passes(facts: ModelFacts, config: Optimization, rows: int, length: int, runtime: Runtime) -> dict[str, float]:
     """Bytes on each device of training on `rows` of `length` tokens."""
-    tokens, size = rows * length, facts.parameters
-    width = 2 if mixed else 4
+    tokens = rows * length
+    width = 2 if config.dtype == "bfloat16" else 4
     queries = facts.num_attention_heads * facts.head_dim
     keys = facts.num_key_value_heads * facts.head_dim
     # The residual stream stays float32: four copies around two norms; the rest is in the pass's own precision.
     layer = 16 * facts.hidden_size + width * (4 * queries + 4 * keys + 5 * facts.intermediate_size)
+    if config.lora:
+        # Each adapter keeps its input and its inner product for its own gradients.
+        layer += width * sum(inputs + config.lora.rank for inputs, _ in adapter_layers(facts, config.lora))
     checkpoints = tokens * facts.hidden_size * 4 * facts.num_hidden_layers
     tile = HEAD_TILE[0] * min(HEAD_TILE[1], facts.vocab_size) * width
     parts = {
-        "weights": 4.0 * size,
-        "gradients": 4.0 * size,
-        "AdamW": 8.0 * size,
-        "bfloat16 copies": 2.0 * size if mixed else 0.0,
+        **state_bytes(facts, config),
         "activations": float(checkpoints + 2 * tokens * layer),
         "attention mask": float(rows * length**2 * width),
-        "logits": float(tile + 4 * facts.embedding + 2 * tokens * facts.hidden_size * 4),
+        "logits": float(tile + (0 if config.lora else 4 * facts.embedding) + 2 * tokens * facts.hidden_size * 4),
     }
     parted = sharded(runtime)
     return {name: size / parted.get(name, 1) for name, size in parts.items()}

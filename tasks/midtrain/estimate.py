@@ -21,4 +21,4 @@ def midtrain(
 ) -> StageEstimate:
     """Cost of all epochs over the training rows."""
     rows = training_examples(machine.model, dataset, filter, generate, questions, prompt)
-    return machine.trained(rows.all_tokens * midtrain.epochs)
+    return machine.trained(rows.all_tokens * midtrain.epochs, midtrain)

@@ -17,6 +17,7 @@ from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, 
 from tasks.midtrain.collate import blank, lay_out
 from tasks.midtrain.config import MidtrainConfig
 from tasks.midtrain.encoding import TrainingExample
+from tasks.shared.training.adapters import adapters
 from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.config import IGNORED, TrainJob
 from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
@@ -207,6 +208,7 @@ def make_trainer(
         data_collator=collator,
         train_dataset=Dataset.from_dict({"step": [item[0] for item in items], "process": [item[1] for item in items]}),
         processing_class=tokenizer,
+        peft_config=adapters(model, config, job),
         reporter=reporter,
         steps=steps,
     )

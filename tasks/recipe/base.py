@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import ClassVar, Self
 
-from pydantic import JsonValue
+from pydantic import JsonValue, model_validator
 
 from tasks.config import Frozen, Seed
 from tasks.dataset.config import PromptSetConfig
@@ -63,6 +63,17 @@ class Recipe(Sections):
     evaluate: EvaluateConfig = EvaluateConfig()
     arms: Mapping[str, ArmConfig] = {}
     runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def _adapters_are_not_sharded(self) -> Self:
+        if self.runtime.num_processes > 1 and self.runtime.distribution != "ddp":
+            for name in type(self).model_fields:
+                if getattr(getattr(self, name), "lora", None):
+                    raise ValueError(
+                        f"{name}.lora trains adapters on whole models, but "
+                        f"runtime.distribution={self.runtime.distribution} shards them; set it to ddp"
+                    )
+        return self
 
     def forced(self, stages: Collection[str]) -> set[str]:
         """The stages to build again that a user names, `all` being every one.

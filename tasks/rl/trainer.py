@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import torch
+from accelerate.utils import is_peft_model
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import GRPOTrainer
@@ -19,6 +21,7 @@ from tasks.shared.engines.decoding import decode_batch
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.training.adapters import adapters, base_model, merged_weights
 from tasks.shared.training.distributed import WholeCheckpoints
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.verification.verdict import OUTCOMES
@@ -63,6 +66,9 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._reporter, self._form, self._max_zero_advantage_steps = reporter, form, max_zero_advantage_steps
+        if self.use_vllm and is_peft_model(self.model):
+            # TRL would merge in place and take the adapters out again, which rounds the frozen weights at every step.
+            self.vllm_generation._iter_named_params = partial(merged_weights, self.model)
         self.solved = False
         """Whether training ended early, because every rollout of `max_zero_advantage_steps` batches was right."""
         # A KL or entropy term moves rollouts of any advantage.
@@ -84,7 +90,7 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
             top_k=self.top_k,
             max_new_tokens=self.max_completion_length,
         )
-        model = self.accelerator.unwrap_model(self.model_wrapped)
+        model = base_model(self.accelerator.unwrap_model(self.model_wrapped))
         model.eval()
         completions: list[list[int]] = [[] for _ in prompt_ids]
         # TRL repeats each prompt for its group, side by side; a process has whole groups (`check_share`).
@@ -205,6 +211,7 @@ def make_trainer(
         ),
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
+        peft_config=adapters(model, config, job),
         reporter=reporter,
         form=job.form,
         max_zero_advantage_steps=config.max_zero_advantage_steps,

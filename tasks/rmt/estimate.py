@@ -23,7 +23,7 @@ def rmt_train(
     steps = step_count(schedule, texts)
     joint = steps * schedule.positions_per_step * document_tokens(texts)
     if rmt_train.objective == "ntp":
-        return machine.trained(joint)
+        return machine.trained(joint, rmt_train)
     mean = sum(reasoning_tokens(schedule, texts, step) for step in range(steps)) / steps
     batch = schedule.positions_per_step * rmt_train.group_size
     read = position_tokens(machine.model, texts, prompt, prediction_prompt)

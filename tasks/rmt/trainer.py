@@ -15,6 +15,7 @@ from tasks.rmt.grading import PredictionReward
 from tasks.rmt.rows import Run, TextPlan, TextRow
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.reader import OUTCOMES
+from tasks.shared.training.adapters import adapters
 from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.lm_head import add_text_head, use_compact_head
 from tasks.spine.stage.worker import Reporter
@@ -223,6 +224,7 @@ def make_trainer(
         ),
         train_dataset=Dataset.from_dict(run.asked),
         processing_class=tokenizer,
+        peft_config=adapters(model, config, job),
         reporter=reporter,
         form=job.form,
         plan=plan,

@@ -1,5 +1,6 @@
 """Estimates: closed forms of tokens and operations, and true weight counts."""
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -15,9 +16,11 @@ from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.schedule.estimate import step_count
 from tasks.shared.costs.devices import device_named
+from tasks.shared.costs.training import adapter_weights
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.facts import FactsUnknown, ModelFacts, known, model_facts
 from tasks.shared.models.resolve import EMBEDDED_PATH
+from tasks.shared.training.config import LoRA
 
 RECIPE = "qwen3-0.6b-1gpu"
 H100 = device_named("h100-80g")
@@ -37,6 +40,7 @@ def test_weights_of_the_embedded_model_are_those_in_its_file() -> None:
         ("Qwen/Qwen3-0.6B", 0.596),
         ("Qwen/Qwen2.5-7B", 7.62),
         ("Qwen/Qwen2.5-7B-Instruct", 7.62),
+        ("Qwen/Qwen3-8B", 8.19),
         ("Qwen/Qwen3-14B", 14.8),
     ],
 )
@@ -48,7 +52,10 @@ def test_weights_of_published_models(source: str, billions: float) -> None:
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3", "mistral"])
 def test_the_formula_agrees_with_the_library(kind: str, tmp_path: Path) -> None:
     import torch
+    from peft import get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM
+
+    from tasks.shared.training.adapters import lora_config
 
     shape = {
         "hidden_size": 64,
@@ -64,6 +71,9 @@ def test_the_formula_agrees_with_the_library(kind: str, tmp_path: Path) -> None:
     facts = model_facts(ModelConfig(source=str(tmp_path)))
     assert facts.parameters == sum(weight.numel() for weight in model.parameters())
     assert facts.active == facts.parameters - 128 * 64
+    for lora in (LoRA(rank=4), LoRA(rank=4, targets=("q_proj", "down_proj"))):
+        adapted = get_peft_model(copy.deepcopy(model), lora_config(model, lora))
+        assert adapter_weights(facts, lora) == adapted.get_nb_trainable_parameters()[0]
 
 
 def test_a_model_of_unknown_shape_is_named_with_what_to_do(tmp_path: Path) -> None:
@@ -116,6 +126,25 @@ def test_tokens_follow_each_setting_and_hours_follow_tokens(key: str, value: obj
     assert after.tokens == pytest.approx(before.tokens * factor)
     assert (after.hours > before.hours) == (factor > 1)
     assert (after.flops > before.flops) == (factor > 1)
+
+
+@pytest.mark.parametrize("section", ["midtrain", "rl"])
+def test_training_adapters_takes_about_two_thirds_and_writes_small_checkpoints(section: str) -> None:
+    full, adapted = (
+        estimate(load(PolyaRecipe, RECIPE, overrides), H100)[section]
+        for overrides in ({}, {f"{section}.lora": {"rank": 8}})
+    )
+    facts = model_facts(load(PolyaRecipe, RECIPE).model)
+    trained = adapter_weights(facts, LoRA(rank=8))
+    assert full.tokens == adapted.tokens
+    assert 0.65 < adapted.flops / full.flops < (0.68 if section == "midtrain" else 0.85)
+    assert adapted.hours < full.hours
+    assert (adapted.scratch_bytes, adapted.disk_bytes) == (24 * trained, full.disk_bytes + 4 * trained)
+
+
+def test_a_target_that_such_a_model_does_not_have_is_refused_before_it_is_fetched() -> None:
+    with pytest.raises(ValueError, match=r"lora\.targets: a qwen3 model has no linear layer 'query'; there are: q"):
+        estimate(load(PolyaRecipe, RECIPE, {"midtrain.lora.targets": ["query"]}), H100)
 
 
 def test_several_passes_over_a_rollout_batch_cost_updates_but_no_rollouts() -> None:

@@ -26,6 +26,31 @@ def test_training_state_is_eighteen_bytes_a_weight() -> None:
     assert need(load(PolyaRecipe, RECIPE, {"midtrain.dtype": "float32"}), "midtrain").parts["bfloat16 copies"] == 0
 
 
+def test_adapters_leave_frozen_weights_as_they_are_stored_and_state_of_their_own_alone() -> None:
+    adapted = {f"{section}.lora.rank": 8 for section in ("midtrain", "rl")}
+    recipe = load(PolyaRecipe, RECIPE, adapted)
+    facts, parts = model_facts(recipe.model), need(recipe, "midtrain").parts
+    # Inputs and outputs of q, k, v, o and of the three layers behind them, 28 times.
+    trained = 28 * 8 * ((1024 + 2048) + 2 * (1024 + 1024) + (2048 + 1024) + 3 * (1024 + 3072))
+    assert parts["frozen weights"] == 2 * facts.parameters
+    assert sum(parts[name] for name in ("weights", "gradients", "AdamW", "bfloat16 copies")) == 18 * trained
+    assert parts["activations"] > need(load(PolyaRecipe, RECIPE), "midtrain").parts["activations"]
+    exact = need(load(PolyaRecipe, RECIPE, {**adapted, "midtrain.dtype": "float32"}), "midtrain")
+    assert exact.parts["frozen weights"] == 4 * facts.parameters
+    held = need(recipe, "rl rollouts").parts
+    assert held["trainer's frozen weights"] == 2 * facts.parameters
+    assert held["trainer's weights"] + held["trainer's AdamW"] == 12 * trained
+
+
+def test_a_model_too_large_to_train_is_told_of_adapters_and_fits_with_them() -> None:
+    full = {"midtrain.lora": None, "rl.lora": None}
+    with pytest.raises(MemoryShort, match=r"midtrain needs .*midtrain\.lora\.rank=64"):
+        require_fit(load(PolyaRecipe, "llama-3.2-3b-24gb", full), device_named("rtx-4090"))
+    require_fit(load(PolyaRecipe, "llama-3.2-3b-24gb"), device_named("rtx-4090"))
+    for source in ("Qwen/Qwen3-8B", "Qwen/Qwen3-14B"):
+        require_fit(load(PolyaRecipe, "qwen3-8b-lora", {"model.source": source}), H100)
+
+
 @pytest.mark.parametrize("phase", ["midtrain", "rl update"])
 @pytest.mark.parametrize("device", ["rtx-4090", "h100-80g", "h200"])
 def test_the_largest_micro_batch_fits_and_one_more_row_does_not(phase: str, device: str) -> None:

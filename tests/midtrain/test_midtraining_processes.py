@@ -11,6 +11,7 @@ from tasks.shared.training.accelerate import launcher
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
+from tests.support.adapters import LORA
 from tests.support.midtraining_jobs import check_same, job
 from tests.support.training_rows import make_rows, write_rows
 
@@ -19,14 +20,15 @@ MODULE = "tasks.midtrain.worker"
 TWO = launcher(Runtime(num_processes=2))
 
 
-def test_two_processes_train_as_one_does(random_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_two_processes_train_as_one_does(lora: dict[str, int] | None, random_model: Path, tmp_path: Path) -> None:
     """17 examples in batches of 8: the last step of an epoch has one example, so one process has none."""
     dataset = write_rows(tmp_path / "train.parquet", make_rows(17))
-    one = run(job(random_model, dataset, tmp_path / "one"), Reporter(tmp_path / "one"))
+    one = run(job(random_model, dataset, tmp_path / "one", lora), Reporter(tmp_path / "one"))
     # One row a pass, so that a step has several passes in each process, and not equally many by nature.
     two = run_worker(
         MODULE,
-        job(random_model, dataset, tmp_path / "two", micro_batch_size=1),
+        job(random_model, dataset, tmp_path / "two", lora, micro_batch_size=1),
         tmp_path / "two" / "w",
         timeout_s=900,
         prefix=TWO,

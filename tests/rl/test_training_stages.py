@@ -1,5 +1,6 @@
 """Mid-training and RL as stages of the store: identity, lineage, ledgers, and models that load."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
+from tests.support.adapters import LORA
 from tests.support.rl_jobs import write_prompts
 from tests.support.training_rows import make_rows, write_rows
 
@@ -62,7 +64,10 @@ def published(settings: Settings, kind: str, source: Path) -> ArtifactRef:
     ).manifest.ref
 
 
-def test_both_stages_publish_models_with_their_ledgers(guesser: Path, settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lora", [None, LORA])
+def test_both_stages_publish_models_with_their_ledgers(
+    lora: dict[str, int] | None, guesser: Path, settings: Settings, tmp_path: Path
+) -> None:
     for name in ("solutions", "prompts"):
         (tmp_path / name).mkdir()
     write_rows(tmp_path / "solutions" / "train.parquet", make_rows(12))
@@ -79,20 +84,22 @@ def test_both_stages_publish_models_with_their_ledgers(guesser: Path, settings: 
         return outcome.manifest, watcher
 
     dataset = published(settings, "dataset", tmp_path / "solutions")
-    trained, watcher = build(midtrain, MidtrainConfig(batch_size=4, epochs=1), dataset=dataset)
+    trained, watcher = build(midtrain, MidtrainConfig(batch_size=4, epochs=1, lora=lora), dataset=dataset)
     assert trained.ledger["trained_tokens"] == trained.ledger["completion_tokens"]
     assert [point["step"] for point in trained.summary["curve"]] == [1, 2, 3]
     assert {"done", "total", "unit", "values"} in [set(line) for line in watcher.lines]
 
     prompts = published(settings, "dataset", tmp_path / "prompts")
-    config = RLConfig(prompts_per_step=2, group_size=2, steps=2, max_completion_tokens=12)
-    tuned, _ = build(rl, config, prompts=prompts)
+    config = RLConfig(prompts_per_step=2, group_size=2, steps=2, max_completion_tokens=12, lora=lora)
+    tuned, _ = build(rl, config, model=trained.ref, prompts=prompts)
     outcomes = [tuned.ledger[name] for name in ("correct", "wrong", "unparsed", "timeout", "error", "truncated")]
     assert sum(outcomes) == tuned.ledger["rollouts"] == 8
     assert [point["step"] for point in tuned.summary["curve"]] == [1, 2]
     for manifest in (trained, tuned):
         folder = Store.open(settings).local(manifest.ref)
         AutoModelForCausalLM.from_pretrained(folder)
+        names = [json.loads(file.read_text())["base_model_name_or_path"] for file in folder.glob("adapter/*.json")]
+        assert names == ([str(manifest.parents["model"])] if lora else [])
         (rows,) = manifest.trained_on
         data = Store.open(settings).local(manifest.parents[rows.role])
         assert all(row[rows.id_column] for row in read_rows(data / rows.path, [rows.id_column]))

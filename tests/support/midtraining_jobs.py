@@ -1,6 +1,7 @@
 """Small mid-training jobs and a comparison of what two of them made."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,9 @@ from safetensors.torch import load_file
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 
 
-def job(model: Path, dataset: Path, folder: Path, **place: object) -> MidtrainJob:
+def job(
+    model: Path, dataset: Path, folder: Path, lora: Mapping[str, object] | None = None, **place: object
+) -> MidtrainJob:
     """Two epochs in batches of 8, in the folder `folder`."""
     (folder / "out").mkdir(parents=True, exist_ok=True)
     return MidtrainJob(
@@ -19,7 +22,7 @@ def job(model: Path, dataset: Path, folder: Path, **place: object) -> MidtrainJo
         out=folder / "out",
         checkpoints=folder / "checkpoints",
         num_threads=1,
-        config=MidtrainConfig(learning_rate=1e-3, epochs=2, batch_size=8),
+        config=MidtrainConfig(learning_rate=1e-3, epochs=2, batch_size=8, lora=lora),
         **place,
     )
 

@@ -57,9 +57,9 @@ class Device(Frozen):
         """Seconds to read `tokens`: 2 operations a weight and token; those of attention itself are left out."""
         return 2 * facts.active * tokens / (self.tflops * 1e12 * self.forward_share)
 
-    def training_s(self, facts: ModelFacts, tokens: float) -> float:
-        """Seconds to train on `tokens`: 6 operations a weight and token."""
-        return 6 * facts.active * tokens / (self.tflops * 1e12 * self.training_share)
+    def training_s(self, operations: float) -> float:
+        """Seconds of a training."""
+        return operations / (self.tflops * 1e12 * self.training_share)
 
     def decoding_s(self, facts: ModelFacts, tokens: float, context: float, concurrency: float) -> float:
         """Seconds to write `tokens` in `concurrency` sequences at once, each `context` tokens long on average.

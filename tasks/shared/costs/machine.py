@@ -1,7 +1,8 @@
 """A model on a device, and what work of each kind costs there: tokens, operations, hours, disk.
 
-Operations are 2 a weight and token that is read or written and 6 a weight and token that is trained; attention's own
-are left out, which is under a tenth of them at the lengths of mathematical solutions. Hours come from `devices.yaml`.
+Operations are 2 a weight and token that is read or written and 6 a weight and token that is trained (4 where the weight
+is frozen and gradients pass through it alone); attention's own are left out, which is under a tenth of them at the
+lengths of mathematical solutions. Hours come from `devices.yaml`.
 """
 
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 from tasks.shared.costs.devices import Device
 from tasks.shared.costs.engine_memory import VLLM_BATCH_TOKENS, VLLM_SEQUENCES, cache_tokens
 from tasks.shared.costs.lengths import Texts
+from tasks.shared.costs.training import adapter_weights, trained_weights, training_operations
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.models.facts import ModelFacts, model_facts
-from tasks.shared.training.config import GRPOSettings
+from tasks.shared.training.config import GRPOSettings, Optimization
 from tasks.spine.store.runtime import Runtime
 
 STORED_PER_TOKEN = 1.6
@@ -95,15 +97,16 @@ class Machine:
             disk_bytes=texts.tokens * STORED_PER_TOKEN,
         )
 
-    def trained(self, tokens: float) -> StageEstimate:
+    def trained(self, tokens: float, config: Optimization) -> StageEstimate:
         """Cross-entropy on `tokens`, every epoch counted."""
+        operations = training_operations(self.facts, config, tokens)
         return self.made(
-            self.device.training_s(self.facts, tokens),
+            self.device.training_s(operations),
             tokens=tokens,
             what="trained",
-            flops=6 * self.facts.active * tokens,
-            disk_bytes=self.facts.stored_bytes,
-            scratch_bytes=self.checkpoints(),
+            flops=operations,
+            disk_bytes=self.model_bytes(config),
+            scratch_bytes=self.checkpoints(config),
         )
 
     def reinforced(self, texts: Texts, config: GRPOSettings, batch: float, joint_tokens: float = 0) -> StageEstimate:
@@ -114,20 +117,20 @@ class Machine:
             joint_tokens: trained on besides the rollouts.
         """
         tokens = texts.all_tokens
-        updates = (tokens + joint_tokens) * config.num_iterations
+        updates = training_operations(self.facts, config, (tokens + joint_tokens) * config.num_iterations)
         reread = tokens if self.vllm else 0
         seconds = (
             ROLLOUT_TAIL * self.decoding_s(texts, batch=batch)
             + self.device.forward_s(self.facts, reread)
-            + self.device.training_s(self.facts, updates)
+            + self.device.training_s(updates)
         )
         return self.made(
             seconds,
             tokens=texts.tokens,
             what="rolled out",
-            flops=self.facts.active * (2 * texts.tokens + 2 * reread + 6 * updates),
-            disk_bytes=self.facts.stored_bytes,
-            scratch_bytes=self.checkpoints(),
+            flops=self.facts.active * (2 * texts.tokens + 2 * reread) + updates,
+            disk_bytes=self.model_bytes(config),
+            scratch_bytes=self.checkpoints(config),
         )
 
     def decoding_s(self, texts: Texts, batch: float | None = None) -> float:
@@ -145,9 +148,13 @@ class Machine:
             at_once = min(at_once, max(1.0, held / context))
         return self.device.decoding_s(self.facts, texts.tokens, context, min(at_once, batch or texts.count))
 
-    def checkpoints(self) -> float:
-        """Float32 weights and both AdamW moments; a new one is whole before the old one goes."""
-        return 2 * 12.0 * self.facts.parameters
+    def model_bytes(self, config: Optimization) -> float:
+        """A trained model, with float32 adapters beside it where there are any."""
+        return self.facts.stored_bytes + (4.0 * adapter_weights(self.facts, config.lora) if config.lora else 0.0)
+
+    def checkpoints(self, config: Optimization) -> float:
+        """Float32 weights that train and both AdamW moments; a new one is whole before the old one goes."""
+        return 2 * 12.0 * trained_weights(self.facts, config)
 
     def made(self, seconds: float, **values: float | str) -> StageEstimate:
         """An estimate that includes the start of a worker."""

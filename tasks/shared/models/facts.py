@@ -57,7 +57,7 @@ class ModelFacts(BaseModel):
     def parameters(self) -> int:
         """Number of all weights."""
         queries, keys = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
-        layer = self.hidden_size * (2 * queries + 2 * keys + 3 * self.intermediate_size + 2)
+        layer = sum(inputs * outputs for inputs, outputs in self.linear_layers.values()) + 2 * self.hidden_size
         if self.attention_bias or self.model_type == "qwen2":
             layer += queries + 2 * keys
         if self.attention_bias:
@@ -66,6 +66,21 @@ class ModelFacts(BaseModel):
             layer += 2 * self.head_dim
         embeddings = self.embedding * (1 if self.tie_word_embeddings else 2)
         return embeddings + self.num_hidden_layers * layer + self.hidden_size
+
+    @property
+    def linear_layers(self) -> dict[str, tuple[int, int]]:
+        """Inputs and outputs of each linear layer of a decoder layer, by its name."""
+        hidden, inner = self.hidden_size, self.intermediate_size
+        queries, keys = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
+        return {
+            "q_proj": (hidden, queries),
+            "k_proj": (hidden, keys),
+            "v_proj": (hidden, keys),
+            "o_proj": (queries, hidden),
+            "gate_proj": (hidden, inner),
+            "up_proj": (hidden, inner),
+            "down_proj": (inner, hidden),
+        }
 
     @property
     def active(self) -> int:

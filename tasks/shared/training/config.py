@@ -5,9 +5,9 @@ Nothing here imports a framework: flows read it, and workers get it as JSON.
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tasks.config import Frozen, Seed
 from tasks.errors import Permanent
@@ -18,6 +18,25 @@ if TYPE_CHECKING:
 IGNORED = -100
 """Label of a token that carries no loss: what torch's cross-entropy leaves out."""
 LRSchedule = Literal["constant", "constant_with_warmup", "linear", "cosine"]
+ALL_LINEAR = "all-linear"
+"""Targets of adapters: every linear layer but the output layer."""
+_Layers = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(lambda names: tuple(sorted(set(names))))]
+
+
+class LoRA(Frozen):
+    """Low-rank adapters (arXiv 2106.09685): W + alpha / rank * B A, of which A and B are trained and W is frozen.
+
+    They take about ten times the learning rate of full training (Schulman et al. 2025, "LoRA Without Regret").
+    """
+
+    rank: int = Field(64, ge=1)
+    """Inner width of A and B (ours)."""
+    alpha: float = Field(32, gt=0)
+    """Scale of their product, divided by the rank, so that one learning rate serves many ranks ("LoRA Without
+    Regret")."""
+    targets: Literal["all-linear"] | _Layers = ALL_LINEAR
+    """Layers by the last part of their names (`q_proj`, `down_proj`, ...). `all-linear`, every linear layer but the
+    output layer, learns more than attention alone at equal size ("LoRA Without Regret")."""
 
 
 class Optimization(Frozen):
@@ -40,10 +59,22 @@ class Optimization(Frozen):
     max_grad_norm: float = Field(1.0, ge=0)
     """Gradients are scaled down to this global norm; 0 leaves them as they are (ours)."""
     dtype: Literal["float32", "bfloat16"] = "float32"
-    """Precision of forward and backward passes: `bfloat16` is autocast. Weights and optimiser state are float32 in
-    both, because steps of 1e-6 vanish in bfloat16 (ours)."""
+    """Precision of forward and backward passes: `bfloat16` is autocast. Weights that train and optimiser state are
+    float32 in both, because steps of 1e-6 vanish in bfloat16 (ours)."""
     seed: Seed = 0
-    """Seed of data order, sampling and dropout (ours)."""
+    """Seed of data order, sampling, dropout and fresh adapters (ours)."""
+    lora: LoRA | None = None
+    """Low-rank adapters to train on the frozen model; None trains all weights."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed; full training is known by the fields that it had before there were adapters."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in fields.items() if name != "lora" or value is not None}
+
+    @property
+    def holds_as_stored(self) -> bool:
+        """Whether weights are held in the precision of their files: frozen ones are rounded by no update."""
+        return self.lora is not None and self.dtype == "bfloat16"
 
     def trainer_arguments(self, total_steps: int) -> dict[str, float | int | str | bool]:
         """The matching fields of `transformers.TrainingArguments` for a run of `total_steps` optimiser steps."""
@@ -127,6 +158,8 @@ class TrainJob(Frozen):
 
     model: Path
     """Folder of the model to start from."""
+    model_name: str = ""
+    """Its name in the store, which adapters keep."""
     data: Path
     """Parquet file with the training rows."""
     out: Path
@@ -161,6 +194,7 @@ def train_job_fields(build: "Build", data: Path) -> dict[str, Any]:
     runtime = build.runtime
     return {
         "model": build.path("model"),
+        "model_name": str(build.parents["model"]),
         "data": data,
         "out": build.out,
         "checkpoints": build.work / "checkpoints",

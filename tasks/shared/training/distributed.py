@@ -5,7 +5,7 @@ many of them, in the same order.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -102,22 +102,22 @@ def checkpoint_folder(job: TrainJob) -> Path:
     return job.checkpoints / (f"{kind}-{world_size()}" if kind == "deepspeed" else kind)
 
 
-def whole_weights(trainer: Trainer) -> dict[str, torch.Tensor] | None:
-    """The weights gathered from all processes, in the main one; None where the model is whole in each.
+def whole_weights(trainer: Trainer) -> Iterable[tuple[str, torch.Tensor]] | None:
+    """The weights by name, gathered from all processes, in the main one; None where the model is whole in each.
 
     Every process has to call it.
     """
     if not sharding():
         return None
     if sharding() != "fsdp2":
-        return trainer.accelerator.get_state_dict(trainer.model_wrapped)
+        return (trainer.accelerator.get_state_dict(trainer.model_wrapped) or {}).items()
     # One at a time, and tied weights once: accelerate leaves the second name of a tied weight sharded.
     weights = {}
     for name, weight in trainer.model.named_parameters():
         whole = weight.full_tensor()
         if is_main_process():
             weights[name] = whole.detach().cpu()
-    return weights
+    return weights.items()
 
 
 class WholeCheckpoints(Trainer):

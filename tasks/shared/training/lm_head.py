@@ -13,6 +13,8 @@ from transformers import PreTrainedModel
 from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head
 
+from tasks.shared.training.adapters import base_model
+
 _MAX_COLUMNS = 32768
 _UNSUPPORTED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
 
@@ -27,6 +29,7 @@ def use_compact_head(model: PreTrainedModel, temperature: float, outputs: tuple[
         temperature: what the logits are divided by.
         outputs: per-token fields to compute, as TRL names them (`log_probs`, `entropy`, `is_top1`, ...).
     """
+    model = base_model(model)
     text_config = model.config.get_text_config()
     special = any(getattr(text_config, name, None) is not None for name in _UNSUPPORTED)
     if model.device.type != "cpu" or special or hasattr(text_config, "output_router_logits"):
@@ -48,6 +51,7 @@ def add_text_head(model: PreTrainedModel) -> None:
     That head divides the logits by the temperature of rollouts; plain text is learned as it stands. The output is
     TRL's, with `log_probs` alone. Call it after the trainer's head is in place.
     """
+    model = base_model(model)
     original = model.forward
     add_fused_lm_head(model, temperature=1.0, outputs=("log_probs",))
     use_compact_head(model, temperature=1.0, outputs=("log_probs",))

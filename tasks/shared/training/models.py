@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from transformers import AutoConfig, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from transformers.utils import GENERATION_CONFIG_NAME as GENERATION_CONFIG
 
 from tasks.errors import Permanent
@@ -14,6 +14,7 @@ from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.models.weights import own_weights_alone
 from tasks.shared.training import distributed
+from tasks.shared.training.adapters import FOLDER, base_model, merged_weights, stored_dtype, write_adapters
 from tasks.shared.training.config import TrainJob
 from tasks.spine.stage.worker import is_main_process
 
@@ -68,7 +69,7 @@ def check_can_be_written(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, j
     try:
         job.out.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=job.out.parent) as folder:
-            _write(trainer.model, tokenizer, job, Path(folder), state_dict={})
+            _write(base_model(trainer.model), tokenizer, job, Path(folder), state_dict={})
     except Exception as error:  # libraries raise what they like for what they cannot write
         raise Permanent(
             f"the model in {job.model} could be trained but not written to {job.out.parent}: "
@@ -79,21 +80,23 @@ def check_can_be_written(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, j
 def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) -> None:
     """Write weights (safetensors, in the type the starting model was stored in), tokenizer and generation config.
 
-    Every process of a training calls this, and the main one writes.
+    Adapters are merged into the weights, and kept in a folder beside them. Every process of a training calls this, and
+    the main one writes.
     """
-    weights = distributed.whole_weights(trainer)
+    model = base_model(trainer.model)
+    adapted = model is not trainer.model
+    weights = merged_weights(trainer.model) if adapted else distributed.whole_weights(trainer)
     if not is_main_process():
         return
-    model = trainer.model
-    stored = AutoConfig.from_pretrained(job.model, local_files_only=True, trust_remote_code=job.trust_remote_code).dtype
-    dtype = stored or torch.float32
+    dtype = stored_dtype(job)
     model.config.use_cache = True
     if weights is None:
         _write(model.to(dtype), tokenizer, job, job.out)
     else:
         model.config.dtype = dtype
-        state = {name: weight.to(dtype) for name, weight in weights.items()}
-        _write(model, tokenizer, job, job.out, state_dict=state)
+        _write(model, tokenizer, job, job.out, state_dict={name: weight.to("cpu", dtype) for name, weight in weights})
+    if adapted:
+        write_adapters(trainer.model, job.model_name, job.out / FOLDER)
 
 
 def _write(

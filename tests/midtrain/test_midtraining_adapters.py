@@ -1,0 +1,71 @@
+"""Mid-training of adapters: they learn, resume to the bit, and leave one merged model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
+from tasks.midtrain.worker import run
+from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.models.causal_lm import load_causal_lm
+from tasks.spine.stage.launch import WorkerFailed, run_worker
+from tasks.spine.stage.worker import Reporter
+from tests.support.adapters import LORA, adapter_bytes, check_artifact
+from tests.support.killing import kill_when
+from tests.support.midtraining_jobs import points
+
+pytestmark = pytest.mark.slow
+
+
+def job(model: Path, dataset: Path, folder: Path) -> MidtrainJob:
+    (folder / "out").mkdir(parents=True, exist_ok=True)
+    return MidtrainJob(
+        model=model,
+        model_name="model/base",
+        data=dataset,
+        out=folder / "out",
+        checkpoints=folder / "checkpoints",
+        save_every_steps=5,
+        num_threads=1,
+        config=MidtrainConfig(learning_rate=1e-2, epochs=12, batch_size=4, lora=LORA),
+    )
+
+
+def test_adapters_learn_and_a_killed_training_of_them_ends_as_if_nothing_had_happened(
+    random_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    straight = run(job(random_model, dataset, tmp_path / "a"), Reporter(tmp_path / "a"))
+    check_artifact(random_model, tmp_path / "a" / "out")
+    losses = [point["loss"] for point in points(tmp_path / "a")]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+    work = tmp_path / "b" / "w"
+    killer = kill_when(work, lines=13)
+    with pytest.raises(WorkerFailed, match="exit code -9"):
+        run_worker("tasks.midtrain.worker", job(random_model, dataset, tmp_path / "b"), work, timeout_s=200)
+    killer.join()
+    resumed = run_worker("tasks.midtrain.worker", job(random_model, dataset, tmp_path / "b"), work, timeout_s=200)
+    assert resumed["resumed_from_step"] >= 10
+    assert resumed["ledger"] == straight["ledger"]
+    a, b = (tmp_path / name / "out" for name in "ab")
+    assert adapter_bytes(a) == adapter_bytes(b)
+    assert (a / "model.safetensors").read_bytes() == (b / "model.safetensors").read_bytes()
+
+
+def test_bfloat16_weights_stay_as_they_are_stored_and_are_rounded_once_with_their_adapters(
+    random_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    load_causal_lm(random_model, dtype="bfloat16").save_pretrained(tmp_path / "stored")
+    load_tokenizer(random_model).save_pretrained(tmp_path / "stored")
+    short = job(tmp_path / "stored", dataset, tmp_path / "run")
+    config = short.config.model_copy(update={"dtype": "bfloat16", "epochs": 2})
+    run(short.model_copy(update={"config": config}), Reporter(tmp_path / "run"))
+    adapters = load_file(short.out / "adapter" / "adapter_model.safetensors")
+    assert {weight.dtype for weight in adapters.values()} == {torch.float32}
+    before, after = (load_file(folder / "model.safetensors") for folder in (tmp_path / "stored", short.out))
+    for name, weight in before.items():
+        a, b = (adapters.get(f"base_model.model.{name.replace('weight', f'lora_{half}.weight')}") for half in "AB")
+        expected = weight.float() if a is None else weight.float() + b @ a * 2.0
+        assert torch.equal(after[name], expected.to(torch.bfloat16)), name
