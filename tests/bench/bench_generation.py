@@ -1,19 +1,22 @@
-"""Generation through our worker over the bare engine on the same prompts: transformers and vLLM on this machine's CPU.
+"""Generation through our worker over the bare engines, on the same prompts of one model, on this machine's CPU.
 
-The model of the small world answers dev questions under all its heuristics. `bare` is `model.generate` on batches of
-the worker's size in the given order, or `LLM.generate` on all prompts at once. `ours` is all that the worker does with
-a running engine: reading the wanted rows, scanning the pool, generating, writing batches. Turns are interleaved; speed
-is completion tokens per CPU second of the process, so that other work on the machine shows less.
+`ours` is all that the worker does with a running engine: reading the wanted rows, scanning the pool, generating,
+writing batches. `generate` is that of transformers on batches of the worker's size, `vllm` is `LLM.generate` on all
+prompts at once. Each engine runs in a process of its own, one after the other; all of it is done twice, on the cores as
+they are and beside a process that keeps one of them busy. Speed is completion tokens per second by the wall clock.
+
+The model is the small world's, or the folder that MIDTRAIN_BENCH_MODEL names. `plain` are 64 questions; `heuristics`
+are 16 of them under 4 heuristics with worked examples, which prompts of one heuristic share.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from itertools import chain
+from collections.abc import Sequence
 from pathlib import Path
 
 from tasks.generate.heuristics import heuristic_prompts, load_heuristics
@@ -21,49 +24,77 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
+from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
-from tasks.shared.sampling.wanted import wanted_rows
+from tasks.shared.sampling.wanted import Prompt, wanted_rows
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tasks.tiny.problems import generate_problems
 from tests.support.paths import ROOT
 
-MODEL = ROOT / "tasks" / "tiny" / "model"
-SAMPLING = Sampling(top_p=1.0, max_new_tokens=96)
-QUESTIONS = {"transformers": 128, "vllm": 256}
-TURNS = 5
+SMALL_WORLD = ROOT / "tasks" / "tiny" / "model"
+MODEL = Path(os.environ.get("MIDTRAIN_BENCH_MODEL", SMALL_WORLD))
+SAMPLING = Sampling(max_new_tokens=128)
+PROMPTS, HEURISTICS = 64, 4
+MOST_TOKENS = 1024
+"""Of a prompt and its completion."""
+TURNS = int(os.environ.get("MIDTRAIN_BENCH_TURNS", "3"))
+WARM_UP = 8
 TARGET = 0.95
+ENGINES = ("ours", "generate", "vllm")
+BUSY = "while True: pass"
 
 
 def main() -> None:
-    """One process for each engine, with one thread, so that they do not disturb each other."""
-    for name in QUESTIONS:
-        subprocess.run([sys.executable, "-m", "tests.bench.bench_generation", name], check=True)
+    """Every engine in both conditions, then our speed over the faster one's."""
+    for condition in ("on the cores as they are", "beside a busy process"):
+        busy = subprocess.Popen([sys.executable, "-c", BUSY]) if "busy" in condition else None
+        try:
+            speeds = {name: _measured(name) for name in ENGINES}
+        finally:
+            if busy is not None:
+                busy.kill()
+        for kind in speeds["ours"]:
+            faster = max(ENGINES[1:], key=lambda name, kind=kind: speeds[name][kind])
+            ratio = speeds["ours"][kind] / speeds[faster][kind]
+            listed = ", ".join(f"{name} {speeds[name][kind]:,.0f}" for name in ENGINES)
+            print(f"{kind} prompts {condition}: tokens/s {listed}; ours over {faster} {ratio:.2f} (target {TARGET})")
 
 
-def compare(name: str) -> None:
-    """Print tokens per CPU second, bare and ours, and the ratio of each pair of turns."""
+def _measured(name: str) -> dict[str, float]:
+    """Tokens/s by kind of prompts, measured in a process of its own."""
+    command = [sys.executable, "-m", "tests.bench.bench_generation", name]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measure(name: str) -> None:
+    """Print the median speed of one engine over some turns."""
     from tasks.shared.engines.factory import make_engine
 
-    runtime = Runtime(device="cpu", engine=name, num_threads=1, batch_size=256)
+    runtime = Runtime(device="cpu", engine="vllm" if name == "vllm" else "transformers")
     engine = make_engine(MODEL, runtime, PromptForm())
-    bare = {"transformers": bare_transformers, "vllm": bare_vllm}[name]
-    with tempfile.TemporaryDirectory() as folder:
-        wanted = _wanted(Path(folder), QUESTIONS[name])
-        prompts = [row["prompt"] for row in read_rows(wanted, ["prompt"])]
-        pairs = []
-        for turn in range(TURNS + 1):
-            job = _job(Path(folder), wanted, runtime, turn)
-            ours = _speed(lambda job=job: _ours(engine, job, Path(folder)))
-            pairs.append((_speed(lambda: bare(engine, prompts, runtime.batch_size)), ours))
-    # The first turn warms up.
-    bare_speed, our_speed = (statistics.median(speeds) for speeds in zip(*pairs[1:], strict=True))
-    ratio = statistics.median(ours / theirs for theirs, ours in pairs[1:])
-    print(f"{name}, {len(prompts)} prompts: bare {bare_speed:,.0f} tokens per CPU second, our worker {our_speed:,.0f}")
-    print(f"ratio {ratio:.2f} (target: at least {TARGET})")
-    print(json.dumps({"engine": name, "bare": bare_speed, "ours": our_speed, "ratio": ratio}), flush=True)
+    bare = {"generate": bare_transformers, "vllm": bare_vllm}.get(name)
+    speeds = {}
+    with tempfile.TemporaryDirectory() as path:
+        for kind, prompts in _prompts().items():
+            folder = Path(path) / kind
+            wanted = _wanted(folder, prompts)
+            texts = [row["prompt"] for row in read_rows(wanted, ["prompt"])]
+            if bare:
+                bare(engine, texts[:WARM_UP], runtime.batch_size)
+            else:
+                _ours(engine, _job(folder, _wanted(folder / "first", prompts[:WARM_UP]), runtime, 0))
+            turns = []
+            for turn in range(TURNS):
+                started = time.monotonic()
+                job = _job(folder, wanted, runtime, turn)
+                tokens = bare(engine, texts, runtime.batch_size) if bare else _ours(engine, job)
+                turns.append(tokens / (time.monotonic() - started))
+            speeds[kind] = statistics.median(turns)
+    print(json.dumps(speeds), flush=True)
 
 
 def bare_transformers(engine: object, prompts: Sequence[str], batch_size: int) -> int:
@@ -80,8 +111,8 @@ def bare_transformers(engine: object, prompts: Sequence[str], batch_size: int) -
                 input_ids=batch["input_ids"],
                 attention_mask=batch["attention_mask"],
                 do_sample=True,
-                temperature=1.0,
-                top_p=1.0,
+                temperature=SAMPLING.temperature,
+                top_p=SAMPLING.top_p,
                 top_k=0,
                 max_new_tokens=SAMPLING.max_new_tokens,
                 pad_token_id=tokenizer.pad_token_id,
@@ -96,32 +127,33 @@ def bare_vllm(engine: object, prompts: Sequence[str], batch_size: int) -> int:
     """`LLM.generate` of vLLM on all prompts at once; returns the number of completion tokens."""
     from vllm import SamplingParams
 
-    params = SamplingParams(temperature=1.0, top_p=1.0, max_tokens=SAMPLING.max_new_tokens)
-    outputs = engine._llm.generate(list(prompts), params, use_tqdm=False)
+    params = SamplingParams(temperature=SAMPLING.temperature, top_p=SAMPLING.top_p, max_tokens=SAMPLING.max_new_tokens)
+    outputs = engine._started(MOST_TOKENS).generate(list(prompts), params, use_tqdm=False)
     return sum(len(output.outputs[0].token_ids) for output in outputs)
 
 
-def _ours(engine: object, job: SamplingJob, folder: Path) -> int:
+def _ours(engine: object, job: SamplingJob) -> int:
     from tasks.shared.sampling.worker import SamplingTally, fill
 
-    tally = SamplingTally(total=0, reporter=Reporter(folder))
+    tally = SamplingTally(total=0, reporter=Reporter(Path(job.sets[0].pool).parent))
     fill(job.sets[0], engine, tally, job)
     return tally.tokens
 
 
-def _speed(work: Callable[[], int]) -> float:
-    started = time.process_time()
-    return work() / (time.process_time() - started)
+def _prompts() -> dict[str, list[Prompt]]:
+    small = MODEL == SMALL_WORLD
+    renderer = Renderer.for_model(load(Recipe, "tiny-cpu").prompt if small else PromptConfig(), MODEL)
+    questions = [(str(row), problem.question) for row, problem in enumerate(generate_problems("dev", PROMPTS, seed=0))]
+    heuristics = load_heuristics("tiny" if small else "polya16")[:HEURISTICS]
+    few = questions[: PROMPTS // HEURISTICS]
+    return {
+        "plain": [Prompt(*question, "", renderer.plain(question[1])) for question in questions],
+        "heuristics": [prompt for question in few for prompt in heuristic_prompts(question, heuristics, renderer)],
+    }
 
 
-def _wanted(folder: Path, questions: int) -> Path:
-    problems = generate_problems("dev", questions, seed=0)
-    renderer = Renderer(load(Recipe, "tiny-cpu").prompt)
-    heuristics = load_heuristics("tiny")
-    prompts = chain.from_iterable(
-        heuristic_prompts((str(index), problem.question), heuristics, renderer)
-        for index, problem in enumerate(problems)
-    )
+def _wanted(folder: Path, prompts: Sequence[Prompt]) -> Path:
+    folder.mkdir(parents=True)
     rows = wanted_rows(prompts, sampling=SAMPLING, model_digest="0" * 64, num_samples=1, seed=0)
     write_parquet(rows, folder / "wanted.parquet", WANTED)
     return folder / "wanted.parquet"
@@ -129,9 +161,9 @@ def _wanted(folder: Path, questions: int) -> Path:
 
 def _job(folder: Path, wanted: Path, runtime: Runtime, turn: int) -> SamplingJob:
     """A job with an empty pool, so that every turn generates everything."""
-    samples = SampleSetJob(wanted=wanted, pool=str(folder / f"pool-{turn}"), sampling=SAMPLING)
+    samples = SampleSetJob(wanted=wanted, pool=str(folder / f"pool-{wanted.parent.name}-{turn}"), sampling=SAMPLING)
     return SamplingJob(model=MODEL, sets=(samples,), runtime=runtime, form=PromptForm())
 
 
 if __name__ == "__main__":
-    compare(sys.argv[1]) if sys.argv[1:] else main()
+    measure(sys.argv[1]) if sys.argv[1:] else main()

@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from transformers.generation.stopping_criteria import StopStringCriteria
 
-from tasks.shared.engines.decoding import Decoded, decode_batch, seeded_draws
+from tasks.shared.engines.decoding import decode
 from tasks.shared.engines.protocol import Completion, Request, Sampling
+from tasks.shared.engines.token_choice import Decoded, Ending, SeededDraws
 from tasks.shared.engines.tokens import (
     check_inside,
     check_room,
@@ -21,12 +22,9 @@ from tasks.shared.models.causal_lm import end_token_ids, load_causal_lm
 
 log = logging.getLogger(__name__)
 
-TOKENS_PER_BATCH = {"cpu": 65_536, "cuda": 262_144}
-"""Most tokens (padded prompt and completion limit) that one batch may come to hold in its key-value cache. Ours."""
-
 
 class TransformersEngine:
-    """Decodes batches of prompts of like length; each completion is out as soon as its row ends."""
+    """Decodes at most `batch_size` prompts together; each completion is out as soon as its row ends."""
 
     name = "transformers"
     notes: Sequence[str] = ()
@@ -51,35 +49,24 @@ class TransformersEngine:
         self._context = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
 
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
-        """Yield completions, longest prompts first, so that a batch too large for memory fails at once."""
+        """Yield completions as their rows end, longest prompts first, so that what is too large for memory fails at
+        once."""
         prompts = [request.prompt for request in requests]
         ids = encode_prompts(self._tokenizer, prompts, adds_prefix=self._adds_prefix)
         check_inside(self._tokenizer, ids, self._model.get_input_embeddings().weight.shape[0])
         check_room(requests, ids, sampling, self._context)
-        order = sorted(range(len(requests)), key=lambda row: (-len(ids[row]), requests[row].key))
-        start = 0
-        while start < len(order):
-            longest = len(ids[order[start]]) + sampling.max_new_tokens
-            size = max(1, min(self._batch_size, TOKENS_PER_BATCH[self._device] // longest))
-            rows = order[start : start + size]
-            start += size
-            batch = [requests[row] for row in rows]
-            for decoded in self._decode(batch, [ids[row] for row in rows], sampling):
-                yield self._completion(batch[decoded.row], decoded, len(ids[rows[decoded.row]]), sampling)
+        stop = StopStringCriteria(self._tokenizer, list(sampling.stop)) if sampling.stop else None
+        ending = Ending(self._end_ids, self._tokenizer.pad_token_id, stop)
+        seeds = [request.seed for request in requests]
+        draws = None if sampling.greedy else SeededDraws(seeds, sampling.max_new_tokens)
+        for done in decode(self._model, ids, sampling, ending, draws=draws, rows_at_once=self._batch_size):
+            yield self._completion(requests[done.row], done, len(ids[done.row]), sampling)
 
     def close(self) -> None:
         """Drop the model."""
         del self._model
         if self._device == "cuda":
             torch.cuda.empty_cache()
-
-    def _decode(self, batch: list[Request], ids: list[list[int]], sampling: Sampling) -> Iterator[Decoded]:
-        draws = None
-        if not sampling.greedy:
-            draws = seeded_draws([request.seed for request in batch], sampling.max_new_tokens).to(self._device)
-        stop = StopStringCriteria(self._tokenizer, list(sampling.stop)) if sampling.stop else None
-        pad_id = self._tokenizer.pad_token_id
-        return decode_batch(self._model, ids, sampling, end_ids=self._end_ids, pad_id=pad_id, draws=draws, stop=stop)
 
     def _completion(self, request: Request, decoded: Decoded, prompt_tokens: int, sampling: Sampling) -> Completion:
         return Completion(

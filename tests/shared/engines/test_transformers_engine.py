@@ -8,8 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tasks.errors import Permanent
-from tasks.shared.engines.decoding import choose_tokens
+from tasks.shared.engines import token_choice
 from tasks.shared.engines.protocol import Completion, PromptTooLong, Request, Sampling
+from tasks.shared.engines.token_choice import choose_tokens
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.tiny.problems import generate_problems
@@ -143,6 +144,14 @@ def test_draws_have_the_right_frequencies() -> None:
     assert shares.tolist() == pytest.approx([0, 0, 3 / 7, 4 / 7], abs=0.01)
     shares = torch.bincount(choose_tokens(logits, Sampling(top_p=1.0), DRAWS), minlength=4) / len(logits)
     assert shares.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4], abs=0.01)
+
+
+def test_a_nucleus_wider_than_what_is_put_in_order_first_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(300, 50, generator=torch.Generator().manual_seed(0))
+    logits[::2] *= 20
+    whole = choose_tokens(logits, Sampling(top_p=0.9), DRAWS[:300])
+    monkeypatch.setattr(token_choice, "LIKELIEST", 4)
+    assert choose_tokens(logits, Sampling(top_p=0.9), DRAWS[:300]).tolist() == whole.tolist()
 
 
 @pytest.mark.parametrize("top_p", [1.0, 0.5])
