@@ -20,10 +20,10 @@ import torch
 from transformers import PreTrainedModel
 
 from tasks.shared.engines.plain_decoding import decode_plainly
-from tasks.shared.engines.prompt_groups import Group, Prompt, Queue, group_prompts
+from tasks.shared.engines.prompt_groups import Group, Queue, WaitingPrompt, group_prompts
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.slot_cache import IMPLEMENTATION, Join, Pass, Prefix, SlotCache, Step
-from tasks.shared.engines.token_choice import Decoded, Draws, Ending, choose_tokens
+from tasks.shared.engines.slot_cache import IMPLEMENTATION, JoinPass, Pass, Prefix, SlotCache, StepPass
+from tasks.shared.engines.token_choice import Decoded, Ending, RowDraws, choose_tokens
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def decode(
     sampling: Sampling,
     ending: Ending,
     *,
-    draws: Draws | None,
+    draws: RowDraws | None,
     rows_at_once: int = 256,
     copies: int = 1,
 ) -> Iterator[Decoded]:
@@ -128,7 +128,7 @@ class _Lane:
         waiting: Queue,
         sampling: Sampling,
         ending: Ending,
-        draws: Draws | None,
+        draws: RowDraws | None,
         slots: int,
     ) -> None:
         self._model, self._waiting, self._sampling, self._ending, self._draws = model, waiting, sampling, ending, draws
@@ -161,19 +161,19 @@ class _Lane:
                 free = self._slots - self._cache.count
             if not self._cache.count:
                 return
-            step = Step(self._cache)
+            step = StepPass(self._cache)
             logits = _forward(self._model, self._recent[: self._cache.count, -1:], step, step.positions())
             step.done()
             yield from self._write(logits, 0)
 
-    def _take_in(self, group: Group, prompts: Sequence[Prompt]) -> Iterator[Decoded]:
+    def _take_in(self, group: Group, prompts: Sequence[WaitingPrompt]) -> Iterator[Decoded]:
         if group.shared:
             with group.making:
                 if group.prefix is None:
                     group.prefix = _read_prefix(self._model, prompts[0].ids[: group.shared])
         first = self._cache.count
         own = [prompt.ids[group.shared :] for prompt in prompts]
-        join = Join(self._cache, group.prefix, [len(ids) for ids in own], [len(prompt.rows) for prompt in prompts])
+        join = JoinPass(self._cache, group.prefix, [len(ids) for ids in own], [len(prompt.rows) for prompt in prompts])
         width = max(map(len, own))
         ids = [[self._ending.pad_id] * (width - len(tokens)) + list(tokens) for tokens in own]
         logits = _forward(self._model, torch.tensor(ids, device=self._model.device), join, join.positions())
@@ -272,11 +272,11 @@ def _agrees(model: PreTrainedModel) -> bool:
         prefix = _read_prefix(model, PROBE[0][:PROBE_SHARED])
         own = [prompt[PROBE_SHARED:-1] for prompt in PROBE]
         width = max(map(len, own))
-        join = Join(cache, prefix, [len(ids) for ids in own], [1] * len(PROBE))
+        join = JoinPass(cache, prefix, [len(ids) for ids in own], [1] * len(PROBE))
         ids = torch.tensor([[0] * (width - len(tokens)) + list(tokens) for tokens in own], device=model.device)
         _forward(model, ids, join, join.positions())
         join.done()
-        step = Step(cache)
+        step = StepPass(cache)
         last = torch.tensor([[prompt[-1]] for prompt in PROBE], device=model.device)
         slots = _forward(model, last, step, step.positions())
     expected = torch.stack(plain).float()

@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import Decoded, Draws, Ending, choose_tokens
+from tasks.shared.engines.token_choice import Decoded, Ending, RowDraws, choose_tokens
 
 COMPACT_BELOW = 0.8
 """Share of live rows below which ended ones are taken out: a copy of the cache against narrower steps. Ours."""
@@ -21,7 +21,7 @@ def decode_plainly(
     sampling: Sampling,
     ending: Ending,
     *,
-    draws: Draws | None,
+    draws: RowDraws | None,
     rows: int,
     copies: int = 1,
 ) -> Iterator[Decoded]:
@@ -39,7 +39,7 @@ def _decode_batch(
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     ending: Ending,
-    draws: Draws | None,
+    draws: RowDraws | None,
 ) -> Iterator[Decoded]:
     device = model.device
     step_ids, mask = _left_padded(prompts, sampling.max_new_tokens, ending.pad_id, device)

@@ -14,7 +14,7 @@ SHARED_ROWS = 4
 
 
 @dataclass
-class Prompt:
+class WaitingPrompt:
     """A prompt and the rows that continue it."""
 
     ids: tuple[int, ...]
@@ -27,7 +27,7 @@ class Group:
 
     shared: int
     """Tokens that all of them begin with and that are held apart; 0 for prompts with nothing in common."""
-    prompts: deque[Prompt]
+    prompts: deque[WaitingPrompt]
     prefix: Prefix | None = None
     making: Lock = field(default_factory=Lock)
     """Held while the prefix is read: whoever needs it meanwhile waits for it."""
@@ -46,9 +46,9 @@ def group_prompts(prompts: Sequence[Sequence[int]], copies: int) -> list[Group]:
     rows: dict[tuple[int, ...], list[int]] = {}
     for number, ids in enumerate(prompts):
         rows.setdefault(tuple(ids), []).extend(range(number * copies, (number + 1) * copies))
-    alike: list[list[Prompt]] = []
+    alike: list[list[WaitingPrompt]] = []
     shared: list[int] = []
-    for prompt in (Prompt(ids, rows[ids]) for ids in sorted(rows)):
+    for prompt in (WaitingPrompt(ids, rows[ids]) for ids in sorted(rows)):
         common = _common(alike[-1][0].ids[: shared[-1]], prompt.ids) if alike else 0
         if alike and common >= max(SHARED_TOKENS, len(prompt.ids) // 2) and common < len(prompt.ids):
             alike[-1].append(prompt)
@@ -67,7 +67,7 @@ def group_prompts(prompts: Sequence[Sequence[int]], copies: int) -> list[Group]:
     return sorted(groups, key=lambda group: -len(group.prompts[0].ids))
 
 
-def _longest_first(prompt: Prompt) -> tuple[int, int]:
+def _longest_first(prompt: WaitingPrompt) -> tuple[int, int]:
     return -len(prompt.ids), prompt.rows[0]
 
 
@@ -84,7 +84,7 @@ class Queue:
         self._groups = deque(groups)
         self._lock = Lock()
 
-    def take(self, rows: int) -> tuple[Group, list[Prompt]] | None:
+    def take(self, rows: int) -> tuple[Group, list[WaitingPrompt]] | None:
         """Prompts of one group for at most so many rows; None when none is left."""
         with self._lock:
             if not self._groups:
@@ -93,7 +93,7 @@ class Queue:
             while group.prompts and rows > 0:
                 prompt = group.prompts[0]
                 part, prompt.rows = prompt.rows[:rows], prompt.rows[rows:]
-                taken.append(Prompt(prompt.ids, part))
+                taken.append(WaitingPrompt(prompt.ids, part))
                 rows -= len(part)
                 if not prompt.rows:
                     group.prompts.popleft()

@@ -139,7 +139,7 @@ class SlotCache:
         return self._keys[layer], self._values[layer]
 
 
-class Join:
+class JoinPass:
     """Rows that come in: what each has behind the prefix, padded on the left, into the slots behind the used ones."""
 
     def __init__(self, cache: SlotCache, prefix: Prefix | None, lengths: Sequence[int], copies: Sequence[int]) -> None:
@@ -179,7 +179,7 @@ class Join:
         return self._of
 
 
-class Step:
+class StepPass:
     """One token for every used slot."""
 
     def __init__(self, cache: SlotCache) -> None:

@@ -34,7 +34,7 @@ class Decoded:
     """False when the row was cut by the token limit."""
 
 
-class Draws(Protocol):
+class RowDraws(Protocol):
     """A row's numbers, uniform in [0, 1): [max_new_tokens]."""
 
     def __getitem__(self, row: int, /) -> torch.Tensor: ...
