@@ -37,6 +37,9 @@ class FilterConfig(Frozen):
     scorer: ScorerConfig = LikelihoodRatioScorer()
     min_adherence: float | None = None
     """Correct solutions that score lower are dropped; None drops none (ours: the paper only takes the best)."""
+    min_arithmetic: float | None = Field(None, ge=0, le=1)
+    """Correct solutions of whose equations, recomputed, a smaller share holds are dropped; one in which nothing can be
+    checked is not. None drops none (ours)."""
     evidence: Literal["none", "agreement", "unlikely", "either"] = "none"
     """What a (question, heuristic) pair has to show so that its right solutions are kept, against answers that are
     right by accident. `agreement`: `min_agreement` right candidates, or at least two that are the majority of the

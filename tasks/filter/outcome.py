@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from tasks.filter.select import BY_CHANCE, NOT_ADHERENT, RUNS_ON
+from tasks.filter.select import BY_CHANCE, MISCALCULATED, NOT_ADHERENT, RUNS_ON
 from tasks.shared.verification.verdict import TRUNCATED, VerdictName
 
 IN_WORDS = {
@@ -15,6 +15,7 @@ IN_WORDS = {
 }
 NOT_TAKEN = {
     BY_CHANCE: "without the evidence that filter.evidence asks for",
+    MISCALCULATED: "below filter.min_arithmetic",
     NOT_ADHERENT: "below filter.min_adherence",
 }
 """What became of right solutions that are not kept, apart from those that were not the best."""

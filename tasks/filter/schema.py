@@ -16,13 +16,15 @@ VERDICTS = pa.schema(
         pa.field("extracted", pa.string()),
         pa.field("truncated", pa.bool_(), nullable=False),
         pa.field("ending", pa.string(), nullable=False),
+        pa.field("arithmetic", pa.float64()),
         pa.field("adherence", pa.float64()),
         pa.field("kept", pa.bool_(), nullable=False),
         pa.field("drop_reason", pa.string(), nullable=False),
     ]
 )
-"""Exactly one row for each sample; `ending` is an `EndingKind`, empty where no answer was found; `adherence` is null
-where it was not scored, `drop_reason` empty where kept."""
+"""Exactly one row for each sample; `ending` is an `EndingKind`, empty where no answer was found; `arithmetic` is
+the share of a solution's equations that hold, null where none can be checked; `adherence` is null where it was not
+scored, `drop_reason` empty where kept."""
 
 KEPT = pa.schema(
     [
@@ -48,6 +50,7 @@ CHECKED = pa.schema(
         pa.field("extracted", pa.string()),
         pa.field("ending", pa.string(), nullable=False),
         pa.field("solution_chars", pa.int64(), nullable=False),
+        pa.field("arithmetic", pa.float64()),
     ]
 )
 """Verdicts, and how much of each completion is the solution, in the order of samples.parquet, while filtering is under

@@ -11,10 +11,10 @@ from tasks.shared.verification.verdict import TRUNCATED, VerdictName
 
 CORRECT, WRONG = "correct", "wrong"
 RUNS_ON, CUT_BACK = "runs_on", "cut_back"
-BY_CHANCE, NOT_ADHERENT, NOT_BEST = "by_chance", "not_adherent", "not_best"
+BY_CHANCE, MISCALCULATED, NOT_ADHERENT, NOT_BEST = "by_chance", "miscalculated", "not_adherent", "not_best"
 UNUSABLE = (TRUNCATED, *(name for name in get_args(VerdictName) if name != CORRECT), RUNS_ON)
 """Drop reasons of samples that are no correct whole solution."""
-UNFIT = (BY_CHANCE, NOT_ADHERENT)
+UNFIT = (BY_CHANCE, MISCALCULATED, NOT_ADHERENT)
 """Drop reasons of correct solutions, in the order in which they are tried."""
 
 
@@ -32,8 +32,9 @@ class GroupDecision:
 def decide(samples: Sequence[Row], config: FilterConfig, chance: float = 0.0) -> GroupDecision:
     """Choose among the samples of one (question, heuristic).
 
-    Rows have key, sample_index, verdict, truncated, ending and adherence (None where not scored). A truncated sample is
-    never kept, whatever it contains, nor one that runs on. The best adherence wins, then the lowest index.
+    Rows have key, sample_index, verdict, truncated, ending, arithmetic and adherence (None where there is none). A
+    truncated sample is never kept, whatever it contains, nor one that runs on. The best adherence wins, then the lowest
+    index.
 
     Args:
         chance: of an answer to another question to be right here by accident.
@@ -66,9 +67,15 @@ def _is_shown(samples: Sequence[Row], correct: int, config: FilterConfig, chance
 
 
 def _unfit(row: Row, config: FilterConfig) -> str:
-    """The reason why a correct solution is not taken; empty for none. What was not scored is no reason."""
-    adherence = row["adherence"]
-    return NOT_ADHERENT if None not in (config.min_adherence, adherence) and adherence < config.min_adherence else ""
+    """The reason why a correct solution is not taken; empty for none."""
+    if _is_below(row["arithmetic"], config.min_arithmetic):
+        return MISCALCULATED
+    return NOT_ADHERENT if _is_below(row["adherence"], config.min_adherence) else ""
+
+
+def _is_below(score: float | None, least: float | None) -> bool:
+    """Whether a score is too low; one that does not exist is not."""
+    return score is not None and least is not None and score < least
 
 
 def _rank(row: Row) -> tuple[float, int]:
@@ -84,7 +91,9 @@ class FilterTally:
     tokens: Counter[str] = field(default_factory=Counter)
     by_heuristic: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     adherence: Counter[str] = field(default_factory=Counter)
-    """Sum of the scores by heuristic."""
+    """Sum of the scores of correct solutions by heuristic."""
+    arithmetic: Counter[str] = field(default_factory=Counter)
+    """Sum of the scores of whole samples by heuristic."""
     endings: Counter[str] = field(default_factory=Counter)
     """Whole samples by how they end behind their answer."""
 
@@ -100,6 +109,9 @@ class FilterTally:
                 self.endings[row["ending"]] += 1
                 counts["goes_on"] += row["ending"] != "whole"
                 counts[CUT_BACK] += outcome == "kept" and row["ending"] == CUT_BACK
+            if row["arithmetic"] is not None and not row["truncated"]:
+                counts["calculated"] += 1
+                self.arithmetic[row["heuristic"]] += row["arithmetic"]
             if row["adherence"] is not None and outcome not in UNUSABLE:
                 counts["scored"] += 1
                 self.adherence[row["heuristic"]] += row["adherence"]
@@ -108,8 +120,8 @@ class FilterTally:
         """Samples, then tokens, from generated to kept.
 
         generated = truncated + wrong + unparsed + timeout + error + runs_on + correct; correct = by_chance +
-        not_adherent + adherent; adherent = not_best + kept. Raises AssertionError when a sample was lost or counted
-        twice.
+        miscalculated + not_adherent + adherent; adherent = not_best + kept. Raises AssertionError when a sample was
+        lost or counted twice.
         """
         ledger = {**_stages(self.samples, ""), **_stages(self.tokens, "tokens_")}
         if ledger["generated"] != generated:
@@ -118,13 +130,14 @@ class FilterTally:
 
     def summary(self) -> dict[str, Any]:
         """Numbers of each heuristic for reports: samples, correct rate, mean adherence of correct ones, kept, how many
-        samples go on behind their answer and how many of the kept ones were cut back."""
+        samples go on behind their answer, how many of the kept ones were cut back, and the mean share of equations that
+        hold, with the number of samples in which any can be checked."""
         return {name: self._of_heuristic(name) for name in sorted(self.by_heuristic)}
 
     def _of_heuristic(self, name: str) -> dict[str, Any]:
         counts = self.by_heuristic[name]
         stages = _stages(counts, "")
-        scored = counts["scored"]
+        scored, calculated = counts["scored"], counts["calculated"]
         return {
             "samples": stages["generated"],
             "correct": stages["correct"],
@@ -134,6 +147,8 @@ class FilterTally:
             "goes_on": counts["goes_on"],
             RUNS_ON: stages[RUNS_ON],
             CUT_BACK: counts[CUT_BACK],
+            "arithmetic": round(self.arithmetic[name] / calculated, 4) if calculated else None,
+            "calculated": calculated,
             "adherence": round(self.adherence[name] / scored, 4) if scored else None,
         }
 

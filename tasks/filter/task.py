@@ -5,6 +5,7 @@ from itertools import chain
 from pathlib import Path
 
 from tasks.filter.accidents import Accidents
+from tasks.filter.arithmetic.equations import check
 from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, ScoringJob
 from tasks.filter.endings import ending, new_problem
 from tasks.filter.schema import (
@@ -89,14 +90,16 @@ def _checked(build: Build, config: FilterConfig, tables: Tables) -> Iterator[Row
         for done, (sample, verdict) in enumerate(verdicts, start=1):
             if done % REPORT_EVERY == 0 or done == total:
                 build.progress(done, total, "answers checked")
-            opened = tables.form.opened_thought
+            completion = sample["completion"]
             ends = ending(graded_text(sample, tables.form), config.verification.extraction, marks)
+            chars = ends.chars - len(tables.form.opened_thought) if ends.kind else len(completion)
             yield {
                 "key": sample["key"],
                 "verdict": verdict.verdict,
                 "extracted": verdict.extracted,
                 "ending": ends.kind,
-                "solution_chars": ends.chars - len(opened) if ends.kind else len(sample["completion"]),
+                "solution_chars": chars,
+                "arithmetic": check(completion[:chars]).score,
             }
 
 

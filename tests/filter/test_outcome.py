@@ -20,6 +20,7 @@ def tally(config: FilterConfig | None = None, **verdicts: int) -> FilterTally:
             "truncated": verdict == "truncated",
             "ending": "whole" if verdict in ("correct", "wrong") else "",
             "adherence": None,
+            "arithmetic": None,
             "completion_tokens": 5,
             "heuristic": "working backward",
         }

@@ -15,6 +15,7 @@ def sample(
     adherence: float | None = 0.0,
     truncated: bool = False,
     ending: str = "whole",
+    arithmetic: float | None = None,
 ) -> dict[str, Any]:
     return {
         "key": f"k{index}",
@@ -24,6 +25,7 @@ def sample(
         "adherence": adherence,
         "truncated": truncated,
         "ending": ending,
+        "arithmetic": arithmetic,
         "completion_tokens": 10 + index,
     }
 
@@ -78,6 +80,13 @@ def test_wrong_ones_that_run_on_stay_wrong_and_are_not_trained_on() -> None:
     assert set(decision.reasons.values()) == {"wrong"}
 
 
+def test_a_threshold_drops_what_is_miscalculated_and_not_what_calculates_nothing() -> None:
+    samples = [sample(0, arithmetic=0.5, adherence=0.9), sample(1, arithmetic=1.0), sample(2)]
+    decision = decide(samples, FilterConfig(min_arithmetic=0.8, keep_per_heuristic=2))
+    assert decision.reasons == {"k0": "miscalculated", "k1": "", "k2": ""}
+    assert kept(samples) == ["k0"]
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "settings", "enough"),
     [
@@ -127,7 +136,7 @@ def test_wrong_ones_for_the_ablation_are_whole_and_have_an_answer() -> None:
 def test_the_ledger_adds_up(seed: int) -> None:
     rng = random.Random(seed)
     tally, total, tokens = FilterTally(), 0, 0
-    config = FilterConfig(min_adherence=0.3, keep_per_heuristic=2, evidence="either")
+    config = FilterConfig(min_adherence=0.3, min_arithmetic=0.2, keep_per_heuristic=2, evidence="either")
     for _ in range(200):
         samples = [
             sample(
@@ -136,6 +145,7 @@ def test_the_ledger_adds_up(seed: int) -> None:
                 rng.choice([None, rng.random()]),
                 rng.random() < 0.1,
                 rng.choice(["whole", "cut_back", "runs_on"]),
+                rng.choice([None, rng.random()]),
             )
             for index in range(rng.randrange(8))
         ]
@@ -150,7 +160,7 @@ def test_the_ledger_adds_up(seed: int) -> None:
         assert part["generated"] == generated
         unusable = sum(part[name] for name in ("truncated", "wrong", "unparsed", "timeout", "error", "runs_on"))
         assert part["generated"] == unusable + part["correct"]
-        assert part["correct"] == part["by_chance"] + part["not_adherent"] + part["adherent"]
+        assert part["correct"] == part["by_chance"] + part["miscalculated"] + part["not_adherent"] + part["adherent"]
         assert part["adherent"] == part["not_best"] + part["kept"]
         assert min(part.values()) > 0
     with pytest.raises(AssertionError, match=f"{total} samples were decided on, {total + 1} were generated"):
@@ -160,10 +170,10 @@ def test_the_ledger_adds_up(seed: int) -> None:
 def test_the_summary_has_rates_by_heuristic() -> None:
     tally = FilterTally()
     samples = [
-        sample(0, adherence=0.2),
-        sample(1, adherence=0.4, ending="cut_back"),
+        sample(0, adherence=0.2, arithmetic=0.5),
+        sample(1, adherence=0.4, ending="cut_back", arithmetic=1.0),
         sample(2, "wrong", ending="runs_on"),
-        sample(3, truncated=True),
+        sample(3, truncated=True, arithmetic=0.0),
         sample(4, ending="runs_on"),
     ]
     tally.add(samples, decide(samples, FilterConfig()))
@@ -177,6 +187,8 @@ def test_the_summary_has_rates_by_heuristic() -> None:
             "goes_on": 3,
             "runs_on": 1,
             "cut_back": 1,
+            "arithmetic": 0.75,
+            "calculated": 2,
             "adherence": pytest.approx(0.3),
         }
     }

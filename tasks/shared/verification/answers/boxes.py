@@ -7,8 +7,6 @@ from tasks.shared.verification.answers.statements import clean
 
 _BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
 _BRACE = re.compile(r"\{|\}|\\(?:(?P<box>(?:boxed|fbox|framebox)\s*)\{?|.)", re.DOTALL)
-_BARE = re.compile(r"[^\s$\\]+")
-"""Content of a box without braces."""
 
 
 def has_box(text: str) -> bool:
@@ -34,8 +32,7 @@ def boxes_of(text: str) -> list[Box]:
         if mark == "{" or (match.group("box") and mark.endswith("{")):
             braces.append((match.start(), match.end()) if match.group("box") else None)
         elif match.group("box"):
-            bare = _BARE.match(text, match.end(), match.end() + 100)
-            if content := bare.group().rstrip(".,") if bare else "":
+            if content := argument(text, match.end()):
                 found.append(Box(match.start(), match.end() + len(content), clean(content)))
         elif mark == "}" and braces:
             box = braces.pop()
@@ -44,3 +41,26 @@ def boxes_of(text: str) -> list[Box]:
                 found.append(Box(box[0], match.end(), content))
                 inner_start = box[0]
     return found
+
+
+def argument(text: str, start: int) -> str | None:
+    r"""Content of the balanced braces that open at `start` (``\{`` does not count); a bare token without
+    braces.
+    """
+    if not text.startswith("{", start):
+        bare = re.match(r"[^\s$\\]+", text[start : start + 100])
+        return bare.group().rstrip(".,") if bare else None
+    depth = 0
+    position = start
+    while position < len(text):
+        character = text[position]
+        if character == "\\":
+            position += 1
+        elif character == "{":
+            depth += 1
+        elif character == "}":
+            depth -= 1
+            if depth == 0:
+                return text[start + 1 : position]
+        position += 1
+    return None
