@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tasks.filter.arithmetic.expressions import Reader, Reading, Unreadable
+from tasks.filter.arithmetic.expressions import Reader, Reading, Unreadable, has_worth
 from tasks.filter.arithmetic.tokens import Kind, Token, annotations, tokenize
 
 MOST_EQUATIONS = 200
@@ -69,8 +69,9 @@ class _Equation:
 
 
 def _results(tokens: Sequence[Token]) -> Iterator[bool]:
+    readings = (True, False) if any(map(has_worth, tokens)) else (True,)
     for equation in _equations(tokens):
-        results = [equation.holds(worth) for worth in (True, False)]
+        results = [equation.holds(worth) for worth in readings]
         if None not in results:
             yield any(results)
 

@@ -29,6 +29,11 @@ _CHANGING = {"remainder", "rem", "mod", "modulo", "half", "halves", "squared", "
 _CONVERTED = {name: names[0] for names in _TIMES_AND_LENGTHS for name in names}
 
 
+def has_worth(token: Token) -> bool:
+    """Whether a token makes a number worth something else than it says: a percentage, cents, a dozen, a million."""
+    return token.text == "%" or token.text.lower() in _SCALES
+
+
 class Unreadable(Exception):
     """What stands there is no expression, or none that can be computed."""
 
