@@ -5,8 +5,8 @@ prompt, with a second answer. The rule, for a whole completion in which the veri
 
 1. *A new problem* begins, behind an answer, at a line or a sentence that opens with "Problem:", "Question:", "Q:",
    "Solution:", "Exercise:", "Example 2:" and the like, with a line of the prompt's example template, with a turn of the
-   user or a mark at a turn's end. The solution's answer is the last one before it, and what follows is not the
-   solution's.
+   user or a mark at a turn's end. The solution's answer is the last one before it, of statements that repeat each
+   other the first, and what follows the new problem's beginning is not the solution's.
 2. *Closing words* are the rest of the answer's sentence and at most `CLOSING_SENTENCES` sentences behind it, of
    `CLOSING_CHARS` characters, which name the answer if they name a number: "So Tom has 5 apples." They stay.
 3. *The sample runs on*, and is dropped, where it cannot be said which text is the solution: the answer before the new
@@ -35,6 +35,8 @@ CLOSING_CHARS = 200
 """Ours."""
 MOST_STATEMENTS = 20
 """Earlier statements of an answer that are looked at. Ours."""
+REPEATED_WITHIN_CHARS = 30
+"""From the end of an answer's sentence to the next answer, where that repeats it. Ours."""
 _WORDS = r"(?:Problem|Question|Q|Exercise|Example|Task|Solution)(?:[ \t]*\#?\d+)?"
 _NEW_PROBLEM = (
     rf"^[ \t]*(?:\#+[ \t]*)?[*_]{{0,2}}{_WORDS}[*_]{{0,2}}[ \t]*:"
@@ -81,7 +83,7 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str]) -> Ending:
     stated = _statements(text, judged, forms)
     mark = marks.search(text, stated[0].start, judged.until)
     until = mark.start() if mark else judged.until
-    answer = next(found for found in reversed(stated) if found.start < until)
+    answer = _first_of_repeats([found for found in stated if found.start < until])
     end = min(answer.end, until)
     behind = text[end:until]
     closes = _is_closing(behind, answer)
@@ -106,6 +108,16 @@ def _statements(text: str, judged: FoundAnswer, forms: Sequence[str]) -> list[Fo
     while len(found) <= MOST_STATEMENTS and (earlier := find_answer(text[: found[-1].start], forms)):
         found.append(earlier)
     return found[::-1]
+
+
+def _first_of_repeats(stated: Sequence[FoundAnswer]) -> FoundAnswer:
+    """The last answer, or the first of those that say the same, one directly behind the other."""
+    answer = stated[-1]
+    for earlier in reversed(stated[:-1]):
+        if earlier.answers != answer.answers or answer.start - earlier.end > REPEATED_WITHIN_CHARS:
+            break
+        answer = earlier
+    return answer
 
 
 def _same(one: FoundAnswer, other: FoundAnswer) -> bool:

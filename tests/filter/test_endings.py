@@ -29,6 +29,7 @@ WHOLE = [
     "<think>Is it 4? The answer is 4.</think>" + STEPS + r"\boxed{5}",
     "The answer to part one is 3.\nThen 3 + 2 = 5.\nThe answer is 5.",
     "Sub-answer: 3\nThen 3 + 2 = 5.\n#### 5",
+    STEPS + "#### 5\n" + r"The answer is \boxed{5}.",
     r"The roots are \boxed{2} and \boxed{3}.",
     "Problem: how many apples?\nSolution: 2 + 3 = 5.\nThe answer is 5.",
     r"\boxed{5}",
@@ -53,6 +54,9 @@ CUT_BACK = [
     (STEPS + "The answer is 5.", " I hope that this helps." * 20),
     (STEPS + r"The answer is \boxed{5}.", "\n\nSolution: We add 2 and 3.\n" + r"The answer is \boxed{5}."),
     ("The answer is 5.", "\n\n" + NEXT),
+    (STEPS + r"The answer is \boxed{5}.", "\n\n" + r"The answer is \boxed{5}." * 9),
+    (STEPS + r"The answer is \boxed{5}.", ("\n\n" + r"The answer is \boxed{5}.") * 9),
+    (STEPS + "The answer is 5.", "\nThe answer is 5." * 9 + "\n" + NEXT),
 ]
 """Solutions, and what follows them that is not theirs."""
 

@@ -34,7 +34,7 @@ def has_worth(token: Token) -> bool:
     return token.text == "%" or token.text.lower() in _SCALES
 
 
-class Unreadable(Exception):
+class NoExpression(Exception):
     """What stands there is no expression, or none that can be computed."""
 
 
@@ -55,7 +55,7 @@ class Reading:
     adds: bool
 
 
-class Reader:
+class ExpressionReader:
     """Reads tokens from one place on; used once."""
 
     def __init__(self, tokens: Sequence[Token], start: int, *, worth: bool) -> None:
@@ -69,7 +69,7 @@ class Reader:
         self._units: set[str] = set()
 
     def read(self) -> Reading:
-        """The longest expression here; raises Unreadable where there is none."""
+        """The longest expression here; raises NoExpression where there is none."""
         value = self._sum()
         literal = self._numbers[0] if self._operations == 0 and len(self._numbers) == 1 else None
         first = self._numbers[0] if self._numbers else None
@@ -122,7 +122,7 @@ class Reader:
                 return product
             factor = self._power()
             if sign == "/" and not factor:
-                raise Unreadable
+                raise NoExpression
             product = _bounded(product * factor if sign == "*" else product / factor)
 
     def _is_factor(self, token: Token) -> bool:
@@ -136,7 +136,7 @@ class Reader:
             return base
         exponent = self._signed()
         if exponent.denominator != 1 or abs(exponent) > _LARGEST_EXPONENT or (not base and exponent < 0):
-            raise Unreadable
+            raise NoExpression
         return _bounded(base ** int(exponent))
 
     def _signed(self) -> Fraction:
@@ -149,7 +149,7 @@ class Reader:
     def _atom(self) -> Fraction:
         token = self._next()
         if token is None:
-            raise Unreadable
+            raise NoExpression
         self._place += 1
         if token.kind is Kind.NUMBER:
             return self._with_unit(self._mixed(token))
@@ -157,16 +157,16 @@ class Reader:
             return self._with_unit(self._frac())
         if token.kind is Kind.OPEN:
             return self._with_unit(self._bracketed())
-        raise Unreadable
+        raise NoExpression
 
     def _bracketed(self) -> Fraction:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise Unreadable
+            raise NoExpression
         value = self._sum()
         closing = self._next()
         if closing is None or closing.kind is not Kind.CLOSE:
-            raise Unreadable
+            raise NoExpression
         self._place += 1
         self._depth -= 1
         return value
@@ -175,13 +175,13 @@ class Reader:
         above, below = self._argument(), self._argument()
         self._operations += 1
         if not below:
-            raise Unreadable
+            raise NoExpression
         return _bounded(above / below)
 
     def _argument(self) -> Fraction:
         token = self._next()
         if token is None or token.kind is not Kind.OPEN:
-            raise Unreadable
+            raise NoExpression
         self._place += 1
         return self._bracketed()
 
@@ -201,7 +201,7 @@ class Reader:
             self._place += 1
             part = self._frac()
             if not 0 < part < 1 or token.decimals:
-                raise Unreadable
+                raise NoExpression
             return value + part
         return value
 
@@ -211,7 +211,7 @@ class Reader:
         while (token := self._next()) is not None and token.kind is Kind.WORD and words < _MOST_UNIT_WORDS:
             word = token.text.lower()
             if word in _CHANGING:
-                raise Unreadable
+                raise NoExpression
             if self._is_of():
                 return value
             if word in _SCALES and words == 0 and self._worth:
@@ -221,11 +221,11 @@ class Reader:
             words += 1
             self._place += 1
         if token is not None and token.kind in (Kind.UNKNOWN, Kind.NUMBER, Kind.FRAC) and words == 0:
-            raise Unreadable
+            raise NoExpression
         return value
 
 
 def _bounded(value: Fraction) -> Fraction:
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > LARGEST_DIGITS * 10 // 3:
-        raise Unreadable
+        raise NoExpression
     return value
