@@ -88,8 +88,7 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str]) -> Ending:
     behind = text[end:until]
     closes = _is_closing(behind, answer)
     if (
-        not _same(answer, judged)
-        or any(_is_final(text, other) and not _same(other, answer) for other in stated if other.start < answer.start)
+        any(_is_final(text, other) and not _same(other, answer) for other in stated if other.start < answer.start)
         or _TAKEN_BACK.search(behind[:CLOSING_CHARS])
         or (not closes and _opens(text, answer))
     ):

@@ -102,8 +102,8 @@ def test_each_heuristic_has_its_own_rate_against_the_golds_of_the_set() -> None:
 def test_a_gold_is_unlikely_where_enough_wrong_answers_of_others_miss_it() -> None:
     gold = {"a": "1", "b": "77", "c": "9"}
     rows = [*(sample("c", "1") for _ in range(50)), *(sample("c", "2") for _ in range(50)), sample("a", "77")]
-    rows.append(sample("b", None, "unparsed"))
+    rows += [sample("b", None, "unparsed"), sample("c", "9 feet")]
     accidents = Accidents(gold, rows)
-    assert accidents.chance("a") == pytest.approx(51 / 101)
-    assert accidents.chance("b") == pytest.approx(2 / 102)
+    assert accidents.chance("a") == pytest.approx(51 / 102)
+    assert accidents.chance("b") == pytest.approx(2 / 103)
     assert accidents.chance("c") == pytest.approx(1 / 2)

@@ -110,4 +110,4 @@ def _by_python(expression: str) -> Fraction:
 def test_a_long_text_takes_no_time(piece: str) -> None:
     began = time.thread_time()
     check(piece * (200_000 // len(piece)) + " = 3")
-    assert time.thread_time() - began < 3
+    assert time.thread_time() - began < 1.5

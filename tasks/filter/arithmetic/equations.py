@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from tasks.filter.arithmetic.expressions import ExpressionReader, NoExpression, Reading, has_worth
+from tasks.filter.arithmetic.expressions import EquationReader, NoExpression, Reading, has_worth
 from tasks.filter.arithmetic.tokens import Kind, Token, annotations, tokenize
 
 MOST_EQUATIONS = 200
@@ -97,7 +97,7 @@ def _left(tokens: Sequence[Token], worth: bool) -> Reading | None:
         if start and not _may_precede(tokens[start - 1], tokens[start]):
             continue
         try:
-            reading = ExpressionReader(tokens, start, worth=worth).read()
+            reading = EquationReader(tokens, start, worth=worth).read()
         except NoExpression:
             continue
         if reading.end == len(tokens):
@@ -115,7 +115,7 @@ def _may_precede(token: Token, first: Token) -> bool:
 def _right(tokens: Sequence[Token], worth: bool) -> Reading | None:
     """The longest expression that begins with the tokens."""
     try:
-        return ExpressionReader(tokens, 0, worth=worth).read()
+        return EquationReader(tokens, 0, worth=worth).read()
     except NoExpression:
         return None
 

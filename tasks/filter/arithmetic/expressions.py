@@ -55,7 +55,7 @@ class Reading:
     adds: bool
 
 
-class ExpressionReader:
+class EquationReader:
     """Reads tokens from one place on; used once."""
 
     def __init__(self, tokens: Sequence[Token], start: int, *, worth: bool) -> None:
