@@ -43,6 +43,7 @@ class AccidentEstimate:
 
     answered: int
     right: int
+    """By verdict, those that run on too."""
     wrong: int
     """Wrong answers that the rate rests on."""
     rate: float | None = None
@@ -91,7 +92,9 @@ class Accidents:
                 counts.wrong[canonical(row["extracted"])] += 1
         self._golds = Counter(self._gold.values())
         self._all = self._together()
-        self._wrong = sum((counts.wrong for counts in self._all.values()), Counter())
+        self._wrong: Counter[str] = Counter()
+        for counts in self._all.values():
+            self._wrong.update(counts.wrong)
 
     def chance(self, question: str) -> float:
         """Chance of a wrong answer to another question to be this one's gold, as if one more had been seen that is:

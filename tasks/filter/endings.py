@@ -102,11 +102,24 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str]) -> Ending:
 
 
 def _statements(text: str, judged: FoundAnswer, forms: Sequence[str]) -> list[FoundAnswer]:
-    """The judged answer after those that are stated before it, from the first."""
-    found = [judged]
-    while len(found) <= MOST_STATEMENTS and (earlier := find_answer(text[: found[-1].start], forms)):
-        found.append(earlier)
+    """The judged answer after those that are stated before it, from the first; where it has a number, those that have.
+
+    One that goes on, behind a sign of equality, as the next is the beginning of that: "The answer is 2 + 3 = [box]".
+    """
+    found, place = [judged], judged.start
+    for _ in range(MOST_STATEMENTS):
+        earlier = find_answer(text[:place], forms)
+        if earlier is None:
+            break
+        goes_on = "\n" not in text[earlier.start : place] and text[:place].rstrip(" $").endswith("=")
+        place = earlier.start
+        if not goes_on and (_numerals(earlier) or not _numerals(judged)):
+            found.append(earlier)
     return found[::-1]
+
+
+def _numerals(answer: FoundAnswer) -> list[str]:
+    return [numeral for value in answer.answers for numeral in _NUMERAL.findall(value)]
 
 
 def _first_of_repeats(stated: Sequence[FoundAnswer]) -> FoundAnswer:
@@ -134,7 +147,7 @@ def _is_closing(behind: str, answer: FoundAnswer) -> bool:
         return True
     said = behind.strip()
     numerals = [canonical(numeral.rstrip(",")) for numeral in _NUMERAL.findall(said)]
-    named = {canonical(numeral.rstrip(",")) for value in answer.answers for numeral in _NUMERAL.findall(value)}
+    named = {canonical(numeral.rstrip(",")) for numeral in _numerals(answer)}
     return (
         len(said) <= CLOSING_CHARS
         and len(_BETWEEN_SENTENCES.split(said)) <= CLOSING_SENTENCES

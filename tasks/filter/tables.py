@@ -8,7 +8,7 @@ from pathlib import Path
 from tasks.filter.accidents import Accidents
 from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
 from tasks.filter.schema import KEPT, VERDICTS
-from tasks.filter.select import CORRECT, WRONG, FilterTally, GroupDecision, decide
+from tasks.filter.select import CORRECT, RUNS_ON, WRONG, FilterTally, GroupDecision, decide
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE, TRUNCATED, graded_text
@@ -69,7 +69,8 @@ def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:
             raise AssertionError(f"prompts of question {prompted_id} met samples of question {question_id}")
         text = {row["heuristic"]: row["prompt"] for row in shown}
         for row in rows:
-            if row["heuristic"] and row["verdict"] in verdicts and not row["truncated"]:
+            usable = row["verdict"] in verdicts and not row["truncated"] and row["ending"] != RUNS_ON
+            if row["heuristic"] and usable:
                 yield {
                     "key": row["key"],
                     "prompt": text[row["heuristic"]],

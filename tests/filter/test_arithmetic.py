@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from tasks.filter.arithmetic.equations import Arithmetic, check
+from tasks.filter.endings import ending, new_problem
+from tasks.generate.heuristics import load_heuristics, set_names
 
 HERE = Path(__file__).parent
 README = HERE.parents[1] / "tasks" / "filter" / "README.md"
@@ -61,11 +63,27 @@ def test_it_agrees_with_judgements_by_hand_as_the_readme_says(name: str, row: st
         ("if (a + 1 == 2) return a >= 3 + 4", 0, 0),
         ("5 + 3 => 9", 0, 0),
         ("5 more than 2 + 3 = 10", 0, 0),
+        ("25 classmates + his 1 teacher + 1 himself = 27", 0, 0),
+        ("4 students drank 1.5 quarts = 4 * 1.5 = 6 quarts", 1, 1),
+        ("1 foot^2 = 12^2 inches^2 = 144 inches^2", 1, 1),
+        (r"\frac{1}{3}Bh = \frac{1}{3}(30)(6.5) = (10)(6.5) = 65", 2, 2),
+        (r"3/24 = \boxed{\frac{1}{8}} of 2 feet", 1, 1),
+        (r"279/99999 = 0.\overline{00279}", 0, 0),
+        (r"7@3 + 1 = 5 and a_1 + 2 = 9 and a^2 + 1 = 10", 0, 0),
         ("9^9^9^9 = 1 and 9^999999 = 1 and 2^-1 = 0.5", 1, 1),
     ],
 )
 def test_each_equation_is_recomputed(text: str, checked: int, holding: int) -> None:
     assert check(text) == Arithmetic(checked, holding)
+
+
+@pytest.mark.parametrize(
+    "solution",
+    [example.solution for name in set_names() for item in load_heuristics(name) for example in item.examples],
+)
+def test_the_shipped_worked_examples_hold_and_end_with_their_answer(solution: str) -> None:
+    assert check(solution).score == 1
+    assert ending(solution, ("boxed", "tag", "hash", "phrase"), new_problem()).kind == "whole"
 
 
 def test_right_and_wrong_expressions_drawn_at_random_are_told_apart() -> None:

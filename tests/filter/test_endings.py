@@ -30,9 +30,12 @@ WHOLE = [
     "The answer to part one is 3.\nThen 3 + 2 = 5.\nThe answer is 5.",
     "Sub-answer: 3\nThen 3 + 2 = 5.\n#### 5",
     STEPS + "#### 5\n" + r"The answer is \boxed{5}.",
+    STEPS + r"The answer is $2 + 3 = \boxed{5}$.",
+    r"There are 3! ways, so the answer is $3! - 1 = \boxed{5}$.",
     r"The roots are \boxed{2} and \boxed{3}.",
     "Problem: how many apples?\nSolution: 2 + 3 = 5.\nThe answer is 5.",
     r"\boxed{5}",
+    "We want the answer: how many apples.\nSolution: 2 + 3 = 5.\nThe answer is 5.",
 ]
 """Whole solutions, which stay as they are."""
 

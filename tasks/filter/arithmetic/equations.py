@@ -63,6 +63,7 @@ class _Equation:
             return None
         about = self.sign.text == "≈"
         mixed = len(left.units | right.units) > 1 and (left.adds or right.adds)
+        mixed = mixed or bool(left.units and right.units and left.units.isdisjoint(right.units))
         if mixed or (about and not (left.literal or right.literal)):
             return None
         return _agree(left, right, about) or (self.goes_on and _goes_over(left, right, about, worth))
@@ -94,26 +95,33 @@ def _equations(tokens: Sequence[Token]) -> Iterator[_Equation]:
 def _left(tokens: Sequence[Token], worth: bool) -> Reading | None:
     """The longest expression that ends with the tokens."""
     for start in range(len(tokens)):
-        if start and not _may_precede(tokens[start - 1], tokens[start]):
+        if not _may_begin(tokens, start):
             continue
         try:
             reading = EquationReader(tokens, start, worth=worth).read()
         except NoExpression:
             continue
         if reading.end == len(tokens):
-            return reading
+            # A number behind prose is no side of an equation: "4 students drank 2 quarts = 4 * 2".
+            return reading if reading.operations or not start else None
     return None
 
 
-def _may_precede(token: Token, first: Token) -> bool:
-    """Whether an expression may begin behind a token."""
-    if token.kind is Kind.WORD:
-        return token.text.lower() not in _BINDING_WORDS and not (first.kind is Kind.OPEN and first.glued)
-    return token.kind not in _BINDING
+def _may_begin(tokens: Sequence[Token], start: int) -> bool:
+    """Whether an expression may begin at a place, and is not a part of one that cannot be read."""
+    before = start - 1
+    if before >= 0 and tokens[before].kind is Kind.WORD:
+        if tokens[before].text.lower() in _BINDING_WORDS or (tokens[start].kind is Kind.OPEN and tokens[start].glued):
+            return False
+        while before >= 0 and tokens[before].kind is Kind.WORD:
+            before -= 1
+        return before < 0 or tokens[before].kind is not Kind.OPERATOR
+    return before < 0 or tokens[before].kind not in _BINDING
 
 
 def _right(tokens: Sequence[Token], worth: bool) -> Reading | None:
-    """The longest expression that begins with the tokens."""
+    """The longest expression that begins with the tokens, up to an "of" (1/8 of 2 feet)."""
+    tokens = tokens[: next((place for place, token in enumerate(tokens) if token.text == "of"), len(tokens))]
     try:
         return EquationReader(tokens, 0, worth=worth).read()
     except NoExpression:

@@ -210,7 +210,7 @@ class EquationReader:
         words = 0
         while (token := self._next()) is not None and token.kind is Kind.WORD and words < _MOST_UNIT_WORDS:
             word = token.text.lower()
-            if word in _CHANGING:
+            if word in _CHANGING or (token.glued and self._tokens[self._place - 1].kind is Kind.CLOSE):
                 raise NoExpression
             if self._is_of():
                 return value
@@ -220,7 +220,11 @@ class EquationReader:
                 self._units.add(_CONVERTED[word])
             words += 1
             self._place += 1
-        if token is not None and token.kind in (Kind.UNKNOWN, Kind.NUMBER, Kind.FRAC) and words == 0:
+        if words and self._takes("^"):
+            # A power of the unit: 5 inches^2.
+            self._operations -= 1
+            self._atom()
+        elif token is not None and token.kind in (Kind.UNKNOWN, Kind.NUMBER, Kind.FRAC) and words == 0:
             raise NoExpression
         return value
 

@@ -11,6 +11,10 @@ from fractions import Fraction
 MOST_CHARS = 20_000
 """What stands behind is not read. Ours."""
 _LONGEST_NUMERAL = 30
+_BREAKS = set(".,;:!?\n\r\"'’“”…|—<>→⇒")
+_INDEXING = set("_^(0123456789*/+=")
+"""What stands behind a letter that is a variable."""
+_REPEATING = (r"\overline", r".\overline", r"\bar", r".\bar", r"\dot", r".\dot")
 
 
 class Kind(Enum):
@@ -46,7 +50,7 @@ _OPERATORS = {
     "÷": "/", "∕": "/", "⁄": "/", r"\times": "*", r"\cdot": "*", r"\ast": "*", r"\div": "/",
 }  # fmt: skip
 _WORDS = {"times": "*", "plus": "+", "minus": "-", "x": "*", "X": "*"}
-_EQUALS = {"=": "=", "≈": "≈", r"\approx": "≈", "≃": "≈", r"\simeq": "≈", "equals": "="}
+_EQUALS = {"=": "=", "≈": "≈", r"\approx": "≈", "≃": "≈", r"\simeq": "≈"}
 _BRACKETS = {"(": Kind.OPEN, "[": Kind.OPEN, "{": Kind.OPEN, ")": Kind.CLOSE, "]": Kind.CLOSE, "}": Kind.CLOSE}
 _STOPS = {r"\\", *(rf"\{name}" for name in "begin end Rightarrow implies rightarrow to leq le geq ge neq ne".split())}
 _FRACS = {r"\frac", r"\dfrac", r"\tfrac"}
@@ -108,7 +112,7 @@ def _is_power(text: str, place: int) -> bool:
 def _token(text: str, match: re.Match[str], *, glued: bool) -> Token:
     said = match.group()
     if match.group("number"):
-        return _number(said, glued)
+        return _number(said, glued, exact=not text.startswith(_REPEATING, match.end()))
     if match.group("power"):
         return Token(Kind.OPERATOR, "^", glued)
     if said in _OPERATORS:
@@ -122,11 +126,12 @@ def _token(text: str, match: re.Match[str], *, glued: bool) -> Token:
     if said in _WORDS and _stands_between(text, match):
         return Token(Kind.OPERATOR, _WORDS[said], glued)
     if match.group("word"):
-        variable = len(said) == 1 and (glued or said not in "aAI")
+        variable = len(said) == 1 and (glued or said not in "aAI" or text[match.end() : match.end() + 1] in _INDEXING)
         return Token(Kind.UNKNOWN if variable else Kind.WORD, said, glued)
     if match.group("clock") or (match.group("command") and said not in _STOPS):
         return Token(Kind.UNKNOWN, said, glued)
-    return Token(Kind.BREAK, said, glued)
+    known = said in _BREAKS or not match.group("other")
+    return Token(Kind.BREAK if known else Kind.UNKNOWN, said, glued)
 
 
 def _stands_between(text: str, match: re.Match[str]) -> bool:
@@ -136,8 +141,8 @@ def _stands_between(text: str, match: re.Match[str]) -> bool:
     return behind[:1].isdigit() and (len(match.group()) > 1 or before[-1:] not in ("", *"+-*/=^({"))
 
 
-def _number(said: str, glued: bool) -> Token:
+def _number(said: str, glued: bool, exact: bool) -> Token:
     digits = said.replace(",", "")
-    if len(digits) > _LONGEST_NUMERAL:
+    if len(digits) > _LONGEST_NUMERAL or not exact:
         return Token(Kind.UNKNOWN, "", glued)
     return Token(Kind.NUMBER, "", glued, Fraction(digits), len(digits.partition(".")[2]))
