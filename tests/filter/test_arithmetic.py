@@ -65,6 +65,7 @@ def test_it_agrees_with_judgements_by_hand_as_the_readme_says(name: str, row: st
         ("5 more than 2 + 3 = 10", 0, 0),
         ("25 classmates + his 1 teacher + 1 himself = 27", 0, 0),
         ("4 students drank 1.5 quarts = 4 * 1.5 = 6 quarts", 1, 1),
+        ("Split 192 = 43 + 169", 1, 0),
         ("1 foot^2 = 12^2 inches^2 = 144 inches^2", 1, 1),
         (r"\frac{1}{3}Bh = \frac{1}{3}(30)(6.5) = (10)(6.5) = 65", 2, 2),
         (r"3/24 = \boxed{\frac{1}{8}} of 2 feet", 1, 1),

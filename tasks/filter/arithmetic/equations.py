@@ -102,8 +102,9 @@ def _left(tokens: Sequence[Token], worth: bool) -> Reading | None:
         except NoExpression:
             continue
         if reading.end == len(tokens):
-            # A number behind prose is no side of an equation: "4 students drank 2 quarts = 4 * 2".
-            return reading if reading.operations or not start else None
+            # A number with its unit behind prose is no side of an equation: "4 students drank 2 quarts = 4 * 2".
+            bare = start in (0, len(tokens) - 1)
+            return reading if reading.operations or bare else None
     return None
 
 
