@@ -34,6 +34,7 @@ PLACES = (
     "docker",
     "tests",
     "tests/bench",
+    "tasks/filter",
     "tasks/shared/verification",
 )
 PAGES = [FRONT, ROOT / "CONTRIBUTING.md", *(ROOT / place / "README.md" for place in PLACES)]

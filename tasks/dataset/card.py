@@ -22,13 +22,15 @@ def dataset_card(
     counts: Mapping[str, int],
     ledger: Mapping[str, int],
     heuristics: Mapping[str, int],
+    by_accident: Mapping[str, str],
     examples: Sequence[Mapping[str, Any]],
     lineage: Mapping[str, str],
     config_json: str,
 ) -> str:
     """Markdown with the YAML front matter that the Hugging Face hub and `datasets.load_dataset(folder)` read.
 
-    `lineage` maps a role to the reference and digest of the artifact in that role; `ledger` is shown as it is.
+    `lineage` maps a role to the reference and digest of the artifact in that role; `ledger` is shown as it is, as is
+    `by_accident`, by heuristic how many samples would be right by accident.
     """
     parts = [
         f"# {title}\n\n{about}",
@@ -37,8 +39,11 @@ def dataset_card(
         + _table(("part", "count"), ledger.items()),
     ]
     if heuristics:
-        named = [(name or "(plain prompt)", count) for name, count in sorted(heuristics.items())]
-        parts.append("## Heuristics\n\n" + _table(("heuristic", "rows"), named))
+        named = [
+            (name or "(plain prompt)", count, by_accident.get(name, "-")) for name, count in sorted(heuristics.items())
+        ]
+        header = ("heuristic", "rows", "right by accident, an estimate")
+        parts.append("## Heuristics\n\n" + _table(header, named))
     parts.append("## Examples\n\n" + "\n\n".join(_example(row) for row in examples))
     parts.append("## Made from\n\n" + _table(("role", "artifact and content digest"), lineage.items()))
     parts.append(f"## Settings\n\n{_fenced(config_json, 'json')}")

@@ -62,6 +62,7 @@ def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
         counts={"questions": ledger["kept"]},
         ledger=ledger,
         heuristics={},
+        by_accident={},
         examples=examples,
         lineage=_lineage(build),
         config_json=canonical_json(config),
@@ -86,6 +87,7 @@ def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTall
         counts=counts,
         ledger=tally.ledger(),
         heuristics=tally.heuristics,
+        by_accident=_by_accident(build),
         examples=tally.examples,
         lineage=_lineage(build),
         config_json=canonical_json(config),
@@ -112,6 +114,20 @@ def _with_outcome(message: str, build: Build) -> str:
         return message
     samples = build.store.manifest(kept.parents["samples"])
     return "\n".join([f"{outcome(kept.ledger, samples.payload)}; {message}", *by_heuristic(kept.summary["heuristics"])])
+
+
+def _by_accident(build: Build) -> dict[str, str]:
+    """Of the candidates that filtering chose, how many samples of each heuristic were right, and how many by accident.
+
+    Wrong chains hit the gold of another question so often, counted over the same samples.
+    """
+    numbers = build.parent("kept").summary.get("heuristics", {})
+    found = {name: counts.get("accidents", {}) for name, counts in numbers.items()}
+    return {
+        name: f"{accidents['expected']:.1f} of {accidents['right']}"
+        for name, accidents in found.items()
+        if accidents.get("expected") is not None
+    }
 
 
 def _lineage(build: Build) -> Mapping[str, Any]:

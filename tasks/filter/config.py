@@ -37,6 +37,18 @@ class FilterConfig(Frozen):
     scorer: ScorerConfig = LikelihoodRatioScorer()
     min_adherence: float | None = None
     """Correct solutions that score lower are dropped; None drops none (ours: the paper only takes the best)."""
+    min_arithmetic: float | None = Field(None, ge=0, le=1)
+    """Correct solutions of whose equations, recomputed, a smaller share holds are dropped; one in which nothing can be
+    checked is not. None drops none (ours)."""
+    evidence: Literal["none", "agreement", "unlikely", "either"] = "none"
+    """What a (question, heuristic) pair has to show so that its right solutions are kept, against answers that are
+    right by accident. `agreement`: `min_agreement` right candidates, or at least two that are the majority of the
+    candidates with an answer. `unlikely`: a gold answer that the wrong candidates of other questions give with a chance
+    below `max_chance`. `either`: one of the two. `none` keeps all (ours: the paper only takes right ones)."""
+    min_agreement: int = Field(2, ge=2)
+    """Right candidates of a pair that agree enough, whatever the others say (ours)."""
+    max_chance: float = Field(0.01, gt=0, le=1)
+    """Chance of being right by accident from which on a gold answer is likely (ours)."""
     keep_per_heuristic: int = Field(1, ge=1)
     """Correct solutions kept per (question, heuristic); the paper keeps one."""
     score_wrong: bool = False

@@ -21,7 +21,8 @@ def filter(
 ) -> StageEstimate:
     """Cost of verdicts and of adherence: two passes over each solution with its question.
 
-    The shared part of the scorer's prompts is read once and not counted.
+    The shared part of the scorer's prompts is read once and not counted; nor are endings and arithmetic, half
+    a millisecond for 500 characters.
     """
     samples = generated(machine.model, generate, questions, prompt)
     length = question_tokens(machine.model, questions) + samples.completion

@@ -15,12 +15,16 @@ VERDICTS = pa.schema(
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("extracted", pa.string()),
         pa.field("truncated", pa.bool_(), nullable=False),
+        pa.field("ending", pa.string(), nullable=False),
+        pa.field("arithmetic", pa.float64()),
         pa.field("adherence", pa.float64()),
         pa.field("kept", pa.bool_(), nullable=False),
         pa.field("drop_reason", pa.string(), nullable=False),
     ]
 )
-"""Exactly one row for each sample; `adherence` is null where it was not scored, `drop_reason` empty where kept."""
+"""Exactly one row for each sample; `ending` is an `EndingKind`, empty where no answer was found; `arithmetic` is
+the share of a solution's equations that hold, null where none can be checked; `adherence` is null where it was not
+scored, `drop_reason` empty where kept."""
 
 KEPT = pa.schema(
     [
@@ -36,16 +40,21 @@ KEPT = pa.schema(
     ]
 )
 """Solutions with question and gold answer: the best correct ones in `kept.parquet`; in `wrong.parquet` as many wrong
-ones, chosen by the same rule, for the ablation that trains on wrong answers."""
+ones, chosen by the same rule, for the ablation that trains on wrong answers. `completion` ends where its `ending` says;
+`completion_tokens` are those that were generated."""
 
 CHECKED = pa.schema(
     [
         pa.field("key", pa.string(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("extracted", pa.string()),
+        pa.field("ending", pa.string(), nullable=False),
+        pa.field("solution_chars", pa.int64(), nullable=False),
+        pa.field("arithmetic", pa.float64()),
     ]
 )
-"""Verdicts in the order of samples.parquet, while filtering is under way."""
+"""Verdicts, and how much of each completion is the solution, in the order of samples.parquet, while filtering is under
+way."""
 
 TO_SCORE = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("key", "prompt", "plain", "completion")])
 """`prompt` is the rendered prompt under the heuristic, `plain` the one without."""

@@ -10,9 +10,12 @@ from tasks.shared.tables.parquet import Row
 from tasks.shared.verification.verdict import TRUNCATED, VerdictName
 
 CORRECT, WRONG = "correct", "wrong"
-NOT_ADHERENT, NOT_BEST = "not_adherent", "not_best"
-UNUSABLE = (TRUNCATED, *(name for name in get_args(VerdictName) if name != CORRECT))
+RUNS_ON, CUT_BACK = "runs_on", "cut_back"
+BY_CHANCE, MISCALCULATED, NOT_ADHERENT, NOT_BEST = "by_chance", "miscalculated", "not_adherent", "not_best"
+UNUSABLE = (TRUNCATED, *(name for name in get_args(VerdictName) if name != CORRECT), RUNS_ON)
 """Drop reasons of samples that are no correct whole solution."""
+UNFIT = (BY_CHANCE, MISCALCULATED, NOT_ADHERENT)
+"""Drop reasons of correct solutions, in the order in which they are tried."""
 
 
 @dataclass
@@ -26,25 +29,53 @@ class GroupDecision:
     """Wrong solutions, as many and chosen by the same rule; the ablation trains on them."""
 
 
-def decide(samples: Sequence[Row], config: FilterConfig) -> GroupDecision:
+def decide(samples: Sequence[Row], config: FilterConfig, chance: float = 0.0) -> GroupDecision:
     """Choose among the samples of one (question, heuristic).
 
-    Rows have key, sample_index, verdict, truncated and adherence (None where not scored). A truncated sample is never
-    kept, whatever it contains. The best adherence wins, then the lowest index.
+    Rows have key, sample_index, verdict, truncated, ending, arithmetic and adherence (None where there is none). A
+    truncated sample is never kept, whatever it contains, nor one that runs on. The best adherence wins, then the lowest
+    index.
+
+    Args:
+        chance: of an answer to another question to be right here by accident.
     """
-    reasons = {row["key"]: TRUNCATED if row["truncated"] else str(row["verdict"]) for row in samples}
+    reasons = {row["key"]: _unusable(row) for row in samples}
     correct = [row for row in samples if reasons[row["key"]] == CORRECT]
-    adherent = [row for row in correct if _adheres(row, config.min_adherence)]
-    kept = sorted(adherent, key=_rank)[: config.keep_per_heuristic]
-    wrong = sorted((row for row in samples if reasons[row["key"]] == WRONG), key=_rank)[: config.keep_per_heuristic]
-    reasons |= {row["key"]: NOT_ADHERENT for row in correct}
-    reasons |= {row["key"]: NOT_BEST for row in adherent}
+    shown = _is_shown(samples, len(correct), config, chance)
+    reasons |= {row["key"]: _unfit(row, config) if shown else BY_CHANCE for row in correct}
+    fit = [row for row in correct if not reasons[row["key"]]]
+    kept = sorted(fit, key=_rank)[: config.keep_per_heuristic]
+    wrong = [row for row in samples if reasons[row["key"]] == WRONG and row["ending"] != RUNS_ON]
+    reasons |= {row["key"]: NOT_BEST for row in fit}
     reasons |= {row["key"]: "" for row in kept}
-    return GroupDecision(reasons, kept, wrong)
+    return GroupDecision(reasons, kept, sorted(wrong, key=_rank)[: config.keep_per_heuristic])
 
 
-def _adheres(row: Row, least: float | None) -> bool:
-    return least is None or row["adherence"] is None or row["adherence"] >= least
+def _unusable(row: Row) -> str:
+    """The reason why a sample is no correct whole solution; `CORRECT` where it is one."""
+    if row["truncated"]:
+        return TRUNCATED
+    return RUNS_ON if row["verdict"] == CORRECT and row["ending"] == RUNS_ON else str(row["verdict"])
+
+
+def _is_shown(samples: Sequence[Row], correct: int, config: FilterConfig, chance: float) -> bool:
+    """Whether the `correct` solutions of a pair show the evidence that is asked for."""
+    answered = sum(1 for row in samples if row["verdict"] in (CORRECT, WRONG) and not row["truncated"])
+    agree = correct >= config.min_agreement or correct >= max(2, answered // 2 + 1)
+    unlikely = chance < config.max_chance
+    return {"none": True, "agreement": agree, "unlikely": unlikely, "either": agree or unlikely}[config.evidence]
+
+
+def _unfit(row: Row, config: FilterConfig) -> str:
+    """The reason why a correct solution is not taken; empty for none."""
+    if _is_below(row["arithmetic"], config.min_arithmetic):
+        return MISCALCULATED
+    return NOT_ADHERENT if _is_below(row["adherence"], config.min_adherence) else ""
+
+
+def _is_below(score: float | None, least: float | None) -> bool:
+    """Whether a score is too low; one that does not exist is not."""
+    return score is not None and least is not None and score < least
 
 
 def _rank(row: Row) -> tuple[float, int]:
@@ -60,8 +91,11 @@ class FilterTally:
     tokens: Counter[str] = field(default_factory=Counter)
     by_heuristic: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     adherence: Counter[str] = field(default_factory=Counter)
-    """Sum of the scores by heuristic."""
-    kept_questions: int = 0
+    """Sum of the scores of correct solutions by heuristic."""
+    arithmetic: Counter[str] = field(default_factory=Counter)
+    """Sum of the scores of whole samples by heuristic."""
+    endings: Counter[str] = field(default_factory=Counter)
+    """Whole samples by how they end behind their answer."""
 
     def add(self, rows: Iterable[Row], decision: GroupDecision) -> None:
         """Count the samples of one (question, heuristic)."""
@@ -71,6 +105,13 @@ class FilterTally:
             self.tokens[outcome] += row["completion_tokens"]
             counts = self.by_heuristic[row["heuristic"]]
             counts[outcome] += 1
+            if row["ending"] and not row["truncated"]:
+                self.endings[row["ending"]] += 1
+                counts["goes_on"] += row["ending"] != "whole"
+                counts[CUT_BACK] += outcome == "kept" and row["ending"] == CUT_BACK
+            if row["arithmetic"] is not None and not row["truncated"]:
+                counts["calculated"] += 1
+                self.arithmetic[row["heuristic"]] += row["arithmetic"]
             if row["adherence"] is not None and outcome not in UNUSABLE:
                 counts["scored"] += 1
                 self.adherence[row["heuristic"]] += row["adherence"]
@@ -78,8 +119,9 @@ class FilterTally:
     def ledger(self, generated: int) -> dict[str, int]:
         """Samples, then tokens, from generated to kept.
 
-        generated = truncated + wrong + unparsed + timeout + error + correct; correct = not_adherent + adherent;
-        adherent = not_best + kept. Raises AssertionError when a sample was lost or counted twice.
+        generated = truncated + wrong + unparsed + timeout + error + runs_on + correct; correct = by_chance +
+        miscalculated + not_adherent + adherent; adherent = not_best + kept. Raises AssertionError when a sample was
+        lost or counted twice.
         """
         ledger = {**_stages(self.samples, ""), **_stages(self.tokens, "tokens_")}
         if ledger["generated"] != generated:
@@ -87,31 +129,40 @@ class FilterTally:
         return ledger
 
     def summary(self) -> dict[str, Any]:
-        """Numbers of each heuristic for reports: samples, correct rate, mean adherence of correct ones, kept."""
+        """Numbers of each heuristic for reports: samples, correct rate, mean adherence of correct ones, kept, how many
+        samples go on behind their answer, how many of the kept ones were cut back, and the mean share of equations that
+        hold, with the number of samples in which any can be checked."""
         return {name: self._of_heuristic(name) for name in sorted(self.by_heuristic)}
 
     def _of_heuristic(self, name: str) -> dict[str, Any]:
         counts = self.by_heuristic[name]
         stages = _stages(counts, "")
-        scored = counts["scored"]
+        scored, calculated = counts["scored"], counts["calculated"]
         return {
             "samples": stages["generated"],
             "correct": stages["correct"],
             "correct_rate": round(stages["correct"] / stages["generated"], 4),
             "truncated": stages["truncated"],
             "kept": stages["kept"],
+            "goes_on": counts["goes_on"],
+            RUNS_ON: stages[RUNS_ON],
+            CUT_BACK: counts[CUT_BACK],
+            "arithmetic": round(self.arithmetic[name] / calculated, 4) if calculated else None,
+            "calculated": calculated,
             "adherence": round(self.adherence[name] / scored, 4) if scored else None,
         }
 
 
 def _stages(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
     unusable = {reason: counts.get(reason, 0) for reason in UNUSABLE}
-    kept, not_best, not_adherent = (counts.get(name, 0) for name in ("kept", NOT_BEST, NOT_ADHERENT))
+    unfit = {reason: counts.get(reason, 0) for reason in UNFIT}
+    kept, not_best = (counts.get(name, 0) for name in ("kept", NOT_BEST))
+    correct = sum(unfit.values()) + not_best + kept
     stages = {
-        "generated": sum(unusable.values()) + not_adherent + not_best + kept,
+        "generated": sum(unusable.values()) + correct,
         **unusable,
-        "correct": not_adherent + not_best + kept,
-        NOT_ADHERENT: not_adherent,
+        "correct": correct,
+        **unfit,
         "adherent": not_best + kept,
         NOT_BEST: not_best,
         "kept": kept,

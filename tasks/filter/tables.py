@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
+from tasks.filter.accidents import Accidents
 from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
 from tasks.filter.schema import KEPT, VERDICTS
-from tasks.filter.select import CORRECT, WRONG, FilterTally, GroupDecision, decide
+from tasks.filter.select import CORRECT, RUNS_ON, WRONG, FilterTally, GroupDecision, decide
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE, TRUNCATED, graded_text
@@ -39,12 +40,17 @@ class Tables:
             yield graded_text(row, self.form), self.gold[row["question_id"]][1]
 
     def judged(self, columns: Iterable[str] = ()) -> Iterator[Row]:
-        """Samples with verdict, extracted and truncated; `columns` are read besides those that decisions need."""
+        """Samples with verdict, extracted, ending and truncated; `columns` are read besides those that decisions need.
+
+        A completion is cut to its solution.
+        """
         wanted = {"key", "question_id", "heuristic", "sample_index", "finish_reason", "completion_tokens", *columns}
         samples = read_rows(self.samples / SAMPLES_FILE, sorted(wanted))
         for sample, checked in zip(samples, read_rows(self.checked), strict=True):
             if sample["key"] != checked["key"]:
                 raise AssertionError(f"verdict of sample {checked['key']} met sample {sample['key']}")
+            if "completion" in sample:
+                sample["completion"] = sample["completion"][: checked["solution_chars"]]
             yield {**sample, **checked, "truncated": sample["finish_reason"] == TRUNCATED}
 
 
@@ -63,7 +69,8 @@ def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:
             raise AssertionError(f"prompts of question {prompted_id} met samples of question {question_id}")
         text = {row["heuristic"]: row["prompt"] for row in shown}
         for row in rows:
-            if row["heuristic"] and row["verdict"] in verdicts and not row["truncated"]:
+            usable = row["verdict"] in verdicts and not row["truncated"] and row["ending"] != RUNS_ON
+            if row["heuristic"] and usable:
                 yield {
                     "key": row["key"],
                     "prompt": text[row["heuristic"]],
@@ -72,14 +79,21 @@ def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:
                 }
 
 
-def decisions(
-    tables: Tables, scores: Mapping[str, float], config: FilterConfig, columns: Iterable[str] = ()
-) -> Iterator[tuple[list[Row], GroupDecision]]:
-    """The samples of every (question, heuristic) and what becomes of them, in order of question."""
-    rows = ({**row, "adherence": scores.get(row["key"])} for row in tables.judged(columns))
-    for _, group in groupby(rows, key=lambda row: (row["question_id"], row["heuristic"])):
-        samples = list(group)
-        yield samples, decide(samples, config)
+@dataclass(frozen=True)
+class Deciding:
+    """What decisions need besides the tables."""
+
+    config: FilterConfig
+    scores: Mapping[str, float]
+    """Adherence by sample key."""
+    accidents: Accidents
+
+    def decisions(self, tables: Tables, columns: Iterable[str] = ()) -> Iterator[tuple[list[Row], GroupDecision]]:
+        """The samples of every (question, heuristic) and what becomes of them, in order of question."""
+        rows = ({**row, "adherence": self.scores.get(row["key"])} for row in tables.judged(columns))
+        for (question_id, _), group in groupby(rows, key=lambda row: (row["question_id"], row["heuristic"])):
+            samples = list(group)
+            yield samples, decide(samples, self.config, self.accidents.chance(question_id))
 
 
 def verdict_rows(decided: Iterable[tuple[list[Row], GroupDecision]], tally: FilterTally) -> Iterator[Row]:
@@ -92,9 +106,9 @@ def verdict_rows(decided: Iterable[tuple[list[Row], GroupDecision]], tally: Filt
             yield {name: row[name] for name in VERDICTS.names}
 
 
-def chosen_rows(tables: Tables, scores: Mapping[str, float], config: FilterConfig, *, wrong: bool) -> Iterator[Row]:
+def chosen_rows(tables: Tables, deciding: Deciding, *, wrong: bool) -> Iterator[Row]:
     """Rows of schema `KEPT`: the kept solutions, or the chosen wrong ones."""
-    for _, decision in decisions(tables, scores, config, ["completion"]):
+    for _, decision in deciding.decisions(tables, ["completion"]):
         for row in decision.wrong if wrong else decision.kept:
             question, answer = tables.gold[row["question_id"]]
             row = {**row, "question": question, "answer": answer}

@@ -4,7 +4,10 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from tasks.filter.accidents import Accidents
+from tasks.filter.arithmetic.equations import check
 from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, ScoringJob
+from tasks.filter.endings import ending, new_problem
 from tasks.filter.schema import (
     CHECKED,
     KEPT,
@@ -15,9 +18,9 @@ from tasks.filter.schema import (
     WRONG_FILE,
 )
 from tasks.filter.select import FilterTally
-from tasks.filter.tables import Tables, chosen_rows, decisions, to_score, verdict_rows
+from tasks.filter.tables import Deciding, Tables, chosen_rows, to_score, verdict_rows
 from tasks.shared.engines.prompt_form import form_of
-from tasks.shared.sampling.schema import SAMPLES_FILE
+from tasks.shared.sampling.schema import SAMPLES_FILE, graded_text
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.verdict import verdicts_in_words
@@ -25,7 +28,7 @@ from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-FILTER = Stage("filter", version=3, kind="filtered")
+FILTER = Stage("filter", version=4, kind="filtered")
 WORKER = "tasks.filter.worker"
 REPORT_EVERY = 200
 """Verdicts between two progress lines."""
@@ -40,13 +43,14 @@ def filter_solutions(build: Build, config: FilterConfig) -> None:
     form = form_of(build.parent("samples"))
     tables = Tables(build.path("samples"), build.path("questions"), build.work / "checked.parquet", form)
     generated = write_parquet(_checked(build, config, tables), tables.checked, CHECKED)
-    scores = _scores(build, config, tables)
+    accidents = Accidents({question: answer for question, (_, answer) in tables.gold.items()}, tables.judged())
+    deciding = Deciding(config, _scores(build, config, tables), accidents)
     tally = FilterTally()
-    rows = verdict_rows(decisions(tables, scores, config), tally)
+    rows = verdict_rows(deciding.decisions(tables), tally)
     write_parquet(rows, build.out / VERDICTS_FILE, VERDICTS, sorted_by=["question_id"])
     counts = {
         name: write_parquet(
-            chosen_rows(tables, scores, config, wrong=name == WRONG_FILE),
+            chosen_rows(tables, deciding, wrong=name == WRONG_FILE),
             build.out / name,
             KEPT,
             sorted_by=["question_id"],
@@ -54,11 +58,20 @@ def filter_solutions(build: Build, config: FilterConfig) -> None:
         for name in (KEPT_FILE, WRONG_FILE)
     }
     ledger = tally.ledger(generated)
+    heuristics = tally.summary()
+    for name, numbers in heuristics.items():
+        numbers["accidents"] = accidents.estimate(name).summary()
+    together = accidents.estimate()
     build.record(
         rows={"verdicts": generated, "kept": counts[KEPT_FILE], "wrong": counts[WRONG_FILE]},
         ledger=ledger,
-        facts={"verdicts": verdicts_in_words(ledger)},
-        summary={"heuristics": tally.summary(), "scorer": config.scorer.type},
+        facts={"verdicts": verdicts_in_words(ledger), "right by accident": str(together)},
+        summary={
+            "heuristics": heuristics,
+            "endings": dict(tally.endings),
+            "accidents": together.summary(),
+            "scorer": config.scorer.type,
+        },
     )
 
 
@@ -66,16 +79,28 @@ def _checked(build: Build, config: FilterConfig, tables: Tables) -> Iterator[Row
     """Verdicts in the order of the samples, from killable processes."""
     path = tables.samples / SAMPLES_FILE
     total = count_rows(path)
-    keys = (row["key"] for row in read_rows(path, ["key"]))
+    samples = read_rows(path, ["key", "completion", "finish_reason"])
+    generate = build.parent("samples").payload.get("config", {})
+    marks = new_problem(generate.get("prompt", {}).get("example_template", ""))
     runtime = build.runtime
     with VerifierPool(
         runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=config.verification
     ) as verifiers:
-        verdicts = zip(keys, verifiers.stream(tables.pairs()), strict=True)
-        for done, (key, verdict) in enumerate(verdicts, start=1):
+        verdicts = zip(samples, verifiers.stream(tables.pairs()), strict=True)
+        for done, (sample, verdict) in enumerate(verdicts, start=1):
             if done % REPORT_EVERY == 0 or done == total:
                 build.progress(done, total, "answers checked")
-            yield {"key": key, "verdict": verdict.verdict, "extracted": verdict.extracted}
+            completion = sample["completion"]
+            ends = ending(graded_text(sample, tables.form), config.verification.extraction, marks)
+            chars = ends.chars - len(tables.form.opened_thought) if ends.kind else len(completion)
+            yield {
+                "key": sample["key"],
+                "verdict": verdict.verdict,
+                "extracted": verdict.extracted,
+                "ending": ends.kind,
+                "solution_chars": chars,
+                "arithmetic": check(completion[:chars]).score,
+            }
 
 
 def _scores(build: Build, config: FilterConfig, tables: Tables) -> dict[str, float]:

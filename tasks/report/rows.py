@@ -137,6 +137,11 @@ class HeuristicRow(BaseModel):
     samples: int
     correct: int
     kept: int
+    goes_on: int = 0
+    """Samples that go on behind their answer."""
+    by_chance: float | None = None
+    """Right samples that accident would explain."""
+    mean_arithmetic: float | None = None
     mean_adherence: float | None = None
 
     @property

@@ -1,6 +1,7 @@
 """Questions and dataset as stages of the store: identity, lineage, ledgers and what readers find in the artifact."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,8 @@ def questions(settings: Settings, split: str, count: int) -> Outcome:
 def filtered(settings: Settings, name: str = "kept.parquet") -> ArtifactRef:
     def body(build: Build, config: dict[str, str]) -> None:
         write_parquet(kept_rows(50), build.out / name, KEPT)
+        accidents = {"expected": 0.25, "right": 50}
+        build.record(summary={"heuristics": {"backward": {"accidents": accidents}}})
 
     stage = Stage("filter", version=1, kind="filtered")
     outcome = ensure(StageCall(stage, body, {"file": name}, Runtime(), {}), watcher=Quiet(), settings=settings)
@@ -125,7 +128,7 @@ def test_solutions_become_a_dataset_with_card_and_ledger(settings: Settings) -> 
     assert rows[0]["prompt"] == "Q: Question 1?\nA:"
     card = (files(outcome, settings) / "README.md").read_text()
     assert parent.digest in card
-    assert "| backward |" in card
+    assert re.search(r"\| backward \| \d+ \| 0.2 of 50 \|", card)
 
 
 def test_wrong_answers_come_from_their_own_table(settings: Settings) -> None:

@@ -129,6 +129,7 @@ def card(tally: DatasetTally) -> str:
         counts={"rows": tally.rows["kept"]},
         ledger=tally.ledger(),
         heuristics={"a|b": 3, "": 1_234},
+        by_accident={"": "0.4 of 20"},
         examples=[*tally.examples, {"prompt": "```\nx", "completion": "````y", "rank": 0}],
         lineage={"kept": "filtered/abc"},
         config_json=json.dumps({"variants": 2}),
@@ -146,8 +147,8 @@ def test_the_card_states_counts_lineage_and_examples(kept: Path) -> None:
     for part in (
         rows[0]["completion"],
         "| kept | 280 |",
-        "| a\\|b | 3 |",
-        "| (plain prompt) | 1,234 |",
+        "| a\\|b | 3 | - |",
+        "| (plain prompt) | 1,234 | 0.4 of 20 |",
         "filtered/abc",
     ):
         assert part in body

@@ -24,6 +24,7 @@ from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
+from tasks.tiny.problems import generate_problems
 from tests.support.paths import ROOT, TINY_MODEL
 from tests.support.small_world import TINY, NumberOf, World, make
 from tests.support.tables import check_schema
@@ -152,6 +153,83 @@ def test_nothing_correct_is_a_result_and_not_an_error(world: World) -> None:
     ledger = world.store.manifest(ref).ledger
     assert world.rows(ref, KEPT_FILE) == []
     assert [ledger[name] for name in ("generated", "wrong", "unparsed", "truncated", "correct")] == [40, 10, 20, 10, 0]
+
+
+SOLVED = "so 1 + 1 = 2</think>1 + 1 = 3\n#### "
+
+
+def _running_on(build: Build, config: NumberOf) -> None:
+    """Three right samples of every question, behind a thought that the prompt opened: one goes on with a problem of its
+    own, one states two answers, one is whole."""
+    golds = [item.answer for item in generate_problems("dev", config.count, seed=1)]
+    rows = [
+        {
+            "key": f"{question}-{index}",
+            "question_id": f"{question:04d}",
+            "heuristic": "",
+            "sample_index": index,
+            "completion": text,
+            "finish_reason": "stop",
+            "prompt_tokens": 1,
+            "completion_tokens": 1,
+            "engine": "transformers",
+        }
+        for question, gold in enumerate(golds)
+        for index, text in enumerate(
+            [
+                f"</think>The answer is 99998.\nThe answer is {gold}.",
+                f"{SOLVED}{gold}\n\nProblem: And more?\n#### 99999",
+                f"</think>2 + 2 = 4\n#### {gold}",
+            ]
+        )
+    ]
+    prompts = [{"question_id": f"{question:04d}", "heuristic": "", "prompt": "Q"} for question in range(len(golds))]
+    write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES)
+    write_parquet(prompts, build.out / PROMPTS_FILE, PROMPTS)
+    build.record(summary=PromptForm(opened_thought="<think>").summary())
+
+
+def test_solutions_end_with_their_answer_and_what_is_left_is_measured(world: World) -> None:
+    samples = make("running-on", "samples", _running_on, NumberOf(count=10))
+    ref = filtered(world, samples)
+    manifest = world.store.manifest(ref)
+    kept = world.rows(ref, KEPT_FILE)
+    assert [row["completion"] for row in kept] == [f"{SOLVED}{row['answer']}" for row in kept]
+    parts = ("generated", "runs_on", "correct", "not_best", "kept")
+    assert [manifest.ledger[name] for name in parts] == [30, 10, 20, 10, 10]
+    assert manifest.summary["endings"] == {"runs_on": 10, "cut_back": 10, "whole": 10}
+    plain = manifest.summary["heuristics"][""]
+    assert (plain["goes_on"], plain["cut_back"], plain["arithmetic"]) == (20, 10, 0.75)
+    verdicts = world.rows(ref, VERDICTS_FILE)
+    assert {(row["sample_index"], row["ending"], row["arithmetic"]) for row in verdicts} == {
+        (0, "runs_on", None),
+        (1, "cut_back", 0.5),
+        (2, "whole", 1.0),
+    }
+    strict = world.store.manifest(filtered(world, samples, min_arithmetic=1.0))
+    assert (strict.ledger["miscalculated"], strict.ledger["kept"]) == (10, 10)
+
+
+def test_evidence_is_asked_of_each_pair(world: World) -> None:
+    samples = make("running-on", "samples", _running_on, NumberOf(count=10))
+    ledgers = {
+        evidence: world.store.manifest(filtered(world, samples, evidence=evidence)).ledger
+        for evidence in ("agreement", "unlikely", "either")
+    }
+    # Without a wrong answer no gold is known to be unlikely.
+    assert {evidence: ledger["by_chance"] for evidence, ledger in ledgers.items()} == {
+        "agreement": 0,
+        "unlikely": 20,
+        "either": 0,
+    }
+
+
+def test_accident_is_estimated_over_the_answers_of_wrong_samples(world: World) -> None:
+    samples = make("nothing-right", "samples", _nothing_right, NumberOf(count=0))
+    summary = world.store.manifest(filtered(world, samples)).summary
+    names = ("answered", "right", "wrong", "rate", "share")
+    assert [summary["accidents"][name] for name in names] == [10, 0, 10, 0.0, None]
+    assert summary["heuristics"][""]["accidents"] == summary["accidents"]
 
 
 @pytest.fixture

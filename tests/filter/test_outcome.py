@@ -6,8 +6,10 @@ from tasks.filter.select import FilterTally, decide
 from tasks.generate.config import GenerateConfig
 from tasks.spine.store.fingerprint import payload
 
+NONE = {"expected": None}
 
-def tally(**verdicts: int) -> FilterTally:
+
+def tally(config: FilterConfig | None = None, **verdicts: int) -> FilterTally:
     """Counts of samples of one heuristic by verdict, `truncated` among them."""
     counts = FilterTally()
     rows = [
@@ -16,14 +18,16 @@ def tally(**verdicts: int) -> FilterTally:
             "sample_index": index,
             "verdict": "wrong" if verdict == "truncated" else verdict,
             "truncated": verdict == "truncated",
+            "ending": "whole" if verdict in ("correct", "wrong") else "",
             "adherence": None,
+            "arithmetic": None,
             "completion_tokens": 5,
             "heuristic": "working backward",
         }
         for verdict, count in verdicts.items()
         for index in range(count)
     ]
-    counts.add(rows, decide(rows, FilterConfig()))
+    counts.add(rows, decide(rows, config or FilterConfig()))
     return counts
 
 
@@ -34,13 +38,19 @@ def test_where_nothing_is_right_it_says_how_many_were_cut_and_at_which_setting()
         "0 of 360 right: 250 cut at generate.sampling.max_new_tokens=96, 108 wrong, "
         "2 without an answer that can be read"
     )
-    assert [line.split() for line in by_heuristic(counts.summary())] == [
-        ["heuristic", "samples", "cut", "not", "right", "right", "kept"],
-        ["working", "backward", "360", "250", "110", "0", "0"],
+    numbers = {**counts.summary()["working backward"], "accidents": {"expected": 0.25}}
+    assert [
+        line.split() for line in by_heuristic({"working backward": numbers, "": {**numbers, "accidents": NONE}})
+    ] == [
+        ["heuristic", "samples", "cut", "not", "right", "run", "on", "right", "by", "chance", "kept"],
+        ["working", "backward", "360", "250", "110", "0", "0", "0.2", "0"],
+        ["(plain", "prompt)", "360", "250", "110", "0", "0", "-", "0"],
     ]
 
 
 def test_where_some_are_right_it_says_what_became_of_them() -> None:
-    assert outcome(tally(correct=3, wrong=1).ledger(4), {}) == (
-        "3 of 4 right: 1 wrong; of the right ones 0 below filter.min_adherence, 1 kept"
+    assert outcome(tally(correct=3, wrong=1).ledger(4), {}) == "3 of 4 right: 1 wrong; of the right ones 1 kept"
+    strict = FilterConfig(evidence="agreement")
+    assert outcome(tally(strict, correct=1, wrong=1).ledger(2), {}) == (
+        "1 of 2 right: 1 wrong; of the right ones 1 without the evidence that filter.evidence asks for, 0 kept"
     )

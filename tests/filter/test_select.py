@@ -10,7 +10,12 @@ from tasks.filter.select import FilterTally, decide
 
 
 def sample(
-    index: int, verdict: str = "correct", adherence: float | None = 0.0, truncated: bool = False
+    index: int,
+    verdict: str = "correct",
+    adherence: float | None = 0.0,
+    truncated: bool = False,
+    ending: str = "whole",
+    arithmetic: float | None = None,
 ) -> dict[str, Any]:
     return {
         "key": f"k{index}",
@@ -19,6 +24,8 @@ def sample(
         "verdict": verdict,
         "adherence": adherence,
         "truncated": truncated,
+        "ending": ending,
+        "arithmetic": arithmetic,
         "completion_tokens": 10 + index,
     }
 
@@ -60,6 +67,57 @@ def test_a_threshold_drops_what_does_not_adhere() -> None:
     assert kept([sample(0, adherence=None)], min_adherence=0.0) == ["k0"]
 
 
+def test_a_right_one_that_runs_on_is_dropped_and_one_that_was_cut_back_is_kept() -> None:
+    samples = [sample(0, adherence=0.9, ending="runs_on"), sample(1, adherence=0.1, ending="cut_back")]
+    decision = decide(samples, FilterConfig())
+    assert [row["key"] for row in decision.kept] == ["k1"]
+    assert decision.reasons == {"k0": "runs_on", "k1": ""}
+
+
+def test_wrong_ones_that_run_on_stay_wrong_and_are_not_trained_on() -> None:
+    decision = decide([sample(0, "wrong", ending="runs_on"), sample(1, "wrong", ending="cut_back")], FilterConfig())
+    assert [row["key"] for row in decision.wrong] == ["k1"]
+    assert set(decision.reasons.values()) == {"wrong"}
+
+
+def test_a_threshold_drops_what_is_miscalculated_and_not_what_calculates_nothing() -> None:
+    samples = [sample(0, arithmetic=0.5, adherence=0.9), sample(1, arithmetic=1.0), sample(2)]
+    decision = decide(samples, FilterConfig(min_arithmetic=0.8, keep_per_heuristic=2))
+    assert decision.reasons == {"k0": "miscalculated", "k1": "", "k2": ""}
+    assert kept(samples) == ["k0"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "settings", "enough"),
+    [
+        (1, 0, {}, True),
+        (1, 0, {"evidence": "agreement"}, False),
+        (2, 6, {"evidence": "agreement"}, True),
+        (2, 6, {"evidence": "agreement", "min_agreement": 3}, False),
+        (2, 1, {"evidence": "agreement", "min_agreement": 3}, True),
+        (2, 2, {"evidence": "agreement", "min_agreement": 3}, False),
+        (1, 3, {"evidence": "unlikely"}, False),
+        (1, 3, {"evidence": "unlikely", "max_chance": 0.05}, True),
+        (1, 3, {"evidence": "either", "max_chance": 0.05}, True),
+        (2, 6, {"evidence": "either"}, True),
+        (1, 3, {"evidence": "either"}, False),
+    ],
+)
+def test_a_pair_without_the_evidence_that_is_asked_for_is_dropped(
+    right: int, wrong: int, settings: dict[str, Any], enough: bool
+) -> None:
+    samples = [sample(index, "correct" if index < right else "wrong") for index in range(right + wrong)]
+    decision = decide(samples, FilterConfig(**settings), chance=0.02)
+    reasons = [decision.reasons[f"k{index}"] for index in range(right)]
+    assert reasons == (["", *["not_best"] * (right - 1)] if enough else ["by_chance"] * right)
+
+
+def test_those_that_were_cut_at_the_limit_or_give_no_answer_agree_with_nobody() -> None:
+    others = [sample(1, truncated=True), sample(2, "unparsed", ending="")]
+    assert kept([sample(0), *others], evidence="agreement") == []
+    assert kept([sample(0), sample(3), *others], evidence="agreement", min_agreement=9) == ["k0"]
+
+
 def test_wrong_ones_for_the_ablation_are_whole_and_have_an_answer() -> None:
     samples = [
         sample(0, "wrong", None, truncated=True),
@@ -78,7 +136,7 @@ def test_wrong_ones_for_the_ablation_are_whole_and_have_an_answer() -> None:
 def test_the_ledger_adds_up(seed: int) -> None:
     rng = random.Random(seed)
     tally, total, tokens = FilterTally(), 0, 0
-    config = FilterConfig(min_adherence=0.3, keep_per_heuristic=2)
+    config = FilterConfig(min_adherence=0.3, min_arithmetic=0.2, keep_per_heuristic=2, evidence="either")
     for _ in range(200):
         samples = [
             sample(
@@ -86,21 +144,23 @@ def test_the_ledger_adds_up(seed: int) -> None:
                 rng.choice(["correct", "correct", "wrong", "unparsed", "timeout", "error"]),
                 rng.choice([None, rng.random()]),
                 rng.random() < 0.1,
+                rng.choice(["whole", "cut_back", "runs_on"]),
+                rng.choice([None, rng.random()]),
             )
             for index in range(rng.randrange(8))
         ]
         total += len(samples)
         tokens += sum(row["completion_tokens"] for row in samples)
-        tally.add(samples, decide(samples, config))
+        tally.add(samples, decide(samples, config, rng.random() / 10))
     ledger = tally.ledger(total)
     for unit, generated in (("", total), ("tokens_", tokens)):
         part = {
             name.removeprefix(unit): count for name, count in ledger.items() if name.startswith("tokens_") == bool(unit)
         }
         assert part["generated"] == generated
-        unusable = sum(part[name] for name in ("truncated", "wrong", "unparsed", "timeout", "error"))
+        unusable = sum(part[name] for name in ("truncated", "wrong", "unparsed", "timeout", "error", "runs_on"))
         assert part["generated"] == unusable + part["correct"]
-        assert part["correct"] == part["not_adherent"] + part["adherent"]
+        assert part["correct"] == part["by_chance"] + part["miscalculated"] + part["not_adherent"] + part["adherent"]
         assert part["adherent"] == part["not_best"] + part["kept"]
         assert min(part.values()) > 0
     with pytest.raises(AssertionError, match=f"{total} samples were decided on, {total + 1} were generated"):
@@ -109,15 +169,26 @@ def test_the_ledger_adds_up(seed: int) -> None:
 
 def test_the_summary_has_rates_by_heuristic() -> None:
     tally = FilterTally()
-    samples = [sample(0, adherence=0.2), sample(1, adherence=0.4), sample(2, "wrong"), sample(3, truncated=True)]
+    samples = [
+        sample(0, adherence=0.2, arithmetic=0.5),
+        sample(1, adherence=0.4, ending="cut_back", arithmetic=1.0),
+        sample(2, "wrong", ending="runs_on"),
+        sample(3, truncated=True, arithmetic=0.0),
+        sample(4, ending="runs_on"),
+    ]
     tally.add(samples, decide(samples, FilterConfig()))
     assert tally.summary() == {
         "analogy": {
-            "samples": 4,
+            "samples": 5,
             "correct": 2,
-            "correct_rate": 0.5,
+            "correct_rate": 0.4,
             "truncated": 1,
             "kept": 1,
+            "goes_on": 3,
+            "runs_on": 1,
+            "cut_back": 1,
+            "arithmetic": 0.75,
+            "calculated": 2,
             "adherence": pytest.approx(0.3),
         }
     }

@@ -260,6 +260,10 @@ def test_three_seeds_are_one_line_with_their_spread(three_seeds: World, tmp_path
     assert {row.name: row.samples for row in summary.heuristics} == dict.fromkeys(HEURISTICS, 1200)
     adherence = {row.name: row.mean_adherence for row in summary.heuristics}
     assert adherence == pytest.approx({name: 0.2 + 0.1 * index for index, name in enumerate(HEURISTICS)})
+    chance = {row.name: row.by_chance for row in summary.heuristics}
+    assert chance == pytest.approx({name: 3 * (2.5 + index) for index, name in enumerate(HEURISTICS)})
+    assert {row.goes_on for row in summary.heuristics} == {60}
+    assert [row.mean_arithmetic for row in summary.heuristics] == pytest.approx([0.9] * len(HEURISTICS))
     assert not any("One training seed" in warning for warning in summary.warnings)
     used = {(stage.stage, stage.used_by) for stage in summary.stages}
     assert ("generate", "polya, seed 1") in used

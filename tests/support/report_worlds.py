@@ -191,7 +191,16 @@ def build_world(
 
 def _polya(world: World, seed: int) -> None:
     heuristics = {
-        name: {"samples": 400, "correct": 60 + 30 * index, "kept": 58 + 28 * index, "adherence": 0.2 + 0.1 * index}
+        name: {
+            "samples": 400,
+            "correct": 60 + 30 * index,
+            "kept": 58 + 28 * index,
+            "goes_on": 20,
+            "accidents": {"expected": 2.5 + index},
+            "arithmetic": 0.9,
+            "calculated": 300,
+            "adherence": 0.2 + 0.1 * index,
+        }
         for index, name in enumerate(HEURISTICS)
     }
     correct, kept = (sum(counts[key] for counts in heuristics.values()) for key in ("correct", "kept"))
@@ -206,7 +215,10 @@ def _polya(world: World, seed: int) -> None:
         "truncated": 0,
         "wrong": 2380 - correct,
         "unparsed": 20,
+        "runs_on": 0,
         "correct": correct,
+        "by_chance": 0,
+        "miscalculated": 0,
         "not_adherent": 0,
         "adherent": correct,
         "not_best": correct - kept,

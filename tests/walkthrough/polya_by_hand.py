@@ -16,6 +16,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokeni
 from transformers.utils.logging import disable_progress_bar
 
 from tasks.dataset import schema, select
+from tasks.filter import endings
 from tasks.filter.select import decide
 from tasks.generate import heuristics
 from tasks.midtrain import batching, collate, encoding
@@ -83,7 +84,9 @@ def solve(model: Path, questions: dict[str, Row], prompts: list[Prompt], samplin
     for row in rows:
         text, cut = completions[row["key"]].text, completions[row["key"]].finish_reason == "length"
         verdict = grading.grade("" if cut else text, questions[row["question_id"]]["answer"], RECIPE.verification)
-        row |= {"completion": text, "truncated": cut, "verdict": verdict.verdict, "adherence": None}
+        ends = endings.ending(text, RECIPE.verification.extraction, endings.new_problem())
+        row |= {"completion": text[: ends.chars], "truncated": cut, "verdict": verdict.verdict, "ending": ends.kind}
+        row |= {"arithmetic": None, "adherence": None}
     print(f"3. {len(rows)} samples at temperature {sampling.temperature}, the first one:{rows[0]['completion']}")
     print(f"4. It is {rows[0]['verdict']}; all of them: {dict(Counter(row['verdict'] for row in rows))}")
     return rows

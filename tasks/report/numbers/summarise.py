@@ -27,6 +27,8 @@ from tasks.shared.next_token.method import TIERS
 
 PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
 """The figure that a kind of artifact brings, and what it shows."""
+COUNTS = ("samples", "correct", "kept", "goes_on")
+"""Counts of a heuristic that seeds add to."""
 
 
 def summarise(inputs: ReportInputs) -> ReportSummary:
@@ -140,14 +142,20 @@ def _heuristics(inputs: ReportInputs) -> list[HeuristicRow]:
         arms = ", ".join(sorted({entry.arm for entry in inputs.provenance.entries_of[manifest.ref] if entry.arm}))
         for name, counts in manifest.summary.get("heuristics", {}).items():
             total = totals.setdefault((arms, name), Counter())
-            total.update({key: counts[key] for key in ("samples", "correct", "kept")})
+            total.update({key: counts.get(key, 0) for key in COUNTS})
             if counts.get("adherence") is not None:
                 total.update(adherence=counts["adherence"] * counts["correct"], scored=counts["correct"])
+            if counts.get("arithmetic") is not None:
+                total.update(arithmetic=counts["arithmetic"] * counts["calculated"], calculated=counts["calculated"])
+            if (expected := counts.get("accidents", {}).get("expected")) is not None:
+                total.update(by_chance=expected, estimated=1)
     rows = [
         HeuristicRow(
             arms=arms,
             name=name,
-            **{key: total[key] for key in ("samples", "correct", "kept")},
+            **{key: total[key] for key in COUNTS},
+            by_chance=total["by_chance"] if total["estimated"] else None,
+            mean_arithmetic=total["arithmetic"] / total["calculated"] if total["calculated"] else None,
             mean_adherence=total["adherence"] / total["scored"] if total["scored"] else None,
         )
         for (arms, name), total in totals.items()

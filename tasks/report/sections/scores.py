@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tasks.report.blocks import PAGE, Block, Column, Name, Paragraph, Strip, Table, estimate
-from tasks.report.rows import HeuristicRow, ModelRow, PredictionRow, asked_of, percent
+from tasks.report.rows import ModelRow, PredictionRow, asked_of, percent
 from tasks.report.sections.bars import heuristic_bars, style_bars
 from tasks.report.sections.curves import pass_curves
 from tasks.report.sections.differences import compared, optional
@@ -28,9 +28,12 @@ QUESTIONS_CAPTION = (
     "show with 80% power. Rows are tested one by one: with many of them, expect one in twenty to look significant by "
     "luck."
 )
-ADHERENCE_CAPTION = (
+HEURISTICS_CAPTION = (
     "Adherence is the mean score of the correct solutions for following their heuristic, in the unit of the configured "
-    "scorer."
+    "scorer. “by chance” is how many would be right by accident, if all answers hit golds as often as the wrong "
+    "ones hit those of other questions. “go on” is the share of samples that go on behind their "
+    "answer; they are cut back or dropped. “arithmetic” is the mean share of a sample's equations that hold when they "
+    "are computed again."
 )
 
 
@@ -136,20 +139,20 @@ def heuristics(summary: ReportSummary) -> list[Block]:
     if not rows:
         return []
 
-    def adherence(row: HeuristicRow) -> str | None:
-        return optional(row.mean_adherence, "{:.3f}".format)
-
     columns = [
         Column("arm", lambda row: row.arms),
         Column("heuristic", lambda row: row.name or "plain prompt"),
         Column("samples", lambda row: f"{row.samples:,}", True),
         Column("correct", lambda row: f"{row.correct:,}", True),
-        Column("correct rate", lambda row: f"{percent(row.correct_rate)} %", True),
+        Column("rate", lambda row: f"{percent(row.correct_rate)} %", True),
+        Column("by chance", lambda row: optional(row.by_chance, "{:,.1f}".format), True),
         Column("kept", lambda row: f"{row.kept:,}", True),
-        Column("adherence", adherence, True, PAGE),
+        Column("go on", lambda row: f"{percent(row.goes_on / max(1, row.samples))} %", True, PAGE),
+        Column("arithmetic", lambda row: optional(row.mean_arithmetic, "{:.2f}".format), True, PAGE),
+        Column("adherence", lambda row: optional(row.mean_adherence, "{:.3f}".format), True, PAGE),
     ]
     table = Table.of(title, rows, columns if len({row.arms for row in rows}) > 1 else columns[1:])
-    return [Paragraph(title, "title"), heuristic_bars(rows), table, Paragraph(ADHERENCE_CAPTION, "caption")]
+    return [Paragraph(title, "title"), heuristic_bars(rows), table, Paragraph(HEURISTICS_CAPTION, "caption")]
 
 
 def styles(summary: ReportSummary) -> list[Block]:

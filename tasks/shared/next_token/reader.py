@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.shared.verification.extraction import argument
+from tasks.shared.verification.answers.boxes import argument
 
 Outcome = Literal["predicted", "no_prediction", "truncated"]
 OUTCOMES = ("right", "wrong", "no_prediction", "truncated")

@@ -10,8 +10,8 @@ Forms in which an answer is looked for; the last statement of any form is the an
   answer on its next line, up to the end of the sentence or the clause behind the value.
 
 A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
-answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``User:``, the mark
-at a turn's end) answers that one.
+answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``Problem:``,
+``User:``, the mark at a turn's end) answers that one.
 """
 
 import re
@@ -19,10 +19,17 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from tasks.shared.thoughts import answer_part
-from tasks.shared.verification.answers.statements import clean, is_heading, is_statement, value_of, without_adverbs
+from tasks.shared.verification.answers.boxes import boxes_of, has_box
+from tasks.shared.verification.answers.statements import (
+    clean,
+    is_heading,
+    is_statement,
+    sentence_end,
+    value_end,
+    value_of,
+    without_adverbs,
+)
 
-_BOX = re.compile(r"\\(?:boxed|fbox|framebox)\s*")
-_BRACE = re.compile(r"\{|\}|\\(?:(?P<box>(?:boxed|fbox|framebox)\s*)\{?|.)", re.DOTALL)
 _TAG = re.compile(r"<answer>(.*?)(?:</answer>|\Z)", re.DOTALL | re.IGNORECASE)
 _HASH = re.compile(r"####(?!#)[ \t]*([^\n]*)")
 _EMPHASIS = r"[*_`]{0,3}"
@@ -40,11 +47,12 @@ _A_AND_COLON = re.compile(r"a[*_`]{0,3}:")
 _LONGEST_BEGIN = 80
 _CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
 _NEW_QUESTION = re.compile(
-    r"\n[ \t]*(?:\#+[ \t]*)?[*_]{0,2}(?:Q|Question|Human|User)[ \t]*\d*[*_]{0,2}:"
+    r"\n[ \t]*(?:\#+[ \t]*)?[*_]{0,2}(?:(?:Q|Question|Human|User)[ \t]*\d*|Problem)[*_]{0,2}:"
     r"|<\|(?:im_end|eot_id|end|endoftext|end_of_text|return)\|>|<end_of_turn>|<eos>|</s>",
     re.IGNORECASE,
 )
-"""A question, a turn of the user or the end of one's own turn, where chat marks stand in the text."""
+"""A question, a turn of the user or the end of one's own turn, where chat marks stand in the text. A problem with a
+number may be a part of one's own."""
 _PHRASE_SCAN_CHARS = 4_000
 _MOST_MARKS = 20
 """Marks of one form that are looked at: what an answer was twenty statements ago does not matter (ours)."""
@@ -53,8 +61,25 @@ _MOST_MARKS = 20
 class _Statement(NamedTuple):
     """An answer, or several boxes, and where it stands."""
 
-    start: int
+    place: int
+    """Of several statements the one with the highest place counts."""
     answers: tuple[str, ...]
+    start: int
+    end: int
+    """Where the last value of the statement ends, or its sentence."""
+
+
+class FoundAnswer(NamedTuple):
+    """The final answer of a completion, and where the completion states it."""
+
+    answers: tuple[str, ...]
+    """One text, or several where different boxes stand side by side."""
+    start: int
+    """Where the statement begins, of several boxes the first."""
+    end: int
+    """End of the sentence, the line or the mark-up that states it."""
+    until: int
+    """Where the text ends that is about this question: at a new one behind the answer, or at the end."""
 
 
 def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash", "phrase")) -> str | None:
@@ -67,55 +92,46 @@ def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "tag", "has
 
 def extract_answers(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash", "phrase")) -> tuple[str, ...]:
     """Return the last statement of an answer: one text, several where different boxes stand side by side, or none."""
+    found = find_answer(completion, forms)
+    return found.answers if found else ()
+
+
+def find_answer(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash", "phrase")) -> FoundAnswer | None:
+    """The last statement of an answer, with its place in `completion`; None where there is none."""
     text = answer_part(completion)
     if text is None:
-        return ()
-    for part in _up_to_new_questions(text):
+        return None
+    offset = len(completion) - len(text)
+    for start, end in _up_to_new_questions(text):
+        part = text[start:end]
         statements = [statement for form in forms for statement in FINDERS[form](part)]
         if statements:
-            return max(statements, key=lambda statement: statement.start).answers
-    return ()
+            last = max(statements, key=lambda statement: statement.place)
+            offset += start
+            return FoundAnswer(
+                last.answers, offset + last.start, offset + sentence_end(part, last.end), offset + len(part)
+            )
+    return None
 
 
-def _up_to_new_questions(text: str) -> Iterator[str]:
-    """The text up to its first new question, then the rest question by question."""
+def _up_to_new_questions(text: str) -> Iterator[tuple[int, int]]:
+    """Start and end of the text up to its first new question, then of the rest question by question."""
     last = 0
     for match in _NEW_QUESTION.finditer(text):
         if text[last : match.start()].strip():
-            yield text[last : match.start()]
+            yield last, match.start()
             last = match.start()
-    yield text[last:]
+    yield last, len(text)
 
 
 def _boxed(text: str) -> Iterator[_Statement]:
-    boxes = _boxes(text)
+    boxes = boxes_of(text)
     if not boxes:
         return
-    announced = [index for index, (start, _) in enumerate(boxes) if _is_announced(text, start)]
+    announced = [index for index, box in enumerate(boxes) if _is_announced(text, box.start)]
     counted = boxes[announced[-1] :] if announced else boxes
-    yield _Statement(boxes[-1][0], tuple(dict.fromkeys(content for _, content in counted)))
-
-
-def _boxes(text: str) -> list[tuple[int, str]]:
-    """Places and contents of complete boxes that hold no other box, in one pass over the text."""
-    found: list[tuple[int, str]] = []
-    braces: list[tuple[int, int] | None] = []
-    inner_start = -1
-    for match in _BRACE.finditer(text) if _BOX.search(text) else ():
-        mark = match.group()
-        if mark == "{" or (match.group("box") and mark.endswith("{")):
-            braces.append((match.start(), match.end()) if match.group("box") else None)
-        elif match.group("box"):
-            content = argument(text, match.end())
-            if content:
-                found.append((match.start(), clean(content)))
-        elif mark == "}" and braces:
-            box = braces.pop()
-            content = clean(text[box[1] : match.start()]) if box else ""
-            if box and content and inner_start < box[0]:
-                found.append((box[0], content))
-                inner_start = box[0]
-    return found
+    last = boxes[-1]
+    yield _Statement(last.start, tuple(dict.fromkeys(box.content for box in counted)), counted[0].start, last.end)
 
 
 def _is_announced(text: str, start: int) -> bool:
@@ -128,35 +144,12 @@ def _is_announced(text: str, start: int) -> bool:
     return bool(re.fullmatch(r"[\s*_$:\\\[(]*(?:[\w\\{}()']{1,20}\s*=\s*)?", between))
 
 
-def argument(text: str, start: int) -> str | None:
-    r"""Content of the balanced braces that open at `start` (``\{`` does not count); a bare token without
-    braces.
-    """
-    if not text.startswith("{", start):
-        bare = re.match(r"[^\s$\\]+", text[start : start + 100])
-        return bare.group().rstrip(".,") if bare else None
-    depth = 0
-    position = start
-    while position < len(text):
-        character = text[position]
-        if character == "\\":
-            position += 1
-        elif character == "{":
-            depth += 1
-        elif character == "}":
-            depth -= 1
-            if depth == 0:
-                return text[start + 1 : position]
-        position += 1
-    return None
-
-
 def _tag(text: str) -> Iterator[_Statement]:
     for match in _last(_TAG, text) if "<" in text else ():
         inner = [statement for form in ("boxed", "hash", "phrase") for statement in FINDERS[form](match.group(1))]
-        last = max(inner, key=lambda statement: statement.start).answers if inner else (clean(match.group(1)),)
+        last = max(inner, key=lambda statement: statement.place).answers if inner else (clean(match.group(1)),)
         if last[0]:
-            yield _Statement(match.end(), last)
+            yield _Statement(match.end(), last, match.start(), match.end())
             return
 
 
@@ -166,7 +159,7 @@ def _hash(text: str) -> Iterator[_Statement]:
         marked = _phrases(answer)
         alone = not text[match.end() :].strip()
         if answer and not marked and is_statement(answer, alone=alone) and not is_heading(answer):
-            yield _Statement(match.start(), (answer,))
+            yield _Statement(match.start(), (answer,), match.start(), match.end())
             return
 
 
@@ -174,13 +167,15 @@ def _phrase(text: str) -> Iterator[_Statement]:
     for match in _phrases(text):
         if match.group().strip(" \t*_`") in ("A:", "a:") and _CHOICES.search(text):
             continue
-        rest = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].strip().lstrip("*_:").strip()
+        scanned = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].rstrip()
+        rest = scanned.lstrip().lstrip("*_:").lstrip()
         answer = value_of(rest)
-        if not answer or _BOX.search(answer):
+        if not answer or has_box(answer):
             continue
         stated = is_statement(answer, alone=True)
         # "The answer is correct" is the answer only where nothing else is.
-        yield _Statement(match.start() if stated else -1, (answer,))
+        value = match.end() + len(scanned) - len(rest)
+        yield _Statement(match.start() if stated else -1, (answer,), match.start(), value + value_end(rest))
         if stated:
             return
 

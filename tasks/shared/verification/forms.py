@@ -10,6 +10,8 @@ from typing import Literal
 
 from tasks.shared.verification.answers.lists import split_top
 from tasks.shared.verification.answers.spelling import compact_spaces, spell
+from tasks.shared.verification.answers.units import split_unit
+from tasks.shared.verification.numbers import read_number
 
 _TEXT = re.compile(r"\\text\s*\{([^{}]*)\}")
 _WORDS = re.compile(r"[A-Za-z][A-Za-z' -]+")
@@ -43,6 +45,18 @@ def normal_form(text: str) -> str:
     r"""One form for texts that read the same: no spaces, no ``\text``."""
     plain = _TEXT.sub(r"\1", spell(text)).strip().removesuffix(".")
     return " ".join(plain.split()) if _WORDS.fullmatch(plain) else compact_spaces(plain)
+
+
+@lru_cache(maxsize=16_384)
+def canonical(answer: str) -> str:
+    """One form for answers of one value: the exact value of a number, whatever its unit, or else the normal form; of an
+    equation, its last member.
+
+    For counting how often answers occur. It is coarser than a verdict, which compares units where both sides have one.
+    """
+    value = chain(answer)[0][-1]
+    number = read_number(value) or read_number(split_unit(value)[0])
+    return str(number.value) if number else normal_form(value)
 
 
 def for_algebra(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.shared.verification.extraction import extract_answer
+from tasks.shared.verification.extraction import extract_answer, find_answer
 
 
 @pytest.mark.parametrize(
@@ -75,3 +75,29 @@ def test_long_texts_are_read_in_linear_time(piece: str) -> None:
 
 def test_a_megabyte_is_read_in_linear_time() -> None:
     assert extract_answer("{" * 1_000_000 + r"\boxed{" + "(" * 100 + "}") == "(" * 100
+
+
+@pytest.mark.parametrize(
+    ("before", "stated", "behind"),
+    [
+        ("So ", r"\boxed{5} cm.", " That is it."),
+        ("", r"\boxed{2} and \boxed{3}.", "\n"),
+        ("It is ", "#### 12", "\nQ: next"),
+        ("So the ", "answer is **5**.", " Good."),
+        ("", "Answer:\n12 apples.", " Good."),
+        ("The ", "answer is \n$$\n5\n$$.", " Good."),
+        ("so\n\\[\n", "\\boxed{5}\n\\]", "\nGood."),
+        ("</think>", "<answer>5</answer>", " Good."),
+    ],
+)
+def test_a_statement_lasts_to_the_end_of_its_sentence_line_or_mark_up(before: str, stated: str, behind: str) -> None:
+    found = find_answer(before + stated + behind)
+    assert found is not None
+    assert (before + stated + behind)[found.start : found.end] == stated
+
+
+def test_the_text_about_a_question_ends_at_the_next() -> None:
+    text = "The answer is 5.\n\nProblem: What is 1 + 1?\nThe answer is 2."
+    found = find_answer(text)
+    assert found is not None
+    assert text[: found.until] == "The answer is 5.\n"

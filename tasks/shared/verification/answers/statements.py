@@ -26,6 +26,7 @@ _HEDGED = r"(?![^()]*\b(?:or|possibly|maybe|perhaps|probably|if|when|unless|mod|
 _PARENTHESIS = re.compile(rf"\s\({_HEDGED}(?=[^()]*(?:=|[A-Za-z]{{3,}}))[^()]*\)\s*$")
 _SENTENCE_END = re.compile(r"(?<![\\.])[.!](?=\s|$)(?<!\b[ap]\.m\.)")
 _DISPLAY = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]", re.DOTALL)
+_CLOSERS = re.compile(r"(?:\s*(?:\\\]|\\\)|\\end\{[A-Za-z]+\*?\}|</answer>)[.*]*)+")
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?(.+?)(?<!\\)\$\$?", re.DOTALL)
 _HEADING = re.compile(r"\d+[.)]\s+\S|(?:step|part|case|question|problem|section|method|example)\b", re.IGNORECASE)
 _VALUE = re.compile(r"[-+±√\d.$£€¥\\({\[|<∅½¼¾]|[A-Za-z](?![A-Za-z])|pi\b|sqrt\b|USD\b|no solution", re.IGNORECASE)
@@ -56,6 +57,29 @@ def value_of(rest: str) -> str:
     line = without_adverbs(_SENTENCE_END.split(rest.split("\n", 1)[0], maxsplit=1)[0])
     line = _PARENTHESIS.sub("", " ".join(line.split()))
     return clean(_CLAUSE.sub("", _APPROXIMATELY.sub(r"\\approx ", line) if _APPROXIMATELY.match(line) else line))
+
+
+def value_end(rest: str) -> int:
+    """Where the value of `value_of` may end at the soonest: behind the display that `rest` begins with, or at once."""
+    display = _DISPLAY.match(rest)
+    return display.end() if display else 0
+
+
+def sentence_end(text: str, start: int) -> int:
+    """End of the sentence, or of the line, that goes on at `start`, with the delimiters of mathematics behind it; a tag
+    ends with itself."""
+    if text.endswith("</answer>", 0, start):
+        return start
+    line_end = text.find("\n", start)
+    line_end = len(text) if line_end < 0 else line_end
+    match = _SENTENCE_END.search(text, start, line_end)
+    end = match.end() if match else line_end
+    closers = _CLOSERS.match(text, end)
+    end = closers.end() if closers else end
+    if text.count("$$", 0, end) % 2:
+        closing = text.find("$$", end)
+        end = closing + 2 if closing >= 0 and not text[end:closing].strip() else end
+    return end
 
 
 def is_heading(text: str) -> bool:

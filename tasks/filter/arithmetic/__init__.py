@@ -1,0 +1,1 @@
+"""The arithmetic of a chain: its equations are found, recomputed exactly, and counted."""

@@ -1,0 +1,122 @@
+"""Where a solution ends, on texts as models write them."""
+
+import time
+
+import pytest
+
+from tasks.filter.endings import Ending, ending, new_problem
+from tasks.shared.verification.config import VerificationConfig
+from tasks.shared.verification.extraction import extract_answers
+from tasks.shared.verification.grading import grade
+
+FORMS = ("boxed", "tag", "hash", "phrase")
+MARKS = new_problem("Problem: {question}\nSolution: {solution}\n\n")
+NEXT = "Problem: A bat and a ball together cost $1.10. How much does the ball cost?\nSolution: Let x be it."
+STEPS = "She has 2 + 3 = 5 apples.\n"
+
+WHOLE = [
+    "2*6=12\n#### 12",
+    STEPS + "The answer is 5.",
+    STEPS + "So the answer is 2 + 3 = 5.\n\nThe final answer is 5.",
+    STEPS + r"The answer is \boxed{5}." + "\n",
+    STEPS + r"So the distance is \boxed{5} cm.",
+    STEPS + r"The answer is \boxed{5}." + "\n\nSo Tom has 5 apples.",
+    STEPS + r"The answer is \boxed{5}." + "\nThat is what was asked. We are done!",
+    STEPS + "**Answer:** 5 apples\n\n---",
+    STEPS + "<answer>5</answer>",
+    STEPS + "\\[\n\\boxed{5}\n\\]\n",
+    STEPS + "$$\\boxed{5}$$\n",
+    "<think>Is it 4? The answer is 4.</think>" + STEPS + r"\boxed{5}",
+    "The answer to part one is 3.\nThen 3 + 2 = 5.\nThe answer is 5.",
+    "Sub-answer: 3\nThen 3 + 2 = 5.\n#### 5",
+    STEPS + "#### 5\n" + r"The answer is \boxed{5}.",
+    STEPS + r"The answer is $2 + 3 = \boxed{5}$.",
+    r"There are 3! ways, so the answer is $3! - 1 = \boxed{5}$.",
+    r"The roots are \boxed{2} and \boxed{3}.",
+    "Problem: how many apples?\nSolution: 2 + 3 = 5.\nThe answer is 5.",
+    r"\boxed{5}",
+    "We want the answer: how many apples.\nSolution: 2 + 3 = 5.\nThe answer is 5.",
+]
+"""Whole solutions, which stay as they are."""
+
+CUT_BACK = [
+    (STEPS + r"The answer is \boxed{5}.", "\n\n" + NEXT),
+    (STEPS + r"The answer is \boxed{5}.", "\n\n" + NEXT + r" So \boxed{0.05}."),
+    (STEPS + r"The answer is \boxed{5}.", "\n\n**Problem:** What is 1 + 1?\nThe answer is 2."),
+    (STEPS + r"The answer is \boxed{5}.", " Problem: What is 1 + 1?"),
+    (STEPS + "The answer is 5.", "\nQ: And 1 + 1?\nA: 2"),
+    (STEPS + "#### 5", "\n\nQuestion: What is 1 + 1?\n1 + 1 = 2\n#### 2"),
+    (STEPS + "The answer is 5.\nSo Tom has 5 apples.", "\n\nExample 2:\nAnn has 3 pens."),
+    (STEPS + "The answer is 5.", "\n\n### Exercise 3\nAnn has 3 pens. How many more does she need?"),
+    (STEPS + "The answer is 5.", "<|im_end|>\n<|im_start|>user\nThanks!"),
+    (STEPS + "\\[\n\\boxed{5}\n\\]", "\n\n" + NEXT),
+    (STEPS + "$$\n\\boxed{5}\n$$", "\n\n" + NEXT),
+    (STEPS + "<answer>5</answer>", "\n" + NEXT),
+    (STEPS + "The answer is 5.", "\nTom then went to the shop. There he saw Ann. She had 3 pens, and he had none."),
+    (STEPS + "The answer is 5.", "\nThis is the number of the 3 pens."),
+    (STEPS + "The answer is 5.", " I hope that this helps." * 20),
+    (STEPS + r"The answer is \boxed{5}.", "\n\nSolution: We add 2 and 3.\n" + r"The answer is \boxed{5}."),
+    ("The answer is 5.", "\n\n" + NEXT),
+    (STEPS + r"The answer is \boxed{5}.", "\n\n" + r"The answer is \boxed{5}." * 9),
+    (STEPS + r"The answer is \boxed{5}.", ("\n\n" + r"The answer is \boxed{5}.") * 9),
+    (STEPS + "The answer is 5.", "\nThe answer is 5." * 9 + "\n" + NEXT),
+]
+"""Solutions, and what follows them that is not theirs."""
+
+RUNS_ON = [
+    STEPS + "The answer is 5. Wait, that is not what was asked.",
+    STEPS + "The answer is 5.\nActually, she gave one away.\n\n" + NEXT,
+    "The answer is 3.\nLet us see: 2 + 3 = 5.\nThe answer is 5.",
+    "#### 3\n2 + 3 = 5\n#### 5",
+    r"The answer is \boxed{3}." + "\nOr is it? \n" + r"The answer is \boxed{5}.",
+    STEPS + r"The answer is \boxed{5}." + "\n\nSolution: 3 + 3 = 6.\n" + r"The answer is \boxed{6}.",
+    STEPS + "The answer is 5.\n\nExample 2: Ann has 6 pens.\nThe answer is 6.",
+    "The answer is 5.\n\nExplanation: Tom has 2 apples. He buys 3 more. So there are 2 + 3 = 5.",
+]
+"""Texts of which it cannot be said what the solution is."""
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_solution_with_its_closing_words_is_whole(text: str) -> None:
+    assert ending(text, FORMS, MARKS) == Ending("whole", len(text))
+
+
+@pytest.mark.parametrize(("solution", "more"), CUT_BACK)
+def test_what_follows_a_solution_is_cut_off(solution: str, more: str) -> None:
+    kind, chars = ending(solution + more, FORMS, MARKS)
+    assert (kind, (solution + more)[:chars]) == ("cut_back", solution)
+
+
+@pytest.mark.parametrize("text", RUNS_ON)
+def test_a_text_without_one_clear_solution_runs_on(text: str) -> None:
+    assert ending(text, FORMS, MARKS) == Ending("runs_on", len(text))
+
+
+@pytest.mark.parametrize(("solution", "more"), CUT_BACK)
+@pytest.mark.parametrize("gold", ["5", "2", "0.05"])
+def test_cutting_changes_no_verdict(solution: str, more: str, gold: str) -> None:
+    config = VerificationConfig()
+    before, after = (grade(text, gold, config) for text in (solution + more, solution))
+    assert (before.verdict, before.extracted) == (after.verdict, after.extracted)
+
+
+@pytest.mark.parametrize("text", ["no answer here", "", "<think>The answer is 5."])
+def test_a_text_without_an_answer_has_no_ending(text: str) -> None:
+    assert ending(text, FORMS, MARKS) == Ending("", len(text))
+
+
+def test_the_words_of_the_example_template_begin_a_new_problem() -> None:
+    text = STEPS + "#### 5\n\nAufgabe: Wie viele Stifte hat Ann?\n#### 6"
+    own = new_problem("Aufgabe: {question}\nLösung: {solution}")
+    assert extract_answers(text) == ("6",)
+    assert ending(text, FORMS, own).kind == "runs_on"
+    assert ending(text.replace("#### 6", "#### 5"), FORMS, own) == Ending("cut_back", len(STEPS + "#### 5"))
+
+
+@pytest.mark.parametrize(
+    "piece", ["The answer is 5. ", "#### 5\n", r"\boxed{5} ", "\n", " ", "Problem:\n", "**Q", "$$"]
+)
+def test_a_long_text_takes_no_time(piece: str) -> None:
+    began = time.thread_time()
+    ending("The answer is 5.\n" + piece * (100_000 // len(piece)), FORMS, MARKS)
+    assert time.thread_time() - began < 5
