@@ -20,7 +20,7 @@ from tasks.rl.scoring import score_rollouts
 from tasks.shared.engines.decoding import decode
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import Ending
+from tasks.shared.engines.token_choice import StopRule
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.training.adapters import adapters, base_model, merged_weights
 from tasks.shared.training.distributed import WholeCheckpoints
@@ -98,9 +98,9 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         with self.accelerator.autocast():
             # From torch's own state, which checkpoints restore.
             draws = torch.rand(len(prompt_ids), sampling.max_new_tokens, device=model.device, dtype=torch.float64)
-            ending = Ending(self.eos_token_ids, self.processing_class.pad_token_id)
+            rule = StopRule(self.eos_token_ids, self.processing_class.pad_token_id)
             prompts = prompt_ids[::num_generations]
-            for decoded in decode(model, prompts, sampling, ending, draws=draws, copies=num_generations):
+            for decoded in decode(model, prompts, sampling, rule, draws=draws, copies=num_generations):
                 completions[decoded.row] = decoded.tokens
         model.train()
         return completions, None

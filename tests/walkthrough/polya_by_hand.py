@@ -131,8 +131,8 @@ def roll_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Row:
     prompt_ids = tokens.encode_prompts(tokenizer, [prompt.text for prompt in prompts])
     ends = causal_lm.end_token_ids(model.generation_config, tokenizer.eos_token_id)
     draws = torch.rand(len(prompts) * GROUP_SIZE, SAMPLING.max_new_tokens, generator=torch.Generator().manual_seed(0))
-    ending = token_choice.Ending(ends, tokenizer.pad_token_id)
-    decoded = decoding.decode(model, prompt_ids, SAMPLING, ending, draws=draws, copies=GROUP_SIZE)
+    rule = token_choice.StopRule(ends, tokenizer.pad_token_id)
+    decoded = decoding.decode(model, prompt_ids, SAMPLING, rule, draws=draws, copies=GROUP_SIZE)
     ids = [rollout.tokens for rollout in sorted(decoded, key=lambda rollout: rollout.row)]
     golds = [question["answer"] for question in questions.values() for _ in range(GROUP_SIZE)]
     with pool.VerifierPool(config=RECIPE.verification) as graders:  # processes that can be killed: algebra may hang

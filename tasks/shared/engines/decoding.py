@@ -23,7 +23,7 @@ from tasks.shared.engines.plain_decoding import decode_plainly
 from tasks.shared.engines.prompt_groups import Group, Queue, WaitingPrompt, group_prompts
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.slot_cache import IMPLEMENTATION, JoinPass, Pass, Prefix, SlotCache, StepPass
-from tasks.shared.engines.token_choice import Decoded, Ending, RowDraws, choose_tokens
+from tasks.shared.engines.token_choice import Decoded, RowDraws, StopRule, choose_tokens
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def decode(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
-    ending: Ending,
+    rule: StopRule,
     *,
     draws: RowDraws | None,
     rows_at_once: int = 256,
@@ -55,11 +55,11 @@ def decode(
     longest = max(group.width if slots else len(group.prompts[0].ids) for group in groups) + sampling.max_new_tokens
     rows = max(1, min(rows_at_once, TOKENS_AT_ONCE[model.device.type] // longest, len(prompts) * copies))
     if not slots:
-        yield from decode_plainly(model, prompts, sampling, ending, draws=draws, rows=rows, copies=copies)
+        yield from decode_plainly(model, prompts, sampling, rule, draws=draws, rows=rows, copies=copies)
         return
     lanes = _lanes(model, rows)
     waiting = Queue(groups)
-    made = [_Lane(model, waiting, sampling, ending, draws, -(-rows // lanes)) for _ in range(lanes)]
+    made = [_Lane(model, waiting, sampling, rule, draws, -(-rows // lanes)) for _ in range(lanes)]
     with _slots_of(model):
         if lanes == 1:
             yield from made[0].run()
@@ -127,21 +127,21 @@ class _Lane:
         model: PreTrainedModel,
         waiting: Queue,
         sampling: Sampling,
-        ending: Ending,
+        rule: StopRule,
         draws: RowDraws | None,
         slots: int,
     ) -> None:
-        self._model, self._waiting, self._sampling, self._ending, self._draws = model, waiting, sampling, ending, draws
+        self._model, self._waiting, self._sampling, self._rule, self._draws = model, waiting, sampling, rule, draws
         self._slots = slots
         self._stopped = False
-        self._end_ids = torch.tensor(list(ending.ids), device=model.device)
+        self._end_ids = torch.tensor(list(rule.ids), device=model.device)
         self._cache = SlotCache(slots, model.device)
         self._rows: list[int] = []
         """The row in each used slot, what it wrote, and its numbers."""
         self._written: list[list[int]] = []
         self._numbers = torch.zeros(slots, sampling.max_new_tokens, dtype=torch.float64, device=model.device)
-        recent = ending.stop.maximum_token_len if ending.stop else 1
-        self._recent = torch.full((slots, recent), ending.pad_id, device=model.device)
+        recent = rule.stop.maximum_token_len if rule.stop else 1
+        self._recent = torch.full((slots, recent), rule.pad_id, device=model.device)
         """The last tokens of each used slot, among which a stop text may stand."""
 
     def stop(self) -> None:
@@ -175,7 +175,7 @@ class _Lane:
         own = [prompt.ids[group.shared :] for prompt in prompts]
         join = JoinPass(self._cache, group.prefix, [len(ids) for ids in own], [len(prompt.rows) for prompt in prompts])
         width = max(map(len, own))
-        ids = [[self._ending.pad_id] * (width - len(tokens)) + list(tokens) for tokens in own]
+        ids = [[self._rule.pad_id] * (width - len(tokens)) + list(tokens) for tokens in own]
         logits = _forward(self._model, torch.tensor(ids, device=self._model.device), join, join.positions())
         of = join.done()
         for prompt in prompts:
@@ -184,7 +184,7 @@ class _Lane:
         if self._draws is not None:
             for slot in range(first, self._cache.count):
                 self._numbers[slot] = self._draws[self._rows[slot]]
-        self._recent[first : self._cache.count] = self._ending.pad_id
+        self._recent[first : self._cache.count] = self._rule.pad_id
         yield from self._write(logits[of], first)
 
     def _write(self, logits: torch.Tensor, first: int) -> Iterator[Decoded]:
@@ -197,8 +197,8 @@ class _Lane:
         chosen = choose_tokens(logits, self._sampling, numbers)
         self._recent[slots] = torch.cat([self._recent[slots, 1:], chosen[:, None]], dim=1)
         ended = torch.isin(chosen, self._end_ids)
-        if self._ending.stop is not None:
-            ended |= self._ending.stop(self._recent[slots], logits)
+        if self._rule.stop is not None:
+            ended |= self._rule.stop(self._recent[slots], logits)
         stopped = ended.tolist()
         for tokens, token in zip(self._written[slots], chosen.tolist(), strict=True):
             tokens.append(token)

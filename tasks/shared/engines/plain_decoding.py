@@ -9,7 +9,7 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import Decoded, Ending, RowDraws, choose_tokens
+from tasks.shared.engines.token_choice import Decoded, RowDraws, StopRule, choose_tokens
 
 COMPACT_BELOW = 0.8
 """Share of live rows below which ended ones are taken out: a copy of the cache against narrower steps. Ours."""
@@ -19,7 +19,7 @@ def decode_plainly(
     model: PreTrainedModel,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
-    ending: Ending,
+    rule: StopRule,
     *,
     draws: RowDraws | None,
     rows: int,
@@ -29,7 +29,7 @@ def decode_plainly(
     order = sorted(range(len(prompts) * copies), key=lambda row: (-len(prompts[row // copies]), row))
     for start in range(0, len(order), rows):
         batch = order[start : start + rows]
-        yield from _decode_batch(model, batch, [prompts[row // copies] for row in batch], sampling, ending, draws)
+        yield from _decode_batch(model, batch, [prompts[row // copies] for row in batch], sampling, rule, draws)
 
 
 @torch.inference_mode()
@@ -38,18 +38,18 @@ def _decode_batch(
     batch: Sequence[int],
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
-    ending: Ending,
+    rule: StopRule,
     draws: RowDraws | None,
 ) -> Iterator[Decoded]:
     device = model.device
-    step_ids, mask = _left_padded(prompts, sampling.max_new_tokens, ending.pad_id, device)
+    step_ids, mask = _left_padded(prompts, sampling.max_new_tokens, rule.pad_id, device)
     width = step_ids.shape[1]
     positions = (mask[:, :width].cumsum(-1) - 1).clamp(min=0)
-    ends = torch.tensor(list(ending.ids), device=device)
+    ends = torch.tensor(list(rule.ids), device=device)
     rows = torch.tensor(batch, device=device)
     numbers = None if draws is None else torch.stack([draws[row] for row in batch]).to(device)
     alive = torch.ones(len(rows), dtype=torch.bool, device=device)
-    written = torch.full((len(rows), sampling.max_new_tokens), ending.pad_id, device=device)
+    written = torch.full((len(rows), sampling.max_new_tokens), rule.pad_id, device=device)
     cache = DynamicCache(config=model.config)
     for step in range(sampling.max_new_tokens):
         output = model(
@@ -64,8 +64,8 @@ def _decode_batch(
         chosen = choose_tokens(logits, sampling, None if numbers is None else numbers[:, step])
         written[:, step] = chosen
         ended = torch.isin(chosen, ends)
-        if ending.stop is not None:
-            ended |= ending.stop(written[:, : step + 1], logits)
+        if rule.stop is not None:
+            ended |= rule.stop(written[:, : step + 1], logits)
         leaving = alive & (ended | (step + 1 == sampling.max_new_tokens))
         if leaving.any():
             for index in leaving.nonzero().flatten().tolist():

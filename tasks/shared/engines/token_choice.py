@@ -15,7 +15,7 @@ LIKELIEST = 256
 
 
 @dataclass(frozen=True)
-class Ending:
+class StopRule:
     """What ends a row, besides the token limit."""
 
     ids: Sequence[int]

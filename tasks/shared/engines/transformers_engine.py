@@ -9,7 +9,7 @@ from transformers.generation.stopping_criteria import StopStringCriteria
 
 from tasks.shared.engines.decoding import decode
 from tasks.shared.engines.protocol import Completion, Request, Sampling
-from tasks.shared.engines.token_choice import Decoded, Ending, SeededDraws
+from tasks.shared.engines.token_choice import Decoded, SeededDraws, StopRule
 from tasks.shared.engines.tokens import (
     check_inside,
     check_room,
@@ -56,10 +56,10 @@ class TransformersEngine:
         check_inside(self._tokenizer, ids, self._model.get_input_embeddings().weight.shape[0])
         check_room(requests, ids, sampling, self._context)
         stop = StopStringCriteria(self._tokenizer, list(sampling.stop)) if sampling.stop else None
-        ending = Ending(self._end_ids, self._tokenizer.pad_token_id, stop)
+        rule = StopRule(self._end_ids, self._tokenizer.pad_token_id, stop)
         seeds = [request.seed for request in requests]
         draws = None if sampling.greedy else SeededDraws(seeds, sampling.max_new_tokens)
-        for done in decode(self._model, ids, sampling, ending, draws=draws, rows_at_once=self._batch_size):
+        for done in decode(self._model, ids, sampling, rule, draws=draws, rows_at_once=self._batch_size):
             yield self._completion(requests[done.row], done, len(ids[done.row]), sampling)
 
     def close(self) -> None:

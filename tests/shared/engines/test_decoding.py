@@ -26,10 +26,10 @@ from tasks.shared.engines import decoding
 from tasks.shared.engines.decoding import decode, has_slots
 from tasks.shared.engines.prompt_groups import group_prompts
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import Decoded, Ending, SeededDraws
+from tasks.shared.engines.token_choice import Decoded, SeededDraws, StopRule
 
 END, PAD, NEW = 1, 0, 12
-ENDING = Ending([END], PAD)
+RULE = StopRule([END], PAD)
 GREEDY = Sampling(temperature=0, max_new_tokens=NEW)
 SMALL = {
     "vocab_size": 64,
@@ -89,7 +89,7 @@ def test_every_row_is_what_generate_writes_for_its_prompt_alone(family: str, row
     model, prompts = model_of(family), prompts_of(18)
     assert has_slots(model)
     assert [group.shared for group in group_prompts(prompts, 1)] == [75, 70, 0]
-    found = by_row(list(decode(model, prompts, GREEDY, ENDING, draws=None, rows_at_once=rows_at_once)))
+    found = by_row(list(decode(model, prompts, GREEDY, RULE, draws=None, rows_at_once=rows_at_once)))
     assert found == {row: alone(model, prompt) for row, prompt in enumerate(prompts)}
     assert model.config._attn_implementation == "sdpa"
 
@@ -97,7 +97,7 @@ def test_every_row_is_what_generate_writes_for_its_prompt_alone(family: str, row
 def test_a_model_that_caps_its_scores_is_decoded_plainly() -> None:
     model, prompts = model_of("gemma2"), prompts_of(6)
     assert not has_slots(model)
-    found = by_row(list(decode(model, prompts, GREEDY, ENDING, draws=None, rows_at_once=4)))
+    found = by_row(list(decode(model, prompts, GREEDY, RULE, draws=None, rows_at_once=4)))
     assert found == {row: alone(model, prompt) for row, prompt in enumerate(prompts)}
 
 
@@ -105,11 +105,11 @@ def test_a_model_that_caps_its_scores_is_decoded_plainly() -> None:
 def test_lanes_copies_and_slots_do_not_move_a_draw(sampling: Sampling, monkeypatch: pytest.MonkeyPatch) -> None:
     model, prompts = model_of("llama"), prompts_of(12)
     draws = SeededDraws(list(range(48)), NEW)
-    whole = by_row(list(decode(model, prompts, sampling, ENDING, draws=draws, copies=4)))
+    whole = by_row(list(decode(model, prompts, sampling, RULE, draws=draws, copies=4)))
     repeated = [prompt for prompt in prompts for _ in range(4)]
-    assert by_row(list(decode(model, repeated, sampling, ENDING, draws=draws, rows_at_once=7))) == whole
+    assert by_row(list(decode(model, repeated, sampling, RULE, draws=draws, rows_at_once=7))) == whole
     monkeypatch.setattr(decoding, "_lanes", lambda *_: 3)
-    assert by_row(list(decode(model, prompts, sampling, ENDING, draws=draws, copies=4, rows_at_once=9))) == whole
+    assert by_row(list(decode(model, prompts, sampling, RULE, draws=draws, copies=4, rows_at_once=9))) == whole
     assert len({tuple(tokens) for tokens in whole.values()}) > 40
 
 
@@ -123,10 +123,10 @@ def test_a_stop_text_is_met_by_rows_that_joined_at_different_times(talking_model
     model, tokenizer = AutoModelForCausalLM.from_pretrained(talking_model), AutoTokenizer.from_pretrained(talking_model)
     prompts = [tokenizer(f"Q: {number * 7}?\nA:")["input_ids"] for number in range(40)]
     stop = StopStringCriteria(tokenizer, ["e", "ab"])
-    ending = Ending([tokenizer.eos_token_id], tokenizer.pad_token_id, stop)
+    rule = StopRule([tokenizer.eos_token_id], tokenizer.pad_token_id, stop)
     sampling, draws = Sampling(top_p=1.0, max_new_tokens=40), SeededDraws(list(range(40)), 40)
-    plain = by_row(list(decode_plainly(model, prompts, sampling, ending, draws=draws, rows=40)))
-    assert by_row(list(decode(model, prompts, sampling, ending, draws=draws, rows_at_once=6))) == plain
+    plain = by_row(list(decode_plainly(model, prompts, sampling, rule, draws=draws, rows=40)))
+    assert by_row(list(decode(model, prompts, sampling, rule, draws=draws, rows_at_once=6))) == plain
     assert len({len(tokens) for tokens in plain.values()}) > 5
 
 
@@ -134,7 +134,7 @@ def test_whoever_stops_reading_ends_the_lanes(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(decoding, "_lanes", lambda *_: 2)
     before, threads = threading.active_count(), torch.get_num_threads()
     sampling = Sampling(temperature=0, max_new_tokens=400)
-    rows = decode(model_of("llama"), prompts_of(16), sampling, Ending([], PAD), draws=None, rows_at_once=4)
+    rows = decode(model_of("llama"), prompts_of(16), sampling, StopRule([], PAD), draws=None, rows_at_once=4)
     next(rows)
     assert threading.active_count() == before + 2
     rows.close()
@@ -148,7 +148,7 @@ def test_an_error_in_a_lane_is_the_readers(monkeypatch: pytest.MonkeyPatch) -> N
     model.lm_head.weight.data[5] = torch.nan
     before = threading.active_count()
     with pytest.raises(Permanent, match="not finite"):
-        list(decode(model, prompts_of(16), GREEDY, ENDING, draws=None))
+        list(decode(model, prompts_of(16), GREEDY, RULE, draws=None))
     assert threading.active_count() == before
 
 
@@ -159,7 +159,7 @@ def test_lanes_work_in_the_precision_of_their_caller(monkeypatch: pytest.MonkeyP
     model.model.layers[0].mlp.register_forward_hook(lambda _m, _i, output: seen.add(output.dtype))
     monkeypatch.setattr(decoding, "_lanes", lambda *_: 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        list(decode(model, prompts, GREEDY, ENDING, draws=None))
+        list(decode(model, prompts, GREEDY, RULE, draws=None))
     assert seen == {torch.bfloat16}
 
 
