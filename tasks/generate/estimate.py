@@ -8,7 +8,7 @@ from tasks.shared.costs.lengths import Texts, prompt_tokens
 from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.prompts.config import PromptConfig
-from tasks.shared.prompts.render import heuristic_text
+from tasks.shared.prompts.under_heuristics import heuristic_text
 
 
 def generate(

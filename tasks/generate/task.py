@@ -36,10 +36,11 @@ def _renderer(build: Build, config: GenerateConfig) -> Renderer:
 def _wanted(build: Build, config: GenerateConfig, renderer: Renderer) -> Wanted[Question]:
     heuristics = load_heuristics(config.heuristics)
     rows = read_rows(build.path(QUESTIONS) / QUESTIONS_FILE, ["id", "question"])
+    stops = tuple(dict.fromkeys((*config.sampling.stop, *renderer.stops(heuristics))))
     return Wanted(
         sources={QUESTIONS: ((row["id"], row["question"]) for row in rows)},
         render=partial(heuristic_prompts, heuristics=heuristics, renderer=renderer),
-        samplings=(config.sampling,),
+        samplings=(config.sampling.model_copy(update={"stop": stops}),),
         num_samples=config.samples_per_heuristic,
         seed=config.seed,
         form=renderer.form,

@@ -6,7 +6,7 @@ from tasks.shared.costs.lengths import prompt_tokens, text_tokens
 from tasks.shared.costs.machine import Machine, StageEstimate
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.prompts.config import PromptConfig
-from tasks.shared.prompts.render import plain_text
+from tasks.shared.prompts.under_heuristics import plain_text
 
 QUESTION_BYTES = 250.0
 TINY_SET = SetSize(rows={}, question_chars=67, solution_tokens=40)

@@ -16,16 +16,16 @@ RECIPES = ("tiny-cpu", "tiny-cpu-rmt")
 SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 """Stages whose identity is the content that their settings lead to."""
 KEYS = {
-    "dataset": "9121e27452003002",
+    "dataset": "a43f5f2c53ddc8c9",
     "entropy": "56bcb0badd45a3be",
-    "evaluate": "c1d6722a1f27b081",
+    "evaluate": "ff0e953a675ab4f5",
     "filter": "8fd25838be7b6fbc",
-    "generate": "b56650c6cfe076f4",
+    "generate": "a8e38eca82ad62a5",
     "midtrain": "f873805814a53b3e",
     "predict": "d7d6cb7f8dc171eb",
     "questions": "55fedbc2ffc3ebd2",
     "rl": "080f0cbc4dbb83a4",
-    "rl_prompts": "b2997ef1618d0105",
+    "rl_prompts": "1a222dcf3ffc4be5",
     "rmt_train": "2722e7d95903b020",
     "schedule": "d19715acc8f241b3",
     "texts": "a86fb7f64b31f4cc",

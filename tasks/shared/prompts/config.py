@@ -62,6 +62,9 @@ class PromptConfig(TemplateConfig):
     """Prompt under a heuristic. Placeholders: name, instruction, examples, answer_instruction, question."""
     example_template: str = "Problem: {question}\nSolution: {solution}\n\n"
     """One worked example inside `{examples}`. Placeholders: question, solution."""
+    examples_as: Literal["turns", "text"] = "turns"
+    """Worked examples of a `chat` prompt: turns of user and assistant, behind which a model answers one question and
+    ends, or text inside one message, behind which small models go on with a next problem of their own."""
     cue: str = "\nSolution:"
     """End of a prompt of style `plain`."""
     completion_prefix: str = " "

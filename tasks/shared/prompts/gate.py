@@ -4,6 +4,7 @@ It is judged by what it does with two made-up questions, not by how it is writte
 question and system message stand in the text to the letter, and that the token ids begin and end as the model needs.
 """
 
+import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,10 +29,11 @@ class Layout:
     system_as_parts: bool = False
     user_as_parts: bool = False
 
-    def messages(self, system: str, text: str) -> Messages:
-        """Chat messages around one user text; an empty system text sends none."""
+    def messages(self, system: str, *turns: str) -> Messages:
+        """Chat messages of user and assistant in turn, the user's first; an empty system text sends none."""
         first = [_message("system", system, self.system_as_parts)] if system else []
-        return [*first, _message("user", text, self.user_as_parts)]
+        roles = itertools.cycle(("user", "assistant"))
+        return [*first, *(_message(role, text, self.user_as_parts) for role, text in zip(roles, turns, strict=False))]
 
 
 @dataclass(frozen=True)

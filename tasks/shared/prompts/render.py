@@ -4,54 +4,28 @@ import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from tasks.errors import Permanent
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.folder import configured_end_ids, embedding_size, special_tokens
-from tasks.shared.prompts.config import PromptConfig, fill
+from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.gate import PROBES, Layout, ModelTokens, adds_own_prefix, settle_layout
 from tasks.shared.prompts.template import ChatTemplate, TemplateError
+from tasks.shared.prompts.under_heuristics import (
+    NamedHeuristic,
+    heuristic_text,
+    heuristic_turns,
+    plain_text,
+    stop_texts,
+)
 from tasks.shared.thoughts import unclosed
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 log = logging.getLogger(__name__)
-
-
-class WorkedExample(Protocol):
-    """A question with its solution, as shown in a prompt."""
-
-    @property
-    def question(self) -> str:
-        """The question as it is shown."""
-        ...
-
-    @property
-    def solution(self) -> str:
-        """The solution as it is shown."""
-        ...
-
-
-class NamedHeuristic(Protocol):
-    """Fields of a heuristic that a prompt needs; `tasks.generate.heuristics.Heuristic` is one."""
-
-    @property
-    def name(self) -> str:
-        """Name in the prompt; empty for the control without a heuristic."""
-        ...
-
-    @property
-    def instruction(self) -> str:
-        """Instruction in the prompt."""
-        ...
-
-    @property
-    def examples(self) -> Sequence[WorkedExample]:
-        """Worked examples in the order in which they are shown."""
-        ...
 
 
 class Renderer:
@@ -111,7 +85,14 @@ class Renderer:
     def heuristic(self, heuristic: NamedHeuristic, question: str) -> str:
         """The prompt that asks for a solution by `heuristic`."""
         self._warn_of_marks(question)
+        if self.style == "chat":
+            return self._whole(*heuristic_turns(self.config, heuristic, question))
         return self._finish(heuristic_text(self.config, heuristic, question))
+
+    def stops(self, heuristics: Sequence[NamedHeuristic]) -> tuple[str, ...]:
+        """Texts that end a solution under these heuristics, beside those that are asked for."""
+        as_turns = self.style == "chat" and self.config.examples_as == "turns"
+        return () if as_turns else stop_texts(self.config, heuristics)
 
     def completion(self, text: str) -> str:
         """`text` as it has to follow a prompt; text that the model wrote itself comes back unchanged."""
@@ -161,18 +142,23 @@ class Renderer:
             return text
         return self._whole(text)
 
-    def _whole(self, text: str) -> str:
-        """The text that the chat template renders, in which the user's stands to the letter, outer spaces aside."""
+    def _whole(self, *turns: str) -> str:
+        """The text that the chat template renders, in which every turn stands to the letter, outer spaces aside."""
         assert self._template is not None
+        name, advice = self._template.name, "mend the text or the template, or set prompt.style=plain"
+        if len(turns) > 1:
+            advice = "set prompt.examples_as=text"
         try:
-            rendered = self._template.render(self._layout.messages(self.config.system, text))
+            rendered = self._template.render(self._layout.messages(self.config.system, *turns))
         except TemplateError as error:
-            raise Permanent(f"the chat template of {self._template.name} raised {error} on {text[-80:]!r}") from error
-        for name, wanted in (("the question", text), ("prompt.system", self.config.system)):
+            raise Permanent(f"the chat template of {name} raised {error} on {turns[-1][-80:]!r}; {advice}") from error
+        shown = [("the question", turns[-1]), ("prompt.system", self.config.system)]
+        shown += [("a worked example", text) for text in turns[:-1]]
+        for what, wanted in shown:
             if wanted.strip() not in rendered:
                 raise Permanent(
-                    f"the chat template of {self._template.name} changes {name}: {wanted[-80:]!r} does not stand in "
-                    f"{rendered[-200:]!r}; mend the text or the template, or set prompt.style=plain"
+                    f"the chat template of {name} changes {what}: {wanted[-80:]!r} does not stand in "
+                    f"{rendered[-200:]!r}; {advice}"
                 )
         return rendered
 
@@ -188,29 +174,3 @@ def has_chat_template(model_path: Path) -> bool:
         return True
     settings = model_path / "tokenizer_config.json"
     return settings.exists() and bool(json.loads(settings.read_text()).get("chat_template"))
-
-
-def plain_text(config: PromptConfig, question: str) -> str:
-    """The plain prompt, which the model is trained and evaluated on."""
-    return fill(config.plain_template, question=question, answer_instruction=config.answer_instruction)
-
-
-def heuristic_text(config: PromptConfig, heuristic: NamedHeuristic, question: str) -> str:
-    """The prompt under a heuristic: instruction and worked examples first, the question last.
-
-    A heuristic without a name is the control that uses none: it gets the plain prompt.
-    """
-    if not heuristic.name:
-        return plain_text(config, question)
-    examples = "".join(
-        fill(config.example_template, question=example.question, solution=example.solution)
-        for example in heuristic.examples
-    )
-    return fill(
-        config.heuristic_template,
-        name=heuristic.name,
-        instruction=heuristic.instruction,
-        examples=examples,
-        answer_instruction=config.answer_instruction,
-        question=question,
-    )

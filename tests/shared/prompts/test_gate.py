@@ -9,6 +9,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import PreTrainedTokenizerFast
 
 from tasks.errors import Permanent
+from tasks.generate.heuristics import Heuristic, HeuristicExample
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.prompts import template as template_module
@@ -36,7 +37,10 @@ QWEN = (
 GEMMA = (
     "{{ bos_token }}{% if messages[0]['role'] == 'system' %}"
     "{{ raise_exception('System role not supported') }}{% endif %}{% for message in messages %}"
-    "{{ '<start_of_turn>' + message['role'] + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{% set role = 'model' if message['role'] == 'assistant' else message['role'] %}"
+    "{{ '<start_of_turn>' + role + '\n' + message['content'] | trim + '<end_of_turn>\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{'<start_of_turn>model\n'}}{% endif %}"
 )
 SMOLLM = (
@@ -108,6 +112,68 @@ def test_real_forms_render_as_transformers_does(template: str, prompt: dict[str,
         strftime_now=day.strftime,
         **made.config.chat_template_kwargs,
     )
+
+
+HEURISTIC = Heuristic(
+    name="analogy",
+    instruction="Think of a simpler problem.",
+    examples=(
+        HeuristicExample(question="What is 1 + 1?", solution="Like 2.\nIt is \\boxed{2}.", answer="2"),
+        HeuristicExample(question="What is 2 + 2?", solution="Like 3. It is \\boxed{4}.", answer="4"),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("template", "turn"),
+    [
+        (LLAMA, "<|eot|><|assistant|>\n\n{}<|eot|><|user|>\n\n"),
+        (QWEN, "<|im_end|>\n<|im_start|>assistant\n{}<|im_end|>\n<|im_start|>user\n"),
+        (GEMMA, "<end_of_turn>\n<start_of_turn>model\n{}<end_of_turn>\n<start_of_turn>user\n"),
+        (SMOLLM, "<|im_end|>\n<|im_start|>assistant\n{}<|im_end|>\n<|im_start|>user\n"),
+        (PARTS, "<|assistant|>{}<|user|>"),
+    ],
+)
+def test_worked_examples_are_turns_of_the_chat(template: str, turn: str) -> None:
+    """So that a model answers one question and ends, as it ended before."""
+    made = renderer(template)
+    text = made.heuristic(HEURISTIC, QUESTIONS[0])
+    first, second = HEURISTIC.examples
+    shown = (
+        f"{HEURISTIC.instruction}\n{made.config.answer_instruction}\n\nProblem: {first.question}"
+        f"{turn.format(first.solution)}Problem: {second.question}{turn.format(second.solution)}Problem: {QUESTIONS[0]}"
+    )
+    assert shown in text
+    assert text.count("Think of a simpler problem.") == 1
+    assert made.stops([HEURISTIC]) == ()
+    assert made.heuristic(Heuristic(name=""), QUESTIONS[0]) == made.plain(QUESTIONS[0])
+    other = made.heuristic(HEURISTIC, QUESTIONS[1])
+    assert text.replace(QUESTIONS[0], QUESTIONS[1]) == other
+
+
+def test_a_template_that_shows_the_last_turn_alone_is_refused_with_the_way_out() -> None:
+    with pytest.raises(Permanent, match=r"changes a worked example: .*set prompt\.examples_as=text"):
+        renderer(PLAIN).heuristic(HEURISTIC, QUESTIONS[0])
+    text = renderer(PLAIN, examples_as="text").heuristic(HEURISTIC, QUESTIONS[0])
+    assert "Solution: Like 3. It is \\boxed{4}.\n\nProblem: What is 2 + 3?" in text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "stops"),
+    [
+        ({"examples_as": "text"}, ("\n\nProblem:",)),
+        ({"style": "plain"}, ("\n\nProblem:",)),
+        ({"style": "message"}, ("\n\nProblem:",)),
+        ({"style": "plain", "example_template": "Q: {question}\nA: {solution}\n###\n"}, ("\n###\nQ:",)),
+        ({"style": "plain", "example_template": "{question}\n{solution}\n\n"}, ()),
+        ({"style": "plain", "heuristic_template": "{instruction}\nQ: {question}"}, ()),
+    ],
+)
+def test_examples_that_are_text_bring_the_text_that_ends_a_solution(
+    prompt: dict[str, Any], stops: tuple[str, ...]
+) -> None:
+    assert renderer(QWEN, **prompt).stops([HEURISTIC]) == stops
+    assert renderer(QWEN, **prompt).stops([Heuristic(name="analogy"), Heuristic(name="")]) == ()
 
 
 @pytest.mark.parametrize(
