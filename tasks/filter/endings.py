@@ -82,7 +82,7 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str]) -> Ending:
         return Ending("", len(text))
     stated = _statements(text, judged, forms)
     mark = marks.search(text, stated[0].start, judged.until)
-    until = mark.start() if mark else judged.until
+    until = max(mark.start() if mark else judged.until, stated[0].end)
     answer = _first_of_repeats([found for found in stated if found.start < until])
     end = min(answer.end, until)
     behind = text[end:until]

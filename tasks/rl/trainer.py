@@ -17,10 +17,10 @@ from tasks.rl.config import RLJob
 from tasks.rl.prompts import RLPrompt
 from tasks.rl.schedule import plan_batches
 from tasks.rl.scoring import score_rollouts
-from tasks.shared.engines.decoding import decode
+from tasks.shared.engines.decoding.loop import decode
+from tasks.shared.engines.decoding.token_choice import StopRule
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import StopRule
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.training.adapters import adapters, base_model, merged_weights
 from tasks.shared.training.distributed import WholeCheckpoints

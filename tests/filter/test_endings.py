@@ -100,6 +100,18 @@ def test_cutting_changes_no_verdict(solution: str, more: str, gold: str) -> None
     assert (before.verdict, before.extracted) == (after.verdict, after.extracted)
 
 
+@pytest.mark.parametrize(
+    ("text", "template"),
+    [
+        ("#### Solution: 5", ""),
+        ("2+3=5\nA: 5", "Q: {question}\nA: {solution}"),
+        ("Answer: 5", "Question: {question}\nAnswer: {solution}"),
+    ],
+)
+def test_words_that_state_the_answer_begin_no_new_problem(text: str, template: str) -> None:
+    assert ending(text, FORMS, new_problem(template)) == Ending("whole", len(text))
+
+
 @pytest.mark.parametrize("text", ["no answer here", "", "<think>The answer is 5."])
 def test_a_text_without_an_answer_has_no_ending(text: str) -> None:
     assert ending(text, FORMS, MARKS) == Ending("", len(text))

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM
 
-from tasks.shared.engines.decoding import decode
+from tasks.shared.engines.decoding.loop import decode
+from tasks.shared.engines.decoding.token_choice import StopRule
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import StopRule
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 
 

@@ -24,7 +24,8 @@ from tasks.questions import config, sources
 from tasks.questions.rows import TINY_FIELDS, to_question
 from tasks.recipe import loading, polya
 from tasks.rl.reward import CorrectnessReward
-from tasks.shared.engines import decoding, token_choice, tokens, transformers_engine
+from tasks.shared.engines import tokens, transformers_engine
+from tasks.shared.engines.decoding import loop, token_choice
 from tasks.shared.engines.protocol import Request, Sampling
 from tasks.shared.models import causal_lm
 from tasks.shared.prompts.render import Renderer
@@ -132,7 +133,7 @@ def roll_out(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Row:
     ends = causal_lm.end_token_ids(model.generation_config, tokenizer.eos_token_id)
     draws = torch.rand(len(prompts) * GROUP_SIZE, SAMPLING.max_new_tokens, generator=torch.Generator().manual_seed(0))
     rule = token_choice.StopRule(ends, tokenizer.pad_token_id)
-    decoded = decoding.decode(model, prompt_ids, SAMPLING, rule, draws=draws, copies=GROUP_SIZE)
+    decoded = loop.decode(model, prompt_ids, SAMPLING, rule, draws=draws, copies=GROUP_SIZE)
     ids = [rollout.tokens for rollout in sorted(decoded, key=lambda rollout: rollout.row)]
     golds = [question["answer"] for question in questions.values() for _ in range(GROUP_SIZE)]
     with pool.VerifierPool(config=RECIPE.verification) as graders:  # processes that can be killed: algebra may hang

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from transformers.generation.stopping_criteria import StopStringCriteria
 
-from tasks.shared.engines.decoding import decode
+from tasks.shared.engines.decoding.loop import decode
+from tasks.shared.engines.decoding.token_choice import Decoded, SeededDraws, StopRule
 from tasks.shared.engines.protocol import Completion, Request, Sampling
-from tasks.shared.engines.token_choice import Decoded, SeededDraws, StopRule
 from tasks.shared.engines.tokens import (
     check_inside,
     check_room,

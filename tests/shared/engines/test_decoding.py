@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.utils import convert_outputs_to_fp32
 from transformers import (
     AutoModelForCausalLM,
+    AutoTokenizer,
     Gemma2Config,
     Gemma2ForCausalLM,
     Gemma3ForCausalLM,
@@ -17,16 +19,21 @@ from transformers import (
     MistralConfig,
     MistralForCausalLM,
     PreTrainedModel,
+    Qwen2MoeConfig,
+    Qwen2MoeForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
+from transformers.generation.stopping_criteria import StopStringCriteria
 
 from tasks.errors import Permanent
-from tasks.shared.engines import decoding
-from tasks.shared.engines.decoding import decode, has_slots
-from tasks.shared.engines.prompt_groups import group_prompts
+from tasks.shared.engines.decoding import loop
+from tasks.shared.engines.decoding.eligibility import has_slots
+from tasks.shared.engines.decoding.loop import decode
+from tasks.shared.engines.decoding.plain import decode_plainly
+from tasks.shared.engines.decoding.prompt_groups import group_prompts
+from tasks.shared.engines.decoding.token_choice import Decoded, SeededDraws, StopRule
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import Decoded, SeededDraws, StopRule
 
 END, PAD, NEW = 1, 0, 12
 RULE = StopRule([END], PAD)
@@ -108,18 +115,13 @@ def test_lanes_copies_and_slots_do_not_move_a_draw(sampling: Sampling, monkeypat
     whole = by_row(list(decode(model, prompts, sampling, RULE, draws=draws, copies=4)))
     repeated = [prompt for prompt in prompts for _ in range(4)]
     assert by_row(list(decode(model, repeated, sampling, RULE, draws=draws, rows_at_once=7))) == whole
-    monkeypatch.setattr(decoding, "_lanes", lambda *_: 3)
+    monkeypatch.setattr(loop, "_lanes", lambda *_: 3)
     assert by_row(list(decode(model, prompts, sampling, RULE, draws=draws, copies=4, rows_at_once=9))) == whole
     assert len({tuple(tokens) for tokens in whole.values()}) > 40
 
 
 def test_a_stop_text_is_met_by_rows_that_joined_at_different_times(talking_model: Path) -> None:
     """Against the plain loop, which gives the criterion everything that a row wrote."""
-    from transformers import AutoTokenizer
-    from transformers.generation.stopping_criteria import StopStringCriteria
-
-    from tasks.shared.engines.plain_decoding import decode_plainly
-
     model, tokenizer = AutoModelForCausalLM.from_pretrained(talking_model), AutoTokenizer.from_pretrained(talking_model)
     prompts = [tokenizer(f"Q: {number * 7}?\nA:")["input_ids"] for number in range(40)]
     stop = StopStringCriteria(tokenizer, ["e", "ab"])
@@ -131,7 +133,7 @@ def test_a_stop_text_is_met_by_rows_that_joined_at_different_times(talking_model
 
 
 def test_whoever_stops_reading_ends_the_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_lanes", lambda *_: 2)
+    monkeypatch.setattr(loop, "_lanes", lambda *_: 2)
     before, threads = threading.active_count(), torch.get_num_threads()
     sampling = Sampling(temperature=0, max_new_tokens=400)
     rows = decode(model_of("llama"), prompts_of(16), sampling, StopRule([], PAD), draws=None, rows_at_once=4)
@@ -142,7 +144,7 @@ def test_whoever_stops_reading_ends_the_lanes(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_an_error_in_a_lane_is_the_readers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoding, "_lanes", lambda *_: 2)
+    monkeypatch.setattr(loop, "_lanes", lambda *_: 2)
     model = model_of("llama")
     assert has_slots(model)
     model.lm_head.weight.data[5] = torch.nan
@@ -157,7 +159,7 @@ def test_lanes_work_in_the_precision_of_their_caller(monkeypatch: pytest.MonkeyP
     model, prompts, seen = model_of("llama"), prompts_of(16), set()
     assert has_slots(model)
     model.model.layers[0].mlp.register_forward_hook(lambda _m, _i, output: seen.add(output.dtype))
-    monkeypatch.setattr(decoding, "_lanes", lambda *_: 2)
+    monkeypatch.setattr(loop, "_lanes", lambda *_: 2)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         list(decode(model, prompts, GREEDY, RULE, draws=None))
     assert seen == {torch.bfloat16}
@@ -169,3 +171,52 @@ def test_copies_of_one_prompt_are_one_prompt() -> None:
         ((5, 6, 7), [0, 1, 2, 3]),
         ((9,), [4, 5]),
     ]
+
+
+def test_a_window_that_only_the_mask_knows_is_decoded_plainly() -> None:
+    """A probe of a few tokens cannot see it."""
+    torch.manual_seed(0)
+    experts = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 16}
+    windows = {"use_sliding_window": True, "layer_types": ["sliding_attention"] * 3, **WINDOW}
+    config = Qwen2MoeConfig(**SMALL, **windows, **experts, shared_expert_intermediate_size=16)
+    model = Qwen2MoeForCausalLM(config).eval()
+    prompts = prompts_of(6)
+    assert not has_slots(model)
+    found = by_row(list(decode(model, prompts, GREEDY, RULE, draws=None)))
+    assert found == {row: alone(model, prompt) for row, prompt in enumerate(prompts)}
+
+
+def test_angles_that_move_with_the_longest_row_are_decoded_plainly() -> None:
+    rope = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
+    assert not has_slots(LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=rope)).eval())
+
+
+def test_half_precision_is_judged_as_such() -> None:
+    """Training in bfloat16 returns logits of 32 bits from arithmetic of 16."""
+    model = model_of("llama")
+    model.forward = convert_outputs_to_fp32(model.forward)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert has_slots(model)
+
+
+def test_one_short_prompt_leaves_a_large_group_as_it_is() -> None:
+    head = list(range(2, 52)) * 10
+    prompts = [*([*head, 60, tail] for tail in range(2, 12)), [*head[:70], 55, 56]]
+    assert [(group.shared, len(group.prompts)) for group in group_prompts(prompts, 1)] == [(501, 10), (0, 1)]
+
+
+def test_padding_is_no_part_of_a_stop_text(talking_model: Path) -> None:
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(talking_model), AutoTokenizer.from_pretrained(talking_model)
+    prompt = tokenizer("Q: 7?\nA:")["input_ids"]
+    pad = tokenizer("!")["input_ids"][-1]
+    sampling = Sampling(temperature=0, max_new_tokens=6)
+    (free,) = decode(model, [prompt], sampling, StopRule([], pad), draws=None)
+    stop = StopStringCriteria(tokenizer, ["!" + tokenizer.decode(free.tokens[:1])])
+    (stopped,) = decode(model, [prompt], sampling, StopRule([], pad, stop), draws=None)
+    assert stopped.tokens == free.tokens
+
+
+def test_nothing_asked_for_is_nothing_decoded() -> None:
+    assert list(decode(model_of("llama"), [], GREEDY, RULE, draws=None)) == []
+    with pytest.raises(ValueError, match="without a token cannot be continued: number 1"):
+        list(decode(model_of("llama"), [[5], []], GREEDY, RULE, draws=None))

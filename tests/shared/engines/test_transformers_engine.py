@@ -8,9 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from tasks.errors import Permanent
-from tasks.shared.engines import token_choice
+from tasks.shared.engines.decoding import token_choice
+from tasks.shared.engines.decoding.token_choice import choose_tokens
 from tasks.shared.engines.protocol import Completion, PromptTooLong, Request, Sampling
-from tasks.shared.engines.token_choice import choose_tokens
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.tiny.problems import generate_problems

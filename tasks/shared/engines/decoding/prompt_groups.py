@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from tasks.shared.engines.slot_cache import Prefix
+from tasks.shared.engines.decoding.slot_cache import Prefix
 
 SHARED_TOKENS = 64
 """Fewest tokens that prompts must begin with alike for it to pay to hold them apart. Ours."""
@@ -42,7 +42,12 @@ def group_prompts(prompts: Sequence[Sequence[int]], copies: int) -> list[Group]:
     """Groups of all prompts, those with the longest prompt first, so that what does not fit into memory fails at once.
 
     Rows k * copies to (k + 1) * copies - 1 continue prompt k.
+
+    Raises:
+        ValueError: a prompt has no tokens.
     """
+    if empty := [number for number, ids in enumerate(prompts) if not ids]:
+        raise ValueError(f"prompts without a token cannot be continued: number {', '.join(map(str, empty[:10]))}")
     rows: dict[tuple[int, ...], list[int]] = {}
     for number, ids in enumerate(prompts):
         rows.setdefault(tuple(ids), []).extend(range(number * copies, (number + 1) * copies))
@@ -50,7 +55,9 @@ def group_prompts(prompts: Sequence[Sequence[int]], copies: int) -> list[Group]:
     shared: list[int] = []
     for prompt in (WaitingPrompt(ids, rows[ids]) for ids in sorted(rows)):
         common = _common(alike[-1][0].ids[: shared[-1]], prompt.ids) if alike else 0
-        if alike and common >= max(SHARED_TOKENS, len(prompt.ids) // 2) and common < len(prompt.ids):
+        # Neither the newcomer nor the group may lose most of what is shared.
+        least = max(SHARED_TOKENS, len(prompt.ids) // 2, shared[-1] // 2) if alike else 0
+        if alike and least <= common < len(prompt.ids):
             alike[-1].append(prompt)
             shared[-1] = common
         else:
@@ -84,13 +91,17 @@ class Queue:
         self._groups = deque(groups)
         self._lock = Lock()
 
-    def take(self, rows: int) -> tuple[Group, list[WaitingPrompt]] | None:
-        """Prompts of one group for at most so many rows; None when none is left."""
+    def take(self, rows: int, tokens: int) -> tuple[Group, list[WaitingPrompt]] | None:
+        """Prompts of one group, at least one, for at most so many rows and tokens; None when none is left.
+
+        Tokens are those of a batch: every prompt counts as the longest of them.
+        """
         with self._lock:
             if not self._groups:
                 return None
             group, taken = self._groups[0], []
-            while group.prompts and rows > 0:
+            most = max(1, tokens // len(group.prompts[0].ids))
+            while group.prompts and rows > 0 and len(taken) < most:
                 prompt = group.prompts[0]
                 part, prompt.rows = prompt.rows[:rows], prompt.rows[rows:]
                 taken.append(WaitingPrompt(prompt.ids, part))

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
+from tasks.shared.engines.decoding.token_choice import Decoded, RowDraws, StopRule, choose_tokens
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.token_choice import Decoded, RowDraws, StopRule, choose_tokens
 
 COMPACT_BELOW = 0.8
 """Share of live rows below which ended ones are taken out: a copy of the cache against narrower steps. Ours."""
