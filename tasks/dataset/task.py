@@ -117,7 +117,7 @@ def _with_outcome(message: str, build: Build) -> str:
 
 
 def _by_accident(build: Build) -> dict[str, str]:
-    """Of the candidates that filtering chose, how many samples of each heuristic were right, and how many by accident.
+    """How many samples of each heuristic were right, and how many by accident, among those that filtering judged.
 
     Wrong chains hit the gold of another question so often, counted over the same samples.
     """

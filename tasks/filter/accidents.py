@@ -34,7 +34,7 @@ class _Counts:
 
     right: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
-    """By canonical answer."""
+    """Counts by canonical answer."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class AccidentEstimate:
 
     answered: int
     right: int
-    """By verdict, those that run on too."""
+    """Samples that the verifier judged right, those that run on too."""
     wrong: int
     """Wrong answers that the rate rests on."""
     rate: float | None = None
@@ -51,7 +51,7 @@ class AccidentEstimate:
     expected: float | None = None
     """Right samples by accident, if all with an answer were: rate * answered."""
     share: float | None = None
-    """Of the right samples, at most 1; None without any."""
+    """Expected over right samples, at most 1; None without a right one."""
     share_low: float | None = None
     share_high: float | None = None
     """Bounds of the 95 % bootstrap interval over questions."""
@@ -103,7 +103,7 @@ class Accidents:
         return (self._wrong[gold] - own[gold] + 1) / (self._wrong.total() - own.total() + 1)
 
     def estimate(self, heuristic: str | None = None) -> AccidentEstimate:
-        """Of one heuristic, or of all samples."""
+        """The estimate for one heuristic, or for all samples."""
         counts = self._all if heuristic is None else self._counts[heuristic]
         hits = np.array([self._hits(question, item.wrong) for question, item in counts.items()])
         wrong = np.array([float(item.wrong.total()) for item in counts.values()])

@@ -39,7 +39,7 @@ MODEL = Path(os.environ.get("MIDTRAIN_BENCH_MODEL", SMALL_WORLD))
 SAMPLING = Sampling(max_new_tokens=128)
 PROMPTS, HEURISTICS = 64, 4
 MOST_TOKENS = 1024
-"""Of a prompt and its completion."""
+"""Context of vLLM: prompt and completion."""
 TURNS = int(os.environ.get("MIDTRAIN_BENCH_TURNS", "3"))
 WARM_UP = 8
 TARGET = 0.95

@@ -260,7 +260,8 @@ print(*dir(variables), *(option.envvar for option in mlflow.cli.server.params if
 
 
 def read_by_sources(name: str) -> bool:
-    """By this project: a field of its settings, a name in its sources, or one that the database set-up builds."""
+    """Whether this project reads a variable: a field of its settings, a name in its sources, or one that the database
+    set-up builds."""
     from tasks.spine.store.settings import Settings
 
     if name in {f"MIDTRAIN_{field.upper()}" for field in Settings.model_fields}:

@@ -21,7 +21,7 @@ LIMIT_S = 60
 """Bound of a wait: what ends of itself takes a second or two, but may be beside other work."""
 LONG = {**STEP_BY_STEP, "rl.steps": 5_000}
 RATES = {"slow": 1e-4, "fast": 2e-4}
-"""Of two arms, which would otherwise be one."""
+"""Learning rates of two arms, which would otherwise be one."""
 SERVER = "flows.server.guard:prefect_server"
 
 

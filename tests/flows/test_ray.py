@@ -64,7 +64,7 @@ class RayNodes:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Of all who talk to the cluster."""
+        """Variables for all who talk to the cluster."""
         return {
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN_PATH": str(self.folder / "token"),

@@ -76,7 +76,7 @@ def written_ago(files: Files, seconds: float) -> None:
 
 @pytest.mark.parametrize("ahead_s", [-7200, 0, 7200])
 def test_a_process_on_another_host_is_succeeded_only_when_its_heartbeat_is_overdue(files: Files, ahead_s: int) -> None:
-    """By the store's clock: that host's own, which it writes down, may be wrong by hours."""
+    """The store's clock decides: that host's own, which it writes down, may be wrong by hours."""
     leave_dead(files, host="elsewhere", beat=time.time() + ahead_s)
     written_ago(files, 25)
     assert not lease(files).try_acquire()

@@ -24,7 +24,7 @@ def test_same_seed_same_texts() -> None:
 
 
 def test_no_held_out_question_is_trained_on() -> None:
-    """By the numbers in order, whatever the names and things around them."""
+    """Texts are told apart by the numbers in order, whatever the names and things around them."""
 
     def shape(question: str) -> tuple[str, ...]:
         return tuple(re.findall(r"\d+|each|loose|boxes|gave|number|times|more|then", question))

@@ -87,7 +87,7 @@ class EquationReader:
         return token.text
 
     def _takes_of(self) -> str:
-        """Of a share: ``20% of 50``, ``1/2 of 10``."""
+        """Take the "of" behind a share, which multiplies: ``20% of 50``, ``1/2 of 10``."""
         if not self._is_of():
             return ""
         self._place += 1

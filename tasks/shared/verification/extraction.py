@@ -62,7 +62,7 @@ class _Statement(NamedTuple):
     """An answer, or several boxes, and where it stands."""
 
     place: int
-    """Of several statements the one with the highest place counts."""
+    """Rank among statements: the one with the highest place counts."""
     answers: tuple[str, ...]
     start: int
     end: int

@@ -77,6 +77,7 @@ class SoftmaxPart:
     def of(
         cls, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bias: torch.Tensor | None
     ) -> "SoftmaxPart":
+        """Attention over these keys and values; `bias` is added to the scores."""
         scores = torch.matmul(query, key.transpose(-1, -2)).float()
         if bias is not None:
             scores += bias
@@ -98,10 +99,12 @@ class SoftmaxPart:
         self.top[rows] = top
 
     def weighted(self) -> torch.Tensor:
+        """What was gathered, with weights that sum to 1."""
         return self.gathered / self.total
 
 
 def hiding(shown: torch.Tensor) -> torch.Tensor:
+    """A bias on scores that leaves what is shown: 0 there, the lowest number elsewhere."""
     return torch.zeros(shown.shape, device=shown.device).masked_fill_(~shown, torch.finfo(torch.float32).min)
 
 

@@ -18,8 +18,9 @@ PROBE = ((5, 9, 6, 3, 8, 4, 7, 5, 6, 9), (5, 9, 6, 3, 8, 4, 7, 8))
 """Tokens that every vocabulary has: two prompts, of which all but the last few tokens are the same."""
 PROBE_SHARED = 6
 EXACT_TOLERANCE = 1e-3
+"""The same in float32. Ours."""
 COARSE_TOLERANCE = 0.05
-"""Of the largest logit, where weights or autocast have less than 32 bits."""
+"""Largest difference, as a share of the largest logit, where weights or autocast have less than 32 bits. Ours."""
 MOVING_ANGLES = ("longrope", "dynamic")
 """Kinds of rotary embedding whose angles depend on the longest row: a beginning that was read before has others."""
 _known: WeakKeyDictionary[PreTrainedModel, bool] = WeakKeyDictionary()
@@ -42,9 +43,8 @@ def has_slots(model: PreTrainedModel) -> bool:
 def _difference(model: PreTrainedModel) -> str:
     """What stands against slots; empty where nothing does."""
     config = model.config.get_text_config()
-    angles = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
-    if angles in MOVING_ANGLES:
-        return f"its rotary embedding is of the kind {angles}"
+    if moving := _rotary_kinds(config) & set(MOVING_ANGLES):
+        return f"its rotary embedding is of the kind {', '.join(sorted(moving))}"
     plain = [
         model(input_ids=torch.tensor([prompt], device=model.device), use_cache=False, logits_to_keep=1).logits[0, -1]
         for prompt in PROBE
@@ -68,6 +68,13 @@ def _difference(model: PreTrainedModel) -> str:
     tolerance = EXACT_TOLERANCE if exact else COARSE_TOLERANCE
     off = float((slots.float() - expected).abs().max() / expected.abs().max())
     return "" if off <= tolerance else f"its logits differ by {off:.1g} of the largest"
+
+
+def _rotary_kinds(config: PretrainedConfig) -> set[str]:
+    """Kinds of rotary embedding, of all layers or by kind of layer."""
+    named = getattr(config, "rope_parameters", None) or {}
+    parts = [part for part in named.values() if isinstance(part, dict)] or [named]
+    return {part.get("rope_type", "default") for part in parts}
 
 
 def _windows(config: PretrainedConfig) -> set[int]:
