@@ -40,7 +40,7 @@ SAMPLING = Sampling(max_new_tokens=128)
 PROMPTS, HEURISTICS = 64, 4
 MOST_TOKENS = 1024
 """Context of vLLM: prompt and completion."""
-TURNS = int(os.environ.get("MIDTRAIN_BENCH_TURNS", "3"))
+TURNS = 3 if MODEL == SMALL_WORLD else 1
 WARM_UP = 8
 TARGET = 0.95
 ENGINES = ("ours", "generate", "vllm")

@@ -127,7 +127,7 @@ def test_a_stop_text_is_met_by_rows_that_joined_at_different_times(talking_model
     stop = StopStringCriteria(tokenizer, ["e", "ab"])
     rule = StopRule([tokenizer.eos_token_id], tokenizer.pad_token_id, stop)
     sampling, draws = Sampling(top_p=1.0, max_new_tokens=40), SeededDraws(list(range(40)), 40)
-    plain = by_row(list(decode_plainly(model, prompts, sampling, rule, draws=draws, rows=40)))
+    plain = by_row(list(decode_plainly(model, prompts, sampling, rule, draws, 40)))
     assert by_row(list(decode(model, prompts, sampling, rule, draws=draws, rows_at_once=6))) == plain
     assert len({len(tokens) for tokens in plain.values()}) > 5
 

@@ -52,15 +52,9 @@ def _difference(model: PreTrainedModel) -> str:
     with slots_of(model):
         cache = SlotCache(len(PROBE), model.device)
         prefix = read_prefix(model, PROBE[0][:PROBE_SHARED])
-        own = [prompt[PROBE_SHARED:-1] for prompt in PROBE]
-        width = max(map(len, own))
-        join = JoinPass(cache, prefix, [len(ids) for ids in own], [1] * len(PROBE))
-        ids = torch.tensor([[0] * (width - len(tokens)) + list(tokens) for tokens in own], device=model.device)
-        forward(model, ids, join, join.positions())
-        join.done()
-        step = StepPass(cache)
+        forward(model, JoinPass(cache, prefix, [prompt[PROBE_SHARED:-1] for prompt in PROBE], [1] * len(PROBE)))
         last = torch.tensor([[prompt[-1]] for prompt in PROBE], device=model.device)
-        slots = forward(model, last, step, step.positions())
+        slots = forward(model, StepPass(cache, last))
     if unseen := _windows(config) - prefix.windows:
         return f"a window of {', '.join(map(str, sorted(unseen)))} tokens stands in its mask alone"
     expected = torch.stack(plain).float()

@@ -61,10 +61,8 @@ class DecodeLane:
                 free = self._slots - self._cache.count
             if not self._cache.count:
                 return
-            step = StepPass(self._cache)
-            logits = forward(self._model, self._recent[: self._cache.count, -1:], step, step.positions())
-            step.done()
-            yield from self._write(logits, 0)
+            step = StepPass(self._cache, self._recent[: self._cache.count, -1:])
+            yield from self._write(forward(self._model, step), 0)
 
     def _take_in(self, group: Group, prompts: Sequence[WaitingPrompt]) -> Iterator[Decoded]:
         if group.shared:
@@ -73,11 +71,8 @@ class DecodeLane:
                     group.prefix = read_prefix(self._model, prompts[0].ids[: group.shared])
         first = self._cache.count
         own = [prompt.ids[group.shared :] for prompt in prompts]
-        join = JoinPass(self._cache, group.prefix, [len(ids) for ids in own], [len(prompt.rows) for prompt in prompts])
-        width = max(map(len, own))
-        ids = [[self._rule.pad_id] * (width - len(tokens)) + list(tokens) for tokens in own]
-        logits = forward(self._model, torch.tensor(ids, device=self._model.device), join, join.positions())
-        of = join.done()
+        join = JoinPass(self._cache, group.prefix, own, [len(prompt.rows) for prompt in prompts])
+        logits = forward(self._model, join)
         for prompt in prompts:
             self._rows.extend(prompt.rows)
             self._written.extend([] for _ in prompt.rows)
@@ -85,7 +80,7 @@ class DecodeLane:
             for slot in range(first, self._cache.count):
                 self._numbers[slot] = self._draws[self._rows[slot]]
         self._recent[first : self._cache.count] = NO_TOKEN
-        yield from self._write(logits[of], first)
+        yield from self._write(logits[join.prompt_of], first)
 
     def _write(self, logits: torch.Tensor, first: int) -> Iterator[Decoded]:
         """Choose the next token of the slots from `first` on, and let go those that end with it."""

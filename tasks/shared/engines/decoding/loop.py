@@ -51,7 +51,8 @@ def decode(
     longest = max(group.width if slots else len(group.prompts[0].ids) for group in groups) + sampling.max_new_tokens
     rows = max(1, min(rows_at_once, TOKENS_AT_ONCE[model.device.type] // longest, len(prompts) * copies))
     if not slots:
-        yield from decode_plainly(model, prompts, sampling, rule, draws=draws, rows=rows, copies=copies)
+        repeated = [prompt for prompt in prompts for _ in range(copies)]
+        yield from decode_plainly(model, repeated, sampling, rule, draws, rows)
         return
     lanes = _lanes(model, rows)
     waiting = Queue(groups)

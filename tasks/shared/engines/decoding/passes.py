@@ -13,30 +13,42 @@ from tasks.shared.engines.decoding.attention import Pass, Reach, SoftmaxPart, at
 from tasks.shared.engines.decoding.slot_cache import Prefix, SlotCache
 
 
-def forward(model: PreTrainedModel, ids: torch.Tensor, slots: Pass, positions: torch.Tensor) -> torch.Tensor:
-    """Logits behind the last token of every row: [rows, vocabulary]."""
-    output = model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=1, slots=slots)
-    return output.logits[:, -1]
+def forward(model: PreTrainedModel, slots: "JoinPass | StepPass") -> torch.Tensor:
+    """Logits behind the last token of every row of the pass: [rows, vocabulary]; its tokens are in the slots then."""
+    logits = _logits(model, slots.ids, slots.positions(), slots)
+    slots.done()
+    return logits
 
 
 def read_prefix(model: PreTrainedModel, ids: Sequence[int]) -> Prefix:
+    """Keys and values of what prompts begin with."""
     prefix = Prefix(tuple(ids))
     tokens = torch.tensor([list(ids)], device=model.device)
-    forward(model, tokens, prefix, torch.arange(len(ids), device=model.device)[None])
+    _logits(model, tokens, torch.arange(len(ids), device=model.device)[None], prefix)
     return prefix
+
+
+def _logits(model: PreTrainedModel, ids: torch.Tensor, positions: torch.Tensor, slots: Pass) -> torch.Tensor:
+    output = model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=1, slots=slots)
+    return output.logits[:, -1]
 
 
 class JoinPass:
     """Rows that come in: what each has behind the prefix, padded on the left, into the slots behind the used ones."""
 
-    def __init__(self, cache: SlotCache, prefix: Prefix | None, lengths: Sequence[int], copies: Sequence[int]) -> None:
-        """`lengths` of the prompts behind the prefix, and how many rows each of them becomes."""
+    def __init__(
+        self, cache: SlotCache, prefix: Prefix | None, own: Sequence[Sequence[int]], copies: Sequence[int]
+    ) -> None:
+        """`own` tokens of the prompts behind the prefix, and how many rows each of them becomes."""
         device = cache.begin.device
         self._cache, self._prefix = cache, prefix
-        self._width = max(lengths)
-        self._padding = torch.tensor([self._width - length for length in lengths], device=device)
-        self._of = torch.repeat_interleave(torch.tensor(list(copies), device=device))
-        self._slots = slice(cache.count, cache.count + len(self._of))
+        self._width = max(map(len, own))
+        self._padding = torch.tensor([self._width - len(tokens) for tokens in own], device=device)
+        # What stands where there is no token is never read.
+        self.ids = torch.tensor([[0] * (self._width - len(tokens)) + list(tokens) for tokens in own], device=device)
+        self.prompt_of = torch.repeat_interleave(torch.tensor(list(copies), device=device))
+        """Which prompt each row continues."""
+        self._slots = slice(cache.count, cache.count + len(self.prompt_of))
 
     def positions(self) -> torch.Tensor:
         """Positions of the tokens: [prompts, width]; those of padding do not matter."""
@@ -48,8 +60,8 @@ class JoinPass:
     ) -> torch.Tensor:
         """Every prompt sees the prefix and its own tokens."""
         keys, values = self._cache.room(layer, self._width, key, value)
-        keys[self._slots, :, : self._width] = key[self._of]
-        values[self._slots, :, : self._width] = value[self._of]
+        keys[self._slots, :, : self._width] = key[self.prompt_of]
+        values[self._slots, :, : self._width] = value[self.prompt_of]
         if self._prefix:
             key, value = (
                 torch.cat([before.expand(len(own), -1, -1, -1), own], dim=2)
@@ -57,20 +69,20 @@ class JoinPass:
             )
         return attend_causally(query, key, value, reach, self._padding)
 
-    def done(self) -> torch.Tensor:
-        """The rows are in; returns which prompt each of them continues."""
-        self._cache.begin[self._slots] = self._padding[self._of]
+    def done(self) -> None:
+        """The rows are in."""
+        self._cache.begin[self._slots] = self._padding[self.prompt_of]
         self._cache.end[self._slots] = self._width
-        self._cache.prefixes[self._slots] = [self._prefix] * len(self._of)
+        self._cache.prefixes[self._slots] = [self._prefix] * len(self.prompt_of)
         self._cache.count = self._slots.stop
-        return self._of
 
 
 class StepPass:
     """One token for every used slot."""
 
-    def __init__(self, cache: SlotCache) -> None:
-        self._cache = cache
+    def __init__(self, cache: SlotCache, tokens: torch.Tensor) -> None:
+        """`tokens` that the used slots wrote last: [rows, 1]."""
+        self._cache, self.ids = cache, tokens
         self._rows = torch.arange(cache.count, device=cache.begin.device)
         self._end = cache.end[: cache.count].clone()
         self._width = int(self._end.max()) + 1

@@ -20,16 +20,14 @@ def decode_plainly(
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     rule: StopRule,
-    *,
     draws: RowDraws | None,
     rows: int,
-    copies: int = 1,
 ) -> Iterator[Decoded]:
-    """What `decode` does, at most `rows` rows at once, those with the longest prompts first."""
-    order = sorted(range(len(prompts) * copies), key=lambda row: (-len(prompts[row // copies]), row))
+    """Continue the prompt of every row as `decode` does, `rows` at once, those with the longest prompts first."""
+    order = sorted(range(len(prompts)), key=lambda row: (-len(prompts[row]), row))
     for start in range(0, len(order), rows):
         batch = order[start : start + rows]
-        yield from _decode_batch(model, batch, [prompts[row // copies] for row in batch], sampling, rule, draws)
+        yield from _decode_batch(model, batch, [prompts[row] for row in batch], sampling, rule, draws)
 
 
 @torch.inference_mode()
