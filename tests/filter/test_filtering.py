@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,9 +124,8 @@ def test_without_a_scorer_the_first_correct_one_is_kept(world: World, samples: A
     assert [row["key"] for row in world.rows(ref, KEPT_FILE)] == list(first.values())
 
 
-def _nothing_right(build: Build, config: NumberOf) -> None:
-    """Samples of which none is right: wrong, without an answer, truncated or rejected with an answer in them."""
-    texts = [("#### 99999", "stop"), ("no answer", "stop"), ("#### 1", "length"), ("#### 1", "rejected")]
+def _publish(build: Build, texts: Sequence[Sequence[tuple[str, str]]], form: PromptForm) -> None:
+    """Samples of questions without a heuristic: completions and their finish reasons, question by question."""
     rows = [
         {
             "key": f"{question}-{index}",
@@ -138,13 +138,19 @@ def _nothing_right(build: Build, config: NumberOf) -> None:
             "completion_tokens": 1,
             "engine": "transformers",
         }
-        for question in range(10)
-        for index, (text, reason) in enumerate(texts)
+        for question, samples in enumerate(texts)
+        for index, (text, reason) in enumerate(samples)
     ]
-    prompts = [{"question_id": f"{question:04d}", "heuristic": "", "prompt": "Q"} for question in range(10)]
+    prompts = [{"question_id": f"{question:04d}", "heuristic": "", "prompt": "Q"} for question in range(len(texts))]
     write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES)
     write_parquet(prompts, build.out / PROMPTS_FILE, PROMPTS)
-    build.record(summary=PromptForm().summary())
+    build.record(summary=form.summary())
+
+
+def _nothing_right(build: Build, config: NumberOf) -> None:
+    """Samples of which none is right: wrong, without an answer, truncated or rejected with an answer in them."""
+    texts = [("#### 99999", "stop"), ("no answer", "stop"), ("#### 1", "length"), ("#### 1", "rejected")]
+    _publish(build, [texts] * 10, PromptForm())
 
 
 def test_nothing_correct_is_a_result_and_not_an_error(world: World) -> None:
@@ -161,32 +167,15 @@ SOLVED = "so 1 + 1 = 2</think>1 + 1 = 3\n#### "
 def _running_on(build: Build, config: NumberOf) -> None:
     """Three right samples of every question, behind a thought that the prompt opened: one goes on with a problem of its
     own, one states two answers, one is whole."""
-    golds = [item.answer for item in generate_problems("dev", config.count, seed=1)]
-    rows = [
-        {
-            "key": f"{question}-{index}",
-            "question_id": f"{question:04d}",
-            "heuristic": "",
-            "sample_index": index,
-            "completion": text,
-            "finish_reason": "stop",
-            "prompt_tokens": 1,
-            "completion_tokens": 1,
-            "engine": "transformers",
-        }
-        for question, gold in enumerate(golds)
-        for index, text in enumerate(
-            [
-                f"</think>The answer is 99998.\nThe answer is {gold}.",
-                f"{SOLVED}{gold}\n\nProblem: And more?\n#### 99999",
-                f"</think>2 + 2 = 4\n#### {gold}",
-            ]
-        )
+    texts = [
+        [
+            (f"</think>The answer is 99998.\nThe answer is {item.answer}.", "stop"),
+            (f"{SOLVED}{item.answer}\n\nProblem: And more?\n#### 99999", "stop"),
+            (f"</think>2 + 2 = 4\n#### {item.answer}", "stop"),
+        ]
+        for item in generate_problems("dev", config.count, seed=1)
     ]
-    prompts = [{"question_id": f"{question:04d}", "heuristic": "", "prompt": "Q"} for question in range(len(golds))]
-    write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES)
-    write_parquet(prompts, build.out / PROMPTS_FILE, PROMPTS)
-    build.record(summary=PromptForm(opened_thought="<think>").summary())
+    _publish(build, texts, PromptForm(opened_thought="<think>"))
 
 
 def test_solutions_end_with_their_answer_and_what_is_left_is_measured(world: World) -> None:

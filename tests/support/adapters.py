@@ -1,8 +1,11 @@
 """What trainings of adapters have in common: their size here, and what holds of every artifact they leave."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file
@@ -10,6 +13,8 @@ from safetensors.torch import load_file
 from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.models.files import local_names, local_reader, model_files
 from tasks.shared.models.weights import read_weights
+from tasks.spine.stage.worker import Reporter
+from tests.support.grpo_runs import Crash, curve
 
 LORA = {"rank": 4, "alpha": 8}
 TOLERANCE = 1e-4
@@ -30,6 +35,28 @@ def check_artifact(base: Path, out: Path) -> None:
     torch.testing.assert_close(probabilities[1], adapted, atol=TOLERANCE, rtol=0)
     assert (probabilities[0] - adapted).abs().max() > 10 * TOLERANCE
     assert json.loads((out / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == "model/base"
+
+
+def trained_and_resumed(
+    run: Callable[..., dict[str, Any]], make_job: Callable[..., Any], settings: dict[str, Any], base: Path, folder: Path
+) -> list[dict[str, float]]:
+    """The curve of an RL training of adapters, of which every artifact holds, and an interrupted one ends the same."""
+    half = settings["steps"] // 2
+    jobs = [
+        make_job(name, save_every_steps=half, **settings).model_copy(update={"model_name": "model/base"})
+        for name in ("straight", "broken")
+    ]
+    straight, broken = jobs
+    run(straight, Reporter(folder / "straight"))
+    check_artifact(base, straight.out)
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, Crash(folder / "broken", at=half + 1))
+    assert run(broken, Reporter(folder / "broken"))["resumed_from_step"] == half
+    points = curve(folder / "straight")
+    assert curve(folder / "broken") == points
+    assert adapter_bytes(broken.out) == adapter_bytes(straight.out)
+    assert (broken.out / "model.safetensors").read_bytes() == (straight.out / "model.safetensors").read_bytes()
+    return points
 
 
 def adapter_bytes(out: Path) -> list[bytes]:
