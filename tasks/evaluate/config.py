@@ -60,6 +60,9 @@ class EvaluateConfig(Frozen):
     """Names of files in `tasks/evaluate/benchmarks`."""
     sources: dict[str, str] = {}
     """Where a benchmark's file lies, when it is not to come from the hub: `{"gsm8k": "data/test.jsonl"}`."""
+    parts: dict[str, str] = {}
+    """Share of a benchmark that is asked, `{"svamp": "70-100"}`, where the rest of its set is trained on; see
+    `questions.part`."""
     limit: int | None = Field(None, ge=1)
     """Questions of each benchmark at most; for trial runs."""
     samples: int = Field(64, ge=1)
@@ -86,9 +89,18 @@ class EvaluateConfig(Frozen):
             raise ValueError("give one benchmark at least, and each once")
         return value
 
+    @field_validator("sources", "parts")
+    @classmethod
+    def _are_of_benchmarks(cls, value: dict[str, str]) -> dict[str, str]:
+        for name in value:
+            benchmark(name)
+        return value
+
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with the styles of benchmarks that have some: scores tell them apart."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        # Which questions those are, the parents say: a moved file is the same benchmark.
+        places = {"sources", "parts"}
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in places}
         styles = {name: found for name in self.benchmarks if (found := benchmark(name).styles)}
         return {**fields, "styles": styles} if styles else fields
 
@@ -104,7 +116,9 @@ class EvaluateConfig(Frozen):
     def questions(self, name: str) -> QuestionsConfig:
         """The question set of one benchmark with its place and limit."""
         config = benchmark(name).questions
-        updates = {"source": self.sources[name]} if name in self.sources else {}
+        updates: dict[str, Any] = {"source": self.sources[name]} if name in self.sources else {}
+        if name in self.parts:
+            updates["part"] = self.parts[name]
         if self.limit is not None:
             updates["limit"] = self.limit
         return QuestionsConfig.model_validate(config.model_dump() | updates)

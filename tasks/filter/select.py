@@ -96,15 +96,20 @@ class FilterTally:
     """Sum of the scores of whole samples by heuristic."""
     endings: Counter[str] = field(default_factory=Counter)
     """Whole samples by how they end behind their answer."""
+    solvers: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Heuristics under which a question has a right, whole solution, by question."""
 
     def add(self, rows: Iterable[Row], decision: GroupDecision) -> None:
         """Count the samples of one (question, heuristic)."""
+        solved = False
         for row in rows:
             outcome = decision.reasons[row["key"]] or "kept"
+            solved |= outcome not in UNUSABLE
             self.samples[outcome] += 1
             self.tokens[outcome] += row["completion_tokens"]
             counts = self.by_heuristic[row["heuristic"]]
             counts[outcome] += 1
+            counts["tokens"] += row["completion_tokens"]
             if row["ending"] and not row["truncated"]:
                 self.endings[row["ending"]] += 1
                 counts["goes_on"] += row["ending"] != "whole"
@@ -115,6 +120,8 @@ class FilterTally:
             if row["adherence"] is not None and outcome not in UNUSABLE:
                 counts["scored"] += 1
                 self.adherence[row["heuristic"]] += row["adherence"]
+        if solved:
+            self.solvers[row["question_id"]].append(row["heuristic"])
 
     def ledger(self, generated: int) -> dict[str, int]:
         """Samples, then tokens, from generated to kept.
@@ -130,9 +137,15 @@ class FilterTally:
 
     def summary(self) -> dict[str, Any]:
         """Numbers of each heuristic for reports: samples, correct rate, mean adherence of correct ones, kept, how many
-        samples go on behind their answer, how many of the kept ones were cut back, and the mean share of equations that
-        hold, with the number of samples in which any can be checked."""
-        return {name: self._of_heuristic(name) for name in sorted(self.by_heuristic)}
+        were cut at the token limit or have no readable answer, mean tokens, how many samples go on behind their answer,
+        how many of the kept ones were cut back, the mean share of equations that hold, with the number of samples in
+        which any can be checked, and how many questions are solved, and solved under no other heuristic."""
+        solves = Counter(name for names in self.solvers.values() for name in names)
+        alone = Counter(names[0] for names in self.solvers.values() if len(names) == 1)
+        return {
+            name: self._of_heuristic(name) | {"solves": solves[name], "solves_alone": alone[name]}
+            for name in sorted(self.by_heuristic)
+        }
 
     def _of_heuristic(self, name: str) -> dict[str, Any]:
         counts = self.by_heuristic[name]
@@ -143,6 +156,8 @@ class FilterTally:
             "correct": stages["correct"],
             "correct_rate": round(stages["correct"] / stages["generated"], 4),
             "truncated": stages["truncated"],
+            "unparsed": stages["unparsed"],
+            "mean_tokens": round(counts["tokens"] / stages["generated"], 1),
             "kept": stages["kept"],
             "goes_on": counts["goes_on"],
             RUNS_ON: stages[RUNS_ON],

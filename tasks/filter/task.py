@@ -28,7 +28,7 @@ from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-FILTER = Stage("filter", version=4, kind="filtered")
+FILTER = Stage("filter", version=5, kind="filtered")
 WORKER = "tasks.filter.worker"
 REPORT_EVERY = 200
 """Verdicts between two progress lines."""

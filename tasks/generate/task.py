@@ -19,7 +19,7 @@ from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-GENERATE = Stage("generate", version=3, kind="samples", pool="gpu")
+GENERATE = Stage("generate", version=4, kind="samples", pool="gpu")
 QUESTIONS = "questions"
 """Role of the parent, and name of the one set of samples."""
 

@@ -1,8 +1,9 @@
 """Settings of the questions stage."""
 
+import re
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen, Seed
 from tasks.questions.fields import FieldMapping
@@ -17,6 +18,12 @@ def _known(preset: str) -> None:
         load_preset(preset)
     except SourceError as error:
         raise ValueError(str(error)) from error
+
+
+def percent_bounds(part: str) -> tuple[int, int] | None:
+    """Bounds of a part in percent, all of the set where it is empty; None where it is written otherwise."""
+    found = re.fullmatch(r"(\d{1,3})-(\d{1,3})", part or "0-100")
+    return (int(found[1]), int(found[2])) if found else None
 
 
 class TinyOptions(Frozen):
@@ -57,6 +64,9 @@ class QuestionsConfig(Frozen):
     splits."""
     tiny: TinyOptions = TinyOptions()
     """Embedded world only: which problems to take."""
+    part: str = ""
+    """Share of the set in percent, `0-70` or `70-100`, drawn by each question's own hash: two parts that do not overlap
+    have no question in common, whatever is added to the set or left out of it. Empty takes all."""
     limit: int | None = Field(None, ge=1)
     """Questions to keep at most; a smaller limit gives a subset of a larger one."""
     order: Literal["file", "shuffled"] = "file"
@@ -73,6 +83,14 @@ class QuestionsConfig(Frozen):
     """The stage fails when it rejects a larger share of the rows."""
     source_digest: str = ""
     """Digest of the source's content; `sources.resolve` fills it in."""
+
+    @field_validator("part")
+    @classmethod
+    def _is_a_share(cls, value: str) -> str:
+        bounds = percent_bounds(value)
+        if bounds is None or not 0 <= bounds[0] < bounds[1] <= 100:
+            raise ValueError(f"{value!r} is no part of a set; write it in whole percent as 0-70 or 70-100")
+        return value
 
     @model_validator(mode="after")
     def _schema_is_known(self) -> "QuestionsConfig":
@@ -100,6 +118,11 @@ class QuestionsConfig(Frozen):
         at_home = preset.hub is not None and self.source in ("hub", preset.hub.id)
         return (preset.hub.fields if at_home and preset.hub else None) or preset.fields
 
+    def holds(self, question_id: str) -> bool:
+        """Whether a question is in the part that is taken, by the first 32 bits of its id (a hash of its text)."""
+        bounds = percent_bounds(self.part)
+        return bounds is not None and bounds[0] <= int(question_id[:8], 16) * 100 >> 32 < bounds[1]
+
     def label(self) -> str:
         """Value of the `source` column."""
         return self.name or self.preset or ("tiny" if self.source == "tiny" else "custom")
@@ -114,6 +137,9 @@ class QuestionsConfig(Frozen):
         places = {"source", "preset", "fields", "name", "revision", "subset", "split", "tiny"}
         payload: dict[str, Any] = {key: getattr(self, key) for key in type(self).model_fields if key not in places}
         payload["label"] = self.label()
+        if not self.part:
+            # A set taken whole is the set that it was before it could be parted.
+            del payload["part"]
         if self.source == "tiny":
             payload["tiny"] = self.tiny
         else:

@@ -1,4 +1,4 @@
-"""Building a question set: read, map, merge, limit, write; every row that came in is accounted for."""
+"""Building a question set: read, map, merge, part, limit, write; every row that came in is accounted for."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,10 +29,11 @@ _RUN = Weight(_GROUP.of, 1 << 27)
 class QuestionIntake(Intake):
     """Counts of the rows of a question set by what became of them."""
 
-    PARTS: ClassVar[tuple[str, ...]] = ("kept", "merged", "rejected", "beyond_limit")
+    PARTS: ClassVar[tuple[str, ...]] = ("kept", "merged", "rejected", "other_part", "beyond_limit")
 
     kept: int = 0
     merged: int = 0
+    other_part: int = 0
 
 
 def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionIntake:
@@ -50,7 +51,7 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionI
     unique = work / "unique.parquet"
     ordered = sort_rows(mapped, _SPOOL, lambda row: row["id"], work, weight=_RUN)
     write_parquet(_merged(ordered, intake), unique, _SPOOL, weight=_GROUP)
-    kept = _within_limit(unique, config, intake)
+    kept = _taken(unique, config, intake)
     intake.kept = write_parquet(kept, out / QUESTIONS_FILE, QUESTIONS, sorted_by=("id",), weight=_GROUP)
     write_rejects(intake.rejects, out / REJECTS_FILE)
     unique.unlink()
@@ -88,12 +89,15 @@ def _conflicting(row: Mapping[str, Any]) -> Reject:
     return Reject(row["file"], row["line"], "answer", excerpt(row["answer"]), CONFLICT)
 
 
-def _within_limit(unique: Path, config: QuestionsConfig, intake: QuestionIntake) -> Iterator[Row]:
+def _taken(unique: Path, config: QuestionsConfig, intake: QuestionIntake) -> Iterator[Row]:
     last = None
     if config.limit is not None:
-        last = last_place((_place(row, config) for row in read_rows(unique, ["id", "position"])), config.limit)
+        held = (row for row in read_rows(unique, ["id", "position"]) if config.holds(row["id"]))
+        last = last_place((_place(row, config) for row in held), config.limit)
     for row in (row for table in read_groups(unique, _SPOOL) for row in table.to_pylist()):
-        if last is not None and _place(row, config) > last:
+        if not config.holds(row["id"]):
+            intake.other_part += 1
+        elif last is not None and _place(row, config) > last:
             intake.beyond_limit += 1
         else:
             yield {name: row[name] for name in QUESTIONS.names}

@@ -139,6 +139,13 @@ class HeuristicRow(BaseModel):
     kept: int
     goes_on: int = 0
     """Samples that go on behind their answer."""
+    truncated: int = 0
+    """Samples that were cut at the token limit."""
+    unparsed: int = 0
+    """Whole samples without a readable answer."""
+    solves_alone: int = 0
+    """Questions that no other heuristic of the same arm has a right solution for."""
+    mean_tokens: float | None = None
     by_chance: float | None = None
     """Right samples that accident would explain."""
     mean_arithmetic: float | None = None
@@ -147,7 +154,11 @@ class HeuristicRow(BaseModel):
     @property
     def correct_rate(self) -> float:
         """Share of samples with a right final answer."""
-        return self.correct / self.samples if self.samples else 0.0
+        return self.share(self.correct)
+
+    def share(self, count: int) -> float:
+        """`count` of all samples."""
+        return count / self.samples if self.samples else 0.0
 
 
 def asked_words(summary: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tasks.evaluate import config as configuration
 from tasks.evaluate.config import Benchmark, EvaluateConfig, benchmark
@@ -61,3 +62,16 @@ def test_styles_count_in_the_identity_of_evaluations_that_tell_them_apart(monkey
 
     monkeypatch.setattr(configuration, "benchmark", fewer)
     assert {name: key(name) == before[name] for name in before} == {"tiny-test": False, "gsm8k": True}
+
+
+def test_a_part_of_a_benchmark_is_asked_and_its_place_is_no_identity() -> None:
+    config = EvaluateConfig(benchmarks=("svamp",), sources={"svamp": "here.jsonl"}, parts={"svamp": "70-100"}, limit=9)
+    asked = config.questions("svamp")
+    assert (asked.source, asked.part, asked.limit) == ("here.jsonl", "70-100", 9)
+    moved = config.model_copy(update={"sources": {"svamp": "there.jsonl"}})
+    assert moved.identity_payload() == config.identity_payload()
+
+
+def test_a_part_of_no_benchmark_is_refused() -> None:
+    with pytest.raises(ValidationError, match="no benchmark 'svmap'"):
+        EvaluateConfig(parts={"svmap": "70-100"})

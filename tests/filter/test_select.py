@@ -19,6 +19,7 @@ def sample(
 ) -> dict[str, Any]:
     return {
         "key": f"k{index}",
+        "question_id": "q0",
         "heuristic": "analogy",
         "sample_index": index,
         "verdict": verdict,
@@ -183,6 +184,8 @@ def test_the_summary_has_rates_by_heuristic() -> None:
             "correct": 2,
             "correct_rate": 0.4,
             "truncated": 1,
+            "unparsed": 0,
+            "mean_tokens": 12.0,
             "kept": 1,
             "goes_on": 3,
             "runs_on": 1,
@@ -190,8 +193,21 @@ def test_the_summary_has_rates_by_heuristic() -> None:
             "arithmetic": 0.75,
             "calculated": 2,
             "adherence": pytest.approx(0.3),
+            "solves": 1,
+            "solves_alone": 1,
         }
     }
+
+
+def test_a_question_counts_for_a_heuristic_alone_where_no_other_solves_it() -> None:
+    tally = FilterTally()
+    solved = {"q0": ("analogy", "symmetry"), "q1": ("analogy",), "q2": ()}
+    for question, by in solved.items():
+        for name in ("analogy", "symmetry"):
+            row = {**sample(0, "correct" if name in by else "wrong"), "heuristic": name, "question_id": question}
+            tally.add([row], decide([row], FilterConfig()))
+    found = {name: (row["solves"], row["solves_alone"]) for name, row in tally.summary().items()}
+    assert found == {"analogy": (2, 1), "symmetry": (1, 0)}
 
 
 def test_the_verifier_is_part_of_the_identity() -> None:

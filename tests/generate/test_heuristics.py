@@ -14,6 +14,7 @@ from tasks.generate.config import GenerateConfig
 from tasks.generate.heuristics import Heuristic, HeuristicExample, heuristic_prompts, load_heuristics, set_names
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
+from tasks.shared.prompts.under_heuristics import stated_as_asked
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.tiny.styles import METHODS
 
@@ -79,15 +80,19 @@ def test_the_answer_is_what_the_check_says_and_what_the_solution_boxes(example: 
     assert example.check
     assert simplify(sympify(example.check) - nsimplify(Rational(example.answer))) == 0
     assert BOXED.findall(example.solution) == [example.answer]
-    assert example.solution.rstrip().endswith((f"\\boxed{{{example.answer}}}.", f"\\boxed{{{example.answer}}} cm."))
+    assert example.solution.rstrip().endswith(f"The answer is \\boxed{{{example.answer}}}.")
 
 
 def test_the_shipped_exemplars_pass_the_verifier() -> None:
     from tasks.shared.verification.pool import VerifierPool
 
+    bare = PromptConfig(answer_instruction="Say: The answer is N.")
+    shown = [(stated_as_asked(config, example.solution), example.answer)
+             for config in (PromptConfig(), bare) for _, example in SHIPPED]  # fmt: skip
+    assert not any("boxed" in solution for solution, _ in shown[len(SHIPPED) :])
     with VerifierPool(1) as verifiers:
-        verdicts = verifiers.verify((example.solution, example.answer) for _, example in SHIPPED)
-    assert [verdict.verdict for verdict in verdicts] == ["correct"] * len(SHIPPED)
+        verdicts = verifiers.verify(shown)
+    assert [verdict.verdict for verdict in verdicts] == ["correct"] * len(shown)
 
 
 def test_polya16_has_sixteen_distinct_heuristics_with_two_examples_each() -> None:

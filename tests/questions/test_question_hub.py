@@ -15,6 +15,8 @@ configs:
   data_files:
   - split: train
     path: data/train.jsonl
+  - split: test
+    path: data/test.jsonl
 ---
 """
 
@@ -32,12 +34,14 @@ except SourceError as error:
 """
 
 ROWS = [{"question": f"Question {index}?", "answer": f"So.\n#### {index}"} for index in range(50)]
+HELD_OUT = {"question": "Held out?", "answer": "Yes.\n#### 1"}
 
 
 @pytest.fixture(scope="module")
 def endpoint() -> Iterator[str]:
     data = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
-    with serve(Hub([Repository("openai/gsm8k", {"README.md": CARD, "data/train.jsonl": data})])) as address:
+    files = {"README.md": CARD, "data/train.jsonl": data, "data/test.jsonl": json.dumps(HELD_OUT).encode()}
+    with serve(Hub([Repository("openai/gsm8k", files)])) as address:
         yield address
 
 
@@ -57,10 +61,19 @@ def test_a_hub_dataset_is_streamed_at_the_commit_of_its_revision(
 
 
 @pytest.mark.slow
+def test_several_splits_are_read_as_one_set(endpoint: str, tmp_path: Path) -> None:
+    read = ask(endpoint, tmp_path, READ, source="hub", preset="gsm8k", split="train+test")
+    assert read == {"digest": f"hub:{COMMIT}:main:train+test", "rows": [*ROWS, HELD_OUT]}
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"split": "tset"}, "has no subset 'main' with split 'tset': Bad split: tset. Available splits: ['train']"),
+        (
+            {"split": "tset"},
+            "split 'tset': Bad split: tset. Available splits: ['train', 'test']",
+        ),
         ({"subset": "mian"}, "has no subset 'mian' with split 'train'"),
         ({"revision": "v2"}, "revision: dataset 'openai/gsm8k' has no revision 'v2'"),
         ({"source": "openai/gsm9k"}, "source: the hub has no dataset 'openai/gsm9k' that you may read"),

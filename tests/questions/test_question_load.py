@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from tasks.questions.config import QuestionsConfig, TinyOptions
 from tasks.questions.fields import FieldMapping
@@ -58,7 +59,14 @@ def test_published_sets_load_whole(
     shared_data: Path, tmp_path: Path, file: str, preset: str, count: int, start: str, answer: str
 ) -> None:
     counts, rows, _ = load(tmp_path, source=str(shared_data / f"{file}.jsonl"), preset=preset)
-    assert counts.ledger() == {"read": count, "kept": count, "merged": 0, "rejected": 0, "beyond_limit": 0}
+    assert counts.ledger() == {
+        "read": count,
+        "kept": count,
+        "merged": 0,
+        "rejected": 0,
+        "other_part": 0,
+        "beyond_limit": 0,
+    }
     [row] = [row for row in rows if row["question"].startswith(start)]
     assert row["answer"] == answer
     assert row["source"] == preset
@@ -88,7 +96,7 @@ def test_dapo_questions_lose_their_prompt_and_their_copies(tmp_path: Path) -> No
         for n in range(50)
     ]
     counts, questions, _ = load(tmp_path, source=written(tmp_path / "dapo.jsonl", rows), preset="dapo-math-17k")
-    assert counts.ledger() == {"read": 50, "kept": 5, "merged": 45, "rejected": 0, "beyond_limit": 0}
+    assert counts.ledger() == {"read": 50, "kept": 5, "merged": 45, "rejected": 0, "other_part": 0, "beyond_limit": 0}
     assert {row["question"] for row in questions} == {f"Find $x$ for {n}." for n in range(5)}
 
 
@@ -108,7 +116,7 @@ def test_messy_rows_are_listed_with_place_field_and_reason(tmp_path: Path) -> No
     ]
     source = written(tmp_path / "mess.jsonl", rows)
     counts, kept, rejects = load(tmp_path, source=source, fields=PLAIN, max_rejected_share=0.9)
-    assert counts.ledger() == {"read": 17, "kept": 8, "merged": 1, "rejected": 8, "beyond_limit": 0}
+    assert counts.ledger() == {"read": 17, "kept": 8, "merged": 1, "rejected": 8, "other_part": 0, "beyond_limit": 0}
     assert {row["question"] for row in kept} == {row["q"] for row in good}
     assert [(reject["line"], reject["field"]) for reject in rejects] == [
         (9, ""),
@@ -143,6 +151,38 @@ def test_counts_add_up_whatever_the_input(tmp_path: Path, seed: int) -> None:
     source = written(tmp_path / "rows.jsonl", rows)
     counts, _, _ = load(tmp_path, source=source, fields=PLAIN, max_rejected_share=1.0, limit=10)
     assert counts.read == sum(row != "" for row in rows)
+
+
+def test_parts_of_a_set_share_no_question_and_stay_as_the_set_grows(tmp_path: Path) -> None:
+    def taken(count: int, part: str, **more: Any) -> tuple[set[str], dict[str, int]]:
+        source = written(tmp_path / "rows.jsonl", [{"q": f"question {n}", "a": n} for n in range(count)])
+        counts, rows, _ = load(tmp_path, source=source, fields=PLAIN, part=part, **more)
+        return {row["question"] for row in rows}, counts.ledger()
+
+    first, ledger = taken(300, "0-70")
+    rest, _ = taken(300, "70-100")
+    assert first | rest == taken(300, "")[0]
+    assert not first & rest
+    assert ledger["other_part"] == len(rest)
+    assert 60 < len(rest) < 120
+    assert taken(600, "0-70")[0] & {f"question {n}" for n in range(300)} == first
+    few, ledger = taken(300, "70-100", limit=20, order="shuffled")
+    assert len(few) == 20
+    assert few < rest
+    assert (ledger["other_part"], ledger["beyond_limit"]) == (len(first), len(rest) - 20)
+
+
+def test_a_set_taken_whole_keeps_its_identity_and_a_part_has_its_own(tmp_path: Path) -> None:
+    source = written(tmp_path / "rows.jsonl", [{"q": "one", "a": 1}])
+    whole, part = (resolve(QuestionsConfig(source=source, fields=PLAIN, part=text)) for text in ("", "0-50"))
+    assert "part" not in whole.identity_payload()
+    assert part.identity_payload()["part"] == "0-50"
+
+
+@pytest.mark.parametrize("part", ["70", "70-", "70-60", "0-101", "-1-50", "0.5-1"])
+def test_a_part_that_is_none_is_refused(part: str) -> None:
+    with pytest.raises(ValidationError, match="is no part of a set; write it in whole percent as 0-70"):
+        QuestionsConfig(part=part)
 
 
 @pytest.mark.parametrize("order", ["file", "shuffled"])

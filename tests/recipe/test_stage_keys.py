@@ -18,9 +18,9 @@ SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 KEYS = {
     "dataset": "a43f5f2c53ddc8c9",
     "entropy": "56bcb0badd45a3be",
-    "evaluate": "ff0e953a675ab4f5",
-    "filter": "8fd25838be7b6fbc",
-    "generate": "a8e38eca82ad62a5",
+    "evaluate": "98c7329a4d6f3fe4",
+    "filter": "7b5cb3bbef8220c4",
+    "generate": "87c8d5d2e351a9af",
     "midtrain": "f873805814a53b3e",
     "predict": "d7d6cb7f8dc171eb",
     "questions": "55fedbc2ffc3ebd2",

@@ -262,7 +262,10 @@ def test_three_seeds_are_one_line_with_their_spread(three_seeds: World, tmp_path
     assert adherence == pytest.approx({name: 0.2 + 0.1 * index for index, name in enumerate(HEURISTICS)})
     chance = {row.name: row.by_chance for row in summary.heuristics}
     assert chance == pytest.approx({name: 3 * (2.5 + index) for index, name in enumerate(HEURISTICS)})
-    assert {row.goes_on for row in summary.heuristics} == {60}
+    counts = {(row.goes_on, row.truncated, row.unparsed, row.mean_tokens) for row in summary.heuristics}
+    assert counts == {(60, 24, 12, 31.5)}
+    alone = {row.name: row.solves_alone for row in summary.heuristics}
+    assert alone == {name: 3 * (3 + index) for index, name in enumerate(HEURISTICS)}
     assert [row.mean_arithmetic for row in summary.heuristics] == pytest.approx([0.9] * len(HEURISTICS))
     assert not any("One training seed" in warning for warning in summary.warnings)
     used = {(stage.stage, stage.used_by) for stage in summary.stages}

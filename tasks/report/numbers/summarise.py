@@ -27,7 +27,7 @@ from tasks.shared.next_token.method import TIERS
 
 PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
 """The figure that a kind of artifact brings, and what it shows."""
-COUNTS = ("samples", "correct", "kept", "goes_on")
+COUNTS = ("samples", "correct", "kept", "goes_on", "truncated", "unparsed", "solves_alone")
 """Counts of a heuristic that seeds add to."""
 
 
@@ -147,6 +147,8 @@ def _heuristics(inputs: ReportInputs) -> list[HeuristicRow]:
                 total.update(adherence=counts["adherence"] * counts["correct"], scored=counts["correct"])
             if counts.get("arithmetic") is not None:
                 total.update(arithmetic=counts["arithmetic"] * counts["calculated"], calculated=counts["calculated"])
+            if counts.get("mean_tokens") is not None:
+                total.update(tokens=counts["mean_tokens"] * counts["samples"])
             if (expected := counts.get("accidents", {}).get("expected")) is not None:
                 total.update(by_chance=expected, estimated=1)
     rows = [
@@ -155,6 +157,7 @@ def _heuristics(inputs: ReportInputs) -> list[HeuristicRow]:
             name=name,
             **{key: total[key] for key in COUNTS},
             by_chance=total["by_chance"] if total["estimated"] else None,
+            mean_tokens=total["tokens"] / total["samples"] if total["tokens"] else None,
             mean_arithmetic=total["arithmetic"] / total["calculated"] if total["calculated"] else None,
             mean_adherence=total["adherence"] / total["scored"] if total["scored"] else None,
         )

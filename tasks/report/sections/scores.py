@@ -31,9 +31,10 @@ QUESTIONS_CAPTION = (
 HEURISTICS_CAPTION = (
     "Adherence is the mean score of the correct solutions for following their heuristic, in the unit of the configured "
     "scorer. “by chance” is how many would be right by accident, if all answers hit golds as often as the wrong "
-    "ones hit those of other questions. “go on” is the share of samples that go on behind their "
-    "answer; they are cut back or dropped. “arithmetic” is the mean share of a sample's equations that hold when they "
-    "are computed again."
+    "ones hit those of other questions. “alone” are questions with a right solution under this heuristic only, summed "
+    "over seeds. “cut” is the share of samples that met the token limit, “unread” that of whole ones without a "
+    "readable answer. “go on” is the share of samples that go on behind their answer; they are cut back or dropped. "
+    "“arithmetic” is the mean share of a sample's equations that hold when they are computed again."
 )
 
 
@@ -147,7 +148,11 @@ def heuristics(summary: ReportSummary) -> list[Block]:
         Column("rate", lambda row: f"{percent(row.correct_rate)} %", True),
         Column("by chance", lambda row: optional(row.by_chance, "{:,.1f}".format), True),
         Column("kept", lambda row: f"{row.kept:,}", True),
-        Column("go on", lambda row: f"{percent(row.goes_on / max(1, row.samples))} %", True, PAGE),
+        Column("alone", lambda row: f"{row.solves_alone:,}", True, PAGE),
+        Column("cut", lambda row: f"{percent(row.share(row.truncated))} %", True, PAGE),
+        Column("unread", lambda row: f"{percent(row.share(row.unparsed))} %", True, PAGE),
+        Column("go on", lambda row: f"{percent(row.share(row.goes_on))} %", True, PAGE),
+        Column("tokens", lambda row: optional(row.mean_tokens, "{:.0f}".format), True, PAGE),
         Column("arithmetic", lambda row: optional(row.mean_arithmetic, "{:.2f}".format), True, PAGE),
         Column("adherence", lambda row: optional(row.mean_adherence, "{:.3f}".format), True, PAGE),
     ]

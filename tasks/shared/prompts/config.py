@@ -52,7 +52,8 @@ class PromptConfig(TemplateConfig):
     system: str = ""
     """System message of a chat prompt; empty sends none."""
     answer_instruction: str = "Reason step by step and put the final answer in \\boxed{}."
-    """Instruction on how to state the final answer; `{answer_instruction}` in the templates."""
+    """Instruction on how to state the final answer; `{answer_instruction}` in the templates. Worked examples state
+    theirs as it asks: in a box where it names `\\boxed`, else bare (`The answer is 18.`), which small models know."""
     plain_template: str = "Solve the problem. {answer_instruction}\n\nProblem: {question}"
     """Prompt without a heuristic. Placeholders: question, answer_instruction."""
     heuristic_template: str = (

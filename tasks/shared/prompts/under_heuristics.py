@@ -1,11 +1,14 @@
 """What a model is told of a heuristic: its instruction, and worked examples as turns of the chat or as text."""
 
+import re
 from collections.abc import Sequence
 from typing import Protocol
 
 from tasks.shared.prompts.config import PromptConfig, fill
 
 EXAMPLES = "{examples}"
+_BOX = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
+"""A box, around at most one level of braces."""
 
 
 class WorkedExample(Protocol):
@@ -54,7 +57,7 @@ def heuristic_text(config: PromptConfig, heuristic: NamedHeuristic, question: st
     if not heuristic.name:
         return plain_text(config, question)
     examples = "".join(
-        fill(config.example_template, question=example.question, solution=example.solution)
+        fill(config.example_template, question=example.question, solution=stated_as_asked(config, example.solution))
         for example in heuristic.examples
     )
     return _filled(config.heuristic_template, config, heuristic, question, examples)
@@ -73,7 +76,7 @@ def heuristic_turns(config: PromptConfig, heuristic: NamedHeuristic, question: s
     turns: list[str] = []
     template = config.heuristic_template
     for example in examples:
-        turns += [_filled(template, config, heuristic, example.question, ""), example.solution]
+        turns += [_filled(template, config, heuristic, example.question, ""), stated_as_asked(config, example.solution)]
         template = behind
     return (*turns, _filled(behind, config, heuristic, question, ""))
 
@@ -88,6 +91,11 @@ def stop_texts(config: PromptConfig, heuristics: Sequence[NamedHeuristic]) -> tu
     before, _, after = config.example_template.partition("{question}")
     text = (after.rpartition("{solution}")[2] + before).rstrip()
     return (text,) if text.strip() else ()
+
+
+def stated_as_asked(config: PromptConfig, solution: str) -> str:
+    """A worked solution whose answer is stated in the form that the prompt asks for."""
+    return solution if "\\boxed" in config.answer_instruction else _BOX.sub(r"\1", solution)
 
 
 def _filled(template: str, config: PromptConfig, heuristic: NamedHeuristic, question: str, examples: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from tasks.shared.sources.errors import Record, SourceError
 from tasks.shared.sources.files import ENDINGS
@@ -47,16 +48,23 @@ def commit_of(dataset: str, revision: str) -> str:
 
 
 def read_hub(dataset: str, subset: str, split: str, commit: str) -> Iterator[Record]:
-    """The rows of one split at a commit, streamed. Raises `SourceError` where the dataset has no such split."""
+    """The rows of a split, or of several (`train+test`), at a commit, streamed one split after the other.
+
+    Raises `SourceError` where the dataset has no such split.
+    """
     import datasets
 
     try:
-        rows = datasets.load_dataset(dataset, subset or None, split=split, revision=commit, streaming=True)
+        # Streaming knows no sum of splits.
+        parts = [
+            datasets.load_dataset(dataset, subset or None, split=part, revision=commit, streaming=True)
+            for part in split.split("+")
+        ]
     except ValueError as error:
         raise SourceError(f"source: {dataset!r} has no subset {subset!r} with split {split!r}: {error}") from error
     except Exception as error:  # as in commit_of
         raise SourceError(_offline(dataset, error)) from error
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(chain.from_iterable(parts), start=1):
         yield Record(dataset, number, row)
 
 

@@ -151,6 +151,16 @@ def test_worked_examples_are_turns_of_the_chat(template: str, turn: str) -> None
     assert text.replace(QUESTIONS[0], QUESTIONS[1]) == other
 
 
+@pytest.mark.parametrize("examples_as", ["turns", "text"])
+def test_worked_examples_state_their_answer_as_the_prompt_asks_for_it(examples_as: str) -> None:
+    boxed = renderer(SMOLLM, examples_as=examples_as).heuristic(HEURISTIC, QUESTIONS[0])
+    asked = {"examples_as": examples_as, "answer_instruction": "Say: The answer is N."}
+    bare = renderer(SMOLLM, **asked).heuristic(HEURISTIC, QUESTIONS[0])
+    assert "Like 3. It is \\boxed{4}." in boxed
+    assert "Like 3. It is 4." in bare
+    assert "boxed" not in bare
+
+
 def test_a_template_that_shows_the_last_turn_alone_is_refused_with_the_way_out() -> None:
     with pytest.raises(Permanent, match=r"changes a worked example: .*set prompt\.examples_as=text"):
         renderer(PLAIN).heuristic(HEURISTIC, QUESTIONS[0])
