@@ -161,6 +161,29 @@ class HeuristicRow(BaseModel):
         return count / self.samples if self.samples else 0.0
 
 
+class StartRow(BaseModel):
+    """The model that an RL training starts from, as a benchmark shows it, and what the training then met."""
+
+    label: str
+    """The trained model."""
+    seed: int
+    start: str
+    """The model that it starts from."""
+    benchmark: str
+    group_size: int
+    samples: int
+    """Of each question of the benchmark."""
+    solved: float
+    """Share of questions that have a right sample."""
+    expected: Metric
+    """Share of groups of `group_size` that would have one reward, so that they teach nothing."""
+    seen: float | None = None
+    """Their mean share in the training, on its own questions."""
+    first_entropy: float | None = None
+    """Of the policy at the first step, nats a token."""
+    last_entropy: float | None = None
+
+
 def asked_words(summary: Mapping[str, Any]) -> str:
     """How a model was asked, from the summary of its evaluation or prediction; empty for one that does not say."""
     if not (asked := summary.get("asked")):

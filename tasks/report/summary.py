@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field
 
-from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, PredictionRow
+from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, PredictionRow, StartRow
 from tasks.text import printable
 
 T = TypeVar("T")
@@ -138,6 +138,8 @@ class ReportSummary(BaseModel):
     comparisons: list[ComparisonRow]
     """Those at the same positions first."""
     heuristics: list[HeuristicRow]
+    starts: list[StartRow] = []
+    """What could be known before each RL training."""
     stages: list[StageRow]
     styles: dict[str, dict[str, dict[str, float]]]
     """Benchmark, label, style: share of the sampled completions."""

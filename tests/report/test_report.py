@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.numbers.collect import read_evaluation
 from tasks.report.rows import ComparisonRow, points
 from tasks.report.sections.drawing import moving_average
 from tasks.report.sections.order import tables_of
@@ -46,6 +48,27 @@ def test_the_numbers_are_those_of_the_evaluations(world: World, written: tuple[P
         assert row.mean_tokens == pytest.approx(expected["mean_tokens"])
     assert [row.label for row in summary.models[:4]] == ["Base", "Mid-trained", "RL from base", "RL from mid-trained"]
     assert summary.models[0].headline == ["greedy", "pass@1", "pass@8"]
+
+
+def test_what_could_be_known_before_rl_stands_beside_what_it_met(
+    world: World, written: tuple[Path, ReportSummary]
+) -> None:
+    out, summary = written
+    rows = [row for row in summary.starts if row.benchmark == "tiny-test"]
+    assert [(row.label, row.start, row.group_size) for row in rows] == [
+        ("RL from base", "Base", 8),
+        ("RL from mid-trained", "Mid-trained", 16),
+    ]
+    by_label = {row.label: row for row in summary.models if row.benchmark == "tiny-test"}
+    for row in rows:
+        assert row.solved == pytest.approx(by_label[row.start].metrics["pass@8"].mean)
+        assert (row.seen, row.first_entropy, row.last_entropy) == (0.25, 1.2, pytest.approx(0.61))
+        assert row.expected.low <= row.expected.mean <= row.expected.high
+    # Of 8 samples for a group of 8: all right, or all wrong.
+    base = world.made["evaluation-base-0"]
+    scores = read_evaluation(world.entries[0], base, world.store.local(base.ref)).benchmarks["tiny-test"]
+    assert rows[0].expected.mean == pytest.approx(np.isin(scores.correct, (0, 8)).mean())
+    assert "1.20 → 0.61" in (out / "report.html").read_text()
 
 
 def test_a_difference_that_is_there_is_found_and_said(written: tuple[Path, ReportSummary]) -> None:

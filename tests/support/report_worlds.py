@@ -143,6 +143,7 @@ def training_curve(first: float, last: float, steps: int, metric: str, seed: int
     noise = np.random.default_rng(seed).normal(0, 0.04, steps)
     return [
         {"step": step + 1, metric: max(0.0, first + (last - first) * (1 - np.exp(-4 * step / steps)) + noise[step])}
+        | ({"zero_advantage_group_share": 0.25, "entropy": 1.2 - step / 100} if metric == "reward" else {})
         for step in range(steps)
     ]
 
@@ -172,7 +173,7 @@ def build_world(
             f"vanilla-{seed}",
             "model",
             "rl",
-            {"steps": 60, "learning_rate": 1.5e-4, "arm": "vanilla", "seed": seed},
+            {"steps": 60, "group_size": 8, "learning_rate": 1.5e-4, "arm": "vanilla", "seed": seed},
             parents={"model": "base", "prompts": "prompts"},
             summary={"curve": training_curve(0.22, 0.32, 60, "reward", seed)},
             ledger={"prompts_asked": 480, "rollouts": 7680, "correct": 2150, "wrong": 5400, "unparsed": 130},
@@ -273,7 +274,7 @@ def _polya(world: World, seed: int) -> None:
         f"polya-{seed}",
         "model",
         "rl",
-        {"steps": 60, "learning_rate": 1.5e-4, "arm": "polya", "seed": seed},
+        {"steps": 60, "group_size": 16, "learning_rate": 1.5e-4, "arm": "polya", "seed": seed},
         parents={"model": f"mid-{seed}", "prompts": "prompts"},
         summary={"curve": training_curve(0.4, 0.6, 60, "reward", seed + 9)},
         ledger={"prompts_asked": 480, "rollouts": 7680, "correct": 4150, "wrong": 3500, "unparsed": 30},

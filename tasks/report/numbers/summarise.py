@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from tasks.entropy.schema import PLOT_FILE as ENTROPY_PLOT
 from tasks.predict.schema import DIRECT, REASONING
 from tasks.predict.tally import EXACT, MEAN, PREFIX
+from tasks.report.numbers.before_rl import starts
 from tasks.report.numbers.caveats import caveats
 from tasks.report.numbers.claims import claims
 from tasks.report.numbers.collect import Evaluated, benchmarks
@@ -50,6 +51,7 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
         models=models,
         comparisons=[*compare_predictions(config, inputs.predictions), *on_questions],
         heuristics=_heuristics(inputs),
+        starts=starts(inputs),
         stages=provenance.stages(),
         styles={name: styles for name in shared if (styles := _styles(inputs, name))},
         finished=max(manifest.created_at for manifest in provenance.manifests),

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.report.blocks import Block, Table
-from tasks.report.sections import curves, origins, predictions, scores
+from tasks.report.sections import curves, origins, predictions, scores, starts
 from tasks.report.summary import ReportSummary
 
 
@@ -28,6 +28,7 @@ OF_EVALUATIONS = (
     Section("models", scores.models),
     Section("comparisons", scores.comparisons),
     Section("curves", scores.curves),
+    Section("before-rl", starts.before_rl),
     Section("training", curves.training),
     Section("heuristics", scores.heuristics),
     Section("styles", scores.styles),

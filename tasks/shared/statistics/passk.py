@@ -35,6 +35,19 @@ def pass_at_k(n: int, correct: NDArray[np.int64] | Sequence[int], k: int) -> NDA
     return 1.0 - all_wrong[counts]
 
 
+def same_reward(n: int, correct: NDArray[np.int64] | Sequence[int], group_size: int) -> NDArray[np.float64]:
+    """Chance that a group of fresh samples is all right or all wrong, shape (questions,): it teaches GRPO nothing.
+
+    Unbiased where there are as many samples as the group has; with fewer, the shares of right samples are taken for the
+    chances themselves, which overstates it.
+    """
+    counts = np.asarray(correct, dtype=np.int64)
+    if group_size <= n:
+        return 2.0 - pass_at_k(n, counts, group_size) - pass_at_k(n, n - counts, group_size)
+    share = counts / n
+    return share**group_size + (1.0 - share) ** group_size
+
+
 def check_sample_counts(samples: Mapping[str, int], n: int) -> None:
     """Raise SampleCountError, naming questions, unless every question (id to number) has exactly `n` samples.
 

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tasks.shared.statistics.passk import SampleCountError, check_sample_counts, pass_at_k
+from tasks.shared.statistics.passk import SampleCountError, check_sample_counts, pass_at_k, same_reward
 
 
 def brute_force(n: int, c: int, k: int) -> float:
@@ -25,6 +25,18 @@ def test_equals_the_share_of_subsets(n: int) -> None:
 def test_pass_at_1_is_the_mean_whatever_n_is() -> None:
     for n in (8, 16, 64):
         assert pass_at_k(n, [n // 4], 1)[0] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(("n", "group"), [(5, 2), (8, 4), (8, 8)])
+def test_a_group_of_one_reward_is_counted_in_subsets(n: int, group: int) -> None:
+    for correct in range(n + 1):
+        subsets = list(combinations(range(n), group))
+        alike = sum(len({i < correct for i in subset}) == 1 for subset in subsets) / len(subsets)
+        assert same_reward(n, [correct], group)[0] == pytest.approx(alike)
+
+
+def test_with_fewer_samples_than_a_group_has_their_share_is_the_chance() -> None:
+    np.testing.assert_allclose(same_reward(4, [0, 1, 4], 8), [1.0, 0.25**8 + 0.75**8, 1.0])
 
 
 def test_stable_where_binomials_overflow() -> None:

@@ -1,0 +1,61 @@
+"""What could be known before RL was paid for: whether groups of the model that it starts from can teach anything."""
+
+from collections.abc import Iterator
+
+from tasks.report.numbers.collect import Evaluated
+from tasks.report.numbers.inputs import ReportInputs
+from tasks.report.rows import Metric, StartRow
+from tasks.shared.statistics.bootstrap import bootstrap_mean
+from tasks.shared.statistics.passk import pass_at_k, same_reward
+from tasks.spine.store.lineage import Node
+
+ZERO_ADVANTAGE = "zero_advantage_group_share"
+
+
+def starts(inputs: ReportInputs) -> list[StartRow]:
+    """The start of every RL training whose first model was measured as well, in the order of the report."""
+    measured = {node.ref: evaluated for evaluated, node in _models(inputs)}
+    rows = []
+    for evaluated, trained in _models(inputs):
+        start = trained.parents.get("model")
+        if _group_size(trained) and start is not None and start.ref in measured:
+            rows += list(_rows(inputs, evaluated, trained, measured[start.ref]))
+    return rows
+
+
+def _models(inputs: ReportInputs) -> Iterator[tuple[Evaluated, Node]]:
+    for evaluated in (one for seeds in inputs.evaluations.values() for one in seeds):
+        node = inputs.provenance.roots[evaluated.entry.evaluation].parents.get("model")
+        if node is not None and node.manifest is not None:
+            yield evaluated, node
+
+
+def _group_size(trained: Node) -> int:
+    """Rollouts of a prompt; 0 for a model that was not trained by GRPO on questions."""
+    manifest = trained.manifest
+    if manifest is None or manifest.stage != "rl" or not isinstance(manifest.payload.get("config"), dict):
+        return 0
+    return int(manifest.payload["config"].get("group_size", 0))
+
+
+def _rows(inputs: ReportInputs, after: Evaluated, trained: Node, before: Evaluated) -> Iterator[StartRow]:
+    assert trained.manifest is not None
+    group_size, curve = _group_size(trained), trained.manifest.summary.get("curve") or []
+    seen = [point[ZERO_ADVANTAGE] for point in curve if ZERO_ADVANTAGE in point]
+    entropy = [point["entropy"] for point in curve if "entropy" in point]
+    for name, scores in before.benchmarks.items():
+        lost = same_reward(scores.samples, scores.correct, group_size)
+        interval = bootstrap_mean(lost, **inputs.config.bootstrap)
+        yield StartRow(
+            label=after.entry.label,
+            seed=after.entry.seed,
+            start=before.entry.label,
+            benchmark=name,
+            group_size=group_size,
+            samples=scores.samples,
+            solved=float(pass_at_k(scores.samples, scores.correct, scores.samples).mean()),
+            expected=Metric(mean=interval.mean, low=interval.low, high=interval.high),
+            seen=sum(seen) / len(seen) if seen else None,
+            first_entropy=entropy[0] if entropy else None,
+            last_entropy=entropy[-1] if entropy else None,
+        )

@@ -1,0 +1,44 @@
+"""What could be known before RL was paid for, beside what the training then met."""
+
+from collections.abc import Sequence
+
+from tasks.report.blocks import PAGE, Block, Column, Paragraph, Table, estimate
+from tasks.report.rows import StartRow, percent
+from tasks.report.sections.differences import optional
+from tasks.report.summary import ReportSummary
+
+TITLE = "Before RL"
+CAPTION = (
+    "The model that each training starts from, on the questions of the benchmark. “solved” is the percentage of "
+    "questions with a right one among the samples. Groups whose rollouts have one reward teach GRPO nothing: "
+    "“expected” is their share by these samples (overstated where a group has more rollouts than a question has "
+    "samples), “met” their mean share in the training, on its own questions. “entropy” is that of the policy, nats a "
+    "token, at the first and at the last step."
+)
+
+
+def before_rl(summary: ReportSummary) -> list[Block]:
+    """A row for each training and benchmark."""
+    rows = summary.starts
+    if not rows:
+        return []
+    seeds = len({row.seed for row in rows}) > 1
+    columns = [
+        Column("training", lambda row: f"{row.label}, seed {row.seed}" if seeds else row.label),
+        Column("starts from", lambda row: row.start, media=PAGE),
+        Column("benchmark", lambda row: row.benchmark),
+        Column("solved", lambda row: percent(row.solved), True),
+        Column("expected", lambda row: estimate(row.expected), True),
+        Column("met", lambda row: optional(row.seen), True),
+        Column("entropy", lambda row: _from_to(row.first_entropy, row.last_entropy), True, PAGE),
+    ]
+    title = f"{TITLE}: percent of groups of {_sizes(rows)} without an advantage"
+    return [Paragraph(TITLE, "title"), Table.of(title, rows, columns), Paragraph(CAPTION, "caption")]
+
+
+def _sizes(rows: Sequence[StartRow]) -> str:
+    return " or ".join(map(str, sorted({row.group_size for row in rows})))
+
+
+def _from_to(first: float | None, last: float | None) -> str | None:
+    return None if first is None or last is None else f"{first:.2f} → {last:.2f}"
