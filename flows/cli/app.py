@@ -110,6 +110,25 @@ def lineage(
 
 
 @app.command()
+def samples(
+    ref: Annotated[str, typer.Argument(help="Samples, filtered, an evaluation or a report, e.g. evaluation/3f2a9c.")],
+    heuristic: Annotated[str | None, typer.Option(help="Its name; '' for the plain prompt.")] = None,
+    verdict: Annotated[str, typer.Option(help="correct, wrong, unparsed, truncated; or a drop reason, or kept.")] = "",
+    model: Annotated[str, typer.Option(help="Part of a model's label.")] = "",
+    question: Annotated[str, typer.Option(help="Part of a question's text, or its id.")] = "",
+    count: Annotated[int, typer.Option("--n", help="Completions to show at most.", min=1)] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """Read completions: what was asked, what a model wrote, how it was judged."""
+    from flows.cli.printing import explained
+    from flows.cli.samples import show_samples
+    from tasks.report.reading import Wanted
+
+    wanted = Wanted(heuristic, verdict, model, question, count)
+    exit_with(explained(lambda: show_samples(ref, wanted, as_json, console), console))
+
+
+@app.command()
 def schedule(
     ref: Annotated[str, typer.Argument(help="A schedule, e.g. schedule/3f2a9c.")],
     rows: Annotated[int, typer.Option(help="Rows to show of each tier.", min=1)] = 3,
