@@ -74,14 +74,13 @@ def test_text_of_models_is_shown_as_it_is_and_json_has_one_object_a_line(
 
 def test_what_has_no_completions_and_what_matches_nothing_are_said(finished: Run, store: Store) -> None:
     console = Console(file=io.StringIO(), width=200)
+    wanted = Wanted(question="no such words")
     for ref, text in (
         (newest(store, "questions").ref, "has no completions; name samples"),
-        (finished.ref, "leave some"),
+        (finished.ref, "leave some of the options out"),
     ):
-        wanted = Wanted(question="no such words")
-        assert (
-            explained(lambda ref=ref, wanted=wanted: show_samples(str(ref), wanted, False, console), console) == FAILED
-        )
+        code = explained(lambda ref=ref: show_samples(str(ref), wanted, False, console), console)
+        assert code == FAILED
         assert text in console.file.getvalue()
     with pytest.raises(ArtifactMissing, match="no artifact named"):
         show_samples("evaluation/ffff", Wanted(), False, console)
