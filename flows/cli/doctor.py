@@ -7,6 +7,7 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
+from flows.cli.commands import quietly
 from flows.cli.printing import FAILED, explained
 from flows.doctor.finding import Finding
 from tasks.spine.stage.context import run_context
@@ -21,10 +22,11 @@ def examine(smoke: bool, as_json: bool, console: Console) -> int:
     found: list[Finding] = []
 
     def run() -> None:
-        for finding in _findings(run_context().settings, smoke):
-            found.append(finding)
-            if not as_json:
-                console.print(_line(finding), soft_wrap=True)
+        with quietly():
+            for finding in _findings(run_context().settings, smoke):
+                found.append(finding)
+                if not as_json:
+                    console.print(_line(finding), soft_wrap=True)
         if as_json:
             console.print(json.dumps([asdict(finding) for finding in found], indent=1), soft_wrap=True)
 

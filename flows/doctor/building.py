@@ -10,6 +10,7 @@ import psutil
 
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.context import run_context
+from tasks.spine.stage.gpus import visible_gpus
 from tasks.spine.stage.stage import Build, ensure
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -51,7 +52,8 @@ class PeakMemory:
 
 def _gpu_mib() -> float:
     """Memory in use on the GPU with the most of it."""
-    asked = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    asked = ["nvidia-smi", f"--id={','.join(visible_gpus())}", "--query-gpu=memory.used"]
+    asked.append("--format=csv,noheader,nounits")
     told = subprocess.run(asked, capture_output=True, text=True)
     return max((float(line) for line in told.stdout.splitlines() if line.strip().isdigit()), default=0.0)
 

@@ -82,13 +82,13 @@ class Gpus:
 
     def _cuda(self) -> str:
         """A child asks torch, and computes and compiles something, as this process is not to start CUDA."""
+        self._required()
         with tempfile.TemporaryDirectory(prefix="midtrain-doctor-") as folder:
             found = run_worker("tasks.shared.engines.cuda_worker", CudaJob(), Path(folder), timeout_s=CUDA_TIMEOUT_S)
-        if found["devices"]:
-            return f"{found['cuda']} with torch {found['torch']}; {', '.join(found['devices'])} compute in bfloat16"
-        self._required()
-        build = f"built for CUDA {found['cuda']}" if found["cuda"] else "a build without CUDA"
-        raise ValueError(f"torch {found['torch']}, {build}, finds no device")
+        if not found["devices"]:
+            build = f"built for CUDA {found['cuda']}" if found["cuda"] else "a build without CUDA"
+            raise ValueError(f"torch {found['torch']}, {build}, finds no device")
+        return f"{found['cuda']} with torch {found['torch']}; {', '.join(found['devices'])} compute in bfloat16"
 
     def _memory(self) -> tuple[str, dict[str, float]]:
         share = Runtime.model_fields["gpu_memory_utilization"].default

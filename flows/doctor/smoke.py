@@ -11,6 +11,7 @@ from typing import Any
 from flows.doctor.building import Builder, Meter, PeakMemory
 from flows.doctor.expected import expected_gib, model_flops_share
 from flows.doctor.finding import Finding, NothingToLookAt, Numbers, look
+from flows.doctor.sizes import LIMIT_S, ON_CPU, ON_GPU, SAVE_EVERY_STEPS, Size
 from flows.stages.dataset import dataset
 from flows.stages.generate import generate
 from flows.stages.midtrain import midtrain
@@ -24,45 +25,9 @@ from tasks.spine.stage.launch import WorkerFailed
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.settings import Settings
 
-LIMIT_S = 360.0
-"""On a GPU the whole takes no longer."""
 REMEDY = "read the log that this line names; what was run stays in doctor/ under MIDTRAIN_HOME"
 ROUNDING = 0.02
 """Share by which the last losses of two trainings may differ that sum in another order (ours)."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """How much is done on a kind of machine (ours)."""
-
-    shape: Mapping[str, int]
-    """Fields by which the model that SFT trains differs from the embedded one, in its config.json."""
-    questions: int
-    batch_size: int
-    epochs: int
-    dtype: str
-
-
-SIZES = {
-    "cpu": Size({}, questions=12, batch_size=4, epochs=6, dtype="float32"),
-    # 349 million weights.
-    "cuda": Size(
-        {
-            "hidden_size": 1024,
-            "intermediate_size": 4096,
-            "num_hidden_layers": 20,
-            "num_attention_heads": 16,
-            "num_key_value_heads": 8,
-            "head_dim": 64,
-            "vocab_size": 32_768,
-        },
-        questions=200,
-        batch_size=256,
-        epochs=12,
-        dtype="bfloat16",
-    ),
-}
-SAVE_EVERY_STEPS = 5
 
 
 def smoke_run(settings: Settings, on_gpu: bool) -> Iterator[Finding]:
@@ -71,7 +36,7 @@ def smoke_run(settings: Settings, on_gpu: bool) -> Iterator[Finding]:
     shutil.rmtree(home, ignore_errors=True)
     began, failed = time.monotonic(), False
     with run_context_with(settings=Settings(home=home, store=str(home / "store"), tracking_uri="")):
-        for finding in _Smoke(home, "cuda" if on_gpu else "cpu").findings():
+        for finding in _Smoke(home, ON_GPU if on_gpu else ON_CPU).findings():
             failed |= finding.verdict == "FAIL"
             yield finding
     yield look("time", lambda: _in_time(time.monotonic() - began, on_gpu), "look for the slowest line above")
@@ -85,32 +50,27 @@ def _in_time(seconds: float, on_gpu: bool) -> tuple[str, Numbers]:
     return f"{seconds:.0f} s", {"seconds": round(seconds, 1)}
 
 
+@dataclass(frozen=True)
+class _Training:
+    """A training that was run."""
+
+    model: Manifest
+    meter: Meter
+    overrides: dict[str, Any]
+    peak_gib: float
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Speed once caches are warm."""
+        return self.meter.median("tokens_per_s")
+
+
 class _Smoke:
     """Kinds of work, which share the questions, the samples and the dataset."""
 
-    def __init__(self, home: Path, device: str) -> None:
-        self._device, self._size, self._home = device, SIZES[device], home
-        size, shared = self._size, {"rl.dtype": self._size.dtype, "runtime.device": device}
-        shared |= {"runtime.save_every_steps": SAVE_EVERY_STEPS, "runtime.timeout_s": LIMIT_S}
-        shared |= {"runtime.num_threads": 1} if device == "cpu" else {}
-        self._polya = shared | {
-            "questions.tiny.count": size.questions,
-            "filter.scorer": {"type": "none"},
-            "dataset.min_rows": 1,
-            "midtrain.batch_size": size.batch_size,
-            "midtrain.epochs": size.epochs,
-            "midtrain.dtype": size.dtype,
-            "rl_questions.tiny.count": 16,
-            "rl.steps": 3,
-            "rl.prompts_per_step": 8,
-        }
-        self._rmt = shared | {
-            "texts.tiny.count": 60,
-            "texts.evaluation_documents": 20,
-            "schedule.steps": 3,
-            "rmt_train.group_size": 4,
-            "rmt_train.dtype": size.dtype,
-        }
+    def __init__(self, home: Path, size: Size) -> None:
+        self._home, self._size, self._on_gpu = home, size, size.device == "cuda"
+        self._polya, self._rmt = size.polya(), size.rmt()
 
     def findings(self) -> Iterator[Finding]:
         """What became of each kind of work, in turn."""
@@ -147,58 +107,55 @@ class _Smoke:
         made, _ = self._run(dataset, recipe="tiny-cpu", overrides=self._polya)
         return str(made.ref)
 
-    def _midtrain(
-        self, builder: Builder | None = None, force: bool = True, **changes: Any
-    ) -> tuple[Manifest, Meter, dict[str, Any]]:
-        overrides = self._polya | {"model.source": self._model} | changes
+    def _midtrain(self, builder: Builder | None = None, force: bool = True, **changes: Any) -> _Training:
+        overrides = self._polya | {"model.source": self._model, "midtrain.batching": "packed"} | changes
         given = {"recipe": "tiny-cpu", "dataset": self._dataset, "overrides": overrides, "force": force}
-        made, builder = self._run(midtrain, builder, **given)
-        return made, builder.meters["midtrain"], overrides
+        with PeakMemory(self._on_gpu) as peak:
+            made, builder = self._run(midtrain, builder, **given)
+        return _Training(made, builder.meters["midtrain"], overrides, peak.gib)
 
     def _sft(self, batching: str) -> tuple[str, Numbers]:
-        with PeakMemory(self._device == "cuda") as peak:
-            made, meter, overrides = self._midtrain(**{"midtrain.batching": batching})
-        tokens_per_s = meter.median("tokens_per_s")
-        share = model_flops_share("tiny-cpu", overrides, tokens_per_s)
-        numbers = {"steps": made.rows["steps"], "tokens_per_s": tokens_per_s, "mfu": share, "peak_gib": peak.gib}
-        return _told(numbers | {"estimate_gib": expected_gib("tiny-cpu", overrides, "midtrain")})
+        trained = self._midtrain(**{"midtrain.batching": batching})
+        share = model_flops_share("tiny-cpu", trained.overrides, trained.tokens_per_s)
+        estimate = expected_gib("tiny-cpu", trained.overrides, "midtrain")
+        numbers = {"steps": trained.model.rows["steps"], "tokens_per_s": trained.tokens_per_s, "mfu": share}
+        return _told(numbers | {"peak_gib": trained.peak_gib, "estimate_gib": estimate})
 
     @cached_property
     def _straight(self) -> Manifest:
         """A training that nothing disturbs: the packed one, which is in the store already if it went well."""
-        return self._midtrain(force=False, **{"midtrain.batching": "packed"})[0]
+        return self._midtrain(force=False).model
 
     def _resume(self) -> tuple[str, Numbers]:
         straight, killing = self._straight, Builder(kill_after_step=SAVE_EVERY_STEPS)
         try:
-            self._midtrain(killing, **{"midtrain.batching": "packed"})
+            self._midtrain(killing)
         except WorkerFailed:
-            pass
-        if not killing.meters["midtrain"].killed:
+            if not killing.meters["midtrain"].killed:
+                raise
+        else:
             raise RuntimeError("the training was over before it could be killed")
-        resumed, _, _ = self._midtrain(**{"midtrain.batching": "packed"})
+        resumed = self._midtrain().model
         step = resumed.summary["resumed_from_step"]
         if step == 0:
             raise RuntimeError("the training began anew instead of at a checkpoint")
         if _weights(resumed) == _weights(straight):
             return _told({"resumed_from_step": step}, "the same weights to the bit: ")
         _check_same_loss(resumed, straight)
-        if self._device == "cpu":
+        if not self._on_gpu:
             raise RuntimeError(f"resumed from step {step}, the training ends with other weights")
-        return _told({"resumed_from_step": step}, "the same losses but for rounding: ")
+        return _told({"resumed_from_step": step}, "the same loss but for rounding: ")
 
     def _sharded(self) -> tuple[str, Numbers]:
-        if self._device == "cpu":
+        if not self._on_gpu:
             raise NothingToLookAt("accelerate shards models on accelerators only")
-        config = {"midtrain.batching": "packed", "runtime.accelerate_config": str(LAUNCHES / "fsdp2.yaml")}
         straight = self._straight
-        with PeakMemory(on_gpu=True) as peak:
-            made, meter, _ = self._midtrain(**config)
-        _check_same_loss(made, straight)
-        return _told({"tokens_per_s": meter.median("tokens_per_s"), "peak_gib": peak.gib})
+        sharded = self._midtrain(**{"runtime.accelerate_config": str(LAUNCHES / "fsdp2.yaml")})
+        _check_same_loss(sharded.model, straight)
+        return _told({"tokens_per_s": sharded.tokens_per_s, "peak_gib": sharded.peak_gib})
 
     def _reinforced(self, stage: str, flow: Any, recipe: str, overrides: dict[str, Any]) -> tuple[str, Numbers]:
-        with PeakMemory(self._device == "cuda") as peak:
+        with PeakMemory(self._on_gpu) as peak:
             made, builder = self._run(flow, recipe=recipe, overrides=overrides)
         meter = builder.meters[stage]
         gaps = [step["sampler_gap"] for step in meter.steps if "sampler_gap" in step]
