@@ -42,8 +42,8 @@ class Size:
             "midtrain.epochs": self.epochs,
             "midtrain.dtype": self.dtype,
             "rl_questions.tiny.count": 16,
-            "rl.steps": 3,
-            "rl.prompts_per_step": 8,
+            "rl.steps": 2,
+            "rl.prompts_per_step": 4,
         }
 
     def rmt(self) -> dict[str, Any]:
@@ -52,13 +52,13 @@ class Size:
             "texts.tiny.count": 60,
             "texts.evaluation_documents": 20,
             "schedule.steps": 3,
-            "schedule.positions_per_step": 8,
+            "schedule.positions_per_step": 4,
             "rmt_train.group_size": 4,
             "rmt_train.dtype": self.dtype,
         }
 
 
-ON_CPU = Size("cpu", "float32", {}, questions=12, batch_size=4, epochs=6)
+ON_CPU = Size("cpu", "float32", {}, questions=12, batch_size=4, epochs=4)
 ON_GPU = Size(
     "cuda",
     "bfloat16",

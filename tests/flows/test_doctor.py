@@ -105,7 +105,7 @@ def test_the_smoke_run_does_every_kind_of_work(home: Path) -> None:
     assert "the same weights to the bit" in found["kill and resume"]["detail"]
     assert found["kill and resume"]["numbers"]["resumed_from_step"] >= 5
     assert {"tokens_per_s", "mfu", "peak_gib"} <= set(found["SFT packed"]["numbers"])
-    assert found["GRPO"]["numbers"]["rollouts"] == 3 * 8 * 8
-    assert found["RMT"]["numbers"]["rollouts"] == 3 * 8 * 4
+    assert found["GRPO"]["numbers"]["rollouts"] == 2 * 4 * 8
+    assert found["RMT"]["numbers"]["rollouts"] == 3 * 4 * 4
     assert not (home / "doctor").exists()
     assert code == any(finding["verdict"] == "FAIL" for finding in found.values())
