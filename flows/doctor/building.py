@@ -1,5 +1,6 @@
 """Stage calls built at once, without Prefect and MLflow, and what was measured meanwhile."""
 
+import contextlib
 import statistics
 import subprocess
 import threading
@@ -61,10 +62,8 @@ def _gpu_mib() -> float:
 def _children_mib() -> float:
     total = 0
     for child in psutil.Process().children(recursive=True):
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             total += child.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
     return total / MIB
 
 
@@ -97,8 +96,9 @@ class Meter:
             return
         self.killed = True
         for child in psutil.Process().children(recursive=True):
-            if any(self._work in word for word in child.cmdline()):
-                child.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if any(self._work in word for word in child.cmdline()):
+                    child.kill()
 
     def finished(self, manifest: Manifest | None) -> None:
         """Nothing is to be done."""

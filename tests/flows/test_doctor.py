@@ -10,8 +10,14 @@ from typer.testing import CliRunner
 from flows.cli.app import app
 from flows.doctor.finding import Unfit
 from flows.doctor.host import disk
+from flows.doctor.sizes import ON_GPU
+from tasks.estimates.memory import require_fit
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load
+from tasks.shared.costs.devices import device_named
 from tasks.spine.stage import gpus
 from tests.support.network import free_port
+from tests.support.paths import TINY_MODEL
 
 LOOKED_AT = [
     "Python", "disk", "ports", "compiler", "hub token", "driver", "CUDA", "GPU memory", "store", "Prefect", "MLflow",
@@ -95,7 +101,19 @@ def test_a_disk_that_is_almost_full_is_named(small_disk: Path) -> None:
     assert "midtrain gc" in caught.value.remedy
 
 
+def test_what_the_smoke_run_does_on_a_gpu_fits_on_one_of_24_gb(tmp_path: Path) -> None:
+    config = json.loads((TINY_MODEL / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **ON_GPU.shape}))
+    recipes = [("tiny-cpu", ON_GPU.polya()), ("tiny-cpu-rmt", ON_GPU.rmt())]
+    recipes.append(("tiny-cpu", ON_GPU.polya() | {"model.source": str(tmp_path)}))
+    for name, overrides in recipes:
+        settings = load(Recipe, name, overrides)
+        require_fit(settings, device_named("rtx-4090"))
+        assert {settings.rl.dtype, settings.runtime.dtype} == {"bfloat16"}
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_the_smoke_run_does_every_kind_of_work(home: Path) -> None:
     found, code = examined("--smoke")
     assert list(found) == [*LOOKED_AT, *SMOKE]
