@@ -8,7 +8,7 @@ CONSTRAINTS := --constraint constraints.txt $(if $(filter gpu,$(EXTRA)),--constr
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: run test test-long bench ui deploy lint clean
+.PHONY: run test test-long bench doctor ui deploy lint clean
 
 run: $(READY)
 	$(BIN)/midtrain run polya --recipe $(RECIPE) $(ARGS)
@@ -23,6 +23,9 @@ test-long: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+doctor: $(READY)
+	$(BIN)/midtrain doctor $(ARGS)
 
 ui: $(READY)
 	$(BIN)/midtrain ui $(ARGS)

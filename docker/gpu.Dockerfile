@@ -26,16 +26,19 @@ ENV PATH=/opt/venv/bin:${PATH} \
     MIDTRAIN_PROJECT=/opt/midtrain \
     HF_HOME=/var/lib/midtrain/huggingface \
     XDG_CACHE_HOME=/var/lib/midtrain/cache-of-tools \
+    TRITON_CACHE_DIR=/var/lib/midtrain/cache-of-tools/triton \
+    TORCHINDUCTOR_CACHE_DIR=/var/lib/midtrain/cache-of-tools/inductor \
     PREFECT_HOME=/var/lib/midtrain/prefect \
     PREFECT_SERVER_ANALYTICS_ENABLED=false \
     PREFECT_LOGGING_EXTRA_LOGGERS=flows,tasks \
     MLFLOW_DISABLE_TELEMETRY=true
-# The libraries that Python's modules link to, and a C compiler: Triton compiles a launcher for each kernel on the
-# machine that runs it, and torch.compile and vLLM need Triton. Versions are those of the pinned release of Ubuntu.
+# The libraries that Python's modules link to, and compilers: Triton compiles a launcher in C for each kernel on the
+# machine that runs it, torch.compile and vLLM need Triton, and torch.compile writes C++ for what stays on the CPU. Both
+# keep what they compiled in the volume. Versions are those of the pinned release of Ubuntu.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-        ca-certificates gcc libc6-dev \
+        ca-certificates g++ gcc libc6-dev \
         libbz2-1.0 libexpat1 libffi8 liblzma5 libncursesw6 libreadline8t64 libsqlite3-0 libssl3t64 libuuid1 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 midtrain \

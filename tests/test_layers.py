@@ -147,6 +147,7 @@ MAY_IMPORT = {
     "server": {"pipeline", "stages"},
     "stages": {"pipeline"},
     "arms": {"pipeline", "stages"},
+    "doctor": {"server", "stages"},
 }
 """Folders of flows/ with those they may import; the flows beside them import all but `cli`, and `cli` imports all."""
 MOST_MODULES = 14

@@ -8,6 +8,7 @@ import typer
 from flows.cli.console import Commands, console, exit_with
 from flows.cli.options import PoolType, RecipeOption, SetOption, parse_overrides, split
 from flows.cli.pipelines import plan_app, run_app
+from flows.server import MLFLOW_PORT, PREFECT_PORT
 
 app = typer.Typer(
     cls=Commands,
@@ -198,9 +199,20 @@ def verify_store() -> None:
 
 
 @app.command()
+def doctor(
+    smoke: Annotated[bool, typer.Option("--smoke", help="Run every kind of work once: minutes, not hours.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of lines for people.")] = False,
+) -> None:
+    """Say whether this machine is fit to run, and what to do where it is not; fails where something is not."""
+    from flows.cli.doctor import examine
+
+    exit_with(examine(smoke, as_json, console))
+
+
+@app.command()
 def ui(
-    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = 5000,
+    prefect_port: Annotated[int, typer.Option(help="Port of the Prefect server.")] = PREFECT_PORT,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow server.")] = MLFLOW_PORT,
 ) -> None:
     """Start the Prefect and MLflow servers on this data and print their addresses; Ctrl-C ends both."""
     from flows.server.ui import serve

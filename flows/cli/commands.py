@@ -59,7 +59,7 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
         if starting is None:
             _wait(None, console)
         flow = flow_named(name)
-        with _quietly(), planning(run_context().store):
+        with quietly(), planning(run_context().store):
             # What a plan refuses, such as a source that is not there, becomes no failed run.
             flow.fn(**parameters)
         _wait(starting, console)
@@ -93,8 +93,8 @@ def _wait(starting: StartingServer | None, console: Console) -> None:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
-    """Without the log of the tasks: what a plan meets there is said again by the run."""
+def quietly() -> Iterator[None]:
+    """Without the log of the tasks: what a plan meets there is said again by the run, and matters to no doctor."""
     logger = logging.getLogger("tasks")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -143,7 +143,7 @@ def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
 
         prepare(run_context().settings)
         check_parameters(name, parameters)
-        with _quietly(), planning(run_context().store) as plan:
+        with quietly(), planning(run_context().store) as plan:
             flow_named(name).fn(**parameters)
         console.print(plan_table(plan.rows))
 

@@ -68,7 +68,7 @@ def wait_for_server(address: str, starting: StartingServer | None, say: Callable
     if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
         raise ValueError(f"PREFECT_API_URL={shown!r} is no address; write it as http://HOST:PORT/api")
     began = said = time.monotonic()
-    while (trouble := _trouble(address)) is not None:
+    while (trouble := trouble_with(address)) is not None:
         waited = time.monotonic() - began
         if starting is not None and starting.process.poll() is not None:
             raise ValueError(f"the Prefect server at {address} ended at once; its log: {starting.log}")
@@ -83,7 +83,7 @@ def wait_for_server(address: str, starting: StartingServer | None, say: Callable
         starting.turn.close()
 
 
-def _trouble(address: str) -> str | None:
+def trouble_with(address: str) -> str | None:
     """Why the server cannot be asked yet; None where it answers, be it that it wants a key."""
     parts = urlsplit(address)
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -41,7 +41,7 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
         console.print(f"The servers already run: Prefect {running.get('prefect_api', '').removesuffix('/api')}")
         return 1
     prepare(settings)
-    _check_ports({"prefect": prefect_port, "mlflow": mlflow_port})
+    check_ports({"prefect": prefect_port, "mlflow": mlflow_port})
     follow_home(settings)
     addresses = {"Prefect": f"http://{HOST}:{prefect_port}", "MLflow": f"http://{HOST}:{mlflow_port}"}
     children: list[subprocess.Popen[bytes]] = []
@@ -77,7 +77,7 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
             end_tree(child.pid)
 
 
-def _check_ports(ports: dict[str, int]) -> None:
+def check_ports(ports: dict[str, int]) -> None:
     """Refuse ports that something listens on: its pages would be taken for ours."""
     if len(set(ports.values())) < len(ports):
         raise ValueError(f"both servers on port {ports['prefect']}; pass another --mlflow-port")

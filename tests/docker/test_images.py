@@ -86,6 +86,16 @@ def lines(path: Path, pattern: str) -> list[str]:
     return re.findall(f"^{pattern}", path.read_text(), re.MULTILINE)
 
 
+def test_what_the_gpu_worker_compiles_is_kept_in_its_volume() -> None:
+    environment = dict(re.findall(r"(\w+)=(/\S+)", (ROOT / "docker" / "gpu.Dockerfile").read_text()))
+    caches = ("HF_HOME", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
+    assert all(environment[name].startswith(f"{environment['MIDTRAIN_HOME']}/") for name in caches)
+    from torch._inductor.runtime import cache_dir_utils
+
+    read = Path(cache_dir_utils.__file__).read_text()
+    assert all(name in read for name in caches[2:])
+
+
 def test_pins_of_cuda_do_not_contradict_the_tested_set() -> None:
     common, cuda = (pinned(ROOT / name) for name in ("constraints.txt", "docker/constraints-gpu.txt"))
     assert not common & cuda

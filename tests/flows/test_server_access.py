@@ -23,7 +23,7 @@ from flows.server import reaching
 from flows.server.environment import prepare
 from flows.server.guard import OwnOriginOnly
 from flows.server.reaching import go_around_proxies, wait_for_server
-from flows.server.ui import _check_ports
+from flows.server.ui import check_ports
 from tasks.logs import hide_passwords_in_logs
 from tasks.spine.store.settings import Settings
 from tests.support.network import free_port
@@ -157,13 +157,13 @@ def test_a_taken_port_is_refused() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(ValueError, match=f"port {port} cannot be had.*another --mlflow-port"):
-            _check_ports({"prefect": free_port(), "mlflow": port})
+            check_ports({"prefect": free_port(), "mlflow": port})
     with pytest.raises(ValueError, match="both servers on port"):
-        _check_ports({"prefect": port, "mlflow": port})
+        check_ports({"prefect": port, "mlflow": port})
     with pytest.raises(ValueError, match="--prefect-port"):
-        _check_ports({"prefect": 70000, "mlflow": port})
+        check_ports({"prefect": 70000, "mlflow": port})
     with pytest.raises(ValueError, match="port 0 is none; pass another --prefect-port"):
-        _check_ports({"prefect": 0, "mlflow": port})
+        check_ports({"prefect": 0, "mlflow": port})
 
 
 async def echo(socket: WebSocket) -> None:

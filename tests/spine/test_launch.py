@@ -15,6 +15,7 @@ import pytest
 from tasks.errors import Permanent
 from tasks.spine.stage import launch
 from tasks.spine.stage.launch import WorkerFailed, WorkerTimeout, run_worker
+from tests.support.paths import ROOT
 from tests.support.toy_worker import ToyJob
 
 MODULE = "tests.support.toy_worker"
@@ -57,6 +58,16 @@ def test_returns_the_result_and_passes_every_line_on(tmp_path: Path) -> None:
     assert [(line["step"], line["values"]["loss"]) for line in metrics] == [(n, 1.0 / n) for n in range(1, 6)]
 
 
+def test_workers_find_the_programs_of_their_environment_and_keep_what_the_user_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("VLLM_USE_FLASHINFER_SAMPLER", "1")
+    shown = toy(tmp_path, shows=("PATH", "VLLM_USE_FLASHINFER_SAMPLER", "DO_NOT_TRACK"))
+    assert shown["PATH"] == f"{Path(sys.executable).parent}:/usr/bin"
+    assert (shown["VLLM_USE_FLASHINFER_SAMPLER"], shown["DO_NOT_TRACK"]) == ("1", "1")
+
+
 def test_a_line_that_cannot_be_read_is_named_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """As on a disk that was full for a moment: a line was cut, and the next one went on in it."""
     path = tmp_path / "progress.jsonl"
@@ -89,6 +100,14 @@ def test_failures_say_what_happened_and_whether_a_retry_could_help(
     with pytest.raises(error, match=message) as caught:
         toy(tmp_path, mode=mode)
     assert type(caught.value) is error
+
+
+def test_a_worker_that_wrote_its_whole_result_and_then_aborts_has_finished(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As vLLM's engine may when the interpreter ends; made again, it would end so again."""
+    assert toy(tmp_path, mode="aborts") == {"steps": 3}
+    assert f"{MODULE} had finished when it ended with exit code -6" in caplog.text
 
 
 def test_an_old_result_never_passes_for_a_new_one(tmp_path: Path) -> None:
@@ -134,7 +153,7 @@ def start_launcher(tmp_path: Path, **job: Any) -> subprocess.Popen[bytes]:
         "from tests.support.toy_worker import ToyJob;"
         f"run_worker({MODULE!r}, ToyJob(**{job!r}), Path({str(tmp_path / 'work')!r}), timeout_s=60)"
     )
-    environment = {**os.environ, "PYTHONPATH": str(launch.PROJECT_ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE)
 
 

@@ -54,4 +54,5 @@ def toy(
     """Find the artifact or build it with `body`."""
     options.setdefault("watcher", Seen())
     parents, force = options.pop("parents", {}), options.pop("force", False)
-    return ensure(StageCall(TOY, body, config or ToyConfig(), Runtime(), parents, force), settings=settings, **options)
+    runtime = options.pop("runtime", Runtime())
+    return ensure(StageCall(TOY, body, config or ToyConfig(), runtime, parents, force), settings=settings, **options)

@@ -1,5 +1,6 @@
 """A worker that does what its job says: succeed, fail in each way a worker can, or hang with a child of its own."""
 
+import atexit
 import os
 import signal
 import subprocess
@@ -14,10 +15,12 @@ from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
 
 
 class ToyJob(Frozen):
-    mode: Literal["ok", "permanent", "bad-value", "broken", "killed", "silent", "hang", "second-fails"] = "ok"
+    mode: Literal["ok", "permanent", "bad-value", "broken", "killed", "silent", "hang", "second-fails", "aborts"] = "ok"
     steps: int = 3
     pids: str = ""
     """File for the process ids of this worker and of a grandchild that ignores SIGTERM; empty starts none."""
+    shows: tuple[str, ...] = ()
+    """Environment variables that the result has, where they are set."""
 
 
 def start_grandchild(path: Path) -> None:
@@ -47,11 +50,13 @@ def run(job: ToyJob, reporter: Reporter) -> dict[str, Any]:
             os.kill(os.getpid(), signal.SIGKILL)
         case "silent":
             os._exit(0)
+        case "aborts":
+            atexit.register(os.abort)
         case "second-fails" if not is_main_process():
             raise Permanent("the second process cannot go on")
         case "hang" | "second-fails":
             time.sleep(600)
-    return {"steps": job.steps}
+    return {"steps": job.steps, **{name: os.environ[name] for name in job.shows if name in os.environ}}
 
 
 if __name__ == "__main__":

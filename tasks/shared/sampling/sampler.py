@@ -114,7 +114,7 @@ def fill(build: Build, wanted: Wanted[Any], part: Part = WHOLE) -> Samples:
         return samples
     model, runtime = build.path(MODEL), build.runtime
     job = SamplingJob(model=model, sets=tuple(jobs), runtime=runtime, form=wanted.form)
-    result = build.worker(WORKER, job, name="generation")
+    result = build.worker(WORKER, job, name="generation", gpus=runtime.tensor_parallel_size)
     for note in result["notes"]:
         log.warning("%s", note)
     return replace(samples, generated=int(result["generated"]))

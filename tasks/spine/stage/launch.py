@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from tasks.errors import Permanent
 from tasks.spine.stage.context import entered_context
+from tasks.spine.stage.worker_environment import worker_environment
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,6 @@ GRACE_S = 20.0
 POLL_S = 0.2
 _MARK = "MIDTRAIN_WORKER"
 """Environment variable whose value every process of one worker inherits, and no other has."""
-PROJECT_ROOT = Path(__file__).resolve().parents[3]
-
 OnLine = Callable[[dict[str, Any]], None]
 
 
@@ -117,7 +116,7 @@ def run_worker(
         (_Tail(work_dir / "metrics.jsonl"), on_metrics),
     ]
     deadline = time.monotonic() + timeout_s
-    with (work_dir / "worker.log").open("a") as log, _process(module, work_dir, log, env, prefix) as child:
+    with (work_dir / "worker.log").open("a") as file, _process(module, work_dir, file, env, prefix) as child:
         while child.poll() is None:
             check_stop()
             if time.monotonic() > deadline:
@@ -126,9 +125,11 @@ def run_worker(
             _drain(tails)
         _drain(tails)
     result = work_dir / "result.json"
-    if child.returncode == 0 and result.exists():
-        return json.loads(result.read_text())
-    raise _failure(module, work_dir, child.returncode)
+    if not result.exists():
+        raise _failure(module, work_dir, child.returncode)
+    if child.returncode != 0:
+        log.warning("%s had finished when it ended with exit code %d", module, child.returncode)
+    return json.loads(result.read_text())
 
 
 @contextlib.contextmanager
@@ -136,17 +137,7 @@ def _process(
     module: str, work_dir: Path, log: TextIO, env: Mapping[str, str] | None, prefix: Sequence[str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Start the child; whatever ends the `with` block (return, cancel, Ctrl-C) ends the child's whole tree."""
-    paths = [str(PROJECT_ROOT), os.environ.get("PYTHONPATH", "")]
-    # A waiting OpenMP thread that spins starves whatever shares its core: several times slower on a busy machine.
-    environment = {
-        "OMP_WAIT_POLICY": "PASSIVE",
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in paths if path),
-        "PYTHONUNBUFFERED": "1",
-        "MIDTRAIN_PARENT_PID": str(os.getpid()),
-        **(env or {}),
-        _MARK: uuid.uuid4().hex,
-    }
+    environment = {**worker_environment(), **(env or {}), _MARK: uuid.uuid4().hex}
     command = [sys.executable, *prefix, "-m", module, str(work_dir)]
     child = subprocess.Popen(
         command,

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from tasks.errors import Permanent
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.context import run_context
+from tasks.spine.stage.gpus import gpus_for_worker
 from tasks.spine.stage.launch import check_stop, run_worker
 from tasks.spine.stage.worker import is_disk_full
 from tasks.spine.store.manifest import FileEntry, Manifest, SourceTable, TrainedRows, git_commit, package_versions
@@ -82,20 +83,27 @@ class Build:
         return self.store.manifest(self.parents[role])
 
     def worker(
-        self, module: str, job: BaseModel, *, name: str = "worker", prefix: Sequence[str] = ()
+        self, module: str, job: BaseModel, *, name: str = "worker", prefix: Sequence[str] = (), gpus: int = 1
     ) -> dict[str, Any]:
-        """Run a worker process in a folder of this build and return its result; progress and metrics are passed on."""
-        threads = str(self.runtime.num_threads)
-        return run_worker(
-            module,
-            job,
-            self.work / name,
-            timeout_s=self.runtime.timeout_s,
-            on_progress=self.watcher.progress,
-            on_metrics=self.watcher.metrics,
-            env={"OMP_NUM_THREADS": threads} if self.runtime.num_threads else {},
-            prefix=prefix,
-        )
+        """Run a worker process in a folder of this build and return its result; progress and metrics are passed on.
+
+        Args:
+            gpus: GPUs that the worker sees. Behind a launcher (`prefix`) it sees one for each process, or all where a
+                configuration of the user's own says how many processes there are.
+        """
+        runtime = self.runtime
+        seen = (None if runtime.accelerate_config else runtime.num_processes) if prefix else gpus
+        with gpus_for_worker(seen) as visible:
+            return run_worker(
+                module,
+                job,
+                self.work / name,
+                timeout_s=runtime.timeout_s,
+                on_progress=self.watcher.progress,
+                on_metrics=self.watcher.metrics,
+                env=visible | ({"OMP_NUM_THREADS": str(runtime.num_threads)} if runtime.num_threads else {}),
+                prefix=prefix,
+            )
 
     def progress(self, done: int, total: int, unit: str, **values: float) -> None:
         """Report progress of work that the body does itself."""

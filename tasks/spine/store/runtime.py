@@ -17,7 +17,8 @@ class Runtime(Frozen):
     """Where a pipeline's stages run: `inline` in its own process, or each as a run of its own deployment, on the pool
     for machines with or without GPUs; then all arms run at the same time."""
     concurrent_arms: int = Field(1, ge=1)
-    """Arms that run at the same time in one process; for small models, whose trainings leave a machine idle."""
+    """Arms that run at the same time in one process; for small models, whose trainings leave a machine idle, and for
+    several GPUs, of which each worker then has one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where torch sees it."""
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"

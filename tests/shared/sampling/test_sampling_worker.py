@@ -1,5 +1,6 @@
 """The worker with a real model: whatever happens to it, every sample is there once in the end."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -16,12 +17,23 @@ from tasks.shared.sampling.pool import Pool
 from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
 from tasks.shared.sampling.wanted import Prompt, wanted_rows
 from tasks.shared.tables.parquet import read_rows, write_parquet
-from tasks.spine.stage.launch import run_worker
+from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.store.runtime import Runtime
 from tests.support.paths import ROOT, TINY_MODEL
 
 pytestmark = pytest.mark.slow
 
+WORKER = "tasks.shared.sampling.worker"
+SEES = """
+import json, os, sys
+
+names = ("PYTORCH_NVML_BASED_CUDA_CHECK", "VLLM_WORKER_MULTIPROC_METHOD", "VLLM_USE_FLASHINFER_SAMPLER",
+         "VLLM_NO_USAGE_STATS", "DO_NOT_TRACK")
+seen = {"torch": "torch" in sys.modules, "cuda_started": sys.modules["torch"].cuda.is_initialized()}
+with open("seen.json", "w") as file:
+    json.dump(seen | {name: os.environ.get(name) for name in names}, file)
+os._exit(7)
+"""
 SAMPLING = Sampling(top_p=1.0, max_new_tokens=48)
 
 
@@ -56,7 +68,7 @@ def test_a_killed_worker_loses_only_the_batch_in_flight_and_changes_no_text(
     folder, pool = tmp_path / "pool", Pool(str(tmp_path / "pool"))
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "job.json").write_text(job.model_dump_json())
-    child = subprocess.Popen([sys.executable, "-m", "tasks.shared.sampling.worker", str(tmp_path / "work")], cwd=ROOT)
+    child = subprocess.Popen([sys.executable, "-m", WORKER, str(tmp_path / "work")], cwd=ROOT)
     while len(list(folder.glob("*.parquet"))) < 3 and child.poll() is None:
         time.sleep(0.02)
     child.send_signal(how)
@@ -64,7 +76,7 @@ def test_a_killed_worker_loses_only_the_batch_in_flight_and_changes_no_text(
     written = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
     held = len(pool.scan().batch_of)
     assert 60 <= held < 200
-    result = run_worker("tasks.shared.sampling.worker", job, tmp_path / "again", timeout_s=300)
+    result = run_worker(WORKER, job, tmp_path / "again", timeout_s=300)
     assert result["generated"] == 200 - held
     index = pool.scan()
     assert len(index.batch_of) == 200
@@ -76,10 +88,27 @@ def test_a_killed_worker_loses_only_the_batch_in_flight_and_changes_no_text(
 
 def test_the_worker_reports_how_it_fares(job: SamplingJob, tmp_path: Path) -> None:
     lines: list[dict[str, Any]] = []
-    run_worker("tasks.shared.sampling.worker", job, tmp_path / "work", timeout_s=300, on_progress=lines.append)
+    run_worker(WORKER, job, tmp_path / "work", timeout_s=300, on_progress=lines.append)
     assert lines[0]["done"] == 0
     assert (lines[-1]["done"], lines[-1]["total"], lines[-1]["unit"]) == (200, 200, "samples")
     assert set(lines[-1]["values"]) == {"tokens_per_s", "truncated_share", "mean_tokens"}
+
+
+def test_vllm_is_imported_where_an_engine_can_start(job: SamplingJob, tmp_path: Path) -> None:
+    """A package of that name writes down what vLLM would find: the worker has asked for a device before."""
+    (tmp_path / "vllm.py").write_text(SEES)
+    job = job.model_copy(update={"runtime": Runtime(device="auto", engine="vllm", num_threads=1)})
+    with pytest.raises(WorkerFailed, match="exit code 7"):
+        run_worker(WORKER, job, tmp_path / "work", timeout_s=300, env={"PYTHONPATH": f"{ROOT}:{tmp_path}"})
+    assert json.loads((tmp_path / "work" / "seen.json").read_text()) == {
+        "torch": True,
+        "cuda_started": False,
+        "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+    }
 
 
 def test_two_runs_at_once_agree_in_the_end(job: SamplingJob, tmp_path: Path) -> None:
@@ -88,7 +117,7 @@ def test_two_runs_at_once_agree_in_the_end(job: SamplingJob, tmp_path: Path) -> 
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "job.json").write_text(job.model_dump_json())
-        command = [sys.executable, "-m", "tasks.shared.sampling.worker", str(tmp_path / name)]
+        command = [sys.executable, "-m", WORKER, str(tmp_path / name)]
         children.append(subprocess.Popen(command, cwd=ROOT))
     assert [child.wait() for child in children] == [0, 0]
     pool = Pool(str(tmp_path / "pool"))

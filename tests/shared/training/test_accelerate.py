@@ -20,9 +20,9 @@ from pydantic import ValidationError
 from tasks.errors import Permanent
 from tasks.shared.training import accelerate
 from tasks.shared.training.accelerate import AGENT, SHIPPED, launcher
-from tasks.spine.stage import launch
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.store.runtime import Runtime
+from tests.support.paths import ROOT
 from tests.support.toy_worker import ToyJob
 
 MODULE = "tests.support.toy_worker"
@@ -146,7 +146,7 @@ def test_kill_9_of_the_parent_leaves_no_process(tmp_path: Path) -> None:
         "from tests.support.toy_worker import ToyJob;"
         f"run_worker({MODULE!r}, ToyJob(mode='hang'), Path({str(tmp_path)!r}), timeout_s=300, prefix={two()!r})"
     )
-    environment = {**os.environ, "PYTHONPATH": str(launch.PROJECT_ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     parent = subprocess.Popen([sys.executable, "-c", code], env=environment)
     wait_until(lambda: (tmp_path / "metrics.jsonl").exists(), 120)
     assert len(marked(tmp_path)) >= 3  # the launcher and two processes

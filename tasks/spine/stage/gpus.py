@@ -1,0 +1,56 @@
+"""The GPUs that a worker sees: as many as it uses, and those that the fewest other workers of this process see.
+
+A training in one process that saw two would be spread over both by `transformers` (`nn.DataParallel`), which TRL's
+trainers refuse; engines of arms that run at the same time would meet on the first.
+"""
+
+import os
+import re
+import subprocess
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+VARIABLE = "CUDA_VISIBLE_DEVICES"
+LIST_TIMEOUT_S = 30.0
+_lock = threading.Lock()
+_workers: Counter[str] = Counter()
+"""How many running workers see each GPU."""
+
+
+def visible_gpus() -> list[str]:
+    """GPUs that this process may use: those that the environment names, else all that the driver lists."""
+    named = os.environ.get(VARIABLE)
+    if named is None:
+        return list(_listed_by_driver())
+    return [name for part in named.split(",") if (name := part.strip()) not in ("", "-1")]
+
+
+@cache
+def _listed_by_driver() -> tuple[str, ...]:
+    """Numbers of the GPUs by the driver's own tool, as torch takes seconds to import; none where there is no driver."""
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=LIST_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(re.findall(r"^GPU (\d+):", listed.stdout, re.MULTILINE))
+
+
+@contextmanager
+def gpus_for_worker(count: int | None) -> Iterator[dict[str, str]]:
+    """Within, `count` GPUs are a worker's, or all with None; yields what its environment says about it.
+
+    Where more workers run than there are GPUs, some share one.
+    """
+    visible = visible_gpus()
+    with _lock:
+        least_used = sorted(visible, key=_workers.__getitem__)[:count]
+        _workers.update(least_used)
+    try:
+        # In the order in which they were named, so that number 0 stays number 0.
+        yield {VARIABLE: ",".join(name for name in visible if name in least_used)} if visible else {}
+    finally:
+        with _lock:
+            _workers.subtract(least_used)
