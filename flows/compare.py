@@ -17,6 +17,7 @@ from tasks.config import Seed
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS as RECIPES
 from tasks.recipe.loading import load
+from tasks.spine.stage.plan import PlannedStage, planning
 from tasks.spine.store.ref import ArtifactRef
 
 METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
@@ -24,7 +25,7 @@ METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
 
 Seeds = Annotated[list[Seed], Field(min_length=1), About("Seeds to run every arm at.")]
 Arms = Annotated[list[str], About("Arms of the recipe; empty: all of them.")]
-STAGES = dict.fromkeys(name for kind in RECIPES.values() for name in kind.STAGES)
+STAGES = dict.fromkeys(name for kind in RECIPES.values() for name in kind.stages())
 ForceStages = Annotated[list[str], stages_form(STAGES)]
 
 
@@ -40,6 +41,13 @@ def compare(
     """Run arms at several seeds and compare them on the same questions, with intervals and paired tests."""
     flat = with_fields(overrides, {"runtime.dispatch": dispatch})
     return run_comparison(recipe, flat, seeds=seeds, arms=arms, force=force)
+
+
+def outline(recipe: str, overrides: Mapping[str, JsonValue]) -> list[PlannedStage]:
+    """The stage calls of all arms of a recipe at one seed; neither the store nor models and data are looked at."""
+    with planning(None) as plan:
+        run_comparison(recipe, overrides)
+    return plan.rows
 
 
 def run_comparison(

@@ -15,7 +15,7 @@ from tasks.spine.store.ref import ArtifactRef
 BaseModelName = Annotated[str, About("Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")]
 RunSeed = Annotated[Seed | None, About("Of generation and training; empty keeps the recipe's.")]
 Limit = Annotated[int | None, Field(ge=1), About("Seed questions at most; empty keeps the recipe's.")]
-ForceStages = Annotated[list[str], stages_form(PolyaRecipe.STAGES)]
+ForceStages = Annotated[list[str], stages_form(PolyaRecipe.stages())]
 
 
 @flow(name="polya", flow_run_name="polya-{recipe}", **FLOW_OPTIONS)

@@ -14,7 +14,7 @@ from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 Limit = Annotated[int | None, Field(ge=1), About("Training documents at most; empty keeps the recipe's.")]
-ForceStages = Annotated[list[str], stages_form(RmtRecipe.STAGES)]
+ForceStages = Annotated[list[str], stages_form(RmtRecipe.stages())]
 
 
 @flow(name="rmt", flow_run_name="rmt-{recipe}", **FLOW_OPTIONS)

@@ -1,6 +1,6 @@
-"""What every configuration model stands on: a base that is frozen and closed to unknown keys, and seeds."""
+"""What every configuration model stands on: bases that are frozen and closed to unknown keys, and seeds."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -8,6 +8,10 @@ LARGEST_SEED = 2**32 - 1
 """What NumPy takes."""
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 """Seed of a random generator."""
+OF_RECIPE = "of the recipe"
+"""Mark of a field that takes the value which the recipe has under the same name."""
+RecipeSeed = Annotated[Seed, OF_RECIPE]
+"""Seed that is the recipe's, wherever the section stands in one."""
 LARGEST_NUMBER = 2**63 - 1
 """What Parquet, databases and Prefect's server take for a whole number."""
 
@@ -28,3 +32,10 @@ class Frozen(BaseModel):
         if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
             raise ValueError(f"no whole number may be larger than {LARGEST_NUMBER}")
         return value
+
+
+class StageConfig(Frozen):
+    """Settings of a stage: a section of every recipe whose method has the stage."""
+
+    STAGE: ClassVar[str]
+    """Name of the stage."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tasks.recipe.loading import METHODS
+from tasks.recipe.merging import section_models
 from tests.support.paths import ROOT
 
 PARENT_SIDE = {"task.py", "tracker.py", "training_slot.py", "progress.py"}
@@ -133,11 +135,8 @@ def imported(path: Path) -> Iterator[str]:
 
 
 BELOW_ALL = ("tasks", "tasks.config", "tasks.errors", "tasks.logs", "tasks.text", "tasks.yaml_text")
-ROOMS = (
-    "questions", "texts", "generate", "filter", "dataset", "midtrain", "rl", "entropy", "schedule", "rmt", "predict",
-    "evaluate", "recipe", "estimates", "report", "release",
-)  # fmt: skip
-"""Rooms along the data: each may import those before it."""
+AROUND = ("recipe", "estimates", "report", "release")
+"""Rooms around those of the stages, whose order the recipes say."""
 OFFERS_THE_SMALL_WORLD = {
     "tasks.questions.sources": "`source: tiny` makes questions where there is no network",
     "tasks.texts.sources": "`source: tiny` makes a corpus where there is no network",
@@ -170,6 +169,12 @@ def imports() -> dict[str, set[str]]:
         return name
 
     return {name: {*map(known, imported(path))} - {"", name} for name, path in names.items()}
+
+
+def rooms() -> list[str]:
+    """Rooms along the data, method by method: each may import those before it."""
+    models = [section_models(kind)[name] for kind in METHODS.values() for name in kind.stage_sections().values()]
+    return list(dict.fromkeys([*(model.__module__.split(".")[1] for model in models), *AROUND]))
 
 
 def arrows() -> list[tuple[str, str]]:
@@ -206,8 +211,8 @@ def test_imports_run_one_way_from_flows_to_rooms_to_what_they_share_to_the_spine
 
 def test_rooms_import_one_another_only_downwards_along_the_data() -> None:
     folders = {path.name for path in (ROOT / "tasks").iterdir() if (path / "__init__.py").exists()}
-    assert folders == {*ROOMS, "shared", "spine", "tiny"}
-    place = {f"tasks.{name}": number for number, name in enumerate(ROOMS)}
+    assert folders == {*rooms(), "shared", "spine", "tiny"}
+    place = {f"tasks.{name}": number for number, name in enumerate(rooms())}
     between = [(a, b) for a, b in arrows() if {room(a), room(b)} <= set(place)]
     assert [(a, b) for a, b in between if place[room(a)] < place[room(b)]] == []
 
@@ -230,12 +235,12 @@ def test_flows_call_the_stages_and_stages_know_of_no_pipeline_that_calls_them() 
 
 def test_no_import_runs_in_a_circle_among_modules_nor_among_rooms() -> None:
     assert circles(imports()) == set()
-    rooms: dict[str, set[str]] = {}
+    between: dict[str, set[str]] = {}
     for a, b in arrows():
         if a.startswith("tasks.") and room(a) != room(b):
-            rooms.setdefault(room(a), set()).add(room(b))
-            rooms.setdefault(room(b), set())
-    assert circles(rooms) == set()
+            between.setdefault(room(a), set()).add(room(b))
+            between.setdefault(room(b), set())
+    assert circles(between) == set()
 
 
 def test_no_folder_holds_more_modules_than_one_can_take_in() -> None:

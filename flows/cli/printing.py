@@ -72,6 +72,7 @@ def plan_table(rows: list[PlannedStage]) -> Table:
 
 def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: Console) -> int:
     """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
+    from flows.compare import outline
     from tasks.estimates.memory import require_fit
     from tasks.estimates.table import cost_table, memory_table
     from tasks.recipe.base import Recipe
@@ -82,7 +83,7 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: 
         settings = load(Recipe, recipe, overrides)
         wanted = device or settings.sized_for
         on = device_named(wanted) if wanted else device_of(settings.runtime, settings.sized_for)
-        for table in (cost_table(settings, on), memory_table(settings, on)):
+        for table in (cost_table(settings, outline(recipe, overrides), on), memory_table(settings, on)):
             console.print(table, soft_wrap=True)
             console.print()
         require_fit(settings, on)

@@ -1,19 +1,21 @@
 """Settings of the stages that write the training sets."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.config import Frozen, Seed
+from tasks.config import RecipeSeed, StageConfig
 from tasks.shared.prompts.config import PromptConfig
 
 
-class DatasetConfig(Frozen):
+class DatasetConfig(StageConfig):
     """Selection of kept solutions for the mid-training set (arXiv 2605.08472: n variants per question, n from 1 to 64).
 
     Sets are nested (ours): with the same seed, the set for a smaller `variants`, `max_questions` or `max_rows` is part
     of the set for a larger one, so that sweeps differ in size alone.
     """
+
+    STAGE: ClassVar[str] = "dataset"
 
     variants: int = Field(4, ge=1, le=64)
     """Solutions per question at most. The paper finds n near the RL group size best, and uses 16 (4: ours)."""
@@ -35,7 +37,7 @@ class DatasetConfig(Frozen):
     """Rows at most, drawn over all questions: makes arms equal in size."""
     min_rows: int = Field(1, ge=1)
     """Fewer rows than this stop the run before training: a handful of lucky guesses is no dataset (ours)."""
-    seed: Seed = 0
+    seed: RecipeSeed = 0
     """Seed of every draw above."""
     prompt: PromptConfig = PromptConfig()
     """The plain prompt that stands before every solution, whatever heuristic wrote it: one prefix, several
@@ -44,12 +46,14 @@ class DatasetConfig(Frozen):
     """Licence identifier on the dataset card, e.g. `mit`; depends on the questions and on the model that wrote."""
 
 
-class PromptSetConfig(Frozen):
+class PromptSetConfig(StageConfig):
     """Selection of questions for the RL set. The paper uses DAPO-Math-17K, harder than the mid-training questions."""
+
+    STAGE: ClassVar[str] = "rl_prompts"
 
     max_questions: int | None = Field(None, ge=1)
     """Questions at most; a smaller set is part of a larger one."""
-    seed: Seed = 0
+    seed: RecipeSeed = 0
     """Seed of that draw."""
     prompt: PromptConfig = PromptConfig()
     """The plain prompt; the same as in mid-training and evaluation."""

@@ -1,16 +1,18 @@
 """The settings of the entropy stage, and the job of its worker."""
 
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.config import Frozen
+from tasks.config import Frozen, StageConfig
 from tasks.spine.store.runtime import Runtime
 
 
-class EntropyConfig(Frozen):
+class EntropyConfig(StageConfig):
     """Next-token entropy in nats at every position of the texts: difficulty in arXiv 2509.24375. Defaults are ours."""
+
+    STAGE: ClassVar[str] = "entropy"
 
     context_tokens: int = Field(2_048, ge=2)
     """Most tokens that a position is predicted from; longer documents are read in windows of so many."""

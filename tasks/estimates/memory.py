@@ -6,8 +6,9 @@ Rough by design: activations are counted from the shapes that a layer keeps, whi
 from dataclasses import dataclass
 
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
+from tasks.filter.config import FilterConfig
+from tasks.midtrain.config import MidtrainConfig
 from tasks.recipe.base import Recipe
-from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.costs.devices import GIB, Device
 from tasks.shared.costs.engine_memory import GRAPHS, VLLM_BATCH_TOKENS, engine_parts
@@ -35,29 +36,29 @@ def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
     if device.is_cpu:
         return []
     facts = model_facts(recipe.model)
-    rl = _Reinforced("rl", recipe.rl, recipe.rl.max_prompt_tokens)
-    after = [
-        _rollouts(recipe, facts, device, rl),
-        _update(recipe, facts, device, rl),
-        _engine(recipe, facts, device, "evaluate", recipe.evaluate.sampling, recipe.rl.max_prompt_tokens),
-    ]
-    if isinstance(recipe, RmtRecipe):
-        prompt = recipe.schedule.max_prompt_tokens
-        rmt = _Reinforced("rmt_train", recipe.rmt_train, prompt)
-        return [
-            _rollouts(recipe, facts, device, rmt),
-            _update(recipe, facts, device, rmt),
-            _engine(recipe, facts, device, "predict", recipe.predict.sampling, prompt),
-            *after,
-        ]
-    assert isinstance(recipe, PolyaRecipe)
-    scoring = [_scoring(facts, device)] if recipe.filter.scorer.type != "none" else []
-    return [
-        _engine(recipe, facts, device, "generate", recipe.generate.sampling, recipe.rl.max_prompt_tokens),
-        *scoring,
-        _midtraining(recipe, facts, device),
-        *after,
-    ]
+    return [need for section in recipe.stage_sections().values() for need in _phases(recipe, facts, device, section)]
+
+
+def _phases(recipe: Recipe, facts: ModelFacts, device: Device, section: str) -> list[MemoryNeed]:
+    """What a stage does with the model, as the kind of its settings says."""
+    config = getattr(recipe, section)
+    if isinstance(config, GRPOSettings):
+        stage = _Reinforced(section, config, _prompt_tokens(recipe, section))
+        return [_rollouts(recipe, facts, device, stage), _update(recipe, facts, device, stage)]
+    if isinstance(config, MidtrainConfig):
+        return [_midtraining(recipe, facts, device, config)]
+    if isinstance(config, FilterConfig):
+        return [_scoring(facts, device)] if config.scorer.type != "none" else []
+    if isinstance(sampling := getattr(config, "sampling", None), Sampling):
+        return [_engine(recipe, facts, device, section, sampling, _prompt_tokens(recipe, section))]
+    return []
+
+
+def _prompt_tokens(recipe: Recipe, section: str) -> int:
+    """Longest prompt of a stage: of the schedule where RMT's own stages sample, else one with a question."""
+    if isinstance(recipe, RmtRecipe) and section not in Recipe.model_fields:
+        return recipe.schedule.max_prompt_tokens
+    return recipe.rl.max_prompt_tokens
 
 
 def require_fit(recipe: Recipe, device: Device) -> None:
@@ -134,8 +135,7 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
     return MemoryNeed(phase, {**trainer, "vLLM": taken}, available, advice)
 
 
-def _midtraining(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
-    config = recipe.midtrain
+def _midtraining(recipe: Recipe, facts: ModelFacts, device: Device, config: MidtrainConfig) -> MemoryNeed:
     length = max(config.max_length, config.pack_length)
     rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
     lower = f"midtrain.max_length={config.max_length}"

@@ -4,12 +4,12 @@ A room says what its stage costs in `estimate.py`, by a function of the stage's 
 of the recipe that the cost hangs on. So a new stage is counted as soon as its room says so.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from importlib import import_module
-from importlib.util import find_spec
 from inspect import signature
+from typing import Any
 
-from tasks.recipe.base import Recipe
+from tasks.recipe.base import REPORT, Recipe
 from tasks.shared.costs.devices import Device, device_of
 from tasks.shared.costs.machine import Machine, StageEstimate, duration
 from tasks.spine.stage.plan import PlannedStage
@@ -25,29 +25,26 @@ def estimate(recipe: Recipe, device: Device) -> dict[str, StageEstimate]:
     Raises:
         ValueError: the model's shape, or the size of a question set or a corpus, is not known.
     """
+    sections = {stage: getattr(recipe, section) for stage, section in recipe.stage_sections().items()}
+    return {stage: _cost(recipe, stage, sections.get(stage), device) for stage in ("model", *recipe.stages())}
+
+
+def outlined_cost(row: PlannedStage, device: Device) -> StageEstimate:
+    """Expected cost of one stage call, with the settings that it has. Raises ValueError as `estimate` does."""
+    return _cost(row.context, row.stage, row.config, device)
+
+
+def _cost(recipe: Recipe, stage: str, config: Any, device: Device) -> StageEstimate:
+    """Cost of a stage with these settings, what is before it being as the recipe says."""
     machine = Machine(recipe.model, recipe.runtime, device)
-    costs = {"model": machine.imported(), "report": machine.table(REPORT_BYTES)}
-    for stage, cost in _costs(recipe):
-        sections = {name: _section(recipe, name) for name in list(signature(cost).parameters)[1:]}
-        costs[stage] = cost(machine, **sections)
-    return costs
-
-
-def _costs(recipe: Recipe) -> Iterator[tuple[str, Callable[..., StageEstimate]]]:
-    """Stages of a recipe, each with the function of its room that says what it costs."""
-    for stage in {"questions": None, **type(recipe).model_fields}:
-        room = type(_section(recipe, stage)).__module__.rpartition(".")[0]
-        if room.startswith("tasks.") and find_spec(f"{room}.estimate"):
-            cost = getattr(import_module(f"{room}.estimate"), stage, None)
-            if cost is not None:
-                yield stage, cost
-
-
-def _section(recipe: Recipe, name: str) -> object:
-    """A section of a recipe; the only question set of a recipe without seed questions is that of RL."""
-    if name == "questions" and "questions" not in type(recipe).model_fields:
-        return recipe.rl_questions
-    return getattr(recipe, name)
+    if stage == "model":
+        return machine.imported()
+    if stage == REPORT:
+        return machine.table(REPORT_BYTES)
+    room = type(config).__module__.rpartition(".")[0]
+    cost = getattr(import_module(f"{room}.estimate"), stage)
+    names = list(signature(cost).parameters)[1:]
+    return cost(machine, **{name: config if name == stage else getattr(recipe, name) for name in names})
 
 
 def planned_cost(row: PlannedStage) -> str:
@@ -80,4 +77,4 @@ def planned_total(rows: Iterable[PlannedStage]) -> str:
 def _estimated(row: PlannedStage) -> StageEstimate | None:
     if not isinstance(row.context, Recipe):
         return None
-    return estimate(row.context, device_of(row.context.runtime, row.context.sized_for)).get(row.stage)
+    return outlined_cost(row, device_of(row.context.runtime, row.context.sized_for))

@@ -1,26 +1,15 @@
 """The cost of a whole recipe as Markdown tables: every stage over all arms, and memory by phase."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tasks.estimates.memory import memory
-from tasks.estimates.stages import estimate
+from tasks.estimates.stages import outlined_cost
 from tasks.estimates.training_memory import MemoryNeed
 from tasks.recipe.base import Recipe
-from tasks.recipe.polya import PolyaRecipe
-from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.costs.devices import GIB, Device
 from tasks.shared.costs.machine import StageEstimate, amount
-from tasks.spine.store.fingerprint import canonical_json
-
-SOLUTIONS = ("questions", "generate", "filter", "dataset")
-SCHEDULE = ("texts", "entropy", "schedule")
-PROMPTS = ("rl_questions", "rl_prompts")
-ORDER = (
-    "questions", "generate", "filter", "dataset", "midtrain", "texts", "entropy", "schedule", "rmt_train",
-    "predict", "rl_prompts", "rl", "evaluate",
-)  # fmt: skip
-"""Order of the stages of all methods."""
+from tasks.spine.stage.plan import PlannedStage
 
 
 @dataclass(frozen=True)
@@ -28,66 +17,27 @@ class CountedRun:
     """One run of a stage, shared by all arms that ask for it with the same settings."""
 
     stage: str
-    key: str
     cost: StageEstimate
 
 
-def stage_runs(recipe: Recipe, device: Device) -> list[CountedRun]:
-    """Every stage run that the recipe's arms come to at one seed, each once."""
-    runs: dict[tuple[str, str], CountedRun] = {}
-    for name in recipe.arms:
-        arm = recipe.arm(name)
-        costs = estimate(arm, device)
-        passed = _passed_rmt(arm, name) if isinstance(arm, RmtRecipe) else _passed(arm, name)
-        for stage, sections in passed:
-            key = canonical_json([stage, *(getattr(arm, section).model_dump(mode="json") for section in sections)])
-            runs.setdefault((stage, key), CountedRun(stage, key, costs[stage]))
-    return list(runs.values())
+def stage_runs(rows: Iterable[PlannedStage], device: Device) -> list[CountedRun]:
+    """The runs that the stage calls of all arms come to, each once."""
+    once = {row.ref: row for row in rows}
+    return [CountedRun(row.stage, outlined_cost(row, device)) for row in once.values() if row.stage != "model"]
 
 
-def _passed(arm: Recipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Stages of an arm in order, each with the sections of the recipe that its artifact hangs on."""
-    assert isinstance(arm, PolyaRecipe)
-    policy: tuple[str, ...] = ()
-    yield "evaluate", ("evaluate",)
-    if arm.arms[name].midtrain:
-        for length, stage in enumerate(SOLUTIONS, start=1):
-            yield stage, SOLUTIONS[:length]
-        policy = (*SOLUTIONS, "midtrain")
-        yield "midtrain", policy
-        yield "evaluate", (*policy, "evaluate")
-    if arm.arms[name].rl:
-        yield "questions", PROMPTS[:1]
-        yield "rl_prompts", PROMPTS
-        yield "rl", (*policy, *PROMPTS, "rl")
-        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluate")
+def cost_table(recipe: Recipe, rows: Iterable[PlannedStage], device: Device) -> str:
+    """Markdown table: one line a stage, summed over its runs, and the whole.
 
-
-def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Stages of an arm of reinforcement mid-training, each with its sections of the recipe."""
-    policy: tuple[str, ...] = ()
-    yield "texts", SCHEDULE[:1]
-    yield "entropy", SCHEDULE[:2]
-    if arm.arms[name].train:
-        yield "schedule", SCHEDULE
-        policy = (*SCHEDULE, "rmt_train")
-        yield "rmt_train", policy
-    yield "predict", (*SCHEDULE[:2], *policy, "predict")
-    if arm.arms[name].rl:
-        yield "questions", PROMPTS[:1]
-        yield "rl_prompts", PROMPTS
-        yield "rl", (*policy, *PROMPTS, "rl")
-        yield "evaluate", (*policy, *PROMPTS, "rl", "evaluate")
-
-
-def cost_table(recipe: Recipe, device: Device) -> str:
-    """Markdown table: one line a stage, summed over its runs, and the whole."""
-    runs = stage_runs(recipe, device)
+    Args:
+        rows: the stage calls of the recipe's arms.
+    """
+    runs = stage_runs(rows, device)
     lines = [
         f"| stage | runs | tokens | operations | {device.label}-hours | disk |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for stage in ORDER:
+    for stage in recipe.stages():
         costs = [run.cost for run in runs if run.stage == stage]
         if costs:
             lines.append(_line(stage, costs))

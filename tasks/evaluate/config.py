@@ -2,12 +2,12 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import Field, field_validator
 
-from tasks.config import Frozen, Seed
+from tasks.config import Frozen, Seed, StageConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.config import PromptConfig
@@ -53,8 +53,10 @@ class EvaluationSampling(Sampling):
     """Longest completion; the paper's in RL."""
 
 
-class EvaluateConfig(Frozen):
+class EvaluateConfig(StageConfig):
     """Evaluation by sampling: unbiased pass@k, and greedy decoding. Counts and intervals are ours."""
+
+    STAGE: ClassVar[str] = "evaluate"
 
     benchmarks: tuple[str, ...] = ("math500", "aime24", "amc23")
     """Names of files in `tasks/evaluate/benchmarks`."""

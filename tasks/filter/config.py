@@ -1,11 +1,11 @@
 """The settings that decide which samples are kept, and the job of the scoring worker."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import Frozen, StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.verification.config import VerificationConfig, verifier_identity
 from tasks.spine.store.runtime import Runtime
@@ -30,8 +30,10 @@ class LikelihoodRatioScorer(Frozen):
 ScorerConfig = Annotated[NoScorer | LikelihoodRatioScorer, Field(discriminator="type")]
 
 
-class FilterConfig(Frozen):
+class FilterConfig(StageConfig):
     """Correctness by verifier, adherence by scorer, the best ones per (question, heuristic)."""
+
+    STAGE: ClassVar[str] = "filter"
 
     verification: VerificationConfig = VerificationConfig()
     scorer: ScorerConfig = LikelihoodRatioScorer()

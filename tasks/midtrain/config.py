@@ -1,18 +1,21 @@
 """The identity of a mid-training run, and the job of its worker."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from tasks.config import StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.training.config import LRSchedule, Optimization, TrainJob
 
 
-class MidtrainConfig(Optimization):
+class MidtrainConfig(Optimization, StageConfig):
     """Supervised fine-tuning on question -> solution pairs, loss on the solution only.
 
     arXiv 2605.08472 fine-tunes with TRL before RL and publishes no hyper-parameters; all defaults here are ours.
     """
+
+    STAGE: ClassVar[str] = "midtrain"
 
     learning_rate: float = Field(1e-5, gt=0)
     """Peak learning rate (ours)."""

@@ -1,11 +1,11 @@
 """What decides which positions are predicted, how, and what is counted."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from tasks.config import Frozen, Seed
+from tasks.config import Frozen, Seed, StageConfig
 from tasks.entropy.config import EntropyConfig
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.next_token.config import PredictionPrompt
@@ -24,11 +24,13 @@ class PredictionSampling(Sampling):
     """Longest completion, reasoning and prediction together (paper, in training)."""
 
 
-class PredictConfig(Frozen):
+class PredictConfig(StageConfig):
     """Accuracy of one checkpoint at positions drawn from the entropy of a base model, the same for every checkpoint.
 
     The paper evaluates 200 problems of OmniMATH by tier; counts, draws and intervals are ours.
     """
+
+    STAGE: ClassVar[str] = "predict"
 
     tiers: TierConfig = TierConfig()
     prediction_prompt: PredictionPrompt = PredictionPrompt()

@@ -1,11 +1,11 @@
 """Settings of the questions stage."""
 
 import re
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.config import Frozen, Seed
+from tasks.config import Frozen, Seed, StageConfig
 from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
 from tasks.shared.sources.errors import SourceError
@@ -37,12 +37,14 @@ class TinyOptions(Frozen):
     """Seed that draws the problems of the split."""
 
 
-class QuestionsConfig(Frozen):
+class QuestionsConfig(StageConfig):
     """A question set: where it comes from, how its rows are read, and how many are taken. Defaults are ours.
 
     Identity is the content of the source (`source_digest`, filled in by `sources.resolve`), never its place: a moved
     file is the same set and a changed file is another one.
     """
+
+    STAGE: ClassVar[str] = "questions"
 
     source: str = "tiny"
     """`tiny` (the embedded world), `hub` (the preset's own home), a Hugging Face dataset id `org/name`, a local

@@ -10,6 +10,7 @@ from tasks.questions.sources import resolve
 from tasks.shared.sources.rejects import REJECTS_FILE
 from tasks.shared.tables.parquet import count_rows
 from tasks.spine.stage.call import Stage
+from tasks.spine.stage.plan import looked_at
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
@@ -34,7 +35,7 @@ def load_resolved(build: Build, config: QuestionsConfig) -> None:
 
 def load_questions(config: QuestionsConfig, runtime: Runtime, *, force: bool = False, label: str = "") -> ArtifactRef:
     """A question set as an artifact of kind `questions`; the source is hashed first, so a changed file is a miss."""
-    return load_resolved(resolve(config), runtime, force=force, label=label or config.label())
+    return load_resolved(looked_at(config, resolve), runtime, force=force, label=label or config.label())
 
 
 @stage_task(DECONTAMINATE)

@@ -5,16 +5,19 @@ from typing import ClassVar, Self
 
 from pydantic import JsonValue, model_validator
 
-from tasks.config import Frozen, Seed
+from tasks.config import Frozen, Seed, StageConfig
 from tasks.dataset.config import PromptSetConfig
 from tasks.evaluate.config import EvaluateConfig
 from tasks.questions.config import QuestionsConfig
-from tasks.recipe.merging import RecipeError, Sections, build, closest
+from tasks.recipe.merging import RecipeError, Sections, build, closest, section_models
 from tasks.rl.config import RLConfig
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.verification.config import VerificationConfig
 from tasks.spine.store.runtime import Runtime
+
+REPORT = "report"
+"""Stage that ends every pipeline; what it shows follows from the others' settings."""
 
 
 class ArmConfig(Frozen):
@@ -34,10 +37,6 @@ class Recipe(Sections):
     """Every stage's settings in one model."""
 
     SHARED: ClassVar[tuple[str, ...]] = ("prompt", "verification")
-    SEEDED: ClassVar[tuple[str, ...]] = ("rl_prompts", "rl")
-
-    STAGES: ClassVar[tuple[str, ...]] = ()
-    """Stages of the method's pipeline."""
 
     method: str
     """Method that the recipe is of."""
@@ -75,16 +74,31 @@ class Recipe(Sections):
                     )
         return self
 
+    @classmethod
+    def stage_sections(cls) -> dict[str, str]:
+        """Stages along the data, each with its section: the method's own, then those that all methods end with."""
+        models = section_models(cls)
+        found: dict[str, str] = {}
+        for name in sorted(models, key=lambda name: name in Recipe.model_fields):
+            if issubclass(model := models[name], StageConfig):
+                found.setdefault(model.STAGE, name)
+        return found
+
+    @classmethod
+    def stages(cls) -> tuple[str, ...]:
+        """Stages of the method's pipeline along the data."""
+        return (*cls.stage_sections(), REPORT)
+
     def forced(self, stages: Collection[str]) -> set[str]:
         """The stages to build again that a user names, `all` being every one.
 
         Raises:
             RecipeError: one is no stage of the method.
         """
-        known = (*self.STAGES, "all")
+        known = (*self.stages(), "all")
         if unknown := sorted(set(stages) - set(known)):
             raise RecipeError(f"force={unknown[0]}: not a stage of {self.method}{closest(unknown[0], known)}")
-        return set(self.STAGES) if "all" in stages else set(stages)
+        return set(self.stages()) if "all" in stages else set(stages)
 
     def chosen(self, names: Collection[str]) -> dict[str, ArmConfig]:
         """The arms of these names, or all if there are none, each validated with its overrides.

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
-from tasks.config import Frozen
+from tasks.config import OF_RECIPE, Frozen
 from tasks.errors import did_you_mean
 from tasks.text import has_password, without_passwords
 
@@ -46,8 +46,15 @@ class Sections(Frozen):
 
     SHARED: ClassVar[tuple[str, ...]] = ()
     """Sections that stages which have a field of that name get a copy of."""
-    SEEDED: ClassVar[tuple[str, ...]] = ()
-    """Stages that get the recipe's seed."""
+
+    @classmethod
+    def seeded(cls) -> list[str]:
+        """Sections that get the recipe's seed."""
+        return [
+            name
+            for name, model in section_models(cls).items()
+            if "seed" in model.model_fields and OF_RECIPE in model.model_fields["seed"].metadata
+        ]
 
 
 R = TypeVar("R", bound=Sections)
@@ -143,26 +150,27 @@ def _renamed(name: str, known: Iterable[str]) -> str:
 
 def _share(kind: type[Sections], merged: dict[str, Any]) -> None:
     """Copy shared sections and the seed into the stages that have a field for them."""
-    stages = {
-        name: field.annotation
-        for name, field in kind.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel) and name not in kind.SHARED
-    }
-    for name, model in stages.items():
+    for name, model in section_models(kind).items():
         section = merged.setdefault(name, {})
         for shared in kind.SHARED:
             if shared in model.model_fields and shared in merged:
                 section[shared] = merged[shared]
-    for name in kind.SEEDED:
-        if "seed" in merged and "seed" in stages[name].model_fields:
+    for name in kind.seeded():
+        if "seed" in merged:
             merged[name]["seed"] = merged["seed"]
+
+
+def section_models(kind: type[Sections]) -> dict[str, type[BaseModel]]:
+    """Sections with their models, without those that are shared."""
+    models = {name: field.annotation for name, field in kind.model_fields.items() if name not in kind.SHARED}
+    return {name: model for name, model in models.items() if isinstance(model, type) and issubclass(model, BaseModel)}
 
 
 def _origin(kind: type[Sections], place: tuple[int | str, ...], values: Mapping[str, Any]) -> str:
     """Where a refused value was written: in a shared section or as the recipe's seed, not in each stage's copy."""
     if place[1:2] and place[1] in kind.SHARED:
         place = place[1:]
-    elif place[1:] == ("seed",) and place[0] in kind.SEEDED and "seed" in values:
+    elif place[1:] == ("seed",) and place[0] in kind.seeded() and "seed" in values:
         place = place[1:]
     return ".".join(map(str, place))
 

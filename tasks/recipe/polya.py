@@ -1,6 +1,6 @@
 """The recipe of self-generated mid-training."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -24,12 +24,6 @@ class PolyaRecipe(Recipe):
 
     Questions of RL are another, harder set than the seed questions in the paper.
     """
-
-    SEEDED: ClassVar[tuple[str, ...]] = ("generate", "dataset", "midtrain", *Recipe.SEEDED)
-
-    STAGES: ClassVar[tuple[str, ...]] = (
-        "questions", "generate", "filter", "dataset", "midtrain", "rl_prompts", "rl", "evaluate", "report"
-    )  # fmt: skip
 
     method: Literal["polya"] = "polya"
     questions: QuestionsConfig = QuestionsConfig()

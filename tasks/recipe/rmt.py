@@ -48,11 +48,6 @@ class RmtRecipe(Recipe):
     """Everything that reinforcement mid-training (arXiv 2509.24375) does, from the texts to the report."""
 
     SHARED: ClassVar[tuple[str, ...]] = ("prediction_prompt", *Recipe.SHARED)
-    SEEDED: ClassVar[tuple[str, ...]] = ("schedule", "rmt_train", *Recipe.SEEDED)
-
-    STAGES: ClassVar[tuple[str, ...]] = (
-        "texts", "entropy", "schedule", "rmt_train", "predict", "questions", "rl_prompts", "rl", "evaluate", "report"
-    )  # fmt: skip
 
     method: Literal["rmt"] = "rmt"
     prediction_prompt: PredictionPrompt = PredictionPrompt()

@@ -1,18 +1,23 @@
 """The identity of an RL run, and the job of its worker."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
+from tasks.config import StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
 from tasks.shared.verification.config import VerificationConfig
 
 
-class RLConfig(GRPOSettings):
+class RLConfig(GRPOSettings, StageConfig):
     """GRPO (arXiv 2402.03300) with a 0/1 correctness reward, as in arXiv 2605.08472.
 
     From the latter: no KL term, 16 rollouts a prompt, prompts of 1,024 and completions of 3,072 tokens, one epoch. The
     rest is unpublished and marked "ours".
     """
+
+    STAGE: ClassVar[str] = "rl"
 
     learning_rate: float = Field(1e-6, gt=0)
     """Peak learning rate (ours)."""

@@ -1,21 +1,24 @@
 """The identity of a reinforcement mid-training run, and the job of its worker."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from tasks.config import StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import RewardConfig
 from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
 
 
-class RMTTrainConfig(GRPOSettings):
+class RMTTrainConfig(GRPOSettings, StageConfig):
     """L = L_RL + lambda * L_NTP over a schedule that was written ahead (arXiv 2509.24375).
 
     From the paper: lambda, 8 rollouts a prompt, completions of 2,048 tokens, learning rate 1e-6. Steps, positions per
     step, order and prompts are the schedule's.
     """
+
+    STAGE: ClassVar[str] = "rmt_train"
 
     objective: Literal["grpo", "sft", "ntp"] = "grpo"
     """The loss beside L_NTP. `grpo`: L_RL (paper). `sft`: cross-entropy on the rollouts whose prediction is right, the

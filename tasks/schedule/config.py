@@ -1,16 +1,18 @@
 """Settings of the schedule stage."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.config import Frozen, Seed
+from tasks.config import RecipeSeed, StageConfig
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import BudgetConfig, CurriculumConfig, TierConfig
 
 
-class ScheduleConfig(Frozen):
+class ScheduleConfig(StageConfig):
     """Order in which positions of documents are predicted, and how the model is asked (arXiv 2509.24375)."""
+
+    STAGE: ClassVar[str] = "schedule"
 
     tiers: TierConfig = TierConfig()
     """Entropy thresholds of easy, medium and hard."""
@@ -36,5 +38,5 @@ class ScheduleConfig(Frozen):
     entropy_model: Literal["policy", "proxy"] = "policy"
     """Model whose entropy makes the tiers: that of the model that will be trained (paper), or that of another model
     with the same tokenizer, as in RPT. What is not said here is refused."""
-    seed: Seed = 0
+    seed: RecipeSeed = 0
     """Seed of every draw."""

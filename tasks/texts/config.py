@@ -1,10 +1,10 @@
 """Settings of the texts stage."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.config import Frozen, Seed
+from tasks.config import Frozen, Seed, StageConfig
 from tasks.shared.sources.paths import checked_path
 
 Format = Literal["auto", "jsonl", "json", "csv", "parquet", "txt", "lines"]
@@ -34,11 +34,13 @@ class TextFields(Frozen):
     meta: dict[str, str]
 
 
-class TextsConfig(Frozen):
+class TextsConfig(StageConfig):
     """A corpus: where it comes from, what of a row is the text, and which documents are held out. Defaults are ours.
 
     Identity is the content of the sources (the digests, filled in by `tasks.texts.sources.resolve`), never their place.
     """
+
+    STAGE: ClassVar[str] = "texts"
 
     source: str = "tiny"
     """`tiny` (the embedded world), a Hugging Face dataset id `org/name`, a local file, folder or glob, or any fsspec

@@ -1,6 +1,7 @@
 """The texts stage as a Prefect task."""
 
 from tasks.spine.stage.call import Stage
+from tasks.spine.stage.plan import looked_at
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
@@ -27,4 +28,4 @@ def load_resolved(build: Build, config: TextsConfig) -> None:
 
 def load_texts(config: TextsConfig, runtime: Runtime, *, force: bool = False, label: str = "") -> ArtifactRef:
     """A corpus as an artifact of kind `texts`; its sources are hashed first, so a changed file is a miss."""
-    return load_resolved(resolve(config), runtime, force=force, label=label or config.label())
+    return load_resolved(looked_at(config, resolve), runtime, force=force, label=label or config.label())

@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
-from tasks.estimates.stages import estimate
+from flows.compare import outline
+from tasks.estimates.stages import estimate, outlined_cost
 from tasks.estimates.table import stage_runs
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.estimate import count, plain_tokens
@@ -191,10 +193,26 @@ def test_presets_state_the_rows_and_lengths_of_the_real_sets(name: str, shared_d
 
 
 def test_arms_share_the_stages_in_which_they_do_not_differ() -> None:
-    runs = stage_runs(load(PolyaRecipe, "llama-3.2-3b-ablations"), H100)
+    runs = stage_runs(outline("llama-3.2-3b-ablations", {}), H100)
     counts = {stage: sum(run.stage == stage for run in runs) for stage in ("generate", "filter", "midtrain", "rl")}
     # Wrong answers share the candidates and differ in filtering; the two STaR arms draw their own.
     assert counts == {"generate": 3, "filter": 4, "midtrain": 13, "rl": 14}
+
+
+def test_what_a_recipe_comes_to_is_said_without_its_model_and_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path / "home"))
+    sets = {"train": ("questions", 100), "rl": ("rl_questions", 40)}
+    own: dict[str, JsonValue] = {}
+    for file, (section, limit) in sets.items():
+        own[section] = {"source": f"/not/here/{file}.jsonl", "preset": "gsm8k", "limit": limit}
+    rows = outline("qwen3-0.6b-1gpu", {**own, "model.source": "Qwen/Qwen3-0.6B"})
+    assert not (tmp_path / "home").exists()
+    loaded = {row.config.source: row for row in rows if row.stage == "questions" and row.config.source != "hub"}
+    costs = {source: outlined_cost(row, H100).disk_bytes for source, row in loaded.items()}
+    assert costs == {"/not/here/train.jsonl": 100 * 250, "/not/here/rl.jsonl": 40 * 250}
+    assert len({row.ref for row in loaded.values()}) == 2
 
 
 def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:

@@ -24,7 +24,8 @@ H100 = device_named("h100-80g")
 
 def planned(stage: str, seconds: float | None, verdict: str = "waits") -> PlannedStage:
     ref = ArtifactRef(kind="model", fingerprint="0" * 64, digest="0" * 64)
-    return PlannedStage(stage, verdict, "", seconds, ref, load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cuda"}))
+    recipe = load(PolyaRecipe, "llama-3.2-3b", {"runtime.device": "cuda"})
+    return PlannedStage(stage, verdict, "", seconds, ref, getattr(recipe, stage), recipe)
 
 
 def test_a_plan_says_what_it_took_and_what_is_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,4 +42,6 @@ def section(name: str) -> Any:
 def test_a_stage_keeps_its_key(name: str) -> None:
     """Raise the stage's version where its artifacts change, and write the new key down."""
     stage_flow(name)
+    if name not in KEYS:
+        pytest.skip("no key is pinned yet: pin it here with the first version that people have artifacts of")
     assert fingerprint(name, STAGES[name].version, section(name), {})[:16] == KEYS[name]

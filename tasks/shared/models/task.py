@@ -4,6 +4,7 @@ from tasks.shared.models.config import ModelConfig, ModelIdentity
 from tasks.shared.models.resolve import ResolvedModel, resolve
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.context import run_context
+from tasks.spine.stage.plan import is_outline, settings_digest
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import StageTask
 from tasks.spine.store.ref import ArtifactRef
@@ -16,6 +17,8 @@ def import_model(config: ModelConfig, runtime: Runtime) -> ArtifactRef:
     """The artifact of a base model, known by the digest of its files; a name that moves makes a new one."""
     if config.source.startswith("model/"):
         return run_context().store.ref(config.source)
+    if is_outline():
+        return StageTask(MODEL, lambda *_: None)(ModelIdentity(digest=settings_digest(config)), runtime)
     model = resolve(config, run_context().settings, trust_remote_code=runtime.trust_remote_code)
 
     def body(build: Build, identity: ModelIdentity) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from tasks.config import Frozen, Seed
+from tasks.config import Frozen, RecipeSeed
 from tasks.errors import Permanent
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Optimization(Frozen):
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Precision of forward and backward passes: `bfloat16` is autocast. Weights that train and optimiser state are
     float32 in both, because steps of 1e-6 vanish in bfloat16 (ours)."""
-    seed: Seed = 0
+    seed: RecipeSeed = 0
     """Seed of data order, sampling, dropout and fresh adapters (ours)."""
     lora: LoRA | None = None
     """Low-rank adapters to train on the frozen model; None trains all weights."""

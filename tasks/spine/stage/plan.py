@@ -1,19 +1,25 @@
 """Planning: walk a pipeline's own orchestration code and say, per stage, hit or miss, why, and at what cost.
 
 Nothing runs. The same stage calls compute the same keys, so a plan cannot disagree with a run.
-A plan is one `Visitor`: something that takes stage calls in Prefect's place.
+A plan is one `Visitor`: something that takes stage calls in Prefect's place. Without a store it is an outline: which
+stages there are with which settings, on a machine that may have neither model nor data.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
 
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.context import run_context, run_context_with
+from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
 
+SourceConfig = TypeVar("SourceConfig", bound=BaseModel)
+"""Settings whose `source_digest` says what their source holds."""
 SHOWN = 6
 """Names that a line for people lists."""
 
@@ -32,12 +38,14 @@ class PlannedStage:
 
     stage: str
     verdict: str
-    """`hit`, `miss`, `forced`, or `waits` when a parent does not exist yet."""
+    """`hit`, `miss`, `forced`, or `waits` when a parent does not exist yet; `outlined` where nothing was looked at."""
     why: str
     seconds: float | None
     """What the artifact cost, or what the newest one of its stage did; None where the stage never ran here."""
     ref: ArtifactRef
     """Its fingerprint is the stage's key; where a parent does not exist yet, another than it will have."""
+    config: Any = field(default=None, compare=False)
+    """Settings of the call."""
     context: Any = field(default=None, compare=False)
     """What `announce` said last: the settings of the arm that the stage belongs to."""
 
@@ -46,7 +54,8 @@ class PlannedStage:
 class Plan:
     """Collects the stages that a pipeline would pass through."""
 
-    store: Store
+    store: Store | None
+    """Where artifacts are looked for; None for an outline."""
     rows: list[PlannedStage] = field(default_factory=list)
     context: Any = None
     missing: dict[str, ArtifactRef] = field(default_factory=dict)
@@ -54,14 +63,15 @@ class Plan:
 
     def visit(self, call: StageCall) -> ArtifactRef:
         """Record one stage call; returns its artifact, or a reference that marks it as not there yet."""
+        if self.store is None:
+            return self._missing(call, "outlined", "")
         waiting = [role for role, parent in call.parents.items() if is_missing(parent)]
         if waiting:
             return self._missing(call, "waits", f"waits for {_listed(waiting)}")
         manifest = self.store.find(call.stage.kind, call.key)
         if manifest is not None and not call.force:
             why = f"made {manifest.created_at}"
-            self.rows.append(PlannedStage(call.stage.name, "hit", why, manifest.seconds, manifest.ref, self.context))
-            return manifest.ref
+            return self._noted(call, "hit", why, manifest.seconds, manifest.ref)
         if call.force:
             return self._missing(call, "forced", "asked for with force")
         changes = self.store.explain_miss(call.stage.kind, call.payload)
@@ -69,11 +79,14 @@ class Plan:
 
     def _missing(self, call: StageCall, verdict: str, why: str) -> ArtifactRef:
         stage, key = call.stage, call.key
-        peers = [manifest for manifest in self.store.all(stage.kind) if manifest.stage == stage.name]
+        made = self.store.all(stage.kind) if self.store is not None else []
+        peers = [manifest for manifest in made if manifest.stage == stage.name]
         ref = ArtifactRef(kind=stage.kind, fingerprint=key, digest=key)
         self.missing[str(ref)] = ref
-        seconds = peers[-1].seconds if peers else None
-        self.rows.append(PlannedStage(stage.name, verdict, why, seconds, ref, self.context))
+        return self._noted(call, verdict, why, peers[-1].seconds if peers else None, ref)
+
+    def _noted(self, call: StageCall, verdict: str, why: str, seconds: float | None, ref: ArtifactRef) -> ArtifactRef:
+        self.rows.append(PlannedStage(call.stage.name, verdict, why, seconds, ref, call.config, self.context))
         return ref
 
 
@@ -104,8 +117,24 @@ def announce(context: Any) -> None:
         visitor.context = context
 
 
+def is_outline() -> bool:
+    """Whether stage calls are outlined: neither models nor data are to be looked at."""
+    visitor = run_context().visitor
+    return isinstance(visitor, Plan) and visitor.store is None
+
+
+def settings_digest(config: BaseModel) -> str:
+    """What an outline knows a source by in place of its content: the settings that lead to it."""
+    return digest_text(config.model_dump_json())
+
+
+def looked_at(config: SourceConfig, resolve: Callable[[SourceConfig], SourceConfig]) -> SourceConfig:
+    """`config` with the digest of its source, which `resolve` reads unless this is an outline."""
+    return config.model_copy(update={"source_digest": settings_digest(config)}) if is_outline() else resolve(config)
+
+
 @contextmanager
-def planning(store: Store) -> Iterator[Plan]:
+def planning(store: Store | None) -> Iterator[Plan]:
     """Make every stage call in the block record itself instead of running; flows run as plain functions."""
     plan = Plan(store)
     with run_context_with(visitor=plan):
