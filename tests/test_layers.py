@@ -134,8 +134,8 @@ def imported(path: Path) -> Iterator[str]:
 
 BELOW_ALL = ("tasks", "tasks.config", "tasks.errors", "tasks.logs", "tasks.text", "tasks.yaml_text")
 ROOMS = (
-    "questions", "texts", "generate", "filter", "dataset", "midtrain", "rl", "entropy", "schedule", "rmt", "predict",
-    "evaluate", "recipe", "estimates", "report", "release",
+    "questions", "texts", "generate", "filter", "dataset", "midtrain", "think_tags", "rl", "entropy", "schedule", "rmt",
+    "predict", "evaluate", "recipe", "estimates", "report", "release",
 )  # fmt: skip
 """Rooms along the data: each may import those before it."""
 OFFERS_THE_SMALL_WORLD = {

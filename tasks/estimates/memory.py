@@ -6,6 +6,7 @@ Rough by design: activations are counted from the shapes that a layer keeps, whi
 from dataclasses import dataclass
 
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
+from tasks.midtrain.config import MidtrainConfig
 from tasks.recipe.base import Recipe
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
@@ -44,7 +45,9 @@ def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
     if isinstance(recipe, RmtRecipe):
         prompt = recipe.schedule.max_prompt_tokens
         rmt = _Reinforced("rmt_train", recipe.rmt_train, prompt)
+        tags = [_fine_tuning(recipe, facts, device, "think_tags")] if recipe.think_tags.enabled else []
         return [
+            *tags,
             _rollouts(recipe, facts, device, rmt),
             _update(recipe, facts, device, rmt),
             _engine(recipe, facts, device, "predict", recipe.predict.sampling, prompt),
@@ -55,7 +58,7 @@ def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
     return [
         _engine(recipe, facts, device, "generate", recipe.generate.sampling, recipe.rl.max_prompt_tokens),
         *scoring,
-        _midtraining(recipe, facts, device),
+        _fine_tuning(recipe, facts, device, "midtrain"),
         *after,
     ]
 
@@ -134,13 +137,13 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
     return MemoryNeed(phase, {**trainer, "vLLM": taken}, available, advice)
 
 
-def _midtraining(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
-    config = recipe.midtrain
+def _fine_tuning(recipe: Recipe, facts: ModelFacts, device: Device, section: str) -> MemoryNeed:
+    config: MidtrainConfig = getattr(recipe, section)
     length = max(config.max_length, config.pack_length)
     rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
-    lower = f"midtrain.max_length={config.max_length}"
+    lower = f"{section}.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
-    return training_need("midtrain", recipe, facts, config, length, rows, available, lower)
+    return training_need(section, recipe, facts, config, length, rows, available, lower)
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:

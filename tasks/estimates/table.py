@@ -17,7 +17,7 @@ SOLUTIONS = ("questions", "generate", "filter", "dataset")
 SCHEDULE = ("texts", "entropy", "schedule")
 PROMPTS = ("rl_questions", "rl_prompts")
 ORDER = (
-    "questions", "generate", "filter", "dataset", "midtrain", "texts", "entropy", "schedule", "rmt_train",
+    "questions", "generate", "filter", "dataset", "midtrain", "texts", "think_tags", "entropy", "schedule", "rmt_train",
     "predict", "rl_prompts", "rl", "evaluate",
 )  # fmt: skip
 """Order of the stages of all methods."""
@@ -67,6 +67,8 @@ def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...
     """Stages of an arm of reinforcement mid-training, each with its sections of the recipe."""
     policy: tuple[str, ...] = ()
     yield "texts", SCHEDULE[:1]
+    if arm.think_tags.enabled:
+        yield "think_tags", (*SCHEDULE[:1], "think_tags")
     yield "entropy", SCHEDULE[:2]
     if arm.arms[name].train:
         yield "schedule", SCHEDULE
