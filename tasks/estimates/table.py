@@ -14,7 +14,7 @@ from tasks.shared.costs.machine import StageEstimate, amount
 from tasks.spine.store.fingerprint import canonical_json
 
 SOLUTIONS = ("questions", "generate", "filter", "dataset")
-SCHEDULE = ("texts", "entropy", "schedule")
+SCHEDULE = ("texts", "think_tags", "entropy", "schedule")
 PROMPTS = ("rl_questions", "rl_prompts")
 ORDER = (
     "questions", "generate", "filter", "dataset", "midtrain", "texts", "think_tags", "entropy", "schedule", "rmt_train",
@@ -68,13 +68,13 @@ def _passed_rmt(arm: RmtRecipe, name: str) -> Iterator[tuple[str, tuple[str, ...
     policy: tuple[str, ...] = ()
     yield "texts", SCHEDULE[:1]
     if arm.think_tags.enabled:
-        yield "think_tags", (*SCHEDULE[:1], "think_tags")
-    yield "entropy", SCHEDULE[:2]
+        yield "think_tags", SCHEDULE[:2]
+    yield "entropy", SCHEDULE[:3]
     if arm.arms[name].train:
         yield "schedule", SCHEDULE
         policy = (*SCHEDULE, "rmt_train")
         yield "rmt_train", policy
-    yield "predict", (*SCHEDULE[:2], *policy, "predict")
+    yield "predict", (*SCHEDULE[:3], *policy, "predict")
     if arm.arms[name].rl:
         yield "questions", PROMPTS[:1]
         yield "rl_prompts", PROMPTS

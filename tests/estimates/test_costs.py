@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tasks.estimates.stages import estimate
-from tasks.estimates.table import stage_runs
+from tasks.estimates.table import CountedRun, stage_runs
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.estimate import count, plain_tokens
 from tasks.recipe.loading import load
@@ -195,6 +195,19 @@ def test_arms_share_the_stages_in_which_they_do_not_differ() -> None:
     counts = {stage: sum(run.stage == stage for run in runs) for stage in ("generate", "filter", "midtrain", "rl")}
     # Wrong answers share the candidates and differ in filtering; the two STaR arms draw their own.
     assert counts == {"generate": 3, "filter": 4, "midtrain": 13, "rl": 14}
+
+
+def test_think_tags_are_added_once_for_all_arms_and_cost_what_their_examples_do() -> None:
+    def added(**settings: int) -> list[CountedRun]:
+        overrides = {"think_tags.enabled": True, **{f"think_tags.{name}": value for name, value in settings.items()}}
+        runs = stage_runs(load(RmtRecipe, "qwen3-0.6b-rmt-1gpu", overrides), H100)
+        return [run for run in runs if run.stage == "think_tags"]
+
+    (one,), (double,) = added(epochs=1), added(epochs=2)
+    assert double.cost.tokens == 2 * one.cost.tokens > 1000 * 350
+    assert double.cost.hours > one.cost.hours
+    off = stage_runs(load(RmtRecipe, "qwen3-0.6b-rmt-1gpu"), H100)
+    assert "think_tags" not in {run.stage for run in off}
 
 
 def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:
