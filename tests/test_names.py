@@ -45,9 +45,10 @@ def test_every_stage_has_a_deployment_on_the_pool_that_it_names() -> None:
 def test_force_takes_what_the_plan_prints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
+    optional = {"polya": [], "rmt": ["--set", "think_tags.enabled=true"]}
     for command, stages in (("polya", PolyaRecipe.stages()), ("rmt", RmtRecipe.stages())):
         forced = [part for stage in stages for part in ("--force", stage)]
-        done = CliRunner().invoke(app, ["plan", command, *forced])
+        done = CliRunner().invoke(app, ["plan", command, *optional[command], *forced])
         assert done.exit_code == 0, done.output
         printed = {line.split("│")[1].strip() for line in done.output.splitlines() if line.startswith("│")}
         assert printed - {"", "model"} == set(stages)

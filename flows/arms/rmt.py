@@ -10,6 +10,7 @@ from flows.stages.predict import predict
 from flows.stages.rmt_train import rmt_train
 from flows.stages.schedule import schedule
 from flows.stages.texts import texts
+from flows.stages.think_tags import think_tags
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtArm, RmtRecipe
@@ -27,10 +28,17 @@ def prepare(arm: Arm) -> None:
     """Write the arm's schedule: wrong texts, models and settings show before anything is trained."""
     settings = load(RmtRecipe, arm.recipe, arm.overrides)
     announce(settings)
-    base = import_model(settings.model, settings.runtime)
+    base = base_of(arm, settings)
     held_out(arm, settings)
     if settings.arms[arm.name].train:
         planned(arm, base)
+
+
+def base_of(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
+    """The model that training starts from: the recipe's, with think tags where the recipe adds them."""
+    if settings.think_tags.enabled:
+        return call(think_tags, **arm.stage("think_tags"))
+    return import_model(settings.model, settings.runtime)
 
 
 def tiers(arm: Arm, which: str) -> ArtifactRef:
@@ -55,7 +63,7 @@ def run_arm(arm: Arm) -> Measured:
     settings = load(RmtRecipe, arm.recipe, arm.overrides)
     announce(settings)
     config = settings.arms[arm.name]
-    policy = base = import_model(settings.model, settings.runtime)
+    policy = base = base_of(arm, settings)
     if config.train:
         rows = str(planned(arm, base))
         policy = call(

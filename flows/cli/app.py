@@ -123,9 +123,9 @@ def samples(
     """Read completions: what was asked, what a model wrote, how it was judged."""
     from flows.cli.printing import explained
     from flows.cli.samples import show_samples
-    from tasks.report.reading import Wanted
+    from tasks.report.reading import CompletionFilter
 
-    wanted = Wanted(heuristic, verdict, model, question, count)
+    wanted = CompletionFilter(heuristic, verdict, model, question, count)
     exit_with(explained(lambda: show_samples(ref, wanted, as_json, console), console))
 
 

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from rich.console import Console
 from rich.text import Text
 
-from tasks.report.reading import ReadCompletion, Wanted, pick
+from tasks.report.reading import CompletionFilter, ReadCompletion, pick
 from tasks.spine.stage.context import run_context
 from tasks.spine.store.store import ArtifactMissing
 
 TONES = {"correct": "green", "wrong": "red"}
 
 
-def show_samples(ref: str, wanted: Wanted, as_json: bool, console: Console) -> None:
+def show_samples(ref: str, wanted: CompletionFilter, as_json: bool, console: Console) -> None:
     """Print some completions of an artifact.
 
     Raises:

@@ -5,6 +5,7 @@ from prefect import flow
 from flows.pipeline.forms import Artifact, DataLabel, Force, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.stages.texts import texts as texts_flow
+from flows.stages.think_tags import starting_model
 from tasks.entropy.task import compute_entropy
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.models.task import import_model
@@ -23,7 +24,7 @@ def entropy(
     """Entropy in nats under `model` (empty: the recipe's proxy, or its base model)."""
     with stage_run("entropy", recipe, overrides, RmtRecipe) as run:
         proxy = run.settings.entropy_model
-        judge = import_model(proxy, run.runtime) if proxy and not model else run.model(model)
+        judge = import_model(proxy, run.runtime) if proxy and not model else starting_model(run, model)
         documents = run.parent(texts, texts_flow)
         return compute_entropy(
             run.settings.entropy, run.runtime, texts=documents, model=judge, force=force, label=label

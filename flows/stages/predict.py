@@ -7,6 +7,7 @@ from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.pipeline.shards import fill_pool
 from flows.stages.entropy import entropy as entropy_flow
 from flows.stages.texts import texts as texts_flow
+from flows.stages.think_tags import starting_model
 from tasks.predict.task import PREDICT, wanted_samples
 from tasks.predict.task import predict as measure
 from tasks.recipe.rmt import RmtRecipe
@@ -31,6 +32,6 @@ def predict(
             documents = run.parent("", texts_flow, which="evaluation_texts")
             entropy = str(run.parent("", entropy_flow, texts=str(documents)))
         config = run.settings.prediction_at_end()
-        parents = {"entropy": run.parent(entropy, entropy_flow), "model": run.model(model)}
+        parents = {"entropy": run.parent(entropy, entropy_flow), "model": starting_model(run, model)}
         fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force)
         return measure(config, run.runtime, **parents, force=force, label=label)

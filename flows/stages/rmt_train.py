@@ -5,6 +5,7 @@ from prefect import flow
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.stages.schedule import schedule as schedule_flow
+from flows.stages.think_tags import starting_model
 from tasks.recipe.rmt import RmtRecipe
 from tasks.rmt.task import train
 from tasks.spine.store.ref import ArtifactRef
@@ -21,6 +22,6 @@ def rmt_train(
 ) -> ArtifactRef:
     """RL on next tokens with the joint next-token loss; resumes from its last checkpoint."""
     with stage_run("rmt_train", recipe, overrides, RmtRecipe) as run:
-        policy = run.model(model)
+        policy = starting_model(run, model)
         rows = run.parent(schedule, schedule_flow, model=str(policy), label=label)
         return train(run.settings.rmt_train, run.runtime, schedule=rows, model=policy, force=force, label=label)

@@ -5,6 +5,7 @@ from prefect import flow
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.stages.entropy import entropy as entropy_flow
+from flows.stages.think_tags import starting_model
 from tasks.recipe.rmt import RmtRecipe
 from tasks.schedule.task import write_schedule
 from tasks.spine.store.ref import ArtifactRef
@@ -23,5 +24,10 @@ def schedule(
     with stage_run("schedule", recipe, overrides, RmtRecipe) as run:
         measured = run.parent(entropy, entropy_flow)
         return write_schedule(
-            run.settings.schedule, run.runtime, entropy=measured, model=run.model(model), force=force, label=label
+            run.settings.schedule,
+            run.runtime,
+            entropy=measured,
+            model=starting_model(run, model),
+            force=force,
+            label=label,
         )

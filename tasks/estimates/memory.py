@@ -46,7 +46,7 @@ def _phases(recipe: Recipe, facts: ModelFacts, device: Device, section: str) -> 
         stage = _Reinforced(section, config, _prompt_tokens(recipe, section))
         return [_rollouts(recipe, facts, device, stage), _update(recipe, facts, device, stage)]
     if isinstance(config, MidtrainConfig):
-        return [_midtraining(recipe, facts, device, config)]
+        return [_fine_tuning(recipe, facts, device, section, config)] if getattr(config, "enabled", True) else []
     if isinstance(config, FilterConfig):
         return [_scoring(facts, device)] if config.scorer.type != "none" else []
     if isinstance(sampling := getattr(config, "sampling", None), Sampling):
@@ -135,12 +135,12 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
     return MemoryNeed(phase, {**trainer, "vLLM": taken}, available, advice)
 
 
-def _midtraining(recipe: Recipe, facts: ModelFacts, device: Device, config: MidtrainConfig) -> MemoryNeed:
+def _fine_tuning(recipe: Recipe, facts: ModelFacts, device: Device, section: str, config: MidtrainConfig) -> MemoryNeed:
     length = max(config.max_length, config.pack_length)
     rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
-    lower = f"midtrain.max_length={config.max_length}"
+    lower = f"{section}.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
-    return training_need("midtrain", recipe, facts, config, length, rows, available, lower)
+    return training_need(section, recipe, facts, config, length, rows, available, lower)
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:

@@ -43,3 +43,5 @@ class MidtrainJob(TrainJob):
     config: MidtrainConfig
     form: PromptForm = PromptForm()
     """How the dataset's prompts were made."""
+    section: str = "midtrain"
+    """Section of the recipe that the settings stand in, for messages."""

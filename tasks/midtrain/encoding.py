@@ -28,12 +28,17 @@ class TrainingExample:
 
 
 def read_examples(
-    path: Path, tokenizer: "PreTrainedTokenizerBase", max_length: int, *, adds_prefix: bool = True
+    path: Path,
+    tokenizer: "PreTrainedTokenizerBase",
+    max_length: int,
+    *,
+    adds_prefix: bool = True,
+    section: str = "midtrain",
 ) -> list[TrainingExample]:
     """All rows of the dataset as token ids, in file order.
 
     Prompt and completion are tokenised apart, so that the prompt's ids are the ones the model sees at inference;
-    `adds_prefix` is that of the prompts' form.
+    `adds_prefix` is that of the prompts' form, `section` the recipe's that `max_length` stands in.
 
     Raises:
         Permanent: no rows, a missing column, an empty prompt or completion, or an example longer than `max_length`;
@@ -53,7 +58,7 @@ def read_examples(
     )
     examples = [TrainingExample(prompt, completion) for prompt, completion in tokens]
     _refuse("empty prompt", [i for i, e in zip(ids, examples, strict=True) if not e.prompt], path)
-    _refuse_long(ids, [len(example) for example in examples], max_length)
+    _refuse_long(ids, [len(example) for example in examples], max_length, section)
     return examples
 
 
@@ -64,11 +69,11 @@ def _refuse(what: str, question_ids: Sequence[str], path: Path) -> None:
         )
 
 
-def _refuse_long(question_ids: Sequence[str], lengths: Sequence[int], max_length: int) -> None:
+def _refuse_long(question_ids: Sequence[str], lengths: Sequence[int], max_length: int, section: str) -> None:
     long = sorted(((n, i) for n, i in zip(lengths, question_ids, strict=True) if n > max_length), reverse=True)
     if long:
         shown = ", ".join(f"{question_id} ({length} tokens)" for length, question_id in long[:_SHOWN])
         raise Permanent(
-            f"midtrain.max_length={max_length} would cut {len(long)} of {len(lengths)} examples: {shown}; "
-            f"set midtrain.max_length to at least {long[0][0]}, or filter the dataset by length"
+            f"{section}.max_length={max_length} would cut {len(long)} of {len(lengths)} examples: {shown}; "
+            f"set {section}.max_length to at least {long[0][0]}, or filter the dataset by length"
         )

@@ -15,11 +15,11 @@ from trl import SFTConfig, SFTTrainer
 from tasks.errors import Permanent
 from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan_steps
 from tasks.midtrain.collate import blank, lay_out
-from tasks.midtrain.config import MidtrainConfig
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.encoding import TrainingExample
 from tasks.shared.training.adapters import adapters
 from tasks.shared.training.batch_balancing import balance_by_length
-from tasks.shared.training.config import IGNORED, TrainJob
+from tasks.shared.training.config import IGNORED
 from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.training.models import machine_arguments
@@ -98,9 +98,9 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
     over the step's completion tokens).
     """
 
-    def __init__(self, *args: Any, reporter: Reporter, steps: Sequence[Step], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, reporter: Reporter, steps: Sequence[Step], section: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._reporter, self.steps = reporter, steps
+        self._reporter, self.steps, self._section = reporter, steps, section
         self._window = {"tokens": 0, "slots": 0, "since": time.perf_counter()}
         self._trained_tokens: int | None = None
 
@@ -151,8 +151,8 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
         step = self.state.global_step
         if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
             raise Permanent(
-                f"mid-training step {step}: loss {logs['loss']}, gradient norm {logs.get('grad_norm')}; "
-                f"lower midtrain.learning_rate={self.args.learning_rate} or use midtrain.dtype=float32"
+                f"{self._section} step {step}: loss {logs['loss']}, gradient norm {logs.get('grad_norm')}; "
+                f"lower {self._section}.learning_rate={self.args.learning_rate} or use {self._section}.dtype=float32"
             )
         now = time.perf_counter()
         tokens, slots = self._window["tokens"], self._window["slots"]
@@ -172,7 +172,7 @@ def make_trainer(
     tokenizer: PreTrainedTokenizerBase,
     examples: Sequence[TrainingExample],
     config: MidtrainConfig,
-    job: TrainJob,
+    job: MidtrainJob,
     reporter: Reporter,
 ) -> StepTrainer:
     """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
@@ -211,13 +211,14 @@ def make_trainer(
         peft_config=adapters(model, config, job),
         reporter=reporter,
         steps=steps,
+        section=job.section,
     )
     trainer.remove_callback(PrinterCallback)
     use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy", "is_top1"))
     return trainer
 
 
-def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample]) -> None:
+def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample], section: str = "midtrain") -> None:
     """Compare two short examples in one row with each on its own, on the very model that is to be trained.
 
     Raises:
@@ -232,7 +233,7 @@ def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample]) -
     if gap > _PROBE_TOLERANCE:
         raise Permanent(
             f"packed examples see each other in this model (token losses differ by {gap:.2g}); "
-            "set midtrain.batching=length_grouped"
+            f"set {section}.batching=length_grouped"
         )
 
 

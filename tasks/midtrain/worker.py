@@ -20,12 +20,14 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
 
     join(job)
     model, tokenizer = load(job)
-    examples = read_examples(job.data, tokenizer, job.config.max_length, adds_prefix=job.form.adds_prefix)
+    examples = read_examples(
+        job.data, tokenizer, job.config.max_length, adds_prefix=job.form.adds_prefix, section=job.section
+    )
     rows = model.get_input_embeddings().weight.shape[0]
     check_inside(tokenizer, (example.prompt + example.completion for example in examples), rows)
     check_context(model, max(len(example) for example in examples), "the longest training example")
     if job.config.batching == "packed" and is_main_process():
-        check_packing(model, examples)
+        check_packing(model, examples, job.section)
     trainer = make_trainer(model, tokenizer, examples, job.config, job, reporter)
     trained = fit(trainer, tokenizer, job, METRICS)
     completion_tokens = sum(len(example.completion) for example in examples)

@@ -2,13 +2,14 @@
 
 from tasks.predict.config import PredictConfig
 from tasks.schedule.config import ScheduleConfig
-from tasks.schedule.estimate import position_tokens, reasoning_tokens, step_count
+from tasks.schedule.estimate import reasoning_tokens, step_count
 from tasks.shared.costs.lengths import Texts
 from tasks.shared.costs.machine import Machine, StageEstimate
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.prompts.config import PromptConfig
 from tasks.texts.config import TextsConfig
+from tasks.texts.estimate import position_tokens
 
 
 def predict(

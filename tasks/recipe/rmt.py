@@ -14,6 +14,7 @@ from tasks.shared.models.config import ModelConfig
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import budget
 from tasks.texts.config import TextsConfig
+from tasks.think_tags.config import ThinkTagsConfig
 
 
 class RmtArm(ArmConfig):
@@ -56,6 +57,8 @@ class RmtRecipe(Recipe):
     evaluation_texts: TextsConfig | None = None
     """A second domain: a corpus whose held-out documents are predicted in place of those of `texts`. Training does not
     change with it, so that a checkpoint is measured on both for the price of one."""
+    think_tags: ThinkTagsConfig = ThinkTagsConfig()
+    """Tags for a base model that has none: all stages then start from the model with tags, one for all seeds."""
     entropy: EntropyConfig = EntropyConfig()
     entropy_model: ModelConfig | None = None
     """A small proxy that entropy is measured under, as in RPT; None takes the policy itself. It needs the policy's

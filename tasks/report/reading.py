@@ -51,7 +51,7 @@ class ReadCompletion:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class CompletionFilter:
     """Which completions to show; what is empty matches everything."""
 
     heuristic: str | None = None
@@ -72,7 +72,7 @@ class Wanted:
         )
 
 
-def pick(store: Store, ref: ArtifactRef, wanted: Wanted) -> list[ReadCompletion]:
+def pick(store: Store, ref: ArtifactRef, wanted: CompletionFilter) -> list[ReadCompletion]:
     """As many completions of an artifact as wanted, spread over it, the same ones each time.
 
     Raises:

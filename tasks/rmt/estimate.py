@@ -2,13 +2,13 @@
 
 from tasks.rmt.config import RMTTrainConfig
 from tasks.schedule.config import ScheduleConfig
-from tasks.schedule.estimate import position_tokens, reasoning_tokens, step_count
+from tasks.schedule.estimate import reasoning_tokens, step_count
 from tasks.shared.costs.lengths import Texts
 from tasks.shared.costs.machine import Machine, StageEstimate
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.prompts.config import PromptConfig
 from tasks.texts.config import TextsConfig
-from tasks.texts.estimate import document_tokens
+from tasks.texts.estimate import document_tokens, position_tokens
 
 
 def rmt_train(

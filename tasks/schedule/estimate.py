@@ -3,14 +3,12 @@
 import math
 
 from tasks.schedule.config import ScheduleConfig
-from tasks.shared.costs.lengths import prompt_tokens
 from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
-from tasks.shared.models.config import ModelConfig
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import budget
 from tasks.shared.prompts.config import PromptConfig
 from tasks.texts.config import TextsConfig
-from tasks.texts.estimate import document_count, document_tokens
+from tasks.texts.estimate import document_count, position_tokens
 
 UNBUDGETED_TOKENS = 872
 """Mean reasoning without a budget: RPT's, as arXiv 2509.24375 measured it."""
@@ -43,10 +41,3 @@ def reasoning_tokens(schedule: ScheduleConfig, texts: TextsConfig, step: int) ->
     if schedule.budget.enabled:
         return budget(step, step_count(schedule, texts), schedule.budget) + ANSWER_TOKENS
     return TINY_REASONING_TOKENS if texts.source == "tiny" else UNBUDGETED_TOKENS + ANSWER_TOKENS
-
-
-def position_tokens(
-    model: ModelConfig, texts: TextsConfig, prompt: PromptConfig, prediction_prompt: PredictionPrompt
-) -> float:
-    """Mean tokens of a prompt: half a document and the request for the next token."""
-    return document_tokens(texts) / 2 + prompt_tokens(model, prompt, len(prediction_prompt.template))

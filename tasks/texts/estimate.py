@@ -1,6 +1,10 @@
 """Cost of `texts`, and how many documents of what length later stages meet."""
 
+from tasks.shared.costs.lengths import prompt_tokens
 from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
+from tasks.shared.models.config import ModelConfig
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.prompts.config import PromptConfig
 from tasks.texts.config import TextsConfig
 
 DOCUMENT_TOKENS = 700
@@ -25,6 +29,13 @@ def document_count(texts: TextsConfig) -> int:
 def document_tokens(texts: TextsConfig) -> int:
     """Mean tokens of a document."""
     return TINY_DOCUMENT_TOKENS if texts.source == "tiny" else DOCUMENT_TOKENS
+
+
+def position_tokens(
+    model: ModelConfig, texts: TextsConfig, prompt: PromptConfig, prediction_prompt: PredictionPrompt
+) -> float:
+    """Mean tokens of a prompt for the next token: half a document and the request."""
+    return document_tokens(texts) / 2 + prompt_tokens(model, prompt, len(prediction_prompt.template))
 
 
 def all_tokens(texts: TextsConfig) -> int:

@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from flows.compare import outline
 from tasks.estimates.stages import estimate, outlined_cost
-from tasks.estimates.table import stage_runs
+from tasks.estimates.table import CountedRun, stage_runs
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.estimate import count, plain_tokens
 from tasks.recipe.loading import load
@@ -187,7 +187,8 @@ def test_presets_state_the_rows_and_lengths_of_the_real_sets(name: str, shared_d
     config = QuestionsConfig(source=str(shared_data / name / "test.jsonl"), preset=name)
     export(config, tmp_path / QUESTIONS_FILE, replace=False)
     lengths = [len(row["question"]) for row in read_rows(tmp_path / QUESTIONS_FILE, ["question"])]
-    stated = size.rows.get("test") or size.rows["train"]
+    # Of a set that its publisher gives out whole, the hub has parts.
+    stated = next(size.rows[split] for split in ("train+test", "test", "train") if split in size.rows)
     assert len(lengths) == pytest.approx(stated, rel=0.02)
     assert sum(lengths) / len(lengths) == pytest.approx(size.question_chars, rel=0.05)
 
@@ -213,6 +214,19 @@ def test_what_a_recipe_comes_to_is_said_without_its_model_and_its_data(
     costs = {source: outlined_cost(row, H100).disk_bytes for source, row in loaded.items()}
     assert costs == {"/not/here/train.jsonl": 100 * 250, "/not/here/rl.jsonl": 40 * 250}
     assert len({row.ref for row in loaded.values()}) == 2
+
+
+def test_think_tags_are_added_once_for_all_arms_and_cost_what_their_examples_do() -> None:
+    def added(**settings: int) -> list[CountedRun]:
+        overrides = {"think_tags.enabled": True, **{f"think_tags.{name}": value for name, value in settings.items()}}
+        runs = stage_runs(outline("qwen3-0.6b-rmt-1gpu", overrides), H100)
+        return [run for run in runs if run.stage == "think_tags"]
+
+    (one,), (double,) = added(epochs=1), added(epochs=2)
+    assert double.cost.tokens == 2 * one.cost.tokens > 1000 * 350
+    assert double.cost.hours > one.cost.hours
+    off = stage_runs(outline("qwen3-0.6b-rmt-1gpu", {}), H100)
+    assert "think_tags" not in {run.stage for run in off}
 
 
 def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:

@@ -101,6 +101,14 @@ def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
     assert rl._ROWS_PER_PASS_GPU == memory_model.RL_ROWS
 
 
+def test_think_tags_are_trained_with_all_weights_where_they_are_added() -> None:
+    phases = [item.phase for item in memory(load(RmtRecipe, "qwen3-0.6b-rmt-1gpu"), H100)]
+    recipe = load(RmtRecipe, "qwen3-0.6b-rmt-1gpu", {"think_tags.enabled": True})
+    first, *others = memory(recipe, H100)
+    assert (first.phase, [item.phase for item in others]) == ("think_tags", phases)
+    assert first.parts["AdamW"] == 8 * model_facts(recipe.model).parameters
+
+
 def test_sharding_spreads_what_a_trainer_holds_over_its_processes() -> None:
     def update(**runtime: int | str) -> memory_model.MemoryNeed:
         overrides = {f"runtime.{name}": value for name, value in runtime.items()}

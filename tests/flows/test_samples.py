@@ -9,7 +9,7 @@ from rich.console import Console
 from flows.cli.printing import FAILED, explained
 from flows.cli.samples import show_samples
 from tasks.filter.schema import VERDICTS_FILE
-from tasks.report.reading import Wanted, completions, pick
+from tasks.report.reading import CompletionFilter, completions, pick
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import ArtifactMissing, Store
@@ -36,10 +36,10 @@ def test_candidates_come_with_their_verdict_and_fate(finished: Run, store: Store
         assert row.verdict == ("truncated" if found["truncated"] else found["verdict"])
         assert row.gold
         assert row.question
-    kept = pick(store, filtered.ref, Wanted(verdict="kept", count=3))
+    kept = pick(store, filtered.ref, CompletionFilter(verdict="kept", count=3))
     assert [row.verdict for row in kept] == ["correct"] * 3
-    assert kept == pick(store, filtered.ref, Wanted(verdict="kept", count=3))
-    one = Wanted(heuristic=kept[0].heuristic, question=kept[0].question_id, count=99)
+    assert kept == pick(store, filtered.ref, CompletionFilter(verdict="kept", count=3))
+    one = CompletionFilter(heuristic=kept[0].heuristic, question=kept[0].question_id, count=99)
     assert {(row.question, row.heuristic) for row in pick(store, filtered.ref, one)} == {
         (kept[0].question, kept[0].heuristic)
     }
@@ -50,12 +50,12 @@ def test_a_report_shows_one_question_through_all_its_models(finished: Run, store
     labels = {row.model for row in rows}
     assert {"Base", "RL from mid-trained"} <= labels
     first = rows[0]
-    same = pick(store, finished.ref, Wanted(question=first.question, count=10_000))
+    same = pick(store, finished.ref, CompletionFilter(question=first.question, count=10_000))
     assert {row.model for row in same if row.question_id == first.question_id} == labels
 
 
 def test_samples_alone_are_not_judged(finished: Run, store: Store) -> None:
-    rows = pick(store, newest(store, "samples").ref, Wanted(count=4))
+    rows = pick(store, newest(store, "samples").ref, CompletionFilter(count=4))
     assert {row.verdict for row in rows} <= {"", "truncated"}
 
 
@@ -64,9 +64,9 @@ def test_text_of_models_is_shown_as_it_is_and_json_has_one_object_a_line(
 ) -> None:
     ref = str(newest(store, "evaluation").ref)
     console = Console(file=io.StringIO(), width=60)
-    show_samples(ref, Wanted(count=2), False, console)
+    show_samples(ref, CompletionFilter(count=2), False, console)
     shown = console.file.getvalue()
-    show_samples(ref, Wanted(count=2), True, console)
+    show_samples(ref, CompletionFilter(count=2), True, console)
     for line in map(json.loads, capsys.readouterr().out.splitlines()):
         assert line["completion"].strip() in shown
         assert f"gold {line['gold']}" in shown
@@ -74,7 +74,7 @@ def test_text_of_models_is_shown_as_it_is_and_json_has_one_object_a_line(
 
 def test_what_has_no_completions_and_what_matches_nothing_are_said(finished: Run, store: Store) -> None:
     console = Console(file=io.StringIO(), width=200)
-    wanted = Wanted(question="no such words")
+    wanted = CompletionFilter(question="no such words")
     for ref, text in (
         (newest(store, "questions").ref, "has no completions; name samples"),
         (finished.ref, "leave some of the options out"),
@@ -83,4 +83,4 @@ def test_what_has_no_completions_and_what_matches_nothing_are_said(finished: Run
         assert code == FAILED
         assert text in console.file.getvalue()
     with pytest.raises(ArtifactMissing, match="no artifact named"):
-        show_samples("evaluation/ffff", Wanted(), False, console)
+        show_samples("evaluation/ffff", CompletionFilter(), False, console)

@@ -29,6 +29,7 @@ KEYS = {
     "rmt_train": "2722e7d95903b020",
     "schedule": "d19715acc8f241b3",
     "texts": "a86fb7f64b31f4cc",
+    "think_tags": "9932c14e6cff729e",
 }
 
 

@@ -1,6 +1,7 @@
 """Rendering of the prompts that ask for the next token: RPT's idea (arXiv 2506.08007), with RMT's budget."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,6 +45,9 @@ class PredictionRenderer:
             chat_template_kwargs=config.chat_template_kwargs,
             date=config.date,
         )
+        if model is not None:
+            # The prompt names its own tags, and they are meant as tokens.
+            model = replace(model, special={*model.special} - {config.open_tag, config.close_tag})
         self._renderer = Renderer(whole, tokenizer, model)
         self.form: PromptForm = self._renderer.form
         """How these prompts are made."""
@@ -98,6 +102,7 @@ def _tag_id(tokenizer: "PreTrainedTokenizerBase", tag: str, field: str) -> int:
         raise Permanent(
             f"tokenizer {tokenizer.name_or_path}: {tag!r} ({_FIELD}.{field}) is not one token but {len(ids)}, so "
             f"reasoning cannot be told from an answer; set {_FIELD}.open_tag and {_FIELD}.close_tag to the tags that "
-            "this model reasons in, or take a model whose tokenizer has them"
+            "this model reasons in, take a model whose tokenizer has them, or set think_tags.enabled=true, which adds "
+            "them and teaches their form"
         )
     return ids[0]

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from tasks.spine.store.manifest import Manifest, TrainedRows
+from tasks.spine.store.manifest import OWN, Manifest, TrainedRows
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import ArtifactMissing, Store
 
@@ -91,13 +91,14 @@ def models_that_saw(store: Store, source_id: str) -> list[Sighting]:
         tables: dict[tuple[ArtifactRef, TrainedRows], Manifest] = {}
         for node in ancestry(store, model.ref).walk():
             for rows in node.manifest.trained_on if node.manifest is not None else ():
-                if (dataset := node.parents[rows.role].manifest) is not None:
+                dataset = node.manifest if rows.role == OWN else node.parents[rows.role].manifest
+                if dataset is not None:
                     tables[dataset.ref, rows] = dataset
         for (ref, rows), dataset in tables.items():
             if (ref, rows) not in counted:
                 counted[ref, rows] = _rows_with(store, dataset, rows.path, rows.id_column, source_id)
             if count := counted[ref, rows]:
-                direct = ref in model.parents.values()
+                direct = ref in (model.ref, *model.parents.values())
                 sightings.append(Sighting(model, ref, rows.method, count, direct))
     return sightings
 

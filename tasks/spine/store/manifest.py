@@ -38,15 +38,19 @@ class SourceTable(BaseModel):
     text_column: str
 
 
+OWN = ""
+"""In place of a parent's role: the artifact itself."""
+
+
 class TrainedRows(BaseModel):
-    """Rows of a parent that a model was trained on."""
+    """Rows that a model was trained on."""
 
     model_config = ConfigDict(frozen=True)
 
     role: str
-    """Role of that parent."""
+    """Role of the parent that holds them; `OWN` where they lie beside the model."""
     path: InnerPath
-    """Parquet file among the parent's."""
+    """Parquet file among its files."""
     id_column: str
     """Column with the id of the question or document that a row comes from."""
     method: str

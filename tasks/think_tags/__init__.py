@@ -1,0 +1,1 @@
+"""Think tags for a model that has none: two tokens, and a short fine-tuning that teaches what stands between them."""

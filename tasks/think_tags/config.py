@@ -1,0 +1,72 @@
+"""Settings of the stage that gives a model think tags, and the job of the worker that adds them."""
+
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, model_validator
+
+from tasks.config import Frozen, Seed
+from tasks.midtrain.config import MidtrainConfig
+from tasks.shared.engines.protocol import Sampling
+from tasks.shared.next_token.config import PredictionPrompt
+from tasks.shared.training.config import LRSchedule
+
+
+class ThinkTagsConfig(MidtrainConfig):
+    """Think tags added as tokens, and a short SFT on "context, thought, next token"; the rest is SFT's own. All ours.
+
+    A thought is what the model itself drafts as the text's continuation, cut to a length that half of the prompts ask
+    for. So the SFT teaches where a thought opens, closes and is answered; thinking that helps is left to RL.
+    """
+
+    STAGE: ClassVar[str] = "think_tags"
+
+    seed: Seed = 0
+    """Seed of the drafts and of the SFT; not the recipe's, so that all seeds of a comparison start from one model."""
+    enabled: bool = False
+    """Start from the model with tags; off, the pipeline starts from the base model as it is."""
+    prediction_prompt: PredictionPrompt = PredictionPrompt()
+    """Prompts that the examples answer, and the tags: those of the schedule and of the measurement."""
+    examples: int = Field(1000, ge=2)
+    """Positions of the training texts to make examples of at most, spread over the documents (ours)."""
+    thought_tokens: int = Field(32, ge=1)
+    """Longest thought; each is cut to a length drawn from 1 to this (ours)."""
+    temperature: float = Field(1.0, gt=0, le=2)
+    """Temperature of the drafts; as in RL's rollouts, so that a thought is nothing new to the model (ours)."""
+    learning_rate: float = Field(1e-4, gt=0)
+    """Peak learning rate: two rows of the embedding have to be learned from few examples (ours)."""
+    schedule: LRSchedule = "cosine"
+    """Shape of the learning rate after warm-up (ours)."""
+    epochs: int = Field(1, ge=1)
+    """Passes over the examples (ours)."""
+    batch_size: int = Field(16, ge=1)
+    """Examples per optimiser step, over all devices (ours)."""
+    max_length: int = Field(2048, ge=8)
+    """Longest example, tokens; positions further into a document than that leaves room for are not drawn (ours)."""
+
+    @model_validator(mode="after")
+    def _trains_the_embedding(self) -> "ThinkTagsConfig":
+        if self.lora is not None:
+            raise ValueError(
+                "think_tags.lora would freeze the embedding, and with it the tags, which start out alike; leave "
+                "think_tags.lora empty (rmt_train.lora may follow)"
+            )
+        return self
+
+    @property
+    def drafts(self) -> Sampling:
+        """How drafts are drawn: from the whole distribution."""
+        return Sampling(temperature=self.temperature, top_p=1.0, max_new_tokens=self.thought_tokens)
+
+
+class TagJob(Frozen):
+    """One model that gets its tags."""
+
+    model: Path
+    """Folder of the model."""
+    out: Path
+    """Folder that receives the model with the tags."""
+    tags: tuple[str, str]
+    """Opening and closing tag."""
+    trust_remote_code: bool = False
+    """Run model code that ships with the folder."""

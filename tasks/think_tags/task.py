@@ -1,0 +1,81 @@
+"""The stage as a Prefect task: tags added by a worker, drafts from the sample pool, then the trainer of `midtrain`."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob
+from tasks.shared.engines.prompt_form import PromptForm
+from tasks.shared.engines.tokens import context_length
+from tasks.shared.next_token.prompts import PredictionRenderer
+from tasks.shared.sampling.sampler import fill
+from tasks.shared.sampling.wanted import Prompt, Wanted
+from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.shared.training.accelerate import launcher
+from tasks.shared.training.config import train_job_fields
+from tasks.spine.stage.call import Stage
+from tasks.spine.stage.stage import Build
+from tasks.spine.stage.task import stage_task
+from tasks.spine.store.manifest import OWN, TrainedRows
+from tasks.think_tags.config import TagJob, ThinkTagsConfig
+from tasks.think_tags.examples import EXAMPLES, EXAMPLES_FILE, ExampleWriter, Place
+
+THINK_TAGS = Stage("think_tags", version=1, kind="model", pool="gpu", trains=True)
+TRAINED_ON = TrainedRows(role=OWN, path=EXAMPLES_FILE, id_column="question_id", method="think tags")
+DRAFTS = "drafts"
+"""Name of the one set of samples."""
+SHOWN = 4
+"""Examples in the manifest, for people to read."""
+
+
+@stage_task(THINK_TAGS)
+def add_think_tags(build: Build, config: ThinkTagsConfig) -> None:
+    """Give the parent `model` think tags, and teach it their form on documents of the parent `texts`."""
+    trust, prompt = build.runtime.trust_remote_code, config.prediction_prompt
+    tagged = build.work / "tagged"
+    tags = (prompt.open_tag, prompt.close_tag)
+    job = TagJob(model=build.path("model"), out=tagged, tags=tags, trust_remote_code=trust)
+    added = build.worker("tasks.think_tags.worker", job, name="tags")
+    renderer = PredictionRenderer.for_model(prompt, tagged, trust_remote_code=trust)
+    writer = ExampleWriter(config, renderer, context_length(tagged, trust_remote_code=trust))
+    places = writer.places(build.path("texts"))
+    drafted = fill(build, _drafts(config, places)).rows(DRAFTS)
+    rows = writer.examples(places, (sample["completion"] for sample in drafted))
+    write_parquet(rows, build.out / EXAMPLES_FILE, EXAMPLES)
+    training = MidtrainJob(
+        **{**train_job_fields(build, data=build.out / EXAMPLES_FILE), "model": tagged},
+        config=MidtrainConfig(**{name: getattr(config, name) for name in MidtrainConfig.model_fields}),
+        form=renderer.form,
+        section=THINK_TAGS.name,
+    )
+    result = build.worker("tasks.midtrain.worker", training, prefix=launcher(build.runtime))
+    build.record(
+        rows={"examples": writer.counts["examples"], "steps": result["steps"]},
+        ledger={**writer.ledger(), "trained_tokens": result["ledger"]["trained_tokens"]},
+        summary={
+            **added,
+            **{name: result[name] for name in ("curve", "seconds", "resumed_from_step")},
+            "shown": _shown(read_rows(build.out / EXAMPLES_FILE)),
+        },
+        trained_on=[TRAINED_ON],
+    )
+
+
+def _drafts(config: ThinkTagsConfig, places: list[Place]) -> Wanted[Place]:
+    """The base model's own continuation of each context, as plain text."""
+
+    def prompts(place: Place) -> list[Prompt]:
+        return [Prompt(f"{place.document_id}:{place.position}", "", "", place.context)]
+
+    return Wanted(
+        sources={DRAFTS: places},
+        render=prompts,
+        samplings=(config.drafts,),
+        num_samples=1,
+        seed=config.seed,
+        form=PromptForm(),
+    )
+
+
+def _shown(rows: Iterator[dict[str, Any]]) -> list[dict[str, str]]:
+    return [{name: row[name][-400:] for name in ("prompt", "completion")} for row in islice(rows, SHOWN)]
