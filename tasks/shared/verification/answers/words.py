@@ -16,13 +16,14 @@ _PAIRS = frozenset("no on up in to do go so or of if is it us we he me".split())
 """Words of two letters; any other two small letters are a product."""
 _ARTICLES = frozenset(["the", "a", "an"])
 _CHOICE = re.compile(r"\(?([A-J])\)?")
+_CHOICES = re.compile(r"[A-J]{2,}|\(?[A-J]\)?(?:(?:\s*(?:[,;&]|,?\s*and(?![A-Za-z]))\s*|(?<=\))\s*(?=\())\(?[A-J]\)?)+")
 _CHOICE_AND_VALUE = re.compile(
     r"(?:\(([A-J])\)\s*[.:]?|([A-J])\s*[.:)])(?:(?<=\))\s*|\s+|(?=\\))(?=\S)(?![=+*/^<>,&)]|and\b|or\b)(.+)", re.DOTALL
 )
 _OPERATORS = frozenset(r"+-*/=^_<>|\{}")
 _LETTER = re.compile(r"\(?([A-Ja-j])\)?")
 _NO_SOLUTION = re.compile(
-    r"(?:there (?:is|are) )?(?:no|zero) (?:such )?(?:solutions?|roots?)(?: exists?)?"
+    r"(?:there (?:is|are) )?(?:no|zero) (?:such |real |valid )?(?:solutions?|roots?)(?: exists?)?"
     r"|(?:the )?(?:empty|null) set|\\emptyset|\\\{\s*\\\}|\(\)|(?:the )?(?:solution|equation) does not exist",
     re.IGNORECASE,
 )
@@ -80,6 +81,19 @@ def any_choice_letter(text: str) -> str | None:
     plain = _unwrapped(text)
     match = _LETTER.fullmatch(plain)
     return match.group(1).upper() if match else split_choice(text)[0]
+
+
+@lru_cache(maxsize=16_384)
+def choice_letters(text: str) -> tuple[frozenset[str], bool]:
+    """Letters of a question with several right choices, such as ``BD``, ``B, D`` or ``(B) and (D)``, and whether they
+    stand apart; none for anything else, ``DB`` among it, which is a name or an order.
+    """
+    plain = _TEXT.sub(r" \1 ", spell(text))
+    letters = re.findall("[A-J]", plain) if _CHOICES.fullmatch(plain.strip()) else []
+    apart = re.search(r"[^A-J]", plain.strip()) is not None
+    if len(letters) < 2 or len(set(letters)) < len(letters) or not (apart or letters == sorted(letters)):
+        return frozenset(), False
+    return frozenset(letters), apart
 
 
 def split_choice(text: str) -> tuple[str | None, str]:
