@@ -113,7 +113,7 @@ _ASCII_RULES: Rules = tuple(
         (r"==", "="),
         (r"\*\*\s*", "^"),
         (r"\^\s*([+-]?\d{2,}|[+-]\d)", r"^{\1}"),
-        (r"(?<![A-Za-z\\])(?:np|math|numpy|sympy)\.(?=[a-z])", ""),
+        (r"(?<![A-Za-z\\])(?:np|math|numpy|sympy)\.(?=[A-Za-z])", ""),
         (r"(?<![A-Za-z\\])pi(?![A-Za-z])", r"\\pi "),
         (r"(?<![A-Za-z\\])infinity(?![A-Za-z])", r"\\infty "),
         (rf"(?<![A-Za-z\\])({_FUNCTIONS})(?=\s*[({{\\\d^_]|\s+[A-Za-z](?![A-Za-z]))", r"\\\1 "),
@@ -126,6 +126,7 @@ _SIGN_IN_WORDS = re.compile(
     r"(?=\.?\d|\\(?:frac|sqrt|pi|infty)(?![A-Za-z])|[a-z](?![A-Za-z]))",
     re.IGNORECASE,
 )
+_REALS = frozenset(["all real numbers", "all reals", "the real numbers", "real numbers"])
 _BRACKETS = re.compile(r"([\[\](])((?:[^\[\]()]|\([^()]*\)|(?<=\\sqrt)\[\d+\])*)([\])\[])")
 _AMOUNT = re.compile(r"[+-]?(?:\\?\$)?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+,?\s*(?=\d)|(?<=\d),\s+(?=\d)")
@@ -146,7 +147,7 @@ def spell(text: str) -> str:
         plain = pattern.sub(replacement, plain)
     plain = _without_closing_mark(_turned_brackets(plain) if "]" in plain or "[" in plain else plain)
     whole = _WHOLE_TEXT.fullmatch(plain)
-    return _with_sign(_without_closing_mark(whole.group(1)) if whole else " ".join(plain.split()))
+    return _words_as_signs(_without_closing_mark(whole.group(1)) if whole else " ".join(plain.split()))
 
 
 def is_amount(text: str) -> bool:
@@ -175,8 +176,10 @@ def _fraction(character: str) -> str:
     return rf"\frac{{{above}}}{{{below}}}"
 
 
-def _with_sign(text: str) -> str:
+def _words_as_signs(text: str) -> str:
     """``-5`` for ``negative 5`` and ``minus 5``; ``positive`` and the article of ``the 5th`` are left out."""
+    if text.casefold() in _REALS:
+        return r"\mathbb{R}"
     lead = _SIGN_IN_WORDS.match(text)
     return ("-" if lead.group("minus") else "") + text[lead.end() :] if lead else text
 

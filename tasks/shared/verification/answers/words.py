@@ -20,6 +20,8 @@ _CHOICES = re.compile(r"[A-J]{2,}|\(?[A-J]\)?(?:(?:\s*(?:[,;&]|,?\s*and(?![A-Za-
 _CHOICE_AND_VALUE = re.compile(
     r"(?:\(([A-J])\)\s*[.:]?|([A-J])\s*[.:)])(?:(?<=\))\s*|\s+|(?=\\))(?=\S)(?![=+*/^<>,&)]|and\b|or\b)(.+)", re.DOTALL
 )
+_SMALL_CHOICE_AND_VALUE = re.compile(r"\(([a-j])\)\s+\S")
+_OPTION = re.compile(r"^(?:\\text\s*\{\s*)?(?:options?|choices?)\s*(?:\}\s*)?(?=\(?[A-J](?![A-Za-z]))", re.IGNORECASE)
 _OPERATORS = frozenset(r"+-*/=^_<>|\{}")
 _LETTER = re.compile(r"\(?([A-Ja-j])\)?")
 _NO_SOLUTION = re.compile(
@@ -80,6 +82,7 @@ def any_choice_letter(text: str) -> str | None:
     """The letter of an answer to a multiple-choice question, small letters and a value behind it included."""
     plain = _unwrapped(text)
     match = _LETTER.fullmatch(plain)
+    match = match or _SMALL_CHOICE_AND_VALUE.match(plain)
     return match.group(1).upper() if match else split_choice(text)[0]
 
 
@@ -88,7 +91,7 @@ def choice_letters(text: str) -> tuple[frozenset[str], bool]:
     """Letters of a question with several right choices, such as ``BD``, ``B, D`` or ``(B) and (D)``, and whether they
     stand apart; none for anything else, ``DB`` among it, which is a name or an order.
     """
-    plain = _TEXT.sub(r" \1 ", spell(text))
+    plain = _OPTION.sub("", _TEXT.sub(r" \1 ", spell(text)).strip())
     letters = re.findall("[A-J]", plain) if _CHOICES.fullmatch(plain.strip()) else []
     apart = re.search(r"[^A-J]", plain.strip()) is not None
     if len(letters) < 2 or len(set(letters)) < len(letters) or not (apart or letters == sorted(letters)):
@@ -104,8 +107,8 @@ def split_choice(text: str) -> tuple[str | None, str]:
 
 
 def _unwrapped(text: str) -> str:
-    """The text with the words in front taken out of their braces."""
-    spelled = spell(text)
+    """The text without "option" before it, the words in front taken out of their braces."""
+    spelled = _OPTION.sub("", spell(text))
     lead = re.match(r"\\text\s*\{(\s*\(?[A-J]\)?\s*[.:)]?\s*)\}", spelled)
     return f"{lead.group(1)} {spelled[lead.end() :]}".strip() if lead else spelled
 

@@ -26,7 +26,7 @@ def members(answer: str, gold: str, context: Context) -> Decision | None:
     if left.kind == right.kind == "single":
         inner = right.items[0], left.items[0]
         return None if inner == (spell(answer), spell(gold)) else context.compare(*inner)
-    if "single" in (left.kind, right.kind) and _SET_ALGEBRA.search(answer if right.kind == "single" else gold):
+    if "single" in (left.kind, right.kind) and _SET_ALGEBRA.search(spell(answer if right.kind == "single" else gold)):
         return None
     if {left.kind, right.kind} == {"set", "tuple"}:
         return "wrong", "a set is not a tuple"
