@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+from pydantic import ValidationError
+
 
 class Permanent(Exception):
     """An error that a retry cannot mend: bad configuration, bad data, a model that does not fit."""
@@ -31,7 +33,12 @@ def tells_the_user(error: BaseException) -> bool:
 
 
 def in_a_line(error: BaseException) -> str:
-    """What an error says, its lines joined to one; a parser's, with the line instead of the piece of text there."""
+    """What an error says, its lines joined to one; a parser's, with the line instead of the piece of text there; of
+    settings that do not validate, what is wrong with each.
+    """
+    if isinstance(error, ValidationError):
+        said = [(".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, ")) for item in error.errors()]
+        return "; ".join(f"{place}: {message}" if place else message for place, message in said)
     mark = getattr(error, "problem_mark", None)
     text = f"{error.problem} (line {mark.line + 1})" if mark is not None else str(error)  # type: ignore[attr-defined]
     return " ".join(text.split()) or type(error).__name__

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tasks.errors import tells_the_user
+from tasks.errors import in_a_line, tells_the_user
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.plan import PlannedStage
 from tasks.spine.store.store import ArtifactMissing, Store
@@ -148,5 +149,6 @@ def explained(run: Callable[[], None], console: Console, after: Callable[[], Non
 
 def show_error(error: BaseException, console: Console) -> None:
     """Say why the command stops."""
-    text = str(error).strip() or type(error).__name__
+    # A recipe's error says itself what is wrong with each setting, in a line each.
+    text = in_a_line(error) if isinstance(error, ValidationError) else str(error).strip() or type(error).__name__
     console.print(Text.assemble(("Stopped:", "bold red"), f" {text}"), soft_wrap=True)

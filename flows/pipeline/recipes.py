@@ -3,22 +3,19 @@
 The settings of the small world are none for any other model.
 """
 
-import logging
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import Permanent
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import DEFAULTS, METHODS, base_model_of, load
+from tasks.recipe.merging import RecipeError
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.models.resolve import SHIPPED
 from tasks.spine.stage.context import run_context
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import ArtifactMissing
-
-log = logging.getLogger(__name__)
 
 SMALL_WORLD = "tiny-cpu"
 
@@ -27,7 +24,8 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     """Refuse what no run can be made of, before a server starts for it and before Prefect is imported.
 
     Raises:
-        RecipeError: a recipe, setting, stage or arm that there is none of, or a value that does not fit.
+        RecipeError: a recipe, setting, stage or arm that there is none of, a value that does not fit, or a recipe that
+            does not fit the model.
     """
     if "recipe" not in parameters:
         # The flow's own default, which its code reads.
@@ -43,6 +41,9 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     force = parameters.get("force", ())
     settings.forced(force if isinstance(force, list) else ())
     settings.chosen(parameters.get("arms", ()))
+    if _is_elsewhere(settings.model.source):
+        stages = (name,) if name in settings.STAGES else settings.STAGES
+        refuse_small_world(settings, parameters["recipe"], given, stages, settings.model.source)
 
 
 def fitting_recipe(model: str) -> str:
@@ -57,20 +58,62 @@ def fitting_recipe(model: str) -> str:
     return SMALL_WORLD if _is_of_small_world(folder) else DEFAULTS
 
 
-@cache
-def warn_if_unfit(recipe: str, model: ArtifactRef) -> None:
-    """Say once that a recipe of the small world is about to be used on another model.
+def check_fit(
+    settings: Recipe, recipe: str, overrides: Mapping[str, Any], stages: Iterable[str], model: ArtifactRef
+) -> None:
+    """Refuse, as `refuse_small_world` does, a recipe of the small world for a model that turns out to be another."""
+    if not _is_of_small_world(run_context().store.local(model)):
+        refuse_small_world(settings, recipe, overrides, stages, str(model))
+
+
+def refuse_small_world(
+    settings: Recipe, recipe: str, overrides: Mapping[str, Any], stages: Iterable[str], model: str
+) -> None:
+    """Refuse a recipe of the small world on a model that is none of it, unless the user has set what would not fit.
 
     A stranger's model cut at 96 tokens, without its chat template, would look bad and give no other sign.
+
+    Raises:
+        RecipeError: the recipe's prompt style or a token limit would be used; the message names what to set.
     """
-    if base_model_of(recipe) in SHIPPED and not _is_of_small_world(run_context().store.local(model)):
-        log.warning(
-            "recipe %r has the prompts and token limits of the embedded models, and %s is none of these: expect "
-            "completions that are cut or cannot be read; take another recipe, or a copy of this one with "
-            "prompt.style, max_new_tokens and model.source of yours",
-            recipe,
-            model,
+    if base_model_of(recipe) not in SHIPPED:
+        return
+    unfit = [key for key in _model_settings(settings, stages) if not _is_set(overrides, key)]
+    if unfit:
+        raise RecipeError(
+            f"recipe {recipe!r} has the prompts and token limits of the embedded models, and {model} is none of these: "
+            f"its completions would be cut or not be read. Take another recipe, such as {DEFAULTS!r}, which has a "
+            f"model's own prompt style and real lengths, or set here what fits this model: {', '.join(unfit)}"
         )
+
+
+def _model_settings(settings: Recipe, stages: Iterable[str]) -> list[str]:
+    """Keys of the prompt style and the token limits of these stages, which have to fit the model."""
+    keys: dict[str, None] = {}
+    for stage in stages:
+        section = getattr(settings, stage, None)
+        fields = type(section).model_fields if section is not None else {}
+        keys |= {f"{prompt}.style": None for prompt in ("prompt", "prediction_prompt") if prompt in fields}
+        keys |= {f"{stage}.sampling.max_new_tokens": None} if "sampling" in fields else {}
+        keys |= {f"{stage}.max_completion_tokens": None} if "max_completion_tokens" in fields else {}
+    return list(keys)
+
+
+def _is_set(overrides: Mapping[str, Any], key: str) -> bool:
+    """Whether dotted overrides set a key, by itself or inside a section."""
+    inside = {begin: value for begin, value in overrides.items() if isinstance(value, Mapping)}
+    return key in overrides or any(
+        key.startswith(f"{begin}.") and _is_set(value, key.removeprefix(f"{begin}.")) for begin, value in inside.items()
+    )
+
+
+def _is_elsewhere(source: str) -> bool:
+    """Whether a model can be told to be none of the small world before it is here: a folder that is another, or one of
+    a hub. What an address or an artifact is turns out when a stage asks for it.
+    """
+    folder = Path(source).expanduser()
+    of_a_hub = source.count("/") == 1 and not source.startswith((".", "/", "~", "model/"))
+    return source not in SHIPPED and (not _is_of_small_world(folder) if folder.is_dir() else of_a_hub)
 
 
 def _is_of_small_world(folder: Path) -> bool:

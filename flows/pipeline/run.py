@@ -11,13 +11,13 @@ from pydantic import JsonValue
 
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
-from flows.pipeline.recipes import warn_if_unfit
+from flows.pipeline.recipes import check_fit
 from tasks.logs import hide_passwords_in_logs
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.models.task import import_model
 from tasks.spine.stage.context import run_context, run_context_with
-from tasks.spine.stage.plan import Plan
+from tasks.spine.stage.plan import Plan, is_missing
 from tasks.spine.stage.prefect_retry import retry_while_unreachable
 from tasks.spine.store.fingerprint import canonical_json
 from tasks.spine.store.ref import ArtifactRef
@@ -38,6 +38,7 @@ SUBFLOWS_OF_A_START = 1000
 class StageRun(Generic[RecipeT]):
     """One run of a stage flow: the recipe's settings, and the way to what the stage is made from."""
 
+    stage: str
     settings: RecipeT
     recipe: str
     overrides: Mapping[str, JsonValue] | None
@@ -50,8 +51,8 @@ class StageRun(Generic[RecipeT]):
     def model(self, name: str) -> ArtifactRef:
         """The model artifact of that name; empty: the recipe's base model."""
         ref = reference(name) if name else import_model(self.settings.model, self.runtime)
-        if run_context().visitor is None:
-            warn_if_unfit(self.recipe, ref)
+        if not is_missing(ref):
+            check_fit(self.settings, self.recipe, self.overrides or {}, (self.stage,), ref)
         return ref
 
     def parent(self, name: str, stage_flow: Flow[..., ArtifactRef], **parameters: Any) -> ArtifactRef:
@@ -72,7 +73,7 @@ def stage_run(
     """
     settings = load(kind, recipe, overrides)
     with pipeline(stage, {"recipe": recipe}):
-        yield StageRun(settings, recipe, overrides)
+        yield StageRun(stage, settings, recipe, overrides)
 
 
 def call(stage_flow: Flow[..., R], **parameters: Any) -> R:

@@ -1,6 +1,6 @@
 """Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, TypeVar, get_args
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -79,7 +79,7 @@ def build(kind: type[R], values: Mapping[str, Any], overrides: Mapping[str, Json
         nested = _nest(key, value)
         check_keys(nested, kind, f"{where} ")
         refuse_passwords(nested, f"{where} ")
-        _set(merged, key.split("."), value)
+        _merge(merged, kind, key.split("."), value)
     _share(kind, merged)
     try:
         return kind.model_validate(merged)
@@ -180,12 +180,31 @@ def _nest(key: str, value: JsonValue) -> dict[str, Any]:
     return {first: _nest(rest, value) if rest else value}
 
 
-def _set(target: dict[str, Any], keys: list[str], value: JsonValue) -> None:
-    for key in keys[:-1]:
-        if not isinstance(target.get(key), dict):
-            target[key] = {}
-        target = target[key]
-    target[keys[-1]] = value
+def _merge(target: dict[str, Any], kind: type[BaseModel] | None, keys: Sequence[str], value: JsonValue) -> None:
+    """Set what an override says.
+
+    A section as a whole is each setting that stands in it, so that ``rl={"steps": 3}`` and ``rl.steps=3`` are the same.
+    A mapping that is one setting is replaced.
+    """
+    if not keys and isinstance(value, Mapping):
+        for key, inner in value.items():
+            _merge(target, kind, [key], inner)
+        return
+    first, *rest = keys
+    section = _section(kind, first) if kind else None
+    if not rest and not (section and isinstance(value, Mapping)):
+        target[first] = value
+        return
+    if not isinstance(target.get(first), dict):
+        target[first] = {}
+    _merge(target[first], section, rest, value)
+
+
+def _section(kind: type[BaseModel], key: str) -> type[BaseModel] | None:
+    """The section that a field of a model is, or may be; None where it is a plain setting."""
+    annotation = kind.model_fields[key].annotation if key in kind.model_fields else None
+    options = [option for option in (annotation, *get_args(annotation)) if isinstance(option, type)]
+    return next((option for option in options if issubclass(option, BaseModel)), None)
 
 
 def _copy(value: Any) -> Any:

@@ -1,6 +1,5 @@
-"""The settings of the small world are for its own models: chosen for them, and warned of on any other."""
+"""The settings of the small world are for its own models: chosen for them, and refused on any other."""
 
-import logging
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +11,10 @@ from typer.testing import CliRunner
 from flows.cli import commands
 from flows.cli.app import app
 from flows.pipeline.forms import recipe_form
-from flows.pipeline.recipes import fitting_recipe, warn_if_unfit
+from flows.pipeline.recipes import check_parameters, fitting_recipe
+from flows.pipeline.run import stage_run
 from tasks.recipe.loading import DEFAULTS, base_model_of, load, names
+from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.stage.stage import Build
 from tests.support.paths import TINY_MODEL
@@ -67,19 +68,49 @@ def test_defaults_are_those_of_the_fields() -> None:
     assert [DEFAULTS in form for form in forms] == [True, True, False]
 
 
-def test_a_recipe_of_the_small_world_on_another_model_is_said_once(
-    world: World, stranger: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    model = imported(stranger)
-    with caplog.at_level(logging.WARNING):
-        for recipe in ("qwen3-0.6b-1gpu", DEFAULTS):
-            warn_if_unfit(recipe, model)
-        warn_if_unfit("tiny-cpu", world.model)
-        assert not caplog.records
-        for _ in range(3):
-            warn_if_unfit("tiny-cpu", model)
-    (record,) = caplog.records
-    assert "recipe 'tiny-cpu' has the prompts and token limits of the embedded models" in record.getMessage()
+EVALUATED = {"prompt.style": "chat", "evaluate.sampling.max_new_tokens": 512}
+"""What has to be set for a stranger that is measured by a recipe of the small world."""
+
+
+@pytest.mark.parametrize("source", ["folder", "org/name"])
+def test_a_command_refuses_a_recipe_of_the_small_world_on_another_model(stranger: Path, source: str) -> None:
+    model = str(stranger) if source == "folder" else source
+    limits = "generate.sampling.max_new_tokens, rl.max_completion_tokens, evaluate.sampling.max_new_tokens"
+    with pytest.raises(RecipeError, match=r"'tiny-cpu' has the prompts .* 'defaults'") as refused:
+        check_parameters("polya", {"recipe": "tiny-cpu", "base_model": model})
+    assert all(key in str(refused.value) for key in ["prompt.style", *limits.split(", ")])
+    with pytest.raises(RecipeError, match=r"fits this model: prompt.style, evaluate.sampling.max_new_tokens$"):
+        check_parameters("evaluate", {"recipe": "tiny-cpu", "overrides": {"model.source": model}})
+    with pytest.raises(RecipeError, match=r"prediction_prompt.style.*rmt_train.max_completion_tokens"):
+        check_parameters("rmt", {"recipe": "tiny-cpu-rmt", "base_model": model})
+    with pytest.raises(RecipeError, match=r"fits this model: evaluate.sampling.max_new_tokens$"):
+        check_parameters(
+            "evaluate", {"recipe": "tiny-cpu", "overrides": {"model.source": model, "prompt.style": "auto"}}
+        )
+
+
+def test_what_a_user_has_set_for_the_model_is_taken(stranger: Path) -> None:
+    nested = {"prompt": {"style": "chat"}, "evaluate.sampling": {"max_new_tokens": 512}}
+    for overrides in (EVALUATED, nested):
+        check_parameters("evaluate", {"recipe": "tiny-cpu", "overrides": {"model.source": str(stranger), **overrides}})
+    for recipe in ("qwen3-0.6b-1gpu", DEFAULTS):
+        check_parameters("polya", {"recipe": recipe, "base_model": str(stranger)})
+    for model in ("embedded", str(TINY_MODEL), "s3://bucket/model"):
+        check_parameters("polya", {"recipe": "tiny-cpu", "base_model": model})
+
+
+def test_a_stage_refuses_a_recipe_of_the_small_world_on_another_model(world: World, stranger: Path) -> None:
+    """As a run from the form, or one with an address, meets it."""
+    model = str(imported(stranger))
+    with stage_run("evaluate", "tiny-cpu", {}) as run:
+        assert run.model(str(world.model)) == world.model
+        with pytest.raises(RecipeError, match=rf"{model} is none of these.*evaluate.sampling.max_new_tokens"):
+            run.model(model)
+    for recipe, overrides in (("tiny-cpu", EVALUATED), (DEFAULTS, {})):
+        with stage_run("evaluate", recipe, overrides) as run:
+            assert str(run.model(model)) == model
+    with stage_run("entropy", "tiny-cpu-rmt", {}) as run:
+        assert str(run.model(model)) == model
 
 
 def test_every_recipe_of_the_small_world_names_its_model() -> None:

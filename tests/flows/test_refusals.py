@@ -122,7 +122,7 @@ def test_arms_are_looked_up_before_anything_starts() -> None:
     with pytest.raises(RecipeError, match="arm 'polyaa' is not in recipe 'tiny-cpu'"):
         check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polyaa"]})
     check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polya"], "force": ["rl"], "seeds": [0]})
-    check_parameters("evaluate", {"recipe": "tiny-cpu", "overrides": {"model.source": "org/name"}})
+    check_parameters("evaluate", {"recipe": "defaults", "overrides": {"model.source": "org/name"}})
 
 
 def test_every_seed_has_the_bounds_of_one() -> None:

@@ -111,6 +111,9 @@ def test_the_command_says_in_a_line_what_it_refuses(folder: Path) -> None:
     splits = CliRunner().invoke(app, command)
     assert (splits.exit_code, len(splits.output.splitlines())) == (1, 1)
     assert "set split to one of them" in splits.output
+    unknown = CliRunner().invoke(app, ["questions", str(folder / "in"), "--out", str(folder / "mine.parquet")])
+    assert (unknown.exit_code, len(unknown.output.splitlines())) == (1, 1)
+    assert unknown.output.startswith(f"Stopped: source '{folder / 'in'}' needs a schema: set preset (")
     few = CliRunner().invoke(app, [*command, "--split", "test"])
     assert (few.exit_code, "max_rejected_share is 0.2" in few.output) == (1, True)
     done = CliRunner().invoke(app, [*command, "--split", "test", "--max-rejected-share", "0.5"])

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -80,6 +80,33 @@ def test_a_recipe_states_only_what_differs_from_the_defaults(name: str) -> None:
         for part in key.split("."):
             default = default.get(part) if isinstance(default, dict) else None
         assert value != default, f"{key}={value} is the default"
+
+
+@pytest.mark.parametrize(
+    ("section", "dotted"),
+    [
+        ({"rl": {"steps": 3}}, {"rl.steps": 3}),
+        (
+            {"evaluate": {"sampling": {"temperature": 0.5}, "limit": 2}},
+            {"evaluate.sampling.temperature": 0.5, "evaluate.limit": 2},
+        ),
+        ({"rl.lora": {"rank": 4}, "rl": {"lora": {"alpha": 2}}}, {"rl.lora.rank": 4, "rl.lora.alpha": 2}),
+        ({"rl": {}}, {}),
+        ({"rl": {"steps": 3}, "rl.steps": 4}, {"rl.steps": 4}),
+        ({"rl.steps": 4, "rl": {"steps": 3}}, {"rl.steps": 3}),
+    ],
+)
+def test_a_section_sets_what_stands_in_it_as_dotted_keys_do(section: dict[str, Any], dotted: dict[str, Any]) -> None:
+    assert load(Recipe, "tiny-cpu", section) == load(Recipe, "tiny-cpu", dotted)
+
+
+def test_a_mapping_that_is_one_setting_is_replaced() -> None:
+    once = {"evaluate.sources": {"svamp": "a.jsonl"}}
+    assert load(Recipe, "tiny-cpu", {**once, "evaluate": {"sources": {"gsm8k": "b.jsonl"}}}).evaluate.sources == {
+        "gsm8k": "b.jsonl"
+    }
+    assert load(Recipe, "tiny-cpu", {"arms": {}}).arms == {}
+    assert load(Recipe, "tiny-cpu", {"rl.lora": {}}).rl.lora == load(Recipe, "tiny-cpu", {"rl.lora.rank": 64}).rl.lora
 
 
 def test_setting_one_field_of_sampling_leaves_the_others() -> None:

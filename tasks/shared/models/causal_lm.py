@@ -1,17 +1,24 @@
 """A causal language model from a local folder, in the one way that trainers, engines and scorers load it."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    __version__,
+)
+from transformers.quantizers.auto import AUTO_QUANTIZATION_CONFIG_MAPPING
 
 from tasks.errors import Permanent
 from tasks.shared.models.files import GENERATION_CONFIG, check_code, local_reader, parsed, shortened
-from tasks.shared.models.folder import pads_outside
+from tasks.shared.models.folder import pads_outside, quantization
 from tasks.shared.models.weights import Weights, read_weights
 
 PROBE_TOKENS, PROBE_TOLERANCE = 16, 0.02
@@ -22,8 +29,6 @@ WHOLE_TYPES = {"F64", "F32", "F16", "BF16"}
 """Types in which a parameter means itself; narrower ones need scales, which a `quantization_config` describes."""
 
 TRUST = "it needs code of its own; set runtime.trust_remote_code=true if you trust its *.py"
-
-log = logging.getLogger(__name__)
 
 
 def load_causal_lm(
@@ -81,8 +86,8 @@ def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None
     """
     weights = read_weights(folder)
     config = _config(folder, trust_remote_code)
-    if getattr(config, "quantization_config", None) is not None:
-        log.warning("%s is quantized: its parameters are checked when it is loaded", folder)
+    if method := quantization(folder):
+        _check_quantization(folder, method)
         return
     state = {name: torch.empty(stored.shape, device="meta") for name, stored in weights.tensors.items()}
     try:
@@ -102,6 +107,16 @@ def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None
     _check_types(folder, weights, model)
     both = {name: of for name, of in model.all_tied_weights_keys.items() if {name, of} <= weights.tensors.keys()}
     _check_ties(folder, {name: of for name, of in both.items() if not torch.equal(*_data(weights, name, of))})
+
+
+def _check_quantization(folder: Path, method: str) -> None:
+    """Refuse a method that nothing here reads; whether its library is installed is seen where it is needed."""
+    known = AUTO_QUANTIZATION_CONFIG_MAPPING.keys() - {"bitsandbytes_4bit", "bitsandbytes_8bit"} | {"bitsandbytes"}
+    if method not in known:
+        raise Permanent(
+            f"{folder}: config.json has quantization_config.quant_method={method!r}, which transformers {__version__} "
+            f"does not read; it reads {', '.join(sorted(known))}. Give its weights in 16 bits or in one of these"
+        )
 
 
 def _config(folder: Path, trust_remote_code: bool) -> PretrainedConfig:

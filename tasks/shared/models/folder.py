@@ -36,6 +36,12 @@ def special_tokens(folder: Path) -> frozenset[str]:
     return frozenset(str(token["content"]) for token in listed if token.get("special"))
 
 
+def quantization(folder: Path) -> str:
+    """Method that the weights are quantized by, as config.json names it; empty where they are not."""
+    settings = _settings(folder / "config.json").get("quantization_config") or {}
+    return str(settings.get("quant_method", "unnamed")) if settings else ""
+
+
 def _text_config(folder: Path) -> dict[str, Any]:
     """The part of the config that is about text, where a model sees or hears too."""
     config = _settings(folder / "config.json")

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.metadata
 import json
+import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from tasks.errors import Permanent
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelCheckJob, ModelConfig
 from tasks.shared.models.fetching import download, fetch
 from tasks.shared.models.files import Incomplete, check_fetched, local_names, local_reader, model_files
+from tasks.shared.models.folder import quantization
 from tasks.shared.models.weights import Weights, read_weights
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.store.digests import digest_memory, file_identity
@@ -19,6 +21,8 @@ from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.integrity import content_digest
 from tasks.spine.store.manifest import FileEntry
 from tasks.spine.store.settings import Settings
+
+log = logging.getLogger(__name__)
 
 EMBEDDED_PATH = Path(__file__).resolve().parents[2] / "tiny" / "model"
 SHIPPED = {EMBEDDED: EMBEDDED_PATH, EMBEDDED_THINK: EMBEDDED_PATH.with_name("think_model")}
@@ -59,6 +63,13 @@ def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool 
     try:
         path, name = _locate(config, settings, trust_remote_code)
         entries, weights = _look(path, settings, trust_remote_code)
+        if method := quantization(path):
+            log.warning(
+                "%s is quantized (%s): it can be sampled from and measured where what reads that is installed, and its "
+                "parameters are checked when it is loaded; it cannot be trained, for which give its weights in 16 bits",
+                config.source,
+                method,
+            )
         if path not in SHIPPED.values():
             _check_once(path, _structure(entries, weights), settings, trust_remote_code)
     except Permanent as error:

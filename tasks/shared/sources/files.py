@@ -2,10 +2,10 @@
 
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, BinaryIO
 
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
@@ -14,7 +14,7 @@ from tasks.errors import did_you_mean
 from tasks.shared.sources.errors import Record, Reject, SourceError
 from tasks.shared.sources.places import Named, check_protocols, ending, files_below, files_named, is_web, split_of
 from tasks.shared.sources.readers import READERS, Reader, read_file
-from tasks.shared.sources.streams import buffered
+from tasks.shared.sources.streams import Hashed, buffered
 from tasks.spine.stage.context import run_context
 from tasks.spine.store.digests import digest_memory
 from tasks.spine.store.files import open_files
@@ -54,7 +54,7 @@ class SourceFiles:
             raise SourceError(f"source: it is empty; give {others}, a dataset id 'org/name', or a path")
         with self._in_words():
             check_protocols(source)
-            self._fs, root = _opened(source)
+            self._fs, root = _place(source)
             self._named = self._page(root) if self._is_web else files_named(self._fs, root)
         self.paths = self._chosen(format, split)
         if not self.paths:
@@ -70,8 +70,7 @@ class SourceFiles:
     @contextmanager
     def open(self, path: str) -> Iterator[io.BufferedReader]:
         """One of `paths`, for reading bytes."""
-        # A web server may not be able to send a part of a file, and may not say how long it is: from end to end.
-        with self._in_words(), self._fs.open(path, "rb", block_size=0 if self._is_web else _REMOTE_BLOCK_BYTES) as file:
+        with self._opened(path) as file:
             yield buffered(file, seekable=not self._is_web)
 
     def read(self, digest: str, readers: Mapping[str, Reader] = READERS) -> Iterator[Record | Reject]:
@@ -79,10 +78,16 @@ class SourceFiles:
 
         Raises `SourceError` in the end where the content is not that of `digest` any more.
         """
+        is_local = isinstance(self._fs, LocalFileSystem)
+        read: list[str] = []
         for path in self.paths:
-            with self.open(path) as stream:
+            with self._opened(path) as file:
+                hashed = Hashed(file)
+                stream = buffered(file if is_local else hashed, seekable=not self._is_web)
                 yield from read_file(stream, self._name(path), self.format, readers)
-        if self.digest() != digest:
+                if not is_local:
+                    read.append(hashed.digest() or self._digest(path))
+        if (self.digest() if is_local else _digest_of(read)) != digest:
             raise SourceError(f"source: {self.source!r} changed while it was read; run again when it is complete")
 
     def digest(self) -> str:
@@ -93,9 +98,7 @@ class SourceFiles:
                 digests = digest_memory(run_context().settings.cache).digests(map(Path, self.paths))
         else:
             digests = [self._digest(path) for path in self.paths]
-        if len(digests) == 1:
-            return f"sha256:{digests[0]}"
-        return f"sha256:{digest_text(' '.join(digests))}"
+        return _digest_of(digests)
 
     def holds(self, path: Path) -> bool:
         """Whether a local path is one of the files, or would be one of them."""
@@ -119,6 +122,12 @@ class SourceFiles:
             for path in self.paths:
                 if os.path.exists(path) and not os.path.isfile(path):
                     raise SourceError(f"source: {path!r} is no regular file; give a copy of its content")
+
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[BinaryIO]:
+        # A web server may not be able to send a part of a file, and may not say how long it is: from end to end.
+        with self._in_words(), self._fs.open(path, "rb", block_size=0 if self._is_web else _REMOTE_BLOCK_BYTES) as file:
+            yield file
 
     def _digest(self, path: str) -> str:
         with self.open(path) as stream:
@@ -202,13 +211,17 @@ class SourceFiles:
             raise OSError(f"source: {self.source!r} could not be read ({error!r}); run again") from error
 
 
-def _opened(source: str) -> tuple[AbstractFileSystem, str]:
+def _place(source: str) -> tuple[AbstractFileSystem, str]:
     if "://" not in source:
         return LocalFileSystem(), os.path.abspath(os.path.expanduser(source))
     try:
         return open_files(source)
     except ValueError as error:
         raise SourceError(f"source: {source!r} is no address that can be read ({error})") from error
+
+
+def _digest_of(digests: Sequence[str]) -> str:
+    return f"sha256:{digests[0] if len(digests) == 1 else digest_text(' '.join(digests))}"
 
 
 def _http_errors() -> Any:

@@ -5,6 +5,7 @@ bytes than were asked for. Behind `buffered` all are read alike.
 """
 
 import gzip
+import hashlib
 import io
 import shutil
 import tempfile
@@ -61,6 +62,36 @@ def on_disk(stream: io.BufferedReader) -> Iterator[BinaryIO]:
         shutil.copyfileobj(stream, copy, BLOCK_BYTES)
         copy.seek(0)
         yield copy  # type: ignore[misc]
+
+
+class Hashed:
+    """A file whose bytes are hashed as they are read, so that what came over a network need not come again for it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sha256 = hashlib.sha256()
+        self._in_order = True
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        data = self._file.read(size)
+        self._sha256.update(data)
+        return data
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go elsewhere, after which there is no digest."""
+        self._in_order = False
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """The place in the file."""
+        return self._file.tell()
+
+    def digest(self) -> str:
+        """SHA-256 of the whole file, whose rest is read; empty where its bytes did not come in their order."""
+        while self._in_order and self.read(BLOCK_BYTES):
+            pass
+        return self._sha256.hexdigest() if self._in_order else ""
 
 
 class _Raw(io.RawIOBase):

@@ -12,6 +12,7 @@ from transformers.utils import GENERATION_CONFIG_NAME as GENERATION_CONFIG
 from tasks.errors import Permanent
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.causal_lm import load_causal_lm
+from tasks.shared.models.folder import quantization
 from tasks.shared.models.weights import own_weights_alone
 from tasks.shared.training import distributed
 from tasks.shared.training.adapters import FOLDER, base_model, merged_weights, stored_dtype, write_adapters
@@ -32,6 +33,10 @@ def load(job: TrainJob) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         torch.set_num_threads(job.num_threads)
     if not (job.model / "config.json").exists():
         raise Permanent(f"{job.model} has no config.json; give a folder with a model's config, weights and tokenizer")
+    if method := quantization(job.model):
+        raise Permanent(
+            f"{job.model} is quantized ({method}), and no training starts from that; give its weights in 16 bits"
+        )
     tokenizer = load_tokenizer(job.model, trust_remote_code=job.trust_remote_code)
     if tokenizer.eos_token_id is None:
         raise Permanent(

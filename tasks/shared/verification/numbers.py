@@ -31,6 +31,8 @@ _SLASH = re.compile(rf"([+-]?)(?:(\d+) )?({_DECIMAL})/({_DECIMAL})")
 _FRAC = re.compile(rf"([+-]?)({_DIGITS})? ?\\frac(?:\{{([+-]?)({_DECIMAL})\}}|(\d))(?:\{{({_DECIMAL})\}}|(\d))(?!\d)")
 _REPEATING = re.compile(r"([+-]?)(\d*)\.(\d*)\\overline(?:\{(\d+)\}|(\d))")
 _SCALED = re.compile(rf"(.*[\d}}])\s*(?:\\text\{{)?\s*({'|'.join(_SCALES)})s?\s*\}}?", re.IGNORECASE)
+_DECIMAL_COMMA = re.compile(r"(?<![\d.,])([1-9]\d{0,2}(?:([. ])\d{3})(?:\2\d{3})*),(\d+)(?![\d.,])")
+_GROUPING_DOTS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:\.\d{3}){2,}(?![\d.,])")
 _PERCENT = re.compile(
     r"(.*?)\s*(?:\\?%|(?:\\text\{)?\s*(?:percent(?:age points?)?|per cent|pct)\s*\}?)", re.IGNORECASE | re.DOTALL
 )
@@ -148,6 +150,15 @@ def numbers_agree(gold: Numeral, answer: Numeral, decimals: int, relative_tolera
 def _far_apart(a: Fraction, b: Fraction, decimals: int) -> bool:
     """Whether two values differ by more than one step of `decimals`, so that rounding cannot make them equal."""
     return abs(a.numerator * b.denominator - b.numerator * a.denominator) * 10**decimals > a.denominator * b.denominator
+
+
+def with_decimal_point(text: str) -> str:
+    """``1.234,56`` and ``1.234.567`` as 1234.56 and 1234567; anything else as it is, ``1.234`` and ``3,5`` too.
+
+    What has one comma may be a list, so a caller has to know that one number is looked for.
+    """
+    plain = _DECIMAL_COMMA.sub(lambda match: f"{re.sub('[. ]', '', match[1])}.{match[3]}", spell(text))
+    return _GROUPING_DOTS.sub(lambda match: match.group().replace(".", ""), plain)
 
 
 def split_percent(text: str) -> tuple[str, bool]:

@@ -104,6 +104,15 @@ def test_a_quantized_model_that_cannot_be_loaded_here_is_not_tried_again(folder:
         load_causal_lm(folder, dtype="float32")
 
 
+def test_a_quantization_that_nothing_reads_is_refused_by_name(folder: Path) -> None:
+    change_config(folder, quantization_config={"quant_method": "gptq", "bits": 4})
+    check_architecture(folder)
+    for config, name in (({"quant_method": "own-4bit"}, "own-4bit"), ({"bits": 4}, "unnamed")):
+        change_config(folder, quantization_config=config)
+        with pytest.raises(Permanent, match=rf"quant_method='{name}', which .* it reads .*gptq.* in 16 bits"):
+            check_architecture(folder)
+
+
 def test_generation_settings_that_cannot_be_read_are_not_replaced_by_others(folder: Path) -> None:
     (folder / "generation_config.json").write_text("<html>")
     with pytest.raises(Permanent, match=r"generation_config\.json is damaged"):

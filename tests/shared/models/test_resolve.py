@@ -77,6 +77,17 @@ def test_weights_that_are_overwritten_with_their_size_and_time_kept_are_others(
 
 
 @pytest.mark.slow
+def test_a_quantized_model_is_named_at_import_with_what_can_be_done_with_it(
+    settings: Settings, random_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(random_model, tmp_path / "model"))
+    change_config(folder, quantization_config={"quant_method": "gptq", "bits": 4})
+    resolve(ModelConfig(source=str(folder)), settings)
+    assert f"{folder} is quantized (gptq): it can be sampled from and measured" in caplog.text
+    assert "it cannot be trained" in caplog.text
+
+
+@pytest.mark.slow
 def test_weights_of_another_architecture_are_refused_at_import_until_the_config_is_mended(
     settings: Settings, random_model: Path, tmp_path: Path
 ) -> None:

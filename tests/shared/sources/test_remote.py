@@ -90,6 +90,19 @@ def test_every_format_is_read_from_web_servers_that_cannot_seek(site: str, manne
     assert rows_at(f"{site}/{manner}/{name}?download=true") == ROWS
 
 
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv.gz", "rows.txt"])
+def test_what_is_read_in_order_comes_over_the_network_once_for_its_rows_and_their_digest(
+    bucket: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = files_at(f"{bucket}/{name}")
+    digest, opened, really_open = files.digest(), [], files._fs.open
+    monkeypatch.setattr(files._fs, "open", lambda *args, **kwargs: opened.append(args) or really_open(*args, **kwargs))
+    assert len([*files.read(digest, TEXT_READERS)]) == len(ROWS)
+    assert len(opened) == 1
+    with pytest.raises(SourceError, match="changed while it was read"):
+        list(files.read("sha256:another", TEXT_READERS))
+
+
 @pytest.mark.parametrize(
     ("place", "error", "message"),
     [

@@ -22,6 +22,7 @@ _CONJUNCTION = re.compile(r"\s*,?\s*(?:\\text\s*\{\s*,?\s*(?:and|or)\s*\}|(?<![A
 _INNER_CONJUNCTION = re.compile(r"(?<=\d)\s*\\text\s*\{([^{}]*?)\s+(and|or)\b([^{}]*)\}")
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?!\d)(?!,\d)")
 _LEADING_BOTH = re.compile(r"(?:both|either)\s+")
+_MATRIX_CALL = re.compile(r"(?:Matrix|array)\s*\((.*)\)", re.DOTALL)
 _MARK = "\x1e"
 _HIDDEN_COMMA = "\x1f"
 
@@ -90,6 +91,25 @@ def split_top(text: str, separators: str = ",") -> list[str]:
             parts.append(text[start:position])
             start = position + 1
     return [*parts, text[start:]]
+
+
+def matrix(text: str) -> str:
+    """The matrix that rows in square brackets are, as ``[[1, 2], [3, 4]]`` or ``[1, 2; 3, 4]``; empty for others."""
+    wrapped = _MATRIX_CALL.fullmatch(spell(text))
+    opening, inner, _, _ = enclosing(wrapped.group(1) if wrapped else spell(text))
+    if opening != "[":
+        return ""
+    rows = [row.strip() for row in split_top(inner, ";")]
+    if len(rows) > 1:
+        cells = [split_top(row) if "," in row else row.split() for row in rows]
+    else:
+        enclosed = [enclosing(row) for row in split_top(inner)]
+        if any(bracket != "[" for bracket, *_ in enclosed):
+            return ""
+        cells = [split_top(row) for _, row, _, _ in enclosed]
+    if len({len(row) for row in cells}) > 1 or not all(cell.strip() for row in cells for cell in row):
+        return ""
+    return r"\begin{pmatrix}" + r"\\".join("&".join(row) for row in cells) + r"\end{pmatrix}"
 
 
 def _members(text: str, *, bracketed: bool) -> list[str]:

@@ -104,6 +104,7 @@ _LATEX_RULES: Rules = tuple(
         (r"\\(?:land|wedge)(?![A-Za-z])", r" \\text{ and } "),
         (r"\\backslash(?![A-Za-z])", r"\\setminus "),
         (r"\\dot\{(\d)\}(?=$|[^\d])", r"\\overline{\1}"),
+        (r"\^(?<=\d\^)\s*\{\s*(\\text\s*\{\s*)?(st|nd|rd|th)\s*\}(?(1)\s*\})", r"\2"),
     )
 )
 _ASCII_RULES: Rules = tuple(
@@ -112,7 +113,7 @@ _ASCII_RULES: Rules = tuple(
         (r"==", "="),
         (r"\*\*\s*", "^"),
         (r"\^\s*([+-]?\d{2,}|[+-]\d)", r"^{\1}"),
-        (r"(?<![A-Za-z\\])(?:np|math|numpy|sympy)\.(?=[a-z])", ""),
+        (r"(?<![A-Za-z\\])(?:np|math|numpy|sympy)\.(?=[A-Za-z])", ""),
         (r"(?<![A-Za-z\\])pi(?![A-Za-z])", r"\\pi "),
         (r"(?<![A-Za-z\\])infinity(?![A-Za-z])", r"\\infty "),
         (rf"(?<![A-Za-z\\])({_FUNCTIONS})(?=\s*[({{\\\d^_]|\s+[A-Za-z](?![A-Za-z]))", r"\\\1 "),
@@ -120,6 +121,13 @@ _ASCII_RULES: Rules = tuple(
         (r"^([+-]?\d*)\.(\d*)\((\d+)\)$", r"\1.\2\\overline{\3}"),
     )
 )
+_SIGN_IN_WORDS = re.compile(
+    r"(?:\\text\s*\{\s*)?(?:(?P<minus>negative|minus)|positive|plus|the(?=\s+\d))(?:\s*\}\s*|\s+)"
+    r"(?=\.?\d|\\(?:frac|sqrt|pi|infty)(?![A-Za-z])|[a-z](?![A-Za-z]))",
+    re.IGNORECASE,
+)
+_REALS = frozenset(["all real numbers", "all reals", "the real numbers", "real numbers"])
+_BRACKETS = re.compile(r"([\[\](])((?:[^\[\]()]|\([^()]*\)|(?<=\\sqrt)\[\d+\])*)([\])\[])")
 _AMOUNT = re.compile(r"[+-]?(?:\\?\$)?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?")
 _BETWEEN_DIGITS = re.compile(r"(?<=\d)\s+,?\s*(?=\d)|(?<=\d),\s+(?=\d)")
 _DOLLAR = re.compile(r"(?<!\\)\$")
@@ -137,9 +145,9 @@ def spell(text: str) -> str:
     plain = _roots(_without_dollars(plain))
     for pattern, replacement in (*_LATEX_RULES, *_ASCII_RULES) if _LATEX_SIGN.search(plain) else _ASCII_RULES:
         plain = pattern.sub(replacement, plain)
-    plain = _without_closing_mark(plain)
+    plain = _without_closing_mark(_turned_brackets(plain) if "]" in plain or "[" in plain else plain)
     whole = _WHOLE_TEXT.fullmatch(plain)
-    return _without_closing_mark(whole.group(1)) if whole else " ".join(plain.split())
+    return _words_as_signs(_without_closing_mark(whole.group(1)) if whole else " ".join(plain.split()))
 
 
 def is_amount(text: str) -> bool:
@@ -166,6 +174,27 @@ def _from_unicode(text: str) -> str:
 def _fraction(character: str) -> str:
     above, _, below = unicodedata.normalize("NFKC", character).partition("⁄")
     return rf"\frac{{{above}}}{{{below}}}"
+
+
+def _words_as_signs(text: str) -> str:
+    """``-5`` for ``negative 5`` and ``minus 5``; ``positive`` and the article of ``the 5th`` are left out."""
+    if text.casefold() in _REALS:
+        return r"\mathbb{R}"
+    lead = _SIGN_IN_WORDS.match(text)
+    return ("-" if lead.group("minus") else "") + text[lead.end() :] if lead else text
+
+
+def _turned_brackets(text: str) -> str:
+    """Write ``]0, 1[``, whose brackets are turned away from an end that is left out, with parentheses."""
+    return _BRACKETS.sub(_interval, text)
+
+
+def _interval(match: re.Match[str]) -> str:
+    opening, inner, closing = match.groups()
+    ends = [end.strip() for end in re.split("[,;]", inner)]
+    if len(ends) != 2 or not all(ends) or (opening != "]" and closing != "["):
+        return match.group()
+    return f"{'(' if opening == ']' else opening}{', '.join(ends)}{')' if closing == '[' else closing}"
 
 
 def _without_dollars(text: str) -> str:

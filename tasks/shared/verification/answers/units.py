@@ -83,7 +83,7 @@ def split_unit(text: str) -> tuple[str, Unit | None]:
     is_power = re.match(r"(?:\\text\s*\{)?\s*(?:squared|cubed)", phrase)
     if not (phrase or currency) or is_power or value[-1:] in "+-=(<>^_,;:" or not _is_value(value):
         return spelled, None
-    named = set(re.findall(r"[a-z]+|\\circ", phrase.lower())) - _CONNECTING - {"text"}
+    named = set(re.findall(r"[a-z]+|\\circ|[$€£¥₹]", phrase.lower())) - _CONNECTING - {"text"}
     return (value, _canonical(f"{currency} {phrase}")) if named or currency else (spelled, None)
 
 
@@ -120,7 +120,11 @@ def _unit_start(tokens: list[str]) -> int:
 def _is_unit(token: str, glued: bool, before: str) -> bool:
     if token.startswith(r"^\circ"):
         return bool(re.fullmatch(r"[+-]?[\d.,\s/]+|[+-]?\\frac[\d{}]+", before))
+    if token in ("st", "nd", "rd", "th") and glued and before[-1:].isdigit():
+        return _is_ordinal(before, token)
     groups = _TEXT.findall(token)
+    if groups and groups[0].strip() in _CURRENCIES:
+        return True
     words = re.findall(r"[a-z]+", " ".join(groups if groups else [token]).replace(".", "").replace("'", "").lower())
     if not words or not _NEVER.isdisjoint(words) or any(any(c.isdigit() for c in group) for group in groups):
         return False
@@ -137,6 +141,13 @@ def _is_unit(token: str, glued: bool, before: str) -> bool:
     return word in ("per", "of", "the", "a", "an", "it") or (
         len(word) > 2 and not glued and any(c in "aeiouy" for c in word)
     )
+
+
+def _is_ordinal(before: str, ending: str) -> bool:
+    """Whether ``5`` and ``th`` are a place in a row, or ``1/5`` and ``th`` a fraction; nothing is ``2th``."""
+    whole = re.fullmatch(r"\d{1,3}(?:,\d{3})+|(?:\d+/)?\d+", before)
+    teen = before[-2:-1] == "1" and len(before) > 1
+    return bool(whole) and ending == ("th" if teen else {"1": "st", "2": "nd", "3": "rd"}.get(before[-1], "th"))
 
 
 @lru_cache(maxsize=4_096)

@@ -16,13 +16,16 @@ _PAIRS = frozenset("no on up in to do go so or of if is it us we he me".split())
 """Words of two letters; any other two small letters are a product."""
 _ARTICLES = frozenset(["the", "a", "an"])
 _CHOICE = re.compile(r"\(?([A-J])\)?")
+_CHOICES = re.compile(r"[A-J]{2,}|\(?[A-J]\)?(?:(?:\s*(?:[,;&]|,?\s*and(?![A-Za-z]))\s*|(?<=\))\s*(?=\())\(?[A-J]\)?)+")
 _CHOICE_AND_VALUE = re.compile(
     r"(?:\(([A-J])\)\s*[.:]?|([A-J])\s*[.:)])(?:(?<=\))\s*|\s+|(?=\\))(?=\S)(?![=+*/^<>,&)]|and\b|or\b)(.+)", re.DOTALL
 )
+_SMALL_CHOICE_AND_VALUE = re.compile(r"\(([a-j])\)\s+\S")
+_OPTION = re.compile(r"^(?:\\text\s*\{\s*)?(?:options?|choices?)\s*(?:\}\s*)?(?=\(?[A-J](?![A-Za-z]))", re.IGNORECASE)
 _OPERATORS = frozenset(r"+-*/=^_<>|\{}")
 _LETTER = re.compile(r"\(?([A-Ja-j])\)?")
 _NO_SOLUTION = re.compile(
-    r"(?:there (?:is|are) )?(?:no|zero) (?:such )?(?:solutions?|roots?)(?: exists?)?"
+    r"(?:there (?:is|are) )?(?:no|zero) (?:such |real |valid )?(?:solutions?|roots?)(?: exists?)?"
     r"|(?:the )?(?:empty|null) set|\\emptyset|\\\{\s*\\\}|\(\)|(?:the )?(?:solution|equation) does not exist",
     re.IGNORECASE,
 )
@@ -79,7 +82,21 @@ def any_choice_letter(text: str) -> str | None:
     """The letter of an answer to a multiple-choice question, small letters and a value behind it included."""
     plain = _unwrapped(text)
     match = _LETTER.fullmatch(plain)
+    match = match or _SMALL_CHOICE_AND_VALUE.match(plain)
     return match.group(1).upper() if match else split_choice(text)[0]
+
+
+@lru_cache(maxsize=16_384)
+def choice_letters(text: str) -> tuple[frozenset[str], bool]:
+    """Letters of a question with several right choices, such as ``BD``, ``B, D`` or ``(B) and (D)``, and whether they
+    stand apart; none for anything else, ``DB`` among it, which is a name or an order.
+    """
+    plain = _OPTION.sub("", _TEXT.sub(r" \1 ", spell(text)).strip())
+    letters = re.findall("[A-J]", plain) if _CHOICES.fullmatch(plain.strip()) else []
+    apart = re.search(r"[^A-J]", plain.strip()) is not None
+    if len(letters) < 2 or len(set(letters)) < len(letters) or not (apart or letters == sorted(letters)):
+        return frozenset(), False
+    return frozenset(letters), apart
 
 
 def split_choice(text: str) -> tuple[str | None, str]:
@@ -90,8 +107,8 @@ def split_choice(text: str) -> tuple[str | None, str]:
 
 
 def _unwrapped(text: str) -> str:
-    """The text with the words in front taken out of their braces."""
-    spelled = spell(text)
+    """The text without "option" before it, the words in front taken out of their braces."""
+    spelled = _OPTION.sub("", spell(text))
     lead = re.match(r"\\text\s*\{(\s*\(?[A-J]\)?\s*[.:)]?\s*)\}", spelled)
     return f"{lead.group(1)} {spelled[lead.end() :]}".strip() if lead else spelled
 

@@ -20,6 +20,7 @@ _COMMAS = re.compile(r"(?<![\d.])\d[\d.]*(?:,\d[\d.]*)+")
 _GROUPED_DIGITS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _RELATIONS = {"=": "=", "<": "<", ">": ">", r"\le": "<=", r"\leq": "<=", r"\ge": ">=", r"\geq": ">=", r"\lt": "<"}
 _MATRICES = (r"\begin{pmatrix}", r"\begin{bmatrix}")
+_MATRIX_ENDS = tuple(name.replace("begin", "end") for name in _MATRICES)
 _CLOSING = {"(": ")", "[": "]", r"\{": r"\}"}
 
 
@@ -83,7 +84,7 @@ class _ShapeReader(ExpressionReader):
 
     def _matrix(self) -> Node:
         closing = self.take().replace("begin", "end")
-        rows = [[self.expression()]]
+        rows = [[self._cell()]]
         while not self.accept(closing):
             if self.accept(r"\\"):
                 if self.accept(closing):
@@ -91,10 +92,16 @@ class _ShapeReader(ExpressionReader):
                 rows.append([])
             else:
                 self.expect("&")
-            rows[-1].append(self.expression())
+            rows[-1].append(self._cell())
         if len({len(row) for row in rows}) > 1:
             raise Unread
         return ("matrix", *(("row", *row) for row in rows))
+
+    def _cell(self) -> Node:
+        """A cell; a ``d`` that stands alone in one is no differential."""
+        if self.next == "d" and self.tokens[self.at + 1] in ("&", r"\\", *_MATRIX_ENDS):
+            return ("symbol", self.take())
+        return self.expression()
 
     def _sets(self) -> Node:
         sets = [self._bracketed()]

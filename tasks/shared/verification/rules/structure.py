@@ -5,22 +5,28 @@ from collections.abc import Sequence
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.algebra import equal, parse_answer
-from tasks.shared.verification.answers.lists import Listing, listing
+from tasks.shared.verification.answers.lists import Listing, listing, matrix
 from tasks.shared.verification.answers.regions import region
 from tasks.shared.verification.answers.spelling import spell
+from tasks.shared.verification.numbers import with_decimal_point
 from tasks.shared.verification.rules.decision import Context, Decision, decide
 from tasks.shared.verification.rules.equations import assigned_name, assigned_value
 
 _SET_ALGEBRA = re.compile(r"\\(?:cup|cap|setminus|begin|pm|mathbb|in)(?![A-Za-z])")
 
+_MATRIX = re.compile(r"\\begin\s*\{(?:[pb]?matrix|array)\}")
+
 
 def members(answer: str, gold: str, context: Context) -> Decision | None:
     """Lists are equal with equal members: in order for points, in any order for lists and sets."""
     right, left = listing(answer), listing(gold)
+    bracketed = {left.kind, right.kind} & {"set", "tuple"}
+    if "single" in (left.kind, right.kind) and (rewritten := _as_one_value(answer, gold, bool(bracketed))):
+        return context.compare(*rewritten)
     if left.kind == right.kind == "single":
         inner = right.items[0], left.items[0]
         return None if inner == (spell(answer), spell(gold)) else context.compare(*inner)
-    if "single" in (left.kind, right.kind) and _SET_ALGEBRA.search(answer if right.kind == "single" else gold):
+    if "single" in (left.kind, right.kind) and _SET_ALGEBRA.search(spell(answer if right.kind == "single" else gold)):
         return None
     if {left.kind, right.kind} == {"set", "tuple"}:
         return "wrong", "a set is not a tuple"
@@ -31,6 +37,20 @@ def members(answer: str, gold: str, context: Context) -> Decision | None:
     if left.kind == right.kind == "tuple" and _brackets(left) != _brackets(right):
         return "wrong", "other brackets"
     return _compare_members(right, left, context)
+
+
+def _as_one_value(answer: str, gold: str, bracketed: bool) -> tuple[str, str] | None:
+    """Both sides with the one of them rewritten that looks like a list only because of its notation: a matrix in
+    brackets against a matrix, ``1.234,56`` against a number.
+    """
+    matrices = ["\\begin" in text and bool(_MATRIX.search(spell(text))) for text in (answer, gold)]
+    if matrices[0] != matrices[1]:
+        rows = matrix(gold if matrices[0] else answer)
+        return None if not rows else (answer, rows) if matrices[0] else (rows, gold)
+    if bracketed or not any("," in text or text.count(".") > 1 for text in (answer, gold)):
+        return None
+    rewritten = with_decimal_point(answer), with_decimal_point(gold)
+    return None if rewritten == (spell(answer), spell(gold)) else rewritten
 
 
 def _conjunctions(text: str, listed: Listing) -> set[str]:
