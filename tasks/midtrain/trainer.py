@@ -1,13 +1,11 @@
 """TRL's `SFTTrainer` with whole optimiser steps as its items: planned ahead, packed, and counted token by token."""
 
-import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate import DistributedType
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig, SFTTrainer
@@ -20,7 +18,7 @@ from tasks.midtrain.encoding import TrainingExample
 from tasks.shared.training.adapters import adapters
 from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.config import IGNORED, TrainJob
-from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
+from tasks.shared.training.distributed import JointTrainer, reduced, world_size
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.training.models import machine_arguments
 from tasks.spine.stage.worker import Reporter
@@ -91,7 +89,7 @@ class StepCollator:
         return pack(lengths, max(self._config.pack_length, *lengths))
 
 
-class StepTrainer(WholeCheckpoints, SFTTrainer):
+class StepTrainer(JointTrainer, SFTTrainer):
     """Runs each planned step in one or more forward passes, and counts the tokens that carried loss.
 
     Every token of a step has the same weight, however the step was laid out and shared out (the sum of token losses
@@ -129,15 +127,6 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
                 f"{inputs['completion_tokens']}"
             )
         return torch.stack(losses).sum()
-
-    @contextlib.contextmanager
-    def _part_of_step(self, model: Any, last: bool) -> Iterator[None]:
-        """Context of one of several backward passes: gradients meet, and DeepSpeed steps, after the last only."""
-        self.accelerator.gradient_state._set_sync_gradients(last)
-        # Sharded gradients are small as long as every pass reduces them.
-        apart = self.accelerator.distributed_type in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
-        with self.accelerator.no_sync(model) if apart and not last else contextlib.nullcontext():
-            yield
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the counters, keep the record that a restart reads them from, and report."""

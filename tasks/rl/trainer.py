@@ -17,13 +17,14 @@ from tasks.rl.config import RLJob
 from tasks.rl.prompts import RLPrompt
 from tasks.rl.schedule import plan_batches
 from tasks.rl.scoring import score_rollouts
+from tasks.rl.vllm_rollouts import seed_rollouts
 from tasks.shared.engines.decoding.loop import decode
 from tasks.shared.engines.decoding.token_choice import StopRule
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.training.adapters import adapters, base_model, merged_weights
-from tasks.shared.training.distributed import WholeCheckpoints
+from tasks.shared.training.distributed import JointTrainer
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.verification.verdict import OUTCOMES
 from tasks.spine.stage.worker import Reporter
@@ -48,7 +49,7 @@ METRICS = {**GRPO_METRICS, **{f"verdict/{name}": f"verdict_{name}" for name in O
 _TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384}
 
 
-class GroupTrainer(WholeCheckpoints, GRPOTrainer):
+class GroupTrainer(JointTrainer, GRPOTrainer):
     """GRPO whose rollouts leave the batch as they end, and that reports and judges every step."""
 
     metrics: ClassVar[dict[str, str]] = METRICS
@@ -67,9 +68,12 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
     ) -> None:
         super().__init__(*args, **kwargs)
         self._reporter, self._form, self._max_zero_advantage_steps = reporter, form, max_zero_advantage_steps
-        if self.use_vllm and is_peft_model(self.model):
-            # TRL would merge in place and take the adapters out again, which rounds the frozen weights at every step.
-            self.vllm_generation._iter_named_params = partial(merged_weights, self.model)
+        if self.use_vllm:
+            engine = self.accelerator.process_index // self.args.vllm_tensor_parallel_size
+            seed_rollouts(self.args.seed, engine)
+            if is_peft_model(self.model):
+                # TRL would merge in place and take the adapters out again, which rounds frozen weights at every step.
+                self.vllm_generation._iter_named_params = partial(merged_weights, self.model)
         self.solved = False
         """Whether training ended early, because every rollout of `max_zero_advantage_steps` batches was right."""
         # A KL or entropy term moves rollouts of any advantage.
@@ -202,7 +206,7 @@ def make_trainer(
             num_batches=len(batches),
             prompts_per_batch=config.prompts_per_step,
             batch_setting="rl.prompts_per_step",
-            max_prompt_tokens=config.max_prompt_tokens,
+            longest_prompt=max(len(prompt.ids) for prompt in prompts),
         ),
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
