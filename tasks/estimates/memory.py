@@ -3,7 +3,7 @@
 Rough by design: activations are counted from the shapes that a layer keeps, which is good to about a fifth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
 from tasks.recipe.base import Recipe
@@ -24,6 +24,12 @@ MIDTRAINING_TOKENS = 16_384
 """Tokens of one pass in mid-training where `runtime.micro_batch_size` is 0."""
 RL_ROWS = 8
 """Rollouts of one pass where `runtime.micro_batch_size` is 0."""
+TEXT_TOKENS = 16_384
+"""Tokens of one pass of plain text beside RL."""
+ENTROPY_TOKENS = 65_536
+"""Tokens of one forward pass of `entropy`."""
+ENTROPY_LOGITS = 1 << 27
+"""Logits that `entropy` has in memory at a time."""
 
 
 class MemoryShort(ValueError):
@@ -45,8 +51,10 @@ def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
         prompt = recipe.schedule.max_prompt_tokens
         rmt = _Reinforced("rmt_train", recipe.rmt_train, prompt)
         return [
+            _entropy(recipe, facts, device),
             _rollouts(recipe, facts, device, rmt),
             _update(recipe, facts, device, rmt),
+            _texts(recipe, facts, device),
             _engine(recipe, facts, device, "predict", recipe.predict.sampling, prompt),
             *after,
         ]
@@ -113,6 +121,20 @@ def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
     return MemoryNeed("filter", parts, device.memory_bytes - CONTEXT, advice)
 
 
+def _entropy(recipe: RmtRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
+    """A forward pass over windows of the texts, and the logits of some positions of it."""
+    config = recipe.entropy
+    width = 4 if config.dtype == "float32" else 2
+    parts = {
+        "weights": float(facts.parameters * width),
+        "activations": ENTROPY_TOKENS * (8 * facts.hidden_size + 3 * facts.intermediate_size) * float(width),
+        # As they come, and as float32 before and after their softmax.
+        "logits": float(ENTROPY_LOGITS * (width % 4 + 8)),
+    }
+    advice = "set entropy.dtype=bfloat16" if width == 4 else LARGER
+    return MemoryNeed("entropy", parts, device.memory_bytes - CONTEXT, advice)
+
+
 def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
     """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
     share, phase = recipe.runtime.rollout_gpu_memory_utilization, f"{stage.section} rollouts"
@@ -141,6 +163,17 @@ def _midtraining(recipe: PolyaRecipe, facts: ModelFacts, device: Device) -> Memo
     lower = f"midtrain.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
     return training_need("midtrain", recipe, facts, config, length, rows, available, lower)
+
+
+def _texts(recipe: RmtRecipe, facts: ModelFacts, device: Device) -> MemoryNeed:
+    """Next-token prediction beside RL, whose passes come before those of the rollouts."""
+    config = recipe.rmt_train
+    length = config.ntp_context_tokens
+    lower = f"rmt_train.ntp_context_tokens={length}"
+    available = device.memory_bytes - CONTEXT - GRAPHS
+    rows = max(1, TEXT_TOKENS // length)
+    need = training_need("rmt_train texts", recipe, facts, config, length, rows, available, lower)
+    return replace(need, micro_batch=0, largest_micro_batch=0)
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:

@@ -1,7 +1,8 @@
 """Memory of a training pass.
 
 16 bytes a weight that trains (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16 copies under
-autocast; frozen weights under adapters as they are stored;
+autocast; frozen weights under adapters as they are stored; fused AdamW, which needs no copy at its step, and one graph
+at a time, whose gradients are added as they come;
 gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-dot-product attention.
 """
 

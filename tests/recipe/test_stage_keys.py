@@ -24,9 +24,9 @@ KEYS = {
     "midtrain": "f873805814a53b3e",
     "predict": "d7d6cb7f8dc171eb",
     "questions": "55fedbc2ffc3ebd2",
-    "rl": "080f0cbc4dbb83a4",
+    "rl": "c6b21870ed6b0dac",
     "rl_prompts": "1a222dcf3ffc4be5",
-    "rmt_train": "2722e7d95903b020",
+    "rmt_train": "03a4db3fc3628598",
     "schedule": "d19715acc8f241b3",
     "texts": "a86fb7f64b31f4cc",
 }
