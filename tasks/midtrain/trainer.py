@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 from trl import SFTConfig, SFTTrainer
 
 from tasks.errors import Permanent
+from tasks.midtrain.attention import NAME
 from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan_steps
 from tasks.midtrain.collate import blank, lay_out
 from tasks.midtrain.config import MidtrainConfig
@@ -55,9 +56,10 @@ class StepCollator:
         tokens_per_pass: int,
         filler: int,
         num_processes: int = 1,
+        with_borders: bool = False,
     ) -> None:
         self._examples, self._steps, self._config = examples, steps, config
-        self._num_processes = num_processes
+        self._num_processes, self._with_borders = num_processes, with_borders
         self._rows, self._tokens, self._filler = rows_per_pass, tokens_per_pass, filler
 
     def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
@@ -70,8 +72,8 @@ class StepCollator:
         own = [examples[i] for i in shares[mine]]
         missing = max(map(len, passes)) - len(passes[mine])
         return {
-            "passes": [lay_out(own, part, self._filler) for part in passes[mine]]
-            + [blank(self._filler) for _ in range(missing)],
+            "passes": [lay_out(own, part, self._filler, with_borders=self._with_borders) for part in passes[mine]]
+            + [blank(self._filler, with_borders=self._with_borders) for _ in range(missing)],
             "completion_tokens": sum(len(example.completion) for example in examples),
             "tokens": sum(lengths),
         }
@@ -188,6 +190,7 @@ def make_trainer(
         tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
         filler=tokenizer.pad_token_id,
         num_processes=world_size(),
+        with_borders=model.config._attn_implementation == NAME,
     )
     # The sampler hands consecutive items to the processes in turn.
     items = [(step, process) for step in range(len(steps)) for process in range(world_size())]
@@ -227,7 +230,10 @@ def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample]) -
 
 @torch.no_grad()
 def _token_losses(model: PreTrainedModel, examples: Sequence[TrainingExample], rows: list[Row]) -> torch.Tensor:
-    batch = {name: value.to(model.device) for name, value in lay_out(examples, rows, filler=0).items()}
+    batch = lay_out(examples, rows, filler=0, with_borders=model.config._attn_implementation == NAME)
+    batch = {
+        name: value.to(model.device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
+    }
     labels = batch.pop("labels")[:, 1:]
     log_probs = model(**batch, use_cache=False).logits[:, :-1].float().log_softmax(-1)
     keep = labels != IGNORED

@@ -21,7 +21,7 @@ KEYS = {
     "evaluate": "ff0e953a675ab4f5",
     "filter": "8fd25838be7b6fbc",
     "generate": "a8e38eca82ad62a5",
-    "midtrain": "f873805814a53b3e",
+    "midtrain": "39ef22a7e2cc2bad",
     "predict": "d7d6cb7f8dc171eb",
     "questions": "55fedbc2ffc3ebd2",
     "rl": "c6b21870ed6b0dac",
