@@ -122,20 +122,22 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         return log_probs, entropy.detach() if not self._needs_all else entropy, None
 
     def _compared(self, inputs: dict[str, Any], log_probs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """The log-probabilities, compared with vLLM's where it wrote the rollouts; old ones where `mask` has none."""
-        drawn, ratios = inputs.get("sampling_per_token_logps"), inputs.get("importance_sampling_ratio")
+        """The log-probabilities, compared with vLLM's where it wrote the rollouts; old ones where `mask` has none.
+
+        With several updates a batch, TRL has compared those of before the first.
+        """
+        drawn, old = inputs.get("sampling_per_token_logps"), inputs.get("old_per_token_logps")
+        if old is not None:
+            return torch.where(mask > 0, log_probs, old)
         if drawn is not None:
-            mask_of_both = mask * drawn.isfinite()
-            gap = torch.where(mask_of_both > 0, log_probs.detach() - drawn, 0.0)
-            self._scores.add_gap(gap, mask_of_both)
-            if ratios is None and self.vllm_importance_sampling_correction:
-                args = self.args
-                mode, most = args.vllm_importance_sampling_mode, args.vllm_importance_sampling_clip_max
-                inputs["importance_sampling_ratio"] = ratios = importance_ratios(gap, mode, most)
-            if ratios is not None:
-                self._scores.add_ratios(ratios[mask.bool()] if ratios.shape[1] > 1 else ratios[mask.any(1)])
-        old = inputs.get("old_per_token_logps")
-        return log_probs if old is None else torch.where(mask > 0, log_probs, old)
+            in_both = mask * drawn.isfinite()
+            gap = torch.where(in_both > 0, log_probs.detach() - drawn, 0.0)
+            self._scores.add_gap(gap, in_both)
+            if self.vllm_importance_sampling_correction:
+                mode, most = self.args.vllm_importance_sampling_mode, self.args.vllm_importance_sampling_clip_max
+                ratios = inputs["importance_sampling_ratio"] = importance_ratios(gap, mode, most)
+                self._scores.add_ratios(ratios[mask.any(1)] if ratios.shape[1] == 1 else ratios[mask.bool()])
+        return log_probs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what the step's scores show."""
