@@ -140,12 +140,15 @@ def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
 
     def run() -> None:
         from flows.pipeline.recipes import check_parameters
+        from tasks.estimates.precision import planned_warnings
 
         prepare(run_context().settings)
         check_parameters(name, parameters)
         with quietly(), planning(run_context().store) as plan:
             flow_named(name).fn(**parameters)
         console.print(plan_table(plan.rows))
+        for line in planned_warnings(plan.rows):
+            console.print(line, soft_wrap=True)
 
     return explained(run, console)
 

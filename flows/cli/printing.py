@@ -75,6 +75,7 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: 
     """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
     from flows.compare import outline
     from tasks.estimates.memory import require_fit
+    from tasks.estimates.precision import float32_warnings
     from tasks.estimates.table import cost_table, memory_table
     from tasks.recipe.base import Recipe
     from tasks.recipe.loading import load
@@ -87,6 +88,8 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: 
         for table in (cost_table(settings, outline(recipe, overrides), on), memory_table(settings, on)):
             console.print(table, soft_wrap=True)
             console.print()
+        for line in float32_warnings(settings, on):
+            console.print(line, soft_wrap=True)
         require_fit(settings, on)
 
     return explained(run, console)

@@ -3,13 +3,15 @@
 Rough by design: activations are counted from the shapes that a layer keeps, which is good to about a fifth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from tasks.entropy.config import EntropyConfig
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
 from tasks.filter.config import FilterConfig
 from tasks.midtrain.config import MidtrainConfig
 from tasks.recipe.base import Recipe
 from tasks.recipe.rmt import RmtRecipe
+from tasks.rmt.config import RMTTrainConfig
 from tasks.shared.costs.devices import GIB, Device
 from tasks.shared.costs.engine_memory import GRAPHS, VLLM_BATCH_TOKENS, engine_parts
 from tasks.shared.costs.training import state_bytes
@@ -25,6 +27,12 @@ MIDTRAINING_TOKENS = 16_384
 """Tokens of one pass in mid-training where `runtime.micro_batch_size` is 0."""
 RL_ROWS = 8
 """Rollouts of one pass where `runtime.micro_batch_size` is 0."""
+TEXT_TOKENS = 16_384
+"""Tokens of one pass of plain text beside RL."""
+ENTROPY_TOKENS = 65_536
+"""Tokens of one forward pass of `entropy`."""
+ENTROPY_LOGITS = 1 << 27
+"""Logits that `entropy` has in memory at a time."""
 
 
 class MemoryShort(ValueError):
@@ -44,7 +52,10 @@ def _phases(recipe: Recipe, facts: ModelFacts, device: Device, section: str) -> 
     config = getattr(recipe, section)
     if isinstance(config, GRPOSettings):
         stage = _Reinforced(section, config, _prompt_tokens(recipe, section))
-        return [_rollouts(recipe, facts, device, stage), _update(recipe, facts, device, stage)]
+        texts = [_texts(recipe, facts, device, section, config)] if isinstance(config, RMTTrainConfig) else []
+        return [_rollouts(recipe, facts, device, stage), _update(recipe, facts, device, stage), *texts]
+    if isinstance(config, EntropyConfig):
+        return [_entropy(facts, device, config)]
     if isinstance(config, MidtrainConfig):
         return [_fine_tuning(recipe, facts, device, section, config)] if getattr(config, "enabled", True) else []
     if isinstance(config, FilterConfig):
@@ -114,6 +125,19 @@ def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
     return MemoryNeed("filter", parts, device.memory_bytes - CONTEXT, advice)
 
 
+def _entropy(facts: ModelFacts, device: Device, config: EntropyConfig) -> MemoryNeed:
+    """A forward pass over windows of the texts, and the logits of some positions of it."""
+    width = 4 if config.dtype == "float32" else 2
+    parts = {
+        "weights": float(facts.parameters * width),
+        "activations": ENTROPY_TOKENS * (8 * facts.hidden_size + 3 * facts.intermediate_size) * float(width),
+        # As they come, and as float32 before and after their softmax.
+        "logits": float(ENTROPY_LOGITS * (width % 4 + 8)),
+    }
+    advice = "set entropy.dtype=bfloat16" if width == 4 else LARGER
+    return MemoryNeed("entropy", parts, device.memory_bytes - CONTEXT, advice)
+
+
 def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
     """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
     share, phase = recipe.runtime.rollout_gpu_memory_utilization, f"{stage.section} rollouts"
@@ -141,6 +165,16 @@ def _fine_tuning(recipe: Recipe, facts: ModelFacts, device: Device, section: str
     lower = f"{section}.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
     return training_need(section, recipe, facts, config, length, rows, available, lower)
+
+
+def _texts(recipe: Recipe, facts: ModelFacts, device: Device, section: str, config: RMTTrainConfig) -> MemoryNeed:
+    """Next-token prediction beside RL, whose passes come before those of the rollouts."""
+    length = config.ntp_context_tokens
+    lower = f"{section}.ntp_context_tokens={length}"
+    available = device.memory_bytes - CONTEXT - GRAPHS
+    rows = max(1, TEXT_TOKENS // length)
+    need = training_need(f"{section} texts", recipe, facts, config, length, rows, available, lower)
+    return replace(need, micro_batch=0, largest_micro_batch=0)
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:

@@ -1,8 +1,9 @@
 """Memory of a training pass.
 
 16 bytes a weight that trains (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16 copies under
-autocast; frozen weights under adapters as they are stored;
-gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; scaled-dot-product attention.
+autocast; frozen weights under adapters as they are stored; fused AdamW, which needs no copy at its step, and one graph
+at a time, whose gradients are added as they come;
+gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; attention without a mask.
 """
 
 from collections.abc import Mapping
@@ -102,7 +103,6 @@ def _passes(facts: ModelFacts, config: Optimization, rows: int, length: int, run
     parts = {
         **state_bytes(facts, config),
         "activations": float(checkpoints + 2 * tokens * layer),
-        "attention mask": float(rows * length**2 * width),
         "logits": float(tile + (0 if config.lora else 4 * facts.embedding) + 2 * tokens * facts.hidden_size * 4),
     }
     parted = sharded(runtime)

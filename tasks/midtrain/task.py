@@ -10,7 +10,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.manifest import TrainedRows
 
-MIDTRAIN = Stage("midtrain", version=3, kind="model", pool="gpu", trains=True)
+MIDTRAIN = Stage("midtrain", version=4, kind="model", pool="gpu", trains=True)
 TRAINED_ON = TrainedRows(role="dataset", path=TRAIN_FILE, id_column="question_id", method="mid-training")
 
 

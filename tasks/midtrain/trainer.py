@@ -1,18 +1,17 @@
 """TRL's `SFTTrainer` with whole optimiser steps as its items: planned ahead, packed, and counted token by token."""
 
-import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
-from accelerate import DistributedType
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 from trl import SFTConfig, SFTTrainer
 
 from tasks.errors import Permanent
+from tasks.midtrain.attention import NAME
 from tasks.midtrain.batching import Row, Step, forward_passes, group_by_length, pack, plan_steps
 from tasks.midtrain.collate import blank, lay_out
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
@@ -20,7 +19,7 @@ from tasks.midtrain.encoding import TrainingExample
 from tasks.shared.training.adapters import adapters
 from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.config import IGNORED
-from tasks.shared.training.distributed import WholeCheckpoints, reduced, world_size
+from tasks.shared.training.distributed import JointTrainer, reduced, world_size
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.training.models import machine_arguments
 from tasks.spine.stage.worker import Reporter
@@ -57,9 +56,10 @@ class StepCollator:
         tokens_per_pass: int,
         filler: int,
         num_processes: int = 1,
+        with_borders: bool = False,
     ) -> None:
         self._examples, self._steps, self._config = examples, steps, config
-        self._num_processes = num_processes
+        self._num_processes, self._with_borders = num_processes, with_borders
         self._rows, self._tokens, self._filler = rows_per_pass, tokens_per_pass, filler
 
     def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
@@ -72,8 +72,8 @@ class StepCollator:
         own = [examples[i] for i in shares[mine]]
         missing = max(map(len, passes)) - len(passes[mine])
         return {
-            "passes": [lay_out(own, part, self._filler) for part in passes[mine]]
-            + [blank(self._filler) for _ in range(missing)],
+            "passes": [lay_out(own, part, self._filler, with_borders=self._with_borders) for part in passes[mine]]
+            + [blank(self._filler, with_borders=self._with_borders) for _ in range(missing)],
             "completion_tokens": sum(len(example.completion) for example in examples),
             "tokens": sum(lengths),
         }
@@ -91,7 +91,7 @@ class StepCollator:
         return pack(lengths, max(self._config.pack_length, *lengths))
 
 
-class StepTrainer(WholeCheckpoints, SFTTrainer):
+class StepTrainer(JointTrainer, SFTTrainer):
     """Runs each planned step in one or more forward passes, and counts the tokens that carried loss.
 
     Every token of a step has the same weight, however the step was laid out and shared out (the sum of token losses
@@ -129,15 +129,6 @@ class StepTrainer(WholeCheckpoints, SFTTrainer):
                 f"{inputs['completion_tokens']}"
             )
         return torch.stack(losses).sum()
-
-    @contextlib.contextmanager
-    def _part_of_step(self, model: Any, last: bool) -> Iterator[None]:
-        """Context of one of several backward passes: gradients meet, and DeepSpeed steps, after the last only."""
-        self.accelerator.gradient_state._set_sync_gradients(last)
-        # Sharded gradients are small as long as every pass reduces them.
-        apart = self.accelerator.distributed_type in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
-        with self.accelerator.no_sync(model) if apart and not last else contextlib.nullcontext():
-            yield
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the counters, keep the record that a restart reads them from, and report."""
@@ -199,6 +190,7 @@ def make_trainer(
         tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
         filler=tokenizer.pad_token_id,
         num_processes=world_size(),
+        with_borders=model.config._attn_implementation == NAME,
     )
     # The sampler hands consecutive items to the processes in turn.
     items = [(step, process) for step in range(len(steps)) for process in range(world_size())]
@@ -239,7 +231,10 @@ def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample], s
 
 @torch.no_grad()
 def _token_losses(model: PreTrainedModel, examples: Sequence[TrainingExample], rows: list[Row]) -> torch.Tensor:
-    batch = {name: value.to(model.device) for name, value in lay_out(examples, rows, filler=0).items()}
+    batch = lay_out(examples, rows, filler=0, with_borders=model.config._attn_implementation == NAME)
+    batch = {
+        name: value.to(model.device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
+    }
     labels = batch.pop("labels")[:, 1:]
     log_probs = model(**batch, use_cache=False).logits[:, :-1].float().log_softmax(-1)
     keep = labels != IGNORED

@@ -12,6 +12,7 @@ from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
 def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
     with hide_packages("mlflow", "vllm"):
+        from tasks.midtrain.attention import use_attention_by_example
         from tasks.midtrain.trainer import METRICS, check_packing, make_trainer
     from tasks.midtrain.encoding import read_examples
     from tasks.shared.engines.tokens import check_inside
@@ -26,8 +27,10 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     rows = model.get_input_embeddings().weight.shape[0]
     check_inside(tokenizer, (example.prompt + example.completion for example in examples), rows)
     check_context(model, max(len(example) for example in examples), "the longest training example")
-    if job.config.batching == "packed" and is_main_process():
-        check_packing(model, examples, job.section)
+    if job.config.batching == "packed":
+        use_attention_by_example(model)
+        if is_main_process():
+            check_packing(model, examples, job.section)
     trainer = make_trainer(model, tokenizer, examples, job.config, job, reporter)
     trained = fit(trainer, tokenizer, job, METRICS)
     completion_tokens = sum(len(example.completion) for example in examples)

@@ -38,13 +38,14 @@ def grpo_arguments(
     *,
     num_batches: int,
     prompts_per_batch: int,
-    max_prompt_tokens: int,
+    longest_prompt: int,
     batch_setting: str,
     rollouts: bool = True,
 ) -> GRPOConfig:
     """TRL's arguments for a run of `num_batches` rollout batches.
 
     Args:
+        longest_prompt: tokens of the longest prompt that rollouts continue.
         batch_setting: the setting that `prompts_per_batch` comes from, for messages.
         rollouts: whether any rollouts are written.
 
@@ -57,7 +58,8 @@ def grpo_arguments(
     # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
     machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
     batch = prompts_per_batch * config.group_size // world_size()
-    wanted = job.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)
+    # Without rollouts there is nothing to part.
+    wanted = (job.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)) if rollouts else 0
     rows = rows_per_pass(wanted, batch)
     on_gpu = rollouts and not machine["use_cpu"] and job.engine in ("auto", "vllm")
     if rollouts and not on_gpu and sharding():
@@ -68,7 +70,7 @@ def grpo_arguments(
     arguments = {
         **machine,
         **config.trainer_arguments(num_batches * config.num_iterations),
-        **(_vllm(job, config, max_prompt_tokens) if on_gpu else {"use_vllm": False}),
+        **(_vllm(job, config, longest_prompt) if on_gpu else {"use_vllm": False}),
         "per_device_train_batch_size": rows,
         "gradient_accumulation_steps": batch // rows,
         "steps_per_generation": batch // rows,
@@ -84,7 +86,7 @@ def grpo_arguments(
     return GRPOConfig(**FIXED, **config.trl.model_dump(), **arguments)
 
 
-def _vllm(job: RolloutJob, config: GRPOSettings, max_prompt_tokens: int) -> dict[str, Any]:
+def _vllm(job: RolloutJob, config: GRPOSettings, longest_prompt: int) -> dict[str, Any]:
     """Arguments for rollouts by vLLM in the trainer's own processes, asleep while they train.
 
     Raises:
@@ -101,5 +103,6 @@ def _vllm(job: RolloutJob, config: GRPOSettings, max_prompt_tokens: int) -> dict
         "vllm_enable_sleep_mode": True,
         "vllm_gpu_memory_utilization": job.vllm_memory_share,
         "vllm_tensor_parallel_size": job.vllm_tensor_parallel_size,
-        "vllm_max_model_length": max_prompt_tokens + config.max_completion_tokens,
+        "vllm_max_model_length": longest_prompt + config.max_completion_tokens,
+        "trust_remote_code": job.trust_remote_code,
     }

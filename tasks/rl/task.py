@@ -11,7 +11,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.manifest import TrainedRows
 
-RL = Stage("rl", version=3, kind="model", pool="gpu", trains=True)
+RL = Stage("rl", version=4, kind="model", pool="gpu", trains=True)
 TRAINED_ON = TrainedRows(role="prompts", path=RL_FILE, id_column="question_id", method="RL")
 
 

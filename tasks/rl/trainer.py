@@ -9,21 +9,21 @@ import torch
 from accelerate.utils import is_peft_model
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
-from trl import GRPOTrainer
 
 from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.config import RLJob
+from tasks.rl.policy_loss import GAP, RATIO_MEAN, RATIO_MIN, PolicyLoss
 from tasks.rl.prompts import RLPrompt
 from tasks.rl.schedule import plan_batches
-from tasks.rl.scoring import score_rollouts
+from tasks.rl.vllm_rollouts import seed_rollouts
 from tasks.shared.engines.decoding.loop import decode
 from tasks.shared.engines.decoding.token_choice import StopRule
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.engines.tokens import encode_prompts
 from tasks.shared.training.adapters import adapters, base_model, merged_weights
-from tasks.shared.training.distributed import WholeCheckpoints
+from tasks.shared.training.config import GRPOSettings
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.verification.verdict import OUTCOMES
 from tasks.spine.stage.worker import Reporter
@@ -40,15 +40,19 @@ GRPO_METRICS = {
     "entropy": "entropy",
     "clip_ratio/region_mean": "clip_share",
     "kl": "kl",
-    "sampling/sampling_logp_difference/mean": "sampler_gap",
+    GAP: "sampler_gap",
+    RATIO_MEAN: "importance_ratio",
+    RATIO_MIN: "importance_ratio_min",
 }
-"""Metrics that are reported: TRL's name to the project's. `sampler_gap` is the mean difference of a token's
-log-probability between vLLM and the trainer: large when weights did not reach vLLM."""
+"""Metrics that are reported: TRL's name to the project's. Entropy is that of the rollouts that move the policy.
+`sampler_gap` is the mean difference of a token's log-probability between vLLM and the trainer: large when weights did
+not reach vLLM; `importance_ratio` is the correction for it, mean and least."""
 METRICS = {**GRPO_METRICS, **{f"verdict/{name}": f"verdict_{name}" for name in OUTCOMES}}
-_TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384}
+_GAP_BATCHES = 5
+"""Consecutive batches whose `sampler_gap` is beyond its bound before the run stops."""
 
 
-class GroupTrainer(WholeCheckpoints, GRPOTrainer):
+class GroupTrainer(PolicyLoss):
     """GRPO whose rollouts leave the batch as they end, and that reports and judges every step."""
 
     metrics: ClassVar[dict[str, str]] = METRICS
@@ -62,19 +66,19 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         "and the answer format"
     )
 
-    def __init__(
-        self, *args: Any, reporter: Reporter, form: PromptForm, max_zero_advantage_steps: int, **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, reporter: Reporter, form: PromptForm, settings: GRPOSettings, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._reporter, self._form, self._max_zero_advantage_steps = reporter, form, max_zero_advantage_steps
-        if self.use_vllm and is_peft_model(self.model):
-            # TRL would merge in place and take the adapters out again, which rounds the frozen weights at every step.
-            self.vllm_generation._iter_named_params = partial(merged_weights, self.model)
+        self._reporter, self._form = reporter, form
+        self._max_zero_advantage_steps = settings.max_zero_advantage_steps
+        self._max_sampler_gap = settings.max_sampler_gap
+        if self.use_vllm:
+            engine = self.accelerator.process_index // self.args.vllm_tensor_parallel_size
+            seed_rollouts(self.args.seed, engine)
+            if is_peft_model(self.model):
+                # TRL would merge in place and take the adapters out again, which rounds frozen weights at every step.
+                self.vllm_generation._iter_named_params = partial(merged_weights, self.model)
         self.solved = False
         """Whether training ended early, because every rollout of `max_zero_advantage_steps` batches was right."""
-        # A KL or entropy term moves rollouts of any advantage.
-        self._needs_all = self.beta > 0 or self.entropy_coef > 0
-        self._needs_gradient: torch.Tensor | None = None
 
     def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
         # TRL would add a second beginning-of-sequence token to prompts that a chat template rendered.
@@ -105,31 +109,6 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         model.train()
         return completions, None
 
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        self._needs_gradient = None if self._needs_all else inputs["advantages"] != 0
-        loss = super()._compute_loss(model, inputs)
-        self._needs_gradient = None
-        return loss
-
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        compute_entropy: bool = False,
-        **_: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        needs_gradient = self._needs_gradient
-        if needs_gradient is None:
-            needs_gradient = torch.ones_like(input_ids[:, 0], dtype=torch.bool)
-        tokens_per_pass = _TOKENS_PER_PASS[input_ids.device.type]
-        with self.accelerator.autocast():
-            log_probs, entropy = score_rollouts(
-                model, input_ids, attention_mask, logits_to_keep, needs_gradient, tokens_per_pass
-            )
-        return log_probs, entropy.detach() if not self._needs_all else entropy, None
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Report the step under this project's names, then stop the run if it cannot learn."""
         super().log(logs, start_time)
@@ -142,6 +121,7 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
         self._reporter.progress(step, self.state.max_steps, "step", **shown, step_s=logs["step_time"])
         self._check_finite(logs)
         self._check_advantages()
+        self._check_sampler()
 
     def _check_finite(self, logs: dict[str, float]) -> None:
         for name in ("loss", "grad_norm"):
@@ -167,6 +147,16 @@ class GroupTrainer(WholeCheckpoints, GRPOTrainer):
             f"{self.zero_advantage_cause}, so every advantage is 0 and there is no gradient (last batch: {cause}, mean "
             f"reward {reward:.3f}). {self.zero_advantage_advice}"
         )
+
+    def _check_sampler(self) -> None:
+        last = [entry[GAP] for entry in self.state.log_history if GAP in entry][-_GAP_BATCHES:]
+        if len(last) == _GAP_BATCHES and min(last) > self._max_sampler_gap:
+            raise Permanent(
+                f"{self._where()}: in {_GAP_BATCHES} batches the log-probability of a token differs by more than "
+                f"{self.section}.max_sampler_gap={self._max_sampler_gap} between vLLM and the trainer (last: "
+                f"{last[-1]:.3f}); the trained weights may not reach the engine. Compare `sampler_gap` of the first "
+                "steps: where it was as large, vLLM computes this model in another way, and the bound may be raised"
+            )
 
     def _is_zero_advantage(self, entry: dict[str, float]) -> bool:
         """Whether a batch gave no gradient."""
@@ -202,14 +192,14 @@ def make_trainer(
             num_batches=len(batches),
             prompts_per_batch=config.prompts_per_step,
             batch_setting="rl.prompts_per_step",
-            max_prompt_tokens=config.max_prompt_tokens,
+            longest_prompt=max(len(prompt.ids) for prompt in prompts),
         ),
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         peft_config=adapters(model, config, job),
         reporter=reporter,
         form=job.form,
-        max_zero_advantage_steps=config.max_zero_advantage_steps,
+        settings=config,
     )
     trainer.remove_callback(PrinterCallback)
     use_compact_head(trainer.model, temperature=config.temperature, outputs=("log_probs", "entropy"))

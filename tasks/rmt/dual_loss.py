@@ -11,45 +11,46 @@ from transformers import PreTrainedModel
 
 from tasks.rl.scoring import length_sorted_passes
 from tasks.rmt.rows import TextRow
+from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.config import IGNORED
-from tasks.shared.training.distributed import equally_many
 
 
-def next_token_loss(
-    model: PreTrainedModel,
-    rows: Sequence[TextRow],
-    device: torch.device,
-    *,
-    step_tokens: int,
-    filler: int,
-    tokens_per_pass: int,
-) -> torch.Tensor:
-    """Cross-entropy of the counted tokens of `rows`, summed and divided by `step_tokens`; nats.
+def text_passes(rows: Sequence[TextRow], num_processes: int, tokens_per_pass: int) -> list[list[list[TextRow]]]:
+    """The rows of a step by process and forward pass, in as few passes as fit; all processes have equally many.
 
-    Rows of like length share a pass and are filled up on the right, where causal attention keeps the filler out of
-    sight. Only counted positions reach the vocabulary.
+    Rows of like length share a pass. A process that has fewer passes than another ends with passes without rows.
 
     Args:
-        model: one with `tasks.shared.training.lm_head.add_text_head`.
-        step_tokens: counted tokens of the whole step.
-        filler: any token.
         tokens_per_pass: bound on rows times width of one forward pass.
     """
     lengths = torch.tensor([len(row.tokens) for row in rows])
-    passes = list(length_sorted_passes(torch.arange(len(rows)), lengths, tokens_per_pass))
-    blank = torch.arange(0)
-    total = torch.zeros((), device=device)
-    # A loss has a graph even where a micro-batch has no rows.
-    for part, _ in equally_many(passes or [blank], blank, device):
-        ids = torch.full((max(len(part), 1), int(lengths[part].max()) if len(part) else 2), filler)
-        labels = torch.full_like(ids, IGNORED)
-        for line, row in enumerate(part.tolist()):
-            width = len(rows[row].tokens)
-            ids[line, :width] = torch.from_numpy(rows[row].tokens)
-            labels[line, :width] = torch.from_numpy(rows[row].labels)
-        output = model(input_ids=ids.to(device), labels=labels.to(device), text_head=True)
-        total = total - output.log_probs.sum()
-    return total / step_tokens
+    shares = []
+    for share in balance_by_length(lengths.tolist(), num_processes):
+        passes = length_sorted_passes(torch.tensor(share, dtype=torch.long), lengths, tokens_per_pass)
+        shares.append([[rows[row] for row in part.tolist()] for part in passes])
+    most = max(map(len, shares))
+    return [[*passes, *[[] for _ in range(most - len(passes))]] for passes in shares]
+
+
+def next_token_loss(
+    model: PreTrainedModel, rows: Sequence[TextRow], device: torch.device, *, filler: int
+) -> torch.Tensor:
+    """Cross-entropy of the counted tokens of one pass, summed; nats.
+
+    Rows are filled up on the right, where causal attention keeps the filler out of sight. Only counted positions reach
+    the vocabulary. Without rows, two tokens of filler make the pass.
+
+    Args:
+        model: one with `tasks.shared.training.lm_head.add_text_head`.
+        filler: any token.
+    """
+    ids = torch.full((max(len(rows), 1), max([len(row.tokens) for row in rows], default=2)), filler)
+    labels = torch.full_like(ids, IGNORED)
+    for line, row in enumerate(rows):
+        ids[line, : len(row.tokens)] = torch.from_numpy(row.tokens)
+        labels[line, : len(row.tokens)] = torch.from_numpy(row.labels)
+    output = model(input_ids=ids.to(device), labels=labels.to(device), text_head=True)
+    return -output.log_probs.sum()
 
 
 def matched_loss(

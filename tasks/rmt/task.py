@@ -11,7 +11,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.manifest import TrainedRows
 
-RMT_TRAIN = Stage("rmt_train", version=2, kind="model", pool="gpu", trains=True)
+RMT_TRAIN = Stage("rmt_train", version=3, kind="model", pool="gpu", trains=True)
 TRAINED_ON = TrainedRows(role="schedule", path=TEXTS_FILE, id_column="document_id", method="reinforcement mid-training")
 
 

@@ -10,13 +10,12 @@ from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
 from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
 from tasks.rmt.config import RMTJob, RMTTrainConfig
-from tasks.rmt.dual_loss import matched_loss, next_token_loss
+from tasks.rmt.dual_loss import matched_loss, next_token_loss, text_passes
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.rows import Run, TextPlan, TextRow
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.reader import OUTCOMES
 from tasks.shared.training.adapters import adapters
-from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.lm_head import add_text_head, use_compact_head
 from tasks.spine.stage.worker import Reporter
 
@@ -43,8 +42,8 @@ _TEXT_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 class DualTrainer(GroupTrainer):
     """L = L_RL + lambda * L_NTP in one optimiser step (arXiv 2509.24375).
 
-    The rows of L_NTP are shared out over the micro-batches of all devices; both terms of a micro-batch share one
-    backward pass. A step is a function of its number, so that a restart reads on where the checkpoint ends.
+    The rows of L_NTP are shared out over the processes and come first, each pass with a backward pass of its own. A
+    step is a function of its number, so that a restart reads on where the checkpoint ends.
     """
 
     metrics: ClassVar[dict[str, str]] = METRICS
@@ -59,7 +58,7 @@ class DualTrainer(GroupTrainer):
     def __init__(
         self, *args: Any, plan: TextPlan, config: RMTTrainConfig, grader: PredictionReward, **kwargs: Any
     ) -> None:
-        super().__init__(*args, reward_funcs=grader, max_zero_advantage_steps=config.max_zero_advantage_steps, **kwargs)
+        super().__init__(*args, reward_funcs=grader, settings=config, **kwargs)
         self._plan, self._config, self._grader = plan, config, grader
         self.text_weight = 1.0 if config.objective == "ntp" else config.ntp_weight
         if config.objective == "sft":
@@ -67,7 +66,6 @@ class DualTrainer(GroupTrainer):
         self._terms = torch.zeros(2, device=self.accelerator.device)
         self._text_tokens = 0
         self._rl_tokens: torch.Tensor | None = None
-        self._shares: tuple[int, list[list[TextRow]], int] = (-1, [], 0)
 
     def text_tokens(self, step: int) -> int:
         """Tokens that the plan has under L_NTP in one step of the schedule."""
@@ -88,53 +86,51 @@ class DualTrainer(GroupTrainer):
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         objective = self._config.objective
-        losses = []
-        if objective != "ntp":
-            losses.append(super()._compute_loss(model, inputs) if objective == "grpo" else self._matched(model, inputs))
-            self._rl_tokens = inputs["num_items_in_batch"]
-            self._terms[0] += losses[0].detach()
-        if self.text_weight:
-            text = self._text_loss(model)
-            self._terms[1] += text.detach()
-            losses.append(self.text_weight * text)
-        return torch.stack(losses).sum()
+        text = self._learn_texts(model, leaves_last=objective == "ntp")
+        self._terms[1] += text.detach()
+        if objective == "ntp":
+            return text
+        rl = super()._compute_loss(model, inputs) if objective == "grpo" else self._matched(model, inputs)
+        self._rl_tokens = inputs["num_items_in_batch"]
+        self._terms[0] += rl.detach()
+        return rl + self.text_weight * text
 
     def _matched(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
         mask = inputs["completion_mask"]
-        self._needs_gradient = None if self._needs_all else inputs["matched"]
-        log_probs, entropy, _ = self._get_per_token_logps_and_entropies(
-            model, ids, torch.cat([inputs["prompt_mask"], mask], dim=1), mask.shape[1], compute_entropy=True
-        )
-        self._needs_gradient = None
-        total, count = self.accelerator.reduce(torch.stack([(entropy.detach() * mask).sum(), mask.sum()])).tolist()
-        self._metrics["train"]["entropy"].append(total / max(count, 1))
+        with self._training_on(inputs, inputs["matched"]):
+            log_probs, _, _ = self._get_per_token_logps_and_entropies(
+                model, ids, torch.cat([inputs["prompt_mask"], mask], dim=1), mask.shape[1], compute_entropy=True
+            )
         tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
         return matched_loss(log_probs, mask, inputs["matched"], tokens)
 
-    def _text_loss(self, model: Any) -> torch.Tensor:
-        """This micro-batch's part of L_NTP; gradients are averaged over devices, so each counts its share of tokens."""
-        step = self.state.global_step // self.num_iterations
-        if self._shares[0] != step:
-            rows = self._plan.rows(step)
-            cells = self.accelerator.num_processes * self.args.gradient_accumulation_steps
-            shares = balance_by_length([len(row.tokens) for row in rows], cells)
-            self._shares = (step, [[rows[row] for row in cell] for cell in shares], sum(row.counted for row in rows))
-        _, cells_of_step, tokens = self._shares
-        micro_batch = self._step % self.args.gradient_accumulation_steps
-        cell = self.accelerator.process_index * self.args.gradient_accumulation_steps + micro_batch
-        device = self.accelerator.device
-        self._text_tokens += sum(row.counted for row in cells_of_step[cell])
+    def _learn_texts(self, model: Any, leaves_last: bool) -> torch.Tensor:
+        """Gradients of the step's texts, in its first micro-batch; returns their loss, without the weight lambda.
+
+        Each pass has a backward pass of its own, so that the gradients of one graph alone wait to be summed. The last
+        is left to the caller where `leaves_last`. Gradients are averaged over processes, so each counts its share.
+        """
+        total = torch.zeros((), device=self.accelerator.device)
+        if not self.text_weight or self._step % self.args.gradient_accumulation_steps:
+            return total
+        rows = self._plan.rows(self.state.global_step // self.num_iterations)
+        most = _TEXT_TOKENS_PER_PASS[total.device.type]
+        own = text_passes(rows, self.accelerator.num_processes, most)[self.accelerator.process_index] or [[]]
+        share = self.accelerator.num_processes / max(sum(row.counted for row in rows), 1)
+        self._text_tokens += sum(row.counted for part in own for row in part)
+        kept = own.pop() if leaves_last else None
+        for part in own:
+            with self._part_of_step(model, last=False):
+                loss = share * self._text_loss(model, part)
+                self._backward(self.text_weight * loss)
+            total += loss.detach()
+        return total if kept is None else total + share * self._text_loss(model, kept)
+
+    def _text_loss(self, model: Any, rows: list[TextRow]) -> torch.Tensor:
+        filler = self.processing_class.pad_token_id
         with self.accelerator.autocast():
-            loss = next_token_loss(
-                model,
-                cells_of_step[cell],
-                device,
-                step_tokens=max(tokens, 1),
-                filler=self.processing_class.pad_token_id,
-                tokens_per_pass=_TEXT_TOKENS_PER_PASS[device.type],
-            )
-        return loss * self.accelerator.num_processes
+            return next_token_loss(model, rows, self.accelerator.device, filler=filler)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add both terms, their tokens and what follows from the grades, then report and judge the step."""
@@ -219,7 +215,7 @@ def make_trainer(
             num_batches=run.steps,
             prompts_per_batch=run.positions_per_step,
             batch_setting="schedule.positions_per_step",
-            max_prompt_tokens=longest_prompt,
+            longest_prompt=longest_prompt,
             rollouts=config.objective != "ntp",
         ),
         train_dataset=Dataset.from_dict(run.asked),

@@ -92,13 +92,19 @@ def test_the_advised_share_of_rollouts_fits(overrides: dict[str, float], change:
 
 @pytest.mark.slow
 def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
+    import tasks.entropy.distribution as distribution
+    import tasks.entropy.passes as entropy
     import tasks.filter.worker as scoring
     import tasks.midtrain.trainer as midtraining
     import tasks.rl.arguments as rl
+    import tasks.rmt.trainer as rmt
 
     assert scoring.TOKENS_PER_BATCH["cuda"] == memory_model.SCORING_TOKENS
     assert midtraining._TOKENS_PER_PASS["cuda"] == memory_model.MIDTRAINING_TOKENS
     assert rl._ROWS_PER_PASS_GPU == memory_model.RL_ROWS
+    assert rmt._TEXT_TOKENS_PER_PASS["cuda"] == memory_model.TEXT_TOKENS
+    assert entropy.TOKENS_PER_PASS["cuda"] == memory_model.ENTROPY_TOKENS
+    assert distribution.ELEMENTS["cuda"] == memory_model.ENTROPY_LOGITS
 
 
 def test_think_tags_are_trained_with_all_weights_where_they_are_added() -> None:
@@ -123,3 +129,18 @@ def test_sharding_spreads_what_a_trainer_holds_over_its_processes() -> None:
     assert shared.fits
     assert not whole.fits
     assert "runtime.distribution=fsdp2" in whole.advice
+
+
+def test_entropy_is_a_phase_of_its_own_and_float32_takes_twice_of_it() -> None:
+    half, whole = (
+        next(need for need in memory(load(RmtRecipe, "qwen3-14b-rmt", overrides), H100) if need.phase == "entropy")
+        for overrides in ({}, {"entropy.dtype": "float32"})
+    )
+    assert half.fits
+    assert not whole.fits
+    assert (
+        whole.parts["weights"]
+        == 2 * half.parts["weights"]
+        == 4 * model_facts(load(RmtRecipe, "qwen3-14b-rmt").model).parameters
+    )
+    assert whole.advice == "set entropy.dtype=bfloat16"

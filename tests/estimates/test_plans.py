@@ -9,8 +9,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from tasks.estimates.precision import float32_warnings, planned_warnings
 from tasks.estimates.stages import estimate, planned_cost, planned_total
-from tasks.recipe.loading import load
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import load, names
 from tasks.recipe.polya import PolyaRecipe
 from tasks.shared.costs import devices as device_table
 from tasks.shared.costs.devices import Device, device_named, device_of
@@ -87,6 +89,27 @@ def test_the_command_prints_costs_and_refuses_what_does_not_fit(recipe: str, dev
     assert result.exit_code == code
     assert "| rl | 3 |" in result.stdout
     assert ("take a larger device" in result.stdout) == bool(code)
+
+
+def test_float32_on_a_gpu_is_warned_of_where_a_stage_would_run_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
+    command = ["estimate", "--recipe", "llama-3.2-3b", "--set", "rl.dtype=float32"]
+    lines = CliRunner().invoke(app, command).stdout.splitlines()
+    assert [line[:28] for line in lines if "Warning" in line] == ["Warning: rl.dtype=float32 on"]
+    slow = load(PolyaRecipe, "llama-3.2-3b", {"rl.dtype": "float32"})
+    rows = [replace(planned(stage, None, verdict), context=slow) for stage, verdict in
+            (("rl", "waits"), ("rl", "miss"), ("midtrain", "miss"), ("evaluate", "miss"))]  # fmt: skip
+    assert len(planned_warnings(rows)) == 1
+    assert planned_warnings([replace(rows[0], verdict="hit")]) == []
+    assert not any(float32_warnings(load(Recipe, name), device_named("cpu")) for name in ("tiny-cpu", "tiny-cpu-rmt"))
+
+
+@pytest.mark.parametrize("name", [name for name in names() if load(Recipe, name).sized_for])
+def test_recipes_for_gpus_train_and_score_in_bfloat16(name: str) -> None:
+    recipe = load(Recipe, name)
+    assert float32_warnings(recipe, device_named(recipe.sized_for)) == []
 
 
 def test_an_unknown_device_is_named() -> None:

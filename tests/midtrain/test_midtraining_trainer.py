@@ -3,11 +3,20 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, masking_utils
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    Gemma2Config,
+    LlamaConfig,
+    MistralConfig,
+    Qwen3Config,
+    masking_utils,
+)
 
 from tasks.errors import Permanent
 from tasks.midtrain.collate import lay_out
@@ -21,6 +30,7 @@ from tasks.spine.stage.worker import Reporter
 with hide_packages("mlflow", "vllm"):
     from trl.trainer.utils import add_fused_lm_head
 
+    from tasks.midtrain.attention import NAME, use_attention_by_example
     from tasks.midtrain.trainer import check_packing
     from tasks.shared.training.lm_head import use_compact_head
 
@@ -59,7 +69,7 @@ def token_losses(
     model: torch.nn.Module, examples: list[TrainingExample], rows: list[list[int]]
 ) -> dict[int, torch.Tensor]:
     """Token losses of each example, whatever row it is in."""
-    batch = lay_out(examples, rows, filler=1)
+    batch = lay_out(examples, rows, filler=1, with_borders=model.config._attn_implementation == NAME)
     labels = batch.pop("labels")[:, 1:]
     log_probs = model(**batch, use_cache=False).logits[:, :-1].log_softmax(-1)
     losses = -log_probs.gather(-1, labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
@@ -73,7 +83,7 @@ def token_losses(
     return found
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+@pytest.mark.parametrize("attention", [NAME, "sdpa", "eager"])
 def test_packed_losses_are_those_of_each_example_alone(
     attention: str, random_model: Path, examples: list[TrainingExample]
 ) -> None:
@@ -95,6 +105,47 @@ def test_without_the_block_diagonal_mask_examples_see_each_other(
     assert (packed - alone).abs().max() > 1e-2
     with pytest.raises(Permanent, match="batching=length_grouped"):
         check_packing(model, examples)
+
+
+@pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])
+def test_attention_by_example_needs_no_mask_and_has_the_gradients_of_the_mask(
+    autocast: bool, random_model: Path, examples: list[TrainingExample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Keys and values have fewer heads than queries, and rows have filler."""
+    found = []
+    for own in (False, True):
+        config = AutoConfig.from_pretrained(random_model, num_key_value_heads=2)
+        torch.manual_seed(0)
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa")
+        if own:
+            monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda *_: pytest.fail("a mask"))
+            assert use_attention_by_example(model)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            losses = token_losses(model, examples, [[0, 1, 2, 3], [4, 5]])
+        torch.cat(list(losses.values())).mean().backward()
+        found.append(([losses[index] for index in range(6)], [parameter.grad for parameter in model.parameters()]))
+    torch.testing.assert_close(found[1], found[0], atol=2e-2 if autocast else 1e-5, rtol=2e-2 if autocast else 1e-4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [
+        (MistralConfig, {"sliding_window": 8}),
+        (Qwen3Config, {"layer_types": ["full_attention", "sliding_attention"]}),
+        (Gemma2Config, {"layer_types": ["full_attention"] * 2, "sliding_window": None, "query_pre_attn_scalar": 12}),
+        (LlamaConfig, {"attention_dropout": 0.1}),
+    ],
+)
+def test_a_model_whose_attention_is_more_than_causal_keeps_its_own(kind: Any, settings: dict[str, Any]) -> None:
+    sizes = {
+        "hidden_size": 48,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "head_dim": 12,
+    }
+    config = kind(vocab_size=258, num_key_value_heads=4, pad_token_id=None, **sizes, **settings)
+    assert not use_attention_by_example(AutoModelForCausalLM.from_config(config, attn_implementation="sdpa"))
 
 
 def test_batching_and_micro_batches_do_not_change_the_model(train: Run, tmp_path: Path) -> None:

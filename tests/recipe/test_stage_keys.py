@@ -18,17 +18,18 @@ SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 KEYS = {
     "dataset": "a43f5f2c53ddc8c9",
     "entropy": "56bcb0badd45a3be",
-    "evaluate": "79c9bbf1c91ade94",
-    "filter": "ca741c850539168f",
-    "generate": "a8e38eca82ad62a5",
-    "midtrain": "f873805814a53b3e",
+    "evaluate": "dec29423ef5680d7",
+    "filter": "3727e339bf567189",
+    "generate": "87c8d5d2e351a9af",
+    "midtrain": "39ef22a7e2cc2bad",
     "predict": "d7d6cb7f8dc171eb",
     "questions": "55fedbc2ffc3ebd2",
-    "rl": "1855428aa6386255",
+    "rl": "7e434eb795c7fc42",
     "rl_prompts": "1a222dcf3ffc4be5",
-    "rmt_train": "2722e7d95903b020",
+    "rmt_train": "03a4db3fc3628598",
     "schedule": "d19715acc8f241b3",
     "texts": "a86fb7f64b31f4cc",
+    "think_tags": "9932c14e6cff729e",
 }
 
 

@@ -1,47 +1,19 @@
 """A model that guesses: it answers ` #### d` with a random digit, so that rewards differ within a group."""
 
-import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.midtrain.config import MidtrainConfig, MidtrainJob
-from tasks.midtrain.worker import run as midtrain
 from tasks.rl.config import RLConfig, RLJob
-from tasks.spine.stage.worker import Reporter
-from tests.support.random_model import save_random_model
+from tests.support.digit_guesser import save_guesser
 from tests.support.rl_jobs import QUESTIONS, MakeJob, write_prompts
-from tests.support.training_rows import write_rows
 
 
 @pytest.fixture(scope="session")
 def guesser(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the model; mid-trained here for a few seconds on random digits below 4."""
-    folder = tmp_path_factory.mktemp("guesser")
-    (folder / "out").mkdir()
-    rng = random.Random(0)
-    rows = [
-        {
-            "prompt": f"Q: {rng.randint(0, 9)}\nA:",
-            "completion": f" #### {rng.randint(0, 3)}",
-            "question_id": f"q{i}",
-            "heuristic": "",
-            "rank": 0,
-        }
-        for i in range(160)
-    ]
-    job = MidtrainJob(
-        model=save_random_model(folder / "random"),
-        data=write_rows(folder / "train.parquet", rows),
-        out=folder / "out",
-        checkpoints=folder / "checkpoints",
-        num_threads=1,
-        save_every_steps=10_000,
-        config=MidtrainConfig(learning_rate=1e-2, epochs=6, batch_size=16),
-    )
-    midtrain(job, Reporter(folder))
-    return folder / "out"
+    """Folder of a model that guesses."""
+    return save_guesser(tmp_path_factory.mktemp("guesser"))
 
 
 @pytest.fixture

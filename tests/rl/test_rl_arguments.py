@@ -24,7 +24,7 @@ def arguments(folder: Path, **trl: Any) -> GRPOConfig:
         job.config,
         num_batches=2,
         prompts_per_batch=4,
-        max_prompt_tokens=8,
+        longest_prompt=8,
         batch_setting="rl.prompts_per_step",
     )
 

@@ -77,7 +77,7 @@ def arguments(job: RLJob) -> Any:
         job.config,
         num_batches=1,
         prompts_per_batch=4,
-        max_prompt_tokens=9,
+        longest_prompt=9,
         batch_setting="rl.prompts_per_step",
     )
 

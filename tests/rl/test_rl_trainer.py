@@ -14,6 +14,7 @@ from tasks.rl.schedule import plan_batches
 from tasks.rl.worker import run
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
+from tests.support import given_rl_rollouts
 from tests.support.grpo_runs import Crash, curve, note_prompts
 from tests.support.rl_jobs import QUESTIONS, MakeJob
 
@@ -21,7 +22,9 @@ with hide_packages("mlflow", "vllm"):
     from trl import GRPOTrainer
     from trl.trainer.utils import add_fused_lm_head
 
+    import tasks.rl.trainer as trainer
     from tasks.rl.arguments import rows_per_pass
+    from tasks.rl.policy_loss import PolicyLoss
     from tasks.rl.scoring import score_rollouts
     from tasks.rl.trainer import GroupTrainer
 
@@ -144,6 +147,48 @@ def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_p
     assert min(norms) > 0
 
 
+def written_with_probabilities(host: GroupTrainer, *arguments: Any) -> tuple[list[list[int]], list[list[float]]]:
+    """Rollouts of a rule, and log-probabilities as another engine might report them."""
+    rows, _ = given_rl_rollouts.write(host, *arguments)
+    return rows, [[-4.0 - (row + place) % 3 for place in range(len(ids))] for row, ids in enumerate(rows)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["sequence_mask", "sequence_truncate", "token_mask", "token_truncate"])
+def test_the_ratio_to_vllm_is_read_from_the_update_itself_with_the_gradient_of_a_pass_ahead_of_it(
+    mode: str, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, score = trainer.make_trainer, PolicyLoss._get_per_token_logps_and_entropies
+    passes: list[bool] = []
+
+    def with_another_engine(*arguments: Any) -> GroupTrainer:
+        made = make(*arguments)
+        made.use_vllm = True
+        return made
+
+    def noted(self: PolicyLoss, *arguments: Any, **options: Any) -> Any:
+        passes.append(torch.is_grad_enabled())
+        return score(self, *arguments, **options)
+
+    monkeypatch.setattr(trainer, "make_trainer", with_another_engine)
+    monkeypatch.setattr(GroupTrainer, "_generate_single_turn", written_with_probabilities)
+    monkeypatch.setattr(PolicyLoss, "_get_per_token_logps_and_entropies", noted)
+    settings = {"steps": 1, "trl": {"vllm_importance_sampling_mode": mode, "vllm_importance_sampling_clip_max": 1.5}}
+    run(make_job("one-pass", **settings), Reporter(tmp_path / "one-pass"))
+    assert passes == [True]
+    monkeypatch.delattr(PolicyLoss, "_generate_and_score_completions")
+    run(make_job("two-passes", **settings), Reporter(tmp_path / "two-passes"))
+    assert passes == [True, False, True]
+    [point], [expected] = curve(tmp_path / "one-pass"), curve(tmp_path / "two-passes")
+    for name in ("loss", "grad_norm", "importance_ratio", "importance_ratio_min", "sampler_gap"):
+        assert point[name] == pytest.approx(expected[name], rel=1e-4), name
+    assert point["grad_norm"] > 0
+    assert point["importance_ratio"] < 1.5
+    weights = [load_file(tmp_path / name / "out" / "model.safetensors") for name in ("one-pass", "two-passes")]
+    for key, weight in weights[0].items():
+        torch.testing.assert_close(weight, weights[1][key], atol=1e-6, rtol=0)
+
+
 def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
     model = AutoModelForCausalLM.from_pretrained(guesser)
     add_fused_lm_head(model, temperature=0.7, outputs=("log_probs", "entropy"))
@@ -155,8 +200,8 @@ def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
         mask[row, prompt_width - 3 - row % 5 : prompt_width + 1 + row] = 1
     ids[mask == 0] = 1
     mask[4, prompt_width:] = 0  # a rollout that mask_truncated_completions has emptied
-    needs_gradient = torch.arange(rows) % 3 != 0
-    weights = torch.randn(rows, 1) * needs_gradient[:, None]
+    wanted = torch.arange(rows) % 3 != 0
+    weights = torch.randn(rows, 1) * wanted[:, None]
 
     class Host:
         accelerator = type("Accelerator", (), {"autocast": staticmethod(torch.enable_grad)})
@@ -167,9 +212,10 @@ def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
     (expected[0] * weights).sum().backward()
     gradients = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
-    log_probs, entropy = score_rollouts(model, ids, mask, width, needs_gradient, tokens_per_pass=40)
+    log_probs, entropy, scored = score_rollouts(model, ids, mask, width, wanted, tokens_per_pass=40)
     (log_probs * weights).sum().backward()
-    torch.testing.assert_close(log_probs, expected[0], atol=1e-4, rtol=0)
-    torch.testing.assert_close(entropy, expected[1], atol=1e-4, rtol=0)
+    assert scored.tolist() == wanted.tolist()
+    for found, reference in zip((log_probs, entropy), expected[:2], strict=True):
+        torch.testing.assert_close(found, reference * wanted[:, None], atol=1e-4, rtol=0)
     for parameter, gradient in zip(model.parameters(), gradients, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, atol=1e-4, rtol=1e-4)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -20,7 +21,7 @@ from tests.support.guessing import MakeJob
 with hide_packages("mlflow", "vllm"):
     from tasks.rl.arguments import grpo_arguments
     from tasks.rl.trainer import GroupTrainer
-    from tasks.rmt.dual_loss import next_token_loss
+    from tasks.rmt.dual_loss import next_token_loss, text_passes
     from tasks.rmt.rows import TextRow
     from tasks.rmt.trainer import DualTrainer, make_trainer
     from tasks.shared.training.lm_head import use_compact_head
@@ -104,7 +105,7 @@ def test_the_dual_gradient_is_that_of_a_slow_reference(rows: int, make_job: Make
     job = make_job("dual", steps=1, slots=4, ntp_weight=0.3, micro_batch_size=rows, **PLAIN)
     trainer, [found], batches = trained(job, tmp_path / "dual")
     assert len(batches) == (16 // rows if rows else 1)
-    assert len(read_run(job.data).documents_of(0)) == 3  # dealt to 8 micro-batches, some get none
+    assert len(read_run(job.data).documents_of(0)) == 3
     model = AutoModelForCausalLM.from_pretrained(job.model)
     rl, text = reference_rl(model, batches, "advantages"), reference_text(model, job, 0, drawn=False)
     check(model, rl + 0.3 * text, found)
@@ -158,14 +159,14 @@ def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest
             job.config,
             num_batches=4,
             prompts_per_batch=4,
-            max_prompt_tokens=100,
+            longest_prompt=100,
             batch_setting="slots",
         ),
         train_dataset=Dataset.from_dict(read_run(job.data).asked),
         processing_class=tokenizer,
         form=job.form,
         reporter=Reporter(tmp_path / "zero"),
-        max_zero_advantage_steps=50,
+        settings=job.config,
     )
     use_compact_head(grpo.model, temperature=1.0, outputs=("log_probs", "entropy"))
     grpo.train()
@@ -175,18 +176,61 @@ def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest
     assert not torch.equal(weight, start[name])
 
 
+class Held:
+    """A tensor that a graph keeps for its backward pass, and all that are kept at one time."""
+
+    now = peak = 0
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+        Held.now += tensor.numel()
+        Held.peak = max(Held.peak, Held.now)
+
+    def __del__(self) -> None:
+        Held.now -= self.tensor.numel()
+
+
+def kept_at_once(job: RMTJob, folder: Path) -> int:
+    """Most numbers that graphs of a training keep at one time."""
+    Held.peak = Held.now
+    start = Held.now
+    with torch.autograd.graph.saved_tensors_hooks(Held, lambda held: held.tensor):
+        trained(job, folder)
+    return Held.peak - start
+
+
+def test_a_step_keeps_the_graph_of_one_loss_at_a_time(make_job: MakeJob, tmp_path: Path) -> None:
+    alone = [
+        kept_at_once(make_job(name, steps=1, slots=4, **settings, **PLAIN), tmp_path / name)
+        for name, settings in (("rl", {"ntp_weight": 0.0}), ("texts", {"objective": "ntp"}))
+    ]
+    both = kept_at_once(make_job("both", steps=1, slots=4, ntp_weight=0.3, **PLAIN), tmp_path / "both")
+    assert max(alone) <= both < max(alone) + min(alone) / 2
+
+
+@pytest.mark.parametrize("num_processes", [1, 2, 5])
+def test_texts_are_dealt_to_processes_first_and_into_as_few_passes_as_fit(num_processes: int) -> None:
+    lengths = [9, 1, 4, 4, 7, 2, 2, 8]
+    rows = [TextRow(np.full(n, n), np.full(n, n)) for n in lengths]
+    dealt = text_passes(rows, num_processes, tokens_per_pass=20)
+    assert len({len(passes) for passes in dealt}) == 1
+    assert sorted(len(row.tokens) for passes in dealt for part in passes for row in part) == sorted(lengths)
+    assert all(len(part) * max(len(row.tokens) for row in part) <= 20 for passes in dealt for part in passes if part)
+    assert len(dealt[0]) == {1: 3, 2: 2, 5: 1}[num_processes]
+    assert text_passes([], num_processes, tokens_per_pass=20) == [[]] * num_processes
+
+
 def test_rows_of_plain_text_do_not_see_their_filler_or_each_other(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("rows", steps=1, slots=1, objective="ntp")
     trainer, _, _ = trained(job, tmp_path / "rows")
     tokenizer = load_tokenizer(job.model)
     texts = ["1+2=3;4+5=9;", "7", "8+1=9;" * 9, "ab"]
     rows = [TextRow(ids, ids) for text in texts for ids in [torch.tensor(tokenizer(text)["input_ids"]).numpy()]]
-    counted = sum(row.counted for row in rows)
-    options = {"step_tokens": counted, "filler": tokenizer.pad_token_id}
-    device = torch.device("cpu")
-    together, apart = (
-        next_token_loss(trainer.model, rows, device, tokens_per_pass=tokens, **options) for tokens in (10_000, 1)
-    )
+
+    def loss(part: list[TextRow]) -> float:
+        return next_token_loss(trainer.model, part, torch.device("cpu"), filler=tokenizer.pad_token_id).item()
+
     alone = [-log_probs(trainer.model, torch.from_numpy(row.tokens), 1.0) for row in rows]
-    assert together.item() == pytest.approx(torch.cat(alone).mean().item(), rel=1e-5)
-    assert apart.item() == pytest.approx(together.item(), rel=1e-5)
+    assert loss(rows) == pytest.approx(torch.cat(alone).sum().item(), rel=1e-5)
+    assert sum(loss([row]) for row in rows) == pytest.approx(loss(rows), rel=1e-5)
+    assert loss([]) == 0

@@ -32,7 +32,7 @@ def curve(folder: Path) -> list[dict[str, float]]:
 def test_two_processes_train_as_one_does(
     objective: str, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """8 micro-batches of 2 rollouts for the 3 texts of a step: some have none, and so may both processes at once."""
+    """The 3 texts of a step are dealt to the processes, in passes so short that one has more of them than the other."""
     monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rmt_rollouts.write)
     one = run(make_job("one", steps=4, objective=objective), Reporter(tmp_path / "one"))
     job = make_job("two", steps=4, objective=objective, micro_batch_size=2)

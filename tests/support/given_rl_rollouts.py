@@ -22,9 +22,10 @@ write = written_by(answer)
 if __name__ == "__main__":
     offline()
     with hide_packages("mlflow", "vllm"):
+        import tasks.rl.policy_loss as policy_loss
         import tasks.rl.trainer as trainer
     from tasks.rl.worker import run
 
     trainer.GroupTrainer._generate_single_turn = write
-    trainer._TOKENS_PER_PASS = TOKENS_PER_PASS
+    policy_loss._TOKENS_PER_PASS = TOKENS_PER_PASS
     worker_main(RLJob, run)

@@ -22,7 +22,7 @@ write = written_by(reasoning)
 if __name__ == "__main__":
     offline()
     with hide_packages("mlflow", "vllm"):
-        import tasks.rl.trainer as rl
+        import tasks.rl.policy_loss as rl
         import tasks.rmt.trainer as rmt
     from tasks.rmt.worker import run
 

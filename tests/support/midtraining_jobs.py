@@ -12,9 +12,14 @@ from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 
 
 def job(
-    model: Path, dataset: Path, folder: Path, lora: Mapping[str, object] | None = None, **place: object
+    model: Path,
+    dataset: Path,
+    folder: Path,
+    lora: Mapping[str, object] | None = None,
+    settings: dict[str, object] | None = None,
+    **place: object,
 ) -> MidtrainJob:
-    """Two epochs in batches of 8, in the folder `folder`."""
+    """Two epochs in batches of 8, in the folder `folder`, unless `settings` say otherwise."""
     (folder / "out").mkdir(parents=True, exist_ok=True)
     return MidtrainJob(
         model=model,
@@ -22,7 +27,9 @@ def job(
         out=folder / "out",
         checkpoints=folder / "checkpoints",
         num_threads=1,
-        config=MidtrainConfig(learning_rate=1e-3, epochs=2, batch_size=8, lora=lora),
+        config=MidtrainConfig(
+            **{"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, "lora": lora, **(settings or {})}
+        ),
         **place,
     )
 

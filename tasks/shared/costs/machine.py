@@ -110,7 +110,7 @@ class Machine:
         )
 
     def reinforced(self, texts: Texts, config: GRPOSettings, batch: float, joint_tokens: float = 0) -> StageEstimate:
-        """Rollouts, one pass for their probabilities where vLLM wrote them, and the updates.
+        """Rollouts, the updates, and one pass ahead of more than one update where vLLM wrote the rollouts.
 
         Args:
             batch: rollouts that are asked for at once.
@@ -118,7 +118,7 @@ class Machine:
         """
         tokens = texts.all_tokens
         updates = training_operations(self.facts, config, (tokens + joint_tokens) * config.num_iterations)
-        reread = tokens if self.vllm else 0
+        reread = tokens if self.vllm and config.num_iterations > 1 else 0
         seconds = (
             ROLLOUT_TAIL * self.decoding_s(texts, batch=batch)
             + self.device.forward_s(self.facts, reread)

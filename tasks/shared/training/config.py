@@ -83,7 +83,6 @@ class Optimization(Frozen):
             "lr_scheduler_type": self.schedule,
             "warmup_steps": round(self.warmup_share * total_steps),
             "weight_decay": self.weight_decay,
-            "optim": "adamw_torch",
             "adam_beta1": self.adam_beta1,
             "adam_beta2": self.adam_beta2,
             "adam_epsilon": self.adam_epsilon,
@@ -149,6 +148,9 @@ class GRPOSettings(Optimization):
     max_zero_advantage_steps: int = Field(50, ge=1)
     """Consecutive batches in which every group's rollouts have one reward before the run stops: every advantage is 0
     then, and there is no gradient. The run ends well where all rollouts are right, and fails elsewhere (ours)."""
+    max_sampler_gap: float = Field(0.2, gt=0)
+    """Mean difference of a token's log-probability between vLLM and the trainer, nats, above which in five consecutive
+    batches the run stops: trained weights may not reach the engine then (ours; bfloat16 alone makes hundredths)."""
     trl: TRLSettings = TRLSettings()
     """What keeps TRL's names, e.g. `rl.trl.epsilon_high`."""
 

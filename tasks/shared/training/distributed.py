@@ -4,15 +4,17 @@ Sharded models (FSDP, DeepSpeed) gather weights in every forward and backward pa
 many of them, in the same order.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate import DistributedType, PartialState
+from accelerate.utils import FullyShardedDataParallelPlugin, broadcast_object_list
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from transformers import Trainer
 
 from tasks.errors import Permanent
@@ -120,8 +122,33 @@ def whole_weights(trainer: Trainer) -> Iterable[tuple[str, torch.Tensor]] | None
     return weights.items()
 
 
-class WholeCheckpoints(Trainer):
-    """A trainer whose checkpoint gets its last file only when every process has written its part, and that resumes."""
+class JointTrainer(Trainer):
+    """A trainer of several processes: exact sums of gradients, whole checkpoints, and restarts from them."""
+
+    def _build_accelerator_args(self, **kwargs: Any) -> dict[str, Any]:
+        arguments = super()._build_accelerator_args(**kwargs)
+        if sharding() == "fsdp2" and self.args.bf16:
+            # Accelerate's own policy would sum gradients in bfloat16, and round log-probabilities and losses to it.
+            policy = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+            arguments["fsdp_plugin"] = FullyShardedDataParallelPlugin(mixed_precision_policy=policy)
+        return arguments
+
+    @contextlib.contextmanager
+    def _part_of_step(self, model: Any, last: bool) -> Iterator[None]:
+        """Context of one of several backward passes: gradients meet, and DeepSpeed steps, after the last only."""
+        state = self.accelerator.gradient_state
+        before = state.sync_gradients
+        state._set_sync_gradients(last)
+        # Sharded gradients are small as long as every pass reduces them.
+        apart = self.accelerator.distributed_type in (DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
+        with self.accelerator.no_sync(model) if apart and not last else contextlib.nullcontext():
+            yield
+        state._set_sync_gradients(before)
+
+    def _backward(self, loss: torch.Tensor) -> None:
+        """One backward pass, as the trainer makes it of a micro-batch."""
+        deepspeed = self.accelerator.distributed_type == DistributedType.DEEPSPEED
+        self.accelerator.backward(loss, **({"scale_wrt_gas": False} if deepspeed else {}))
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)

@@ -58,7 +58,7 @@ def fit(trainer: "Trainer", tokenizer: "PreTrainedTokenizerBase", job: TrainJob,
 def last_whole(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end, or None; half-written ones are removed.
 
-    `transformers` writes `trainer_state.json` last, and `WholeCheckpoints` waits for every process before, so a
+    `transformers` writes `trainer_state.json` last, and `JointTrainer` waits for every process before, so a
     checkpoint whose state parses is whole.
     """
     whole: dict[int, Path] = {}

@@ -123,6 +123,8 @@ def machine_arguments(job: TrainJob) -> dict[str, Any]:
         **distributed.arguments(),
         "output_dir": str(distributed.checkpoint_folder(job)),
         "use_cpu": on_cpu,
+        # Without fusion AdamW takes 4 bytes a weight more at each step, on a GPU.
+        "optim": "adamw_torch" if on_cpu else "adamw_torch_fused",
         "gradient_checkpointing": not on_cpu,
         "dataloader_pin_memory": not on_cpu,
         "dataloader_num_workers": 0,

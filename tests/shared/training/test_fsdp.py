@@ -37,6 +37,20 @@ def test_shards_train_as_the_whole_and_resume(tmp_path: Path) -> None:
     assert len(points(tmp_path / "two")) == 6
 
 
+@pytest.mark.slow
+def test_shards_in_bfloat16_round_no_loss_and_sum_gradients_in_float32(tmp_path: Path) -> None:
+    """One step, whose gradient norm two processes find from the gradients of each."""
+    model, dataset = save_random_model(tmp_path / "model"), write_rows(tmp_path / "train.parquet", make_rows(8))
+    half: dict[str, Any] = {"epochs": 1, "dtype": "bfloat16"}
+    run(job(model, dataset, tmp_path / "one", settings=half), Reporter(tmp_path / "one"))
+    place = job(model, dataset, tmp_path / "two", settings=half)
+    run_worker("tests.support.fsdp_on_cpu", place, tmp_path / "two" / "w", **SHARDED)
+    [whole], [shared] = points(tmp_path / "one"), points(tmp_path / "two")
+    assert shared["loss"] == pytest.approx(whole["loss"], rel=1e-3)
+    for name in ("loss", "entropy", "grad_norm"):
+        assert torch.tensor(shared[name]).bfloat16().float().item() != pytest.approx(shared[name], rel=1e-6), name
+
+
 @pytest.mark.parametrize("variable", ["ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED"])
 def test_sharding_on_a_cpu_is_refused(variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, variable, "true")
