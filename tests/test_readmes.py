@@ -35,6 +35,7 @@ PLACES = (
     "tests",
     "tests/bench",
     "tasks/filter",
+    "tasks/generate",
     "tasks/shared/verification",
 )
 PAGES = [FRONT, ROOT / "CONTRIBUTING.md", *(ROOT / place / "README.md" for place in PLACES)]
