@@ -33,8 +33,8 @@ def decide(samples: Sequence[Row], config: FilterConfig, chance: float = 0.0) ->
     """Choose among the samples of one (question, heuristic).
 
     Rows have key, sample_index, verdict, truncated, ending, arithmetic and adherence (None where there is none). A
-    truncated sample is never kept, whatever it contains, nor one that runs on. The best adherence wins, then the lowest
-    index.
+    sample that was truncated before its solution was finished is never kept, whatever it contains, nor one that runs
+    on. The best adherence wins, then the lowest index.
 
     Args:
         chance: of an answer to another question to be right here by accident.
@@ -105,6 +105,7 @@ class FilterTally:
             self.tokens[outcome] += row["completion_tokens"]
             counts = self.by_heuristic[row["heuristic"]]
             counts[outcome] += 1
+            counts["recovered"] += row["recovered"]
             if row["ending"] and not row["truncated"]:
                 self.endings[row["ending"]] += 1
                 counts["goes_on"] += row["ending"] != "whole"
@@ -130,8 +131,9 @@ class FilterTally:
 
     def summary(self) -> dict[str, Any]:
         """Numbers of each heuristic for reports: samples, correct rate, mean adherence of correct ones, kept, how many
-        samples go on behind their answer, how many of the kept ones were cut back, and the mean share of equations that
-        hold, with the number of samples in which any can be checked."""
+        were cut at the token limit before their solution was finished (`truncated`) and behind it (`recovered`), how
+        many samples go on behind their answer, how many of the kept ones were cut back, and the mean share of equations
+        that hold, with the number of samples in which any can be checked."""
         return {name: self._of_heuristic(name) for name in sorted(self.by_heuristic)}
 
     def _of_heuristic(self, name: str) -> dict[str, Any]:
@@ -143,6 +145,7 @@ class FilterTally:
             "correct": stages["correct"],
             "correct_rate": round(stages["correct"] / stages["generated"], 4),
             "truncated": stages["truncated"],
+            "recovered": counts["recovered"],
             "kept": stages["kept"],
             "goes_on": counts["goes_on"],
             RUNS_ON: stages[RUNS_ON],

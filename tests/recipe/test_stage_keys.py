@@ -19,7 +19,7 @@ KEYS = {
     "dataset": "a43f5f2c53ddc8c9",
     "entropy": "56bcb0badd45a3be",
     "evaluate": "ff0e953a675ab4f5",
-    "filter": "8fd25838be7b6fbc",
+    "filter": "7b5cb3bbef8220c4",
     "generate": "a8e38eca82ad62a5",
     "midtrain": "f873805814a53b3e",
     "predict": "d7d6cb7f8dc171eb",
