@@ -17,6 +17,10 @@ prompt, with a second answer. The rule, for a whole completion in which the veri
    sample runs on.
 5. *It is whole* otherwise.
 
+A completion that was cut at the token limit has a solution only where step 4 finds one, and where what was cut off
+cannot be part of it: a new problem begins behind the answer, or the answer was stated again. All else is unfinished:
+"The answer is 5. Then" may go on with any answer.
+
 Cutting cannot change a verdict: that is a function of the extracted answer, the gold answer and the settings, and step
 4 keeps the first of them.
 """
@@ -58,7 +62,7 @@ class Ending(NamedTuple):
     """How a text ends behind its answer, and how many of its characters are the solution."""
 
     kind: EndingKind
-    """Empty where no answer is found."""
+    """Empty where no answer is found, or the text was cut before its solution was finished."""
     chars: int
 
 
@@ -69,13 +73,14 @@ def new_problem(example_template: str = "") -> re.Pattern[str]:
     return re.compile(_NEW_PROBLEM + own, re.IGNORECASE | re.MULTILINE)
 
 
-def ending(text: str, forms: Sequence[str], marks: re.Pattern[str]) -> Ending:
+def ending(text: str, forms: Sequence[str], marks: re.Pattern[str], *, whole: bool = True) -> Ending:
     """Decide where the solution in a text ends.
 
     Args:
-        text: whole, as it is graded.
+        text: as it is graded.
         forms: in which an answer is looked for.
         marks: of a new problem.
+        whole: False where the text was cut at the token limit.
     """
     judged = find_answer(text, forms)
     if judged is None:
@@ -85,6 +90,8 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str]) -> Ending:
     until = max(mark.start() if mark else judged.until, stated[0].end)
     answer = _first_of_repeats([found for found in stated if found.start < until])
     end = min(answer.end, until)
+    if not whole and until == len(text) and answer == judged:
+        return Ending("", len(text))
     behind = text[end:until]
     closes = _is_closing(behind, answer)
     if (
@@ -94,7 +101,7 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str]) -> Ending:
     ):
         return Ending("runs_on", len(text))
     if closes and until == len(text):
-        return Ending("whole", len(text))
+        return Ending("whole" if whole else "", len(text))
     kept = text[: until if closes and _WORD.search(behind) else end].rstrip()
     left = find_answer(kept, forms)
     same = left is not None and left.answers == judged.answers

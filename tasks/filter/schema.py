@@ -22,9 +22,10 @@ VERDICTS = pa.schema(
         pa.field("drop_reason", pa.string(), nullable=False),
     ]
 )
-"""Exactly one row for each sample; `ending` is an `EndingKind`, empty where no answer was found; `arithmetic` is
-the share of a solution's equations that hold, null where none can be checked; `adherence` is null where it was not
-scored, `drop_reason` empty where kept."""
+"""Exactly one row for each sample. `truncated`: cut at the token limit before the solution was finished. `ending` is an
+`EndingKind`, empty where no answer was found, never `whole` or `cut_back` where truncated; `arithmetic` is the share of
+a solution's equations that hold, null where none can be checked; `adherence` is null where it was not scored,
+`drop_reason` empty where kept."""
 
 KEPT = pa.schema(
     [

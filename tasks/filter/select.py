@@ -33,8 +33,8 @@ def decide(samples: Sequence[Row], config: FilterConfig, chance: float = 0.0) ->
     """Choose among the samples of one (question, heuristic).
 
     Rows have key, sample_index, verdict, truncated, ending, arithmetic and adherence (None where there is none). A
-    truncated sample is never kept, whatever it contains, nor one that runs on. The best adherence wins, then the lowest
-    index.
+    sample that was truncated before its solution was finished is never kept, whatever it contains, nor one that runs
+    on. The best adherence wins, then the lowest index.
 
     Args:
         chance: of an answer to another question to be right here by accident.
@@ -110,6 +110,7 @@ class FilterTally:
             counts = self.by_heuristic[row["heuristic"]]
             counts[outcome] += 1
             counts["tokens"] += row["completion_tokens"]
+            counts["recovered"] += row["recovered"]
             if row["ending"] and not row["truncated"]:
                 self.endings[row["ending"]] += 1
                 counts["goes_on"] += row["ending"] != "whole"
@@ -137,9 +138,10 @@ class FilterTally:
 
     def summary(self) -> dict[str, Any]:
         """Numbers of each heuristic for reports: samples, correct rate, mean adherence of correct ones, kept, how many
-        were cut at the token limit or have no readable answer, mean tokens, how many samples go on behind their answer,
-        how many of the kept ones were cut back, the mean share of equations that hold, with the number of samples in
-        which any can be checked, and how many questions are solved, and solved under no other heuristic."""
+        were cut at the token limit before their solution was finished (`truncated`) and behind it (`recovered`), how
+        many have no readable answer, mean tokens, how many go on behind their answer, how many of the kept ones were
+        cut back, the mean share of equations that hold, with the number of samples in which any can be checked, and how
+        many questions are solved, and solved under no other heuristic."""
         solves = Counter(name for names in self.solvers.values() for name in names)
         alone = Counter(names[0] for names in self.solvers.values() if len(names) == 1)
         return {
@@ -156,6 +158,7 @@ class FilterTally:
             "correct": stages["correct"],
             "correct_rate": round(stages["correct"] / stages["generated"], 4),
             "truncated": stages["truncated"],
+            "recovered": counts["recovered"],
             "unparsed": stages["unparsed"],
             "mean_tokens": round(counts["tokens"] / stages["generated"], 1),
             "kept": stages["kept"],

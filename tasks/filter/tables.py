@@ -1,17 +1,19 @@
 """Joins of filtering, streamed: samples with verdicts, prompts, scores and gold answers, question by question."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 
 from tasks.filter.accidents import Accidents
 from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
+from tasks.filter.endings import Ending, ending
 from tasks.filter.schema import KEPT, VERDICTS
-from tasks.filter.select import CORRECT, RUNS_ON, WRONG, FilterTally, GroupDecision, decide
+from tasks.filter.select import CORRECT, CUT_BACK, RUNS_ON, WRONG, FilterTally, GroupDecision, decide
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES_FILE, TRUNCATED, graded_text
+from tasks.shared.sampling.schema import ENDED, PROMPTS_FILE, SAMPLES_FILE, TRUNCATED, graded_text
 from tasks.shared.tables.parquet import Row, read_rows
 
 
@@ -27,6 +29,10 @@ class Tables:
     """Parquet file of schema `CHECKED`, in the order of the samples."""
     form: PromptForm
     """How the prompts of the samples were made."""
+    answer_forms: Sequence[str]
+    """Forms in which an answer is looked for."""
+    marks: re.Pattern[str]
+    """Beginnings of a new problem."""
     gold: Mapping[str, tuple[str, str]] = field(init=False)
     """Question and gold answer by question id."""
 
@@ -37,12 +43,26 @@ class Tables:
     def pairs(self) -> Iterator[tuple[str, str]]:
         """(text that may hold an answer, gold answer) of every sample."""
         for row in read_rows(self.samples / SAMPLES_FILE, ["question_id", "completion", "finish_reason"]):
-            yield graded_text(row, self.form), self.gold[row["question_id"]][1]
+            yield self._graded(row), self.gold[row["question_id"]][1]
+
+    def _graded(self, sample: Row) -> str:
+        """The text in which a sample's answer is looked for: of one that was cut its solution, if that was finished."""
+        if sample["finish_reason"] != TRUNCATED:
+            return graded_text(sample, self.form)
+        kind, chars = self.ending(sample)
+        return self.form.graded(sample["completion"][:chars], whole=kind == CUT_BACK)
+
+    def ending(self, sample: Row) -> Ending:
+        """How a sample ends behind its answer, and how many characters of its completion are the solution."""
+        completion, reason = sample["completion"], sample["finish_reason"]
+        text = self.form.graded(completion, whole=reason in (ENDED, TRUNCATED))
+        ends = ending(text, self.answer_forms, self.marks, whole=reason == ENDED)
+        return Ending(ends.kind, ends.chars - len(self.form.opened_thought) if ends.kind else len(completion))
 
     def judged(self, columns: Iterable[str] = ()) -> Iterator[Row]:
         """Samples with verdict, extracted, ending and truncated; `columns` are read besides those that decisions need.
 
-        A completion is cut to its solution.
+        A completion is cut to its solution; one that was cut at the token limit behind it is not truncated.
         """
         wanted = {"key", "question_id", "heuristic", "sample_index", "finish_reason", "completion_tokens", *columns}
         samples = read_rows(self.samples / SAMPLES_FILE, sorted(wanted))
@@ -51,7 +71,9 @@ class Tables:
                 raise AssertionError(f"verdict of sample {checked['key']} met sample {sample['key']}")
             if "completion" in sample:
                 sample["completion"] = sample["completion"][: checked["solution_chars"]]
-            yield {**sample, **checked, "truncated": sample["finish_reason"] == TRUNCATED}
+            at_limit = sample["finish_reason"] == TRUNCATED
+            recovered = at_limit and checked["ending"] == CUT_BACK
+            yield {**sample, **checked, "truncated": at_limit and not recovered, "recovered": recovered}
 
 
 def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:

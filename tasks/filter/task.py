@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.filter.accidents import Accidents
 from tasks.filter.arithmetic.equations import check
 from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, ScoringJob
-from tasks.filter.endings import ending, new_problem
+from tasks.filter.endings import new_problem
 from tasks.filter.schema import (
     CHECKED,
     KEPT,
@@ -20,7 +20,7 @@ from tasks.filter.schema import (
 from tasks.filter.select import FilterTally
 from tasks.filter.tables import Deciding, Tables, chosen_rows, to_score, verdict_rows
 from tasks.shared.engines.prompt_form import form_of
-from tasks.shared.sampling.schema import SAMPLES_FILE, graded_text
+from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.verdict import verdicts_in_words
@@ -41,7 +41,15 @@ def filter_solutions(build: Build, config: FilterConfig) -> None:
     Other parents: `questions` with the gold answers, and the `model` that wrote the samples and scores their adherence.
     """
     form = form_of(build.parent("samples"))
-    tables = Tables(build.path("samples"), build.path("questions"), build.work / "checked.parquet", form)
+    asked = build.parent("samples").payload.get("config", {}).get("prompt", {})
+    tables = Tables(
+        build.path("samples"),
+        build.path("questions"),
+        build.work / "checked.parquet",
+        form,
+        answer_forms=config.verification.extraction,
+        marks=new_problem(asked.get("example_template", "")),
+    )
     generated = write_parquet(_checked(build, config, tables), tables.checked, CHECKED)
     accidents = Accidents({question: answer for question, (_, answer) in tables.gold.items()}, tables.judged())
     deciding = Deciding(config, _scores(build, config, tables), accidents)
@@ -80,8 +88,6 @@ def _checked(build: Build, config: FilterConfig, tables: Tables) -> Iterator[Row
     path = tables.samples / SAMPLES_FILE
     total = count_rows(path)
     samples = read_rows(path, ["key", "completion", "finish_reason"])
-    generate = build.parent("samples").payload.get("config", {})
-    marks = new_problem(generate.get("prompt", {}).get("example_template", ""))
     runtime = build.runtime
     with VerifierPool(
         runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=config.verification
@@ -90,16 +96,14 @@ def _checked(build: Build, config: FilterConfig, tables: Tables) -> Iterator[Row
         for done, (sample, verdict) in enumerate(verdicts, start=1):
             if done % REPORT_EVERY == 0 or done == total:
                 build.progress(done, total, "answers checked")
-            completion = sample["completion"]
-            ends = ending(graded_text(sample, tables.form), config.verification.extraction, marks)
-            chars = ends.chars - len(tables.form.opened_thought) if ends.kind else len(completion)
+            kind, chars = tables.ending(sample)
             yield {
                 "key": sample["key"],
                 "verdict": verdict.verdict,
                 "extracted": verdict.extracted,
-                "ending": ends.kind,
+                "ending": kind,
                 "solution_chars": chars,
-                "arithmetic": check(completion[:chars]).score,
+                "arithmetic": check(sample["completion"][:chars]).score,
             }
 
 

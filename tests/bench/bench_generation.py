@@ -6,7 +6,8 @@ prompts at once. Each engine runs in a process of its own, one after the other; 
 they are and beside a process that keeps one of them busy. Speed is completion tokens per second by the wall clock.
 
 The model is the small world's, or the folder that MIDTRAIN_BENCH_MODEL names. `plain` are 64 questions; `heuristics`
-are 16 of them under 4 heuristics with worked examples, which prompts of one heuristic share.
+are 16 of them under 4 heuristics with worked examples, which prompts of one heuristic share. The same decode loop
+writes the rollouts of RL: what they take of a GRPO step comes last.
 """
 
 import json
@@ -48,11 +49,11 @@ BUSY = "while True: pass"
 
 
 def main() -> None:
-    """Every engine in both conditions, then our speed over the faster one's."""
+    """Every engine in both conditions, our speed over the faster one's, and the share of rollouts in a GRPO step."""
     for condition in ("on the cores as they are", "beside a busy process"):
         busy = subprocess.Popen([sys.executable, "-c", BUSY]) if "busy" in condition else None
         try:
-            speeds = {name: _measured(name) for name in ENGINES}
+            speeds = {name: json.loads(_printed("bench_generation", name)) for name in ENGINES}
         finally:
             if busy is not None:
                 busy.kill()
@@ -61,15 +62,16 @@ def main() -> None:
             ratio = speeds["ours"][kind] / speeds[faster][kind]
             listed = ", ".join(f"{name} {speeds[name][kind]:,.0f}" for name in ENGINES)
             print(f"{kind} prompts {condition}: tokens/s {listed}; ours over {faster} {ratio:.2f} (target {TARGET})")
+    print(_printed("grpo_step"))
 
 
-def _measured(name: str) -> dict[str, float]:
-    """Tokens/s by kind of prompts, measured in a process of its own."""
-    command = [sys.executable, "-m", "tests.bench.bench_generation", name]
+def _printed(module: str, engine: str = "") -> str:
+    """What a module of this folder prints last, in a process of its own; without an engine it is our code."""
+    command = [sys.executable, "-m", f"tests.bench.{module}", *filter(None, [engine])]
     # As workers are started (`run_worker`); the bare engines have what a shell would give them.
-    environment = {**({"OMP_WAIT_POLICY": "PASSIVE"} if name == "ours" else {}), **os.environ}
+    environment = {**({"OMP_WAIT_POLICY": "PASSIVE"} if engine in ("", "ours") else {}), **os.environ}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-    return json.loads(done.stdout.splitlines()[-1])
+    return done.stdout.splitlines()[-1]
 
 
 def measure(name: str) -> None:
@@ -142,11 +144,15 @@ def _ours(engine: object, job: SamplingJob) -> int:
     return tally.tokens
 
 
+def prompt_config() -> PromptConfig:
+    """Prompts as the model is used to them."""
+    return load(Recipe, "tiny-cpu").prompt if MODEL == SMALL_WORLD else PromptConfig()
+
+
 def _prompts() -> dict[str, list[Prompt]]:
-    small = MODEL == SMALL_WORLD
-    renderer = Renderer.for_model(load(Recipe, "tiny-cpu").prompt if small else PromptConfig(), MODEL)
+    renderer = Renderer.for_model(prompt_config(), MODEL)
     questions = [(str(row), problem.question) for row, problem in enumerate(generate_problems("dev", PROMPTS, seed=0))]
-    heuristics = load_heuristics("tiny" if small else "polya16")[:HEURISTICS]
+    heuristics = load_heuristics("tiny" if MODEL == SMALL_WORLD else "polya16")[:HEURISTICS]
     few = questions[: PROMPTS // HEURISTICS]
     return {
         "plain": [Prompt(*question, "", renderer.plain(question[1])) for question in questions],

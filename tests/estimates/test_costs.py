@@ -168,6 +168,31 @@ def test_a_faster_device_takes_fewer_hours() -> None:
     assert hours["h200"] < hours["h100-80g"] < hours["a100-80g"]
 
 
+SMOLLM2 = {
+    "model_type": "llama",
+    "hidden_size": 576,
+    "intermediate_size": 1536,
+    "num_hidden_layers": 30,
+    "num_attention_heads": 9,
+    "num_key_value_heads": 3,
+    "head_dim": 64,
+    "vocab_size": 49152,
+    "max_position_embeddings": 8192,
+    "tie_word_embeddings": True,
+    "dtype": "float32",
+}
+LARGER = {"hidden_size": 2048, "intermediate_size": 5632, "num_hidden_layers": 22, "num_attention_heads": 32}
+
+
+@pytest.mark.parametrize(
+    ("shape", "tokens_per_s"), [({}, 184), ({**LARGER, "num_key_value_heads": 4, "dtype": "bfloat16"}, 27)]
+)
+def test_two_cores_decode_at_the_speed_that_was_measured(shape: dict[str, object], tokens_per_s: float) -> None:
+    """32 rows of about 110 tokens."""
+    facts = ModelFacts.model_validate({**SMOLLM2, **shape})
+    assert device_named("cpu-2core").decoding_s(facts, tokens_per_s, 110, 32) == pytest.approx(1, rel=0.1)
+
+
 def test_a_set_of_unknown_size_asks_for_a_limit() -> None:
     own = QuestionsConfig(source="my.jsonl", fields={"question": "q", "answer": "a"})
     with pytest.raises(ValueError, match=r"questions: .*'my\.jsonl'.*questions\.limit"):

@@ -125,7 +125,7 @@ def test_the_device_is_the_gpu_at_hand_or_what_the_recipe_is_for(
 
     monkeypatch.setattr(device_table, "GPU_FOLDER", tmp_path)
     assert device(load(PolyaRecipe, "llama-3.2-3b")).label == "H100"
-    assert device(load(PolyaRecipe, "tiny-cpu")).label == "CPU"
+    assert device(load(PolyaRecipe, "tiny-cpu")) == device_named("cpu-2core") == device_named("cpu")
     (tmp_path / "0000:01:00.0").mkdir()
     (tmp_path / "0000:01:00.0" / "information").write_text("Model: \t\t NVIDIA A100-SXM4-80GB\nIRQ: 1\n")
     assert device(load(PolyaRecipe, "llama-3.2-3b")).label == "A100"

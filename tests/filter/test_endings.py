@@ -52,9 +52,6 @@ CUT_BACK = [
     (STEPS + "\\[\n\\boxed{5}\n\\]", "\n\n" + NEXT),
     (STEPS + "$$\n\\boxed{5}\n$$", "\n\n" + NEXT),
     (STEPS + "<answer>5</answer>", "\n" + NEXT),
-    (STEPS + "The answer is 5.", "\nTom then went to the shop. There he saw Ann. She had 3 pens, and he had none."),
-    (STEPS + "The answer is 5.", "\nThis is the number of the 3 pens."),
-    (STEPS + "The answer is 5.", " I hope that this helps." * 20),
     (STEPS + r"The answer is \boxed{5}.", "\n\nSolution: We add 2 and 3.\n" + r"The answer is \boxed{5}."),
     ("The answer is 5.", "\n\n" + NEXT),
     (STEPS + r"The answer is \boxed{5}.", "\n\n" + r"The answer is \boxed{5}." * 9),
@@ -62,6 +59,14 @@ CUT_BACK = [
     (STEPS + "The answer is 5.", "\nThe answer is 5." * 9 + "\n" + NEXT),
 ]
 """Solutions, and what follows them that is not theirs."""
+
+WENT_ON = [
+    (STEPS + "The answer is 5.", "\nTom then went to the shop. There he saw Ann. She had 3 pens, and he had none."),
+    (STEPS + "The answer is 5.", "\nThis is the number of the 3 pens."),
+    (STEPS + "The answer is 5.", " I hope that this helps." * 20),
+    ("1. The answer is given as 5.", "\n2. Next, we divide.\n3. 10 / 5 = 2, and with the 3 pens that"),
+]
+"""The same, of which it can be said only because the text ended so."""
 
 RUNS_ON = [
     STEPS + "The answer is 5. Wait, that is not what was asked.",
@@ -81,10 +86,26 @@ def test_a_solution_with_its_closing_words_is_whole(text: str) -> None:
     assert ending(text, FORMS, MARKS) == Ending("whole", len(text))
 
 
-@pytest.mark.parametrize(("solution", "more"), CUT_BACK)
+@pytest.mark.parametrize(("solution", "more"), [*CUT_BACK, *WENT_ON])
 def test_what_follows_a_solution_is_cut_off(solution: str, more: str) -> None:
     kind, chars = ending(solution + more, FORMS, MARKS)
     assert (kind, (solution + more)[:chars]) == ("cut_back", solution)
+
+
+@pytest.mark.parametrize(("solution", "more"), CUT_BACK)
+def test_a_new_problem_or_the_answer_again_shows_that_a_text_cut_at_the_limit_had_its_solution(
+    solution: str, more: str
+) -> None:
+    text = solution + more
+    assert ending(text, FORMS, MARKS, whole=False) == Ending("cut_back", len(solution))
+    for limit in range(len(text)):
+        found = ending(text[:limit], FORMS, MARKS, whole=False)
+        assert found == (found.kind, len(solution) if found.kind == "cut_back" else limit)
+
+
+@pytest.mark.parametrize("text", [*WHOLE, *RUNS_ON[:2], *RUNS_ON[-1:], *(more + rest for more, rest in WENT_ON)])
+def test_any_other_text_that_was_cut_may_have_gone_on_with_its_solution(text: str) -> None:
+    assert ending(text, FORMS, MARKS, whole=False).kind in ("", "runs_on")
 
 
 @pytest.mark.parametrize("text", RUNS_ON)

@@ -165,13 +165,15 @@ SOLVED = "so 1 + 1 = 2</think>1 + 1 = 3\n#### "
 
 
 def _running_on(build: Build, config: NumberOf) -> None:
-    """Three right samples of every question, behind a thought that the prompt opened: one goes on with a problem of its
-    own, one states two answers, one is whole."""
+    """Right samples of every question, behind a thought that the prompt opened: one states two answers, one goes on
+    with a problem of its own, one is whole, and two were cut at the limit: in such a problem, and behind the answer."""
     texts = [
         [
             (f"</think>The answer is 99998.\nThe answer is {item.answer}.", "stop"),
             (f"{SOLVED}{item.answer}\n\nProblem: And more?\n#### 99999", "stop"),
             (f"</think>2 + 2 = 4\n#### {item.answer}", "stop"),
+            (f"</think>3 + 3 = 6\n#### {item.answer}\n\nProblem: And mo", "length"),
+            (f"</think>3 + 3 = 6\n#### {item.answer}", "length"),
         ]
         for item in generate_problems("dev", config.count, seed=1)
     ]
@@ -184,19 +186,25 @@ def test_solutions_end_with_their_answer_and_what_is_left_is_measured(world: Wor
     manifest = world.store.manifest(ref)
     kept = world.rows(ref, KEPT_FILE)
     assert [row["completion"] for row in kept] == [f"{SOLVED}{row['answer']}" for row in kept]
-    parts = ("generated", "runs_on", "correct", "not_best", "kept")
-    assert [manifest.ledger[name] for name in parts] == [30, 10, 20, 10, 10]
-    assert manifest.summary["endings"] == {"runs_on": 10, "cut_back": 10, "whole": 10}
+    parts = ("generated", "truncated", "runs_on", "correct", "not_best", "kept")
+    assert [manifest.ledger[name] for name in parts] == [50, 10, 10, 30, 20, 10]
+    assert manifest.summary["endings"] == {"runs_on": 10, "cut_back": 20, "whole": 10}
     plain = manifest.summary["heuristics"][""]
-    assert (plain["goes_on"], plain["cut_back"], plain["arithmetic"]) == (20, 10, 0.75)
+    assert (plain["truncated"], plain["recovered"]) == (10, 10)
+    assert (plain["goes_on"], plain["cut_back"], plain["arithmetic"]) == (30, 10, 0.8333)
     verdicts = world.rows(ref, VERDICTS_FILE)
     assert {(row["sample_index"], row["ending"], row["arithmetic"]) for row in verdicts} == {
         (0, "runs_on", None),
         (1, "cut_back", 0.5),
         (2, "whole", 1.0),
+        (3, "cut_back", 1.0),
+        (4, "", 1.0),
     }
-    strict = world.store.manifest(filtered(world, samples, min_arithmetic=1.0))
-    assert (strict.ledger["miscalculated"], strict.ledger["kept"]) == (10, 10)
+    strict = filtered(world, samples, min_arithmetic=1.0, keep_per_heuristic=2)
+    ledger = world.store.manifest(strict).ledger
+    assert (ledger["miscalculated"], ledger["kept"]) == (10, 20)
+    for row, recovered in zip(*[iter(world.rows(strict, KEPT_FILE))] * 2, strict=True):
+        assert recovered["completion"] == f"</think>3 + 3 = 6\n#### {row['answer']}"
 
 
 def test_evidence_is_asked_of_each_pair(world: World) -> None:
@@ -208,7 +216,7 @@ def test_evidence_is_asked_of_each_pair(world: World) -> None:
     # Without a wrong answer no gold is known to be unlikely.
     assert {evidence: ledger["by_chance"] for evidence, ledger in ledgers.items()} == {
         "agreement": 0,
-        "unlikely": 20,
+        "unlikely": 30,
         "either": 0,
     }
 

@@ -18,6 +18,7 @@ def tally(config: FilterConfig | None = None, **verdicts: int) -> FilterTally:
             "sample_index": index,
             "verdict": "wrong" if verdict == "truncated" else verdict,
             "truncated": verdict == "truncated",
+            "recovered": False,
             "ending": "whole" if verdict in ("correct", "wrong") else "",
             "adherence": None,
             "arithmetic": None,

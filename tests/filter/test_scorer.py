@@ -68,11 +68,16 @@ def test_scores_are_those_of_the_definition(
     shared: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With and without a shared cache, whatever the batches."""
+    """With and without a shared cache, whatever the batches; of logits only those of the completions' tokens exist,
+    and no more at once than the bound."""
     monkeypatch.setattr(scorer_module, "SHORTEST_SHARED", shared)
     monkeypatch.setattr(scorer_module, "LOGIT_ELEMENTS", 320 * 7)
     model = save_talking_model(tmp_path, begin=True)
-    scores = scorer(model, tokens_per_batch).score(requests)
+    scoring, logits = scorer(model, tokens_per_batch), list[tuple[int, ...]]()
+    scoring._model.lm_head.register_forward_hook(lambda _module, _input, output: logits.append(tuple(output.shape)))
+    scores = scoring.score(requests)
+    assert max(positions * words for positions, words in logits) <= 320 * 7
+    assert sum(positions for positions, _ in logits) == 2 * sum(score.tokens for score in scores)
     assert [score.key for score in scores] == [request.key for request in requests]
     for request, score in zip(requests, scores, strict=True):
         named, tokens = by_definition(model, request.prompt, request.completion)

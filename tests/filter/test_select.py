@@ -16,6 +16,7 @@ def sample(
     truncated: bool = False,
     ending: str = "whole",
     arithmetic: float | None = None,
+    recovered: bool = False,
 ) -> dict[str, Any]:
     return {
         "key": f"k{index}",
@@ -25,6 +26,7 @@ def sample(
         "verdict": verdict,
         "adherence": adherence,
         "truncated": truncated,
+        "recovered": recovered,
         "ending": ending,
         "arithmetic": arithmetic,
         "completion_tokens": 10 + index,
@@ -47,7 +49,7 @@ def test_without_scores_and_on_ties_the_first_wins() -> None:
     assert kept([sample(2, adherence=0.5), sample(1, adherence=0.5)]) == ["k1"]
 
 
-def test_a_truncated_sample_is_never_kept() -> None:
+def test_a_sample_that_was_cut_before_its_solution_was_finished_is_never_kept() -> None:
     decision = decide([sample(0, truncated=True, adherence=9.0), sample(1)], FilterConfig())
     assert [row["key"] for row in decision.kept] == ["k1"]
     assert decision.reasons["k0"] == "truncated"
@@ -172,7 +174,7 @@ def test_the_summary_has_rates_by_heuristic() -> None:
     tally = FilterTally()
     samples = [
         sample(0, adherence=0.2, arithmetic=0.5),
-        sample(1, adherence=0.4, ending="cut_back", arithmetic=1.0),
+        sample(1, adherence=0.4, ending="cut_back", arithmetic=1.0, recovered=True),
         sample(2, "wrong", ending="runs_on"),
         sample(3, truncated=True, arithmetic=0.0),
         sample(4, ending="runs_on"),
@@ -186,6 +188,7 @@ def test_the_summary_has_rates_by_heuristic() -> None:
             "truncated": 1,
             "unparsed": 0,
             "mean_tokens": 12.0,
+            "recovered": 1,
             "kept": 1,
             "goes_on": 3,
             "runs_on": 1,

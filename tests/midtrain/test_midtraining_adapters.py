@@ -3,16 +3,12 @@
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file
 
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run
-from tasks.shared.engines.tokens import load_tokenizer
-from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
-from tests.support.adapters import LORA, adapter_bytes, check_artifact
+from tests.support.adapters import LORA, adapter_bytes, check_artifact, check_bfloat16_artifact, stored_in_bfloat16
 from tests.support.killing import kill_when
 from tests.support.midtraining_jobs import points
 
@@ -57,15 +53,7 @@ def test_adapters_learn_and_a_killed_training_of_them_ends_as_if_nothing_had_hap
 def test_bfloat16_weights_stay_as_they_are_stored_and_are_rounded_once_with_their_adapters(
     random_model: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    load_causal_lm(random_model, dtype="bfloat16").save_pretrained(tmp_path / "stored")
-    load_tokenizer(random_model).save_pretrained(tmp_path / "stored")
-    short = job(tmp_path / "stored", dataset, tmp_path / "run")
+    short = job(stored_in_bfloat16(random_model, tmp_path / "stored"), dataset, tmp_path / "run")
     config = short.config.model_copy(update={"dtype": "bfloat16", "epochs": 2})
     run(short.model_copy(update={"config": config}), Reporter(tmp_path / "run"))
-    adapters = load_file(short.out / "adapter" / "adapter_model.safetensors")
-    assert {weight.dtype for weight in adapters.values()} == {torch.float32}
-    before, after = (load_file(folder / "model.safetensors") for folder in (tmp_path / "stored", short.out))
-    for name, weight in before.items():
-        a, b = (adapters.get(f"base_model.model.{name.replace('weight', f'lora_{half}.weight')}") for half in "AB")
-        expected = weight.float() if a is None else weight.float() + b @ a * 2.0
-        assert torch.equal(after[name], expected.to(torch.bfloat16)), name
+    check_bfloat16_artifact(short.model, short.out)

@@ -10,6 +10,8 @@ from tasks.midtrain.worker import run
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tests.support.killing import kill_when
+from tests.support.midtraining_jobs import points
+from tests.support.random_model import padded_with_end
 
 pytestmark = pytest.mark.slow
 MODULE = "tasks.midtrain.worker"
@@ -48,3 +50,16 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     assert model.generation_config.eos_token_id == tokenizer.eos_token_id
     assert tokenizer.chat_template == AutoTokenizer.from_pretrained(random_model).chat_template
     assert not list((tmp_path / "b" / "out").glob("*.bin"))
+
+
+def test_the_end_is_trained_on_where_it_is_the_padding_token_too(
+    random_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    padded = padded_with_end(random_model, tmp_path / "padded")
+    runs = [
+        run(job(model, dataset, tmp_path / name, epochs=1), Reporter(tmp_path / name))
+        for name, model in (("own", random_model), ("end", padded))
+    ]
+    assert runs[0]["ledger"] == runs[1]["ledger"]
+    assert points(tmp_path / "own")[0]["loss"] == points(tmp_path / "end")[0]["loss"]
+    assert AutoTokenizer.from_pretrained(tmp_path / "end" / "out").pad_token_id == 0

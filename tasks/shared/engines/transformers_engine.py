@@ -1,4 +1,4 @@
-"""Transformers as an engine: the default where there is no GPU, and the reference for the others."""
+"""Transformers as an engine: the default for small models where there is no GPU, and the reference for the others."""
 
 import logging
 from collections.abc import Iterator, Sequence

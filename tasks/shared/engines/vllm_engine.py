@@ -1,4 +1,4 @@
-"""vLLM as an engine: continuous batching with prefix caching; the default on a GPU."""
+"""vLLM as an engine: continuous batching with prefix caching; the default on a GPU, and for larger models on a CPU."""
 
 import itertools
 import logging

@@ -22,7 +22,8 @@ class Runtime(Frozen):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where torch sees it."""
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
-    """What generates text; `auto` is vLLM on a GPU and transformers on a CPU."""
+    """What generates text; `auto` is vLLM on a GPU, and on a CPU transformers or, from 0.3 billion weights on and where
+    it is installed, vLLM."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Precision of generation and scoring; `auto` follows the model on a GPU and is float32 on a CPU."""
     openai_base_url: str = "http://localhost:8000/v1"

@@ -52,17 +52,22 @@ class DecodeLane:
     def run(self) -> Iterator[Decoded]:
         """Decode until nothing waits and no row is left."""
         while not self._stopped:
-            free = self._slots - self._cache.count
-            while free and (free * JOIN_SHARE >= self._slots or not self._cache.count):
-                taken = self._waiting.take(free, JOIN_TOKENS[self._model.device.type])
-                if taken is None:
-                    break
-                yield from self._take_in(*taken)
-                free = self._slots - self._cache.count
+            yield from self._fill()
             if not self._cache.count:
                 return
-            step = StepPass(self._cache, self._recent[: self._cache.count, -1:])
-            yield from self._write(forward(self._model, step), 0)
+            last = self._recent[: self._cache.count, -1:]
+            # The pass has no name: it would keep what its rows begin with while the next ones join.
+            yield from self._write(forward(self._model, StepPass(self._cache, last)), 0)
+
+    def _fill(self) -> Iterator[Decoded]:
+        """Let rows join while enough slots are free; what they begin with is theirs alone afterwards."""
+        free = self._slots - self._cache.count
+        while free and (free * JOIN_SHARE >= self._slots or not self._cache.count):
+            taken = self._waiting.take(free, JOIN_TOKENS[self._model.device.type])
+            if taken is None:
+                return
+            yield from self._take_in(*taken)
+            free = self._slots - self._cache.count
 
     def _take_in(self, group: Group, prompts: Sequence[WaitingPrompt]) -> Iterator[Decoded]:
         if group.shared:
