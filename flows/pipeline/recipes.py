@@ -42,7 +42,7 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     settings.forced(force if isinstance(force, list) else ())
     settings.chosen(parameters.get("arms", ()))
     if _is_elsewhere(settings.model.source):
-        stages = (name,) if name in settings.STAGES else settings.STAGES
+        stages = (name,) if name in settings.stages() else settings.stages()
         refuse_small_world(settings, parameters["recipe"], given, stages, settings.model.source)
 
 
