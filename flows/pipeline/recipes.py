@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.errors import Permanent
 from tasks.recipe.base import Recipe
-from tasks.recipe.loading import DEFAULTS, METHODS, base_model_of, load
+from tasks.recipe.loading import DEFAULTS, METHODS, base_model_of, load, names
 from tasks.recipe.merging import RecipeError
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.models.resolve import SHIPPED
@@ -82,9 +82,16 @@ def refuse_small_world(
     if unfit:
         raise RecipeError(
             f"recipe {recipe!r} has the prompts and token limits of the embedded models, and {model} is none of these: "
-            f"its completions would be cut or not be read. Take another recipe, such as {DEFAULTS!r}, which has a "
-            f"model's own prompt style and real lengths, or set here what fits this model: {', '.join(unfit)}"
+            "its completions would be cut or not be read. Take another recipe, such as "
+            f"{_for_real_models(settings)!r}, which has a model's own prompt style and real lengths, or set here what "
+            f"fits this model: {', '.join(unfit)}"
         )
+
+
+def _for_real_models(settings: Recipe) -> str:
+    """A recipe of the same method that is for other models than the embedded ones."""
+    fitting = [name for name in names(settings.method) if base_model_of(name) not in SHIPPED]
+    return DEFAULTS if METHODS["polya"] is type(settings) else fitting[0]
 
 
 def _model_settings(settings: Recipe, stages: Iterable[str]) -> list[str]:

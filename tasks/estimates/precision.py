@@ -6,15 +6,18 @@ from tasks.recipe.base import Recipe
 from tasks.shared.costs.devices import Device, device_of
 from tasks.spine.stage.plan import PlannedStage
 
-STAGES = ("midtrain", "entropy", "rmt_train", "rl")
-"""Stages whose section has a precision of its own."""
 
+def float32_warnings(recipe: Recipe, device: Device, stages: Iterable[str] = ()) -> list[str]:
+    """A line for each stage whose section trains or scores in float32; none on a CPU, where that is the faster one.
 
-def float32_warnings(recipe: Recipe, device: Device, stages: Iterable[str] = STAGES) -> list[str]:
-    """A line for each of the stages that trains or scores in float32; none on a CPU, where that is the faster one."""
+    Args:
+        stages: those to look at; empty: all that the recipe has turned on.
+    """
     if device.is_cpu:
         return []
-    sections = {stage: getattr(recipe, stage, None) for stage in stages if stage in STAGES}
+    sections = {stage: getattr(recipe, name) for stage, name in recipe.stage_sections().items()}
+    wanted = set(stages) or {stage for stage, section in sections.items() if getattr(section, "enabled", True)}
+    sections = {stage: section for stage, section in sections.items() if stage in wanted}
     return [
         f"Warning: {stage}.dtype=float32 on {device.label}: bfloat16 takes half the memory of a pass and is many times "
         f"faster; set {stage}.dtype=bfloat16 (weights that train are float32 in both)"

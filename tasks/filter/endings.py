@@ -55,6 +55,7 @@ _FINAL = re.compile(
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 _NUMERAL = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _WORD = re.compile(r"\w")
+_DIGIT = re.compile(r"\d")
 _LEAD = re.compile(r"^(.*?)\{(?:question|solution)\}", re.MULTILINE)
 
 
@@ -87,6 +88,8 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str], *, whole: bo
         return Ending("", len(text))
     stated = _statements(text, judged, forms)
     mark = marks.search(text, stated[0].start, judged.until)
+    if not whole and _in_parts(text, stated[0].start, marks):
+        return Ending("", len(text))
     until = max(mark.start() if mark else judged.until, stated[0].end)
     answer = _first_of_repeats([found for found in stated if found.start < until])
     end = min(answer.end, until)
@@ -106,6 +109,14 @@ def ending(text: str, forms: Sequence[str], marks: re.Pattern[str], *, whole: bo
     left = find_answer(kept, forms)
     same = left is not None and left.answers == judged.answers
     return Ending("cut_back", len(kept)) if same else Ending("runs_on", len(text))
+
+
+def _in_parts(text: str, answer: int, marks: re.Pattern[str]) -> bool:
+    """Whether what seems to begin a new problem behind an answer may be the next part of one solution, whose last
+    answer was cut off: "Question 2:", or a mark of which there was one before the answer.
+    """
+    mark = marks.search(text, answer)
+    return mark is not None and bool(_DIGIT.search(mark.group()) or marks.search(text, 0, answer))
 
 
 def _statements(text: str, judged: FoundAnswer, forms: Sequence[str]) -> list[FoundAnswer]:

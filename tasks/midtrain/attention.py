@@ -17,6 +17,8 @@ _OF_ITS_OWN = ("sliding_window", "attn_logit_softcapping", "attention_chunk_size
 _FLASH = (torch.bfloat16, torch.float16)
 _LARGEST_HEAD = 256
 """Head size of the flash kernels."""
+_HEAD_STEP = 8
+"""Their head sizes are multiples of this."""
 
 
 def attend_by_example(
@@ -43,7 +45,8 @@ def attend_by_example(
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else value.dtype
     # (tokens, heads, head size), all rows end to end.
     flat = [part.transpose(1, 2).flatten(0, 1).to(dtype) for part in (query, key, value)]
-    if device == "cuda" and dtype in _FLASH and query.shape[-1] == value.shape[-1] <= _LARGEST_HEAD:
+    size = query.shape[-1]
+    if device == "cuda" and dtype in _FLASH and size == value.shape[-1] <= _LARGEST_HEAD and size % _HEAD_STEP == 0:
         causal = (-1, 0)
         output = varlen_attn(
             *flat, borders, borders, longest, longest, scale=scaling, window_size=causal, enable_gqa=True
@@ -51,7 +54,7 @@ def attend_by_example(
     else:
         sizes = borders.diff().tolist()
         examples = zip(*(part.transpose(0, 1)[None].split(sizes, dim=2) for part in flat), strict=True)
-        output = torch.cat([_attend(*example, scaling) for example in examples], dim=2)[0].transpose(0, 1)
+        output = torch.cat([_attend(*example, scaling) for example in examples], dim=2)[0].transpose(0, 1).contiguous()
     return output.unflatten(0, (rows, width)), None
 
 

@@ -35,8 +35,6 @@ METRICS = {
 """Metrics that are reported: TRL's name to the project's."""
 _TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 """Tokens of one forward pass where the runtime does not say."""
-_PROBE_TOLERANCE = 1e-3
-"""Largest difference of a token loss that rounding explains."""
 
 
 class StepCollator:
@@ -208,34 +206,3 @@ def make_trainer(
     trainer.remove_callback(PrinterCallback)
     use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy", "is_top1"))
     return trainer
-
-
-def check_packing(model: PreTrainedModel, examples: Sequence[TrainingExample], section: str = "midtrain") -> None:
-    """Compare two short examples in one row with each on its own, on the very model that is to be trained.
-
-    Raises:
-        Permanent: the model's attention crosses from one example to the next (it ignores the restarts of positions).
-    """
-    pair = sorted(examples, key=len)[:2]
-    if len(pair) < 2:
-        return
-    apart = [_token_losses(model, pair, [[i]]) for i in range(len(pair))]
-    packed = _token_losses(model, pair, [list(range(len(pair)))])
-    gap = (torch.cat(apart) - packed).abs().max().item()
-    if gap > _PROBE_TOLERANCE:
-        raise Permanent(
-            f"packed examples see each other in this model (token losses differ by {gap:.2g}); "
-            f"set {section}.batching=length_grouped"
-        )
-
-
-@torch.no_grad()
-def _token_losses(model: PreTrainedModel, examples: Sequence[TrainingExample], rows: list[Row]) -> torch.Tensor:
-    batch = lay_out(examples, rows, filler=0, with_borders=model.config._attn_implementation == NAME)
-    batch = {
-        name: value.to(model.device) if isinstance(value, torch.Tensor) else value for name, value in batch.items()
-    }
-    labels = batch.pop("labels")[:, 1:]
-    log_probs = model(**batch, use_cache=False).logits[:, :-1].float().log_softmax(-1)
-    keep = labels != IGNORED
-    return -log_probs[keep].gather(-1, labels[keep].unsqueeze(-1)).squeeze(-1)

@@ -6,14 +6,14 @@ from tasks.errors import Permanent
 from tasks.midtrain.config import MidtrainJob
 from tasks.shared.training.fit import fit
 from tasks.spine.stage.imports import hide_packages, offline
-from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
+from tasks.spine.stage.worker import Reporter, worker_main
 
 
 def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
     with hide_packages("mlflow", "vllm"):
-        from tasks.midtrain.attention import use_attention_by_example
-        from tasks.midtrain.trainer import METRICS, check_packing, make_trainer
+        from tasks.midtrain.packing import settle_packing
+        from tasks.midtrain.trainer import METRICS, make_trainer
     from tasks.midtrain.encoding import read_examples
     from tasks.shared.engines.tokens import check_inside
     from tasks.shared.training.distributed import join
@@ -28,9 +28,7 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     check_inside(tokenizer, (example.prompt + example.completion for example in examples), rows)
     check_context(model, max(len(example) for example in examples), "the longest training example")
     if job.config.batching == "packed":
-        use_attention_by_example(model)
-        if is_main_process():
-            check_packing(model, examples, job.section)
+        settle_packing(model, examples, job.section)
     trainer = make_trainer(model, tokenizer, examples, job.config, job, reporter)
     trained = fit(trainer, tokenizer, job, METRICS)
     completion_tokens = sum(len(example.completion) for example in examples)

@@ -139,7 +139,7 @@ class QuestionsConfig(StageConfig):
         places = {"source", "preset", "fields", "name", "revision", "subset", "split", "tiny"}
         payload: dict[str, Any] = {key: getattr(self, key) for key in type(self).model_fields if key not in places}
         payload["label"] = self.label()
-        if not self.part:
+        if percent_bounds(self.part) == (0, 100):
             # A set taken whole is the set that it was before it could be parted.
             del payload["part"]
         if self.source == "tiny":

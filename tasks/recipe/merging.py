@@ -1,7 +1,8 @@
 """Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar, get_args
+from types import UnionType
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue, ValidationError
 
@@ -203,7 +204,9 @@ def _merge(target: dict[str, Any], kind: type[BaseModel] | None, keys: Sequence[
 def _section(kind: type[BaseModel], key: str) -> type[BaseModel] | None:
     """The section that a field of a model is, or may be; None where it is a plain setting."""
     annotation = kind.model_fields[key].annotation if key in kind.model_fields else None
-    options = [option for option in (annotation, *get_args(annotation)) if isinstance(option, type)]
+    # What a mapping holds is no section of its own.
+    inner = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else ()
+    options = [option for option in (annotation, *inner) if isinstance(option, type)]
     return next((option for option in options if issubclass(option, BaseModel)), None)
 
 

@@ -134,7 +134,8 @@ def _completion(row: Row, judged: Row, asked: dict[str, tuple[str, str]], **abou
         question=question,
         gold=gold,
         completion=row["completion"],
-        verdict=TRUNCATED if row["finish_reason"] == CUT else judged.get("verdict", ""),
+        # A candidate that was cut behind its solution has been judged.
+        verdict=TRUNCATED if judged.get("truncated", row["finish_reason"] == CUT) else judged.get("verdict", ""),
         extracted=judged.get("extracted"),
         sample_index=row["sample_index"],
         completion_tokens=row["completion_tokens"],

@@ -140,7 +140,7 @@ class HeuristicRow(BaseModel):
     goes_on: int = 0
     """Samples that go on behind their answer."""
     truncated: int = 0
-    """Samples that were cut at the token limit."""
+    """Samples that were cut at the token limit before their solution was finished."""
     unparsed: int = 0
     """Whole samples without a readable answer."""
     solves_alone: int = 0

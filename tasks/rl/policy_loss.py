@@ -117,12 +117,18 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
             )
         if self._trained is not None:
             mask = attention_mask[:, -logits_to_keep:] * scored[:, None]
-            log_probs = self._compared(self._trained[0], log_probs, mask)
-            self._scores.add_entropy(entropy.detach(), mask)
+            # One rollout may be scored for the graph alone.
+            moving = mask * wanted[:, None]
+            log_probs = self._compared(self._trained[0], log_probs, mask, moving)
+            self._scores.add_entropy(entropy.detach(), moving)
         return log_probs, entropy.detach() if not self._needs_all else entropy, None
 
-    def _compared(self, inputs: dict[str, Any], log_probs: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def _compared(
+        self, inputs: dict[str, Any], log_probs: torch.Tensor, mask: torch.Tensor, moving: torch.Tensor
+    ) -> torch.Tensor:
         """The log-probabilities, compared with vLLM's where it wrote the rollouts; old ones where `mask` has none.
+
+        Ratios are reported of `moving` tokens alone.
 
         With several updates a batch, TRL has compared those of before the first.
         """
@@ -136,11 +142,13 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
             if self.vllm_importance_sampling_correction:
                 mode, most = self.args.vllm_importance_sampling_mode, self.args.vllm_importance_sampling_clip_max
                 ratios = inputs["importance_sampling_ratio"] = importance_ratios(gap, mode, most)
-                self._scores.add_ratios(ratios[mask.any(1)] if ratios.shape[1] == 1 else ratios[mask.bool()])
+                self._scores.add_ratios(ratios[moving.any(1)] if ratios.shape[1] == 1 else ratios[moving.bool()])
         return log_probs
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what the step's scores show."""
         if "loss" in logs:
+            # TRL's mean has zeros for rollouts that were not scored.
+            self._metrics["train"].pop(ENTROPY, None)
             self._metrics["train"].update({name: [value] for name, value in self._scores.metrics().items()})
         super().log(logs, start_time)

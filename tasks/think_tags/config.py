@@ -1,7 +1,7 @@
 """Settings of the stage that gives a model think tags, and the job of the worker that adds them."""
 
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, model_validator
 
@@ -52,6 +52,10 @@ class ThinkTagsConfig(MidtrainConfig):
                 "think_tags.lora empty (rmt_train.lora may follow)"
             )
         return self
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed: whether a pipeline has the stage changes nothing of what the stage makes."""
+        return {name: value for name, value in super().identity_payload().items() if name != "enabled"}
 
     @property
     def drafts(self) -> Sampling:

@@ -98,6 +98,8 @@ def test_float32_on_a_gpu_is_warned_of_where_a_stage_would_run_in_it(
     command = ["estimate", "--recipe", "llama-3.2-3b", "--set", "rl.dtype=float32"]
     lines = CliRunner().invoke(app, command).stdout.splitlines()
     assert [line[:28] for line in lines if "Warning" in line] == ["Warning: rl.dtype=float32 on"]
+    tagged = load(Recipe, "qwen3-14b-rmt", {"think_tags.enabled": True})
+    assert [line[:36] for line in float32_warnings(tagged, H100)] == ["Warning: think_tags.dtype=float32 on"]
     slow = load(PolyaRecipe, "llama-3.2-3b", {"rl.dtype": "float32"})
     rows = [replace(planned(stage, None, verdict), context=slow) for stage, verdict in
             (("rl", "waits"), ("rl", "miss"), ("midtrain", "miss"), ("evaluate", "miss"))]  # fmt: skip

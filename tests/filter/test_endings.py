@@ -153,3 +153,15 @@ def test_a_long_text_takes_no_time(piece: str) -> None:
     began = time.thread_time()
     ending("The answer is 5.\n" + piece * (100_000 // len(piece)), FORMS, MARKS)
     assert time.thread_time() - began < 5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Question 1: How much? 3 * 3 = 9, so the answer is 9.\nQuestion 2: How much does she earn? 9 *",
+        "So the answer is 9.\nProblem 2: And then",
+        "Question: What is 3 * 3? The answer is 9.\n\nQuestion: And what is left of",
+    ],
+)
+def test_a_cut_solution_in_parts_is_not_finished_with_its_first_part(text: str) -> None:
+    assert ending(text, FORMS, MARKS, whole=False) == Ending("", len(text))

@@ -15,6 +15,7 @@ def tally(config: FilterConfig | None = None, **verdicts: int) -> FilterTally:
     rows = [
         {
             "key": f"{verdict}-{index}",
+            "question_id": f"{verdict}-{index}",
             "sample_index": index,
             "verdict": "wrong" if verdict == "truncated" else verdict,
             "truncated": verdict == "truncated",

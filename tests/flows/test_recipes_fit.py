@@ -1,5 +1,6 @@
 """The settings of the small world are for its own models: chosen for them, and refused on any other."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,9 @@ from typer.testing import CliRunner
 from flows.cli import commands
 from flows.cli.app import app
 from flows.pipeline.forms import recipe_form
-from flows.pipeline.recipes import check_parameters, fitting_recipe
+from flows.pipeline.recipes import check_parameters, fitting_recipe, refuse_small_world
 from flows.pipeline.run import stage_run
+from tasks.recipe.base import Recipe
 from tasks.recipe.loading import DEFAULTS, base_model_of, load, names
 from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
@@ -117,3 +119,13 @@ def test_every_recipe_of_the_small_world_names_its_model() -> None:
     assert {name for name in names() if base_model_of(name).startswith("embedded")} == {
         name for name in names() if name.startswith("tiny-")
     }
+
+
+@pytest.mark.parametrize("recipe", ["tiny-cpu", "tiny-cpu-rmt"])
+def test_the_recipe_that_a_refusal_names_is_there_and_of_the_same_method(recipe: str) -> None:
+    settings = load(Recipe, recipe)
+    with pytest.raises(RecipeError) as refused:
+        refuse_small_world(settings, recipe, {}, settings.stages(), "org/name")
+    named = re.search(r"such as '([^']+)'", str(refused.value))
+    assert named is not None
+    assert load(Recipe, named[1]).method == settings.method

@@ -14,6 +14,7 @@ from transformers import (
     Gemma2Config,
     LlamaConfig,
     MistralConfig,
+    NemotronConfig,
     Qwen3Config,
     masking_utils,
 )
@@ -31,7 +32,7 @@ with hide_packages("mlflow", "vllm"):
     from trl.trainer.utils import add_fused_lm_head
 
     from tasks.midtrain.attention import NAME, use_attention_by_example
-    from tasks.midtrain.trainer import check_packing
+    from tasks.midtrain.packing import check_packing, settle_packing
     from tasks.shared.training.lm_head import use_compact_head
 
 Run = Callable[..., dict[str, object]]
@@ -105,6 +106,15 @@ def test_without_the_block_diagonal_mask_examples_see_each_other(
     assert (packed - alone).abs().max() > 1e-2
     with pytest.raises(Permanent, match="batching=length_grouped"):
         check_packing(model, examples)
+
+
+def test_a_model_that_does_not_take_attention_by_example_keeps_its_own(examples: list[TrainingExample]) -> None:
+    """Nemotron settles its attention when it is made."""
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = NemotronConfig(vocab_size=512, num_key_value_heads=2, **sizes)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").eval()
+    settle_packing(model, examples, "midtrain")
+    assert model.config._attn_implementation == "sdpa"
 
 
 @pytest.mark.parametrize("autocast", [False, True], ids=["float32", "bfloat16"])

@@ -175,6 +175,8 @@ def test_parts_of_a_set_share_no_question_and_stay_as_the_set_grows(tmp_path: Pa
 def test_a_set_taken_whole_keeps_its_identity_and_a_part_has_its_own(tmp_path: Path) -> None:
     source = written(tmp_path / "rows.jsonl", [{"q": "one", "a": 1}])
     whole, part = (resolve(QuestionsConfig(source=source, fields=PLAIN, part=text)) for text in ("", "0-50"))
+    all_of_it = resolve(QuestionsConfig(source=source, fields=PLAIN, part="0-100"))
+    assert all_of_it.identity_payload() == whole.identity_payload()
     assert "part" not in whole.identity_payload()
     assert part.identity_payload()["part"] == "0-50"
 

@@ -226,3 +226,10 @@ def _rows(arm: PolyaRecipe) -> int:
 
 def _questions(path: Path, field: str) -> list[str]:
     return [json.loads(line)[field] for line in path.read_text().splitlines()]
+
+
+def test_arms_that_are_set_replace_those_of_the_recipe_and_a_section_is_merged() -> None:
+    assert list(load(PolyaRecipe, "llama-3.2-3b-ablations", {"arms": {"only": {"label": "x"}}}).arms) == ["only"]
+    lora = load(PolyaRecipe, "qwen3-8b-lora", {"rl": {"lora": {"alpha": 5}}}).rl.lora
+    assert lora is not None
+    assert (lora.rank, lora.alpha) == (32, 5)

@@ -29,7 +29,7 @@ KEYS = {
     "rmt_train": "03a4db3fc3628598",
     "schedule": "d19715acc8f241b3",
     "texts": "a86fb7f64b31f4cc",
-    "think_tags": "9932c14e6cff729e",
+    "think_tags": "0d003cbeb38d9fb5",
 }
 
 
@@ -43,4 +43,6 @@ def section(name: str) -> Any:
 def test_a_stage_keeps_its_key(name: str) -> None:
     """Raise the stage's version where its artifacts change, and write the new key down."""
     stage_flow(name)
+    if name not in KEYS:
+        pytest.skip("no key is pinned yet: pin it here with the first version that people have artifacts of")
     assert fingerprint(name, STAGES[name].version, section(name), {})[:16] == KEYS[name]

@@ -32,9 +32,10 @@ HEURISTICS_CAPTION = (
     "Adherence is the mean score of the correct solutions for following their heuristic, in the unit of the configured "
     "scorer. “by chance” is how many would be right by accident, if all answers hit golds as often as the wrong "
     "ones hit those of other questions. “alone” are questions with a right solution under this heuristic only, summed "
-    "over seeds. “cut” is the share of samples that met the token limit, “unread” that of whole ones without a "
-    "readable answer. “go on” is the share of samples that go on behind their answer; they are cut back or dropped. "
-    "“arithmetic” is the mean share of a sample's equations that hold when they are computed again."
+    "over seeds. “cut” is the share of samples that met the token limit before their solution was finished, “unread” "
+    "that of whole ones without a readable answer. “go on” is the share of samples that go on behind their answer; "
+    "they are cut back or dropped. “arithmetic” is the mean share of a sample's equations that hold when they are "
+    "computed again."
 )
 
 

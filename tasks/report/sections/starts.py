@@ -12,8 +12,8 @@ CAPTION = (
     "The model that each training starts from, on the questions of the benchmark. “solved” is the percentage of "
     "questions with a right one among the samples. Groups whose rollouts have one reward teach GRPO nothing: "
     "“expected” is their share by these samples (overstated where a group has more rollouts than a question has "
-    "samples), “met” their mean share in the training, on its own questions. “entropy” is that of the policy on "
-    "the rollouts that move it, nats a token, at the first and at the last step."
+    "samples), “met” their mean share on the training's curve, on its own questions. “entropy” is that of the policy "
+    "on the rollouts that move it, nats a token, at the first and at the last step."
 )
 
 

@@ -53,7 +53,7 @@ class PromptConfig(TemplateConfig):
     """System message of a chat prompt; empty sends none."""
     answer_instruction: str = "Reason step by step and put the final answer in \\boxed{}."
     """Instruction on how to state the final answer; `{answer_instruction}` in the templates. Worked examples state
-    theirs as it asks: in a box where it names `\\boxed`, else bare (`The answer is 18.`), which small models know."""
+    theirs as it asks: bare (`The answer is 18.`), which small models know, where no text of the prompt names a box."""
     plain_template: str = "Solve the problem. {answer_instruction}\n\nProblem: {question}"
     """Prompt without a heuristic. Placeholders: question, answer_instruction."""
     heuristic_template: str = (

@@ -7,8 +7,7 @@ from typing import Protocol
 from tasks.shared.prompts.config import PromptConfig, fill
 
 EXAMPLES = "{examples}"
-_BOX = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
-"""A box, around at most one level of braces."""
+BOX = "\\boxed{"
 
 
 class WorkedExample(Protocol):
@@ -94,8 +93,24 @@ def stop_texts(config: PromptConfig, heuristics: Sequence[NamedHeuristic]) -> tu
 
 
 def stated_as_asked(config: PromptConfig, solution: str) -> str:
-    """A worked solution whose answer is stated in the form that the prompt asks for."""
-    return solution if "\\boxed" in config.answer_instruction else _BOX.sub(r"\1", solution)
+    """A worked solution whose answer is stated in the form that the prompt asks for: bare where no box is named."""
+    asked = (config.answer_instruction, config.system, config.heuristic_template, config.plain_template)
+    if not config.answer_instruction or any(re.search(r"\bbox", text, re.IGNORECASE) for text in asked):
+        return solution
+    return _unboxed(solution)
+
+
+def _unboxed(text: str) -> str:
+    """The text without boxes, whatever braces stand in them."""
+    begin = text.find(BOX)
+    if begin < 0:
+        return text
+    depth, place = 1, begin + len(BOX)
+    while depth and place < len(text):
+        depth += {"{": 1, "}": -1}.get(text[place], 0)
+        place += 1
+    inside = text[begin + len(BOX) : place - 1 if not depth else place]
+    return text[:begin] + inside + _unboxed(text[place:])
 
 
 def _filled(template: str, config: PromptConfig, heuristic: NamedHeuristic, question: str, examples: str) -> str:

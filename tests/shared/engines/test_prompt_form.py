@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.errors import Permanent
+from tasks.filter.endings import new_problem
 from tasks.filter.tables import Tables
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm, form_of
@@ -55,7 +56,7 @@ def test_filtering_reads_completions_behind_the_prompts_that_they_continue(tmp_p
     question = {"id": ["q"], "question": ["6 * 3?"], "answer": ["18"]}
     pq.write_table(pa.table(question), tmp_path / QUESTIONS_FILE)
     for form, place in ((PromptForm(), 2), (OPENED, 3)):
-        pairs = list(Tables(tmp_path, tmp_path, tmp_path / "checked", form).pairs())
+        pairs = list(Tables(tmp_path, tmp_path, tmp_path / "checked", form, ("hash",), new_problem()).pairs())
         assert [(extract_answer(text), gold) for text, gold in pairs] == [(row[place], "18") for row in COMPLETIONS]
 
 

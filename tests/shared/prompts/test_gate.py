@@ -16,6 +16,7 @@ from tasks.shared.prompts import template as template_module
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.gate import Layout, ModelTokens
 from tasks.shared.prompts.render import Renderer
+from tasks.shared.prompts.under_heuristics import stated_as_asked
 from tests.support.thinking_tokenizer import END, thinking_tokenizer
 
 QUESTIONS = ("What is 2 + 3?", "What is 40 + 2?")
@@ -158,7 +159,20 @@ def test_worked_examples_state_their_answer_as_the_prompt_asks_for_it(examples_a
     bare = renderer(SMOLLM, **asked).heuristic(HEURISTIC, QUESTIONS[0])
     assert "Like 3. It is \\boxed{4}." in boxed
     assert "Like 3. It is 4." in bare
+    for elsewhere in (
+        {"answer_instruction": ""},
+        {"answer_instruction": "Box the answer."},
+        {"system": "Use \\boxed{}."},
+    ):
+        text = renderer(SMOLLM, **{**asked, **elsewhere}).heuristic(HEURISTIC, QUESTIONS[0])
+        assert "It is \\boxed{4}." in text
     assert "boxed" not in bare
+
+
+def test_a_box_is_taken_off_whatever_braces_it_holds() -> None:
+    config = PromptConfig(answer_instruction="Say: The answer is N.")
+    text = stated_as_asked(config, "It is \\boxed{\\frac{\\sqrt{x_{1}}}{2}} or \\boxed{4}.")
+    assert text == "It is \\frac{\\sqrt{x_{1}}}{2} or 4."
 
 
 def test_a_template_that_shows_the_last_turn_alone_is_refused_with_the_way_out() -> None:

@@ -16,11 +16,13 @@ _PAIRS = frozenset("no on up in to do go so or of if is it us we he me".split())
 """Words of two letters; any other two small letters are a product."""
 _ARTICLES = frozenset(["the", "a", "an"])
 _CHOICE = re.compile(r"\(?([A-J])\)?")
-_CHOICES = re.compile(r"[A-J]{2,}|\(?[A-J]\)?(?:(?:\s*(?:[,;&]|,?\s*and(?![A-Za-z]))\s*|(?<=\))\s*(?=\())\(?[A-J]\)?)+")
+_BETWEEN = r"\s*(?:[,;&]|,?\s*and(?![A-Za-z]))\s*"
+_CHOICES = re.compile(rf"[A-J]{{2,}}|[A-J](?:{_BETWEEN}[A-J])+|\([A-J]\)(?:(?:{_BETWEEN}|\s*)\([A-J]\))+")
+"""Letters with brackets each or with none: one bracket around all of them makes a point."""
 _CHOICE_AND_VALUE = re.compile(
     r"(?:\(([A-J])\)\s*[.:]?|([A-J])\s*[.:)])(?:(?<=\))\s*|\s+|(?=\\))(?=\S)(?![=+*/^<>,&)]|and\b|or\b)(.+)", re.DOTALL
 )
-_SMALL_CHOICE_AND_VALUE = re.compile(r"\(([a-j])\)\s+\S")
+_SMALL_CHOICE_AND_VALUE = re.compile(r"\(([a-j])\)\s+(?![=+*/^<>,&)]|and\b|or\b)(?!.*\([a-j]\))\S", re.DOTALL)
 _OPTION = re.compile(r"^(?:\\text\s*\{\s*)?(?:options?|choices?)\s*(?:\}\s*)?(?=\(?[A-J](?![A-Za-z]))", re.IGNORECASE)
 _OPERATORS = frozenset(r"+-*/=^_<>|\{}")
 _LETTER = re.compile(r"\(?([A-Ja-j])\)?")
@@ -87,16 +89,16 @@ def any_choice_letter(text: str) -> str | None:
 
 
 @lru_cache(maxsize=16_384)
-def choice_letters(text: str) -> tuple[frozenset[str], bool]:
+def choice_letters(text: str) -> tuple[tuple[str, ...], bool]:
     """Letters of a question with several right choices, such as ``BD``, ``B, D`` or ``(B) and (D)``, and whether they
-    stand apart; none for anything else, ``DB`` among it, which is a name or an order.
+    stand apart; none for anything else, ``DB`` among it, which is a name or an order, and ``(B, D)``, a point.
     """
     plain = _OPTION.sub("", _TEXT.sub(r" \1 ", spell(text)).strip())
     letters = re.findall("[A-J]", plain) if _CHOICES.fullmatch(plain.strip()) else []
     apart = re.search(r"[^A-J]", plain.strip()) is not None
     if len(letters) < 2 or len(set(letters)) < len(letters) or not (apart or letters == sorted(letters)):
-        return frozenset(), False
-    return frozenset(letters), apart
+        return (), False
+    return tuple(letters), apart
 
 
 def split_choice(text: str) -> tuple[str | None, str]:

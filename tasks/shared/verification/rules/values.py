@@ -39,12 +39,12 @@ def _agree(gold: Numeral, answer: Numeral, context: Context) -> bool:
 
 
 def choice(answer: str, gold: str, context: Context) -> Decision | None:
-    """The letter of a choice decides, of several all of them; a value behind it decides where only one of both sides
-    has a letter.
+    """The letter of a choice decides, of several all of them, unless the gold answer has them in an order of its own; a
+    value behind it decides where only one of both sides has a letter.
     """
     (expected, apart), (chosen, chosen_apart) = choice_letters(gold), choice_letters(answer)
-    if expected and chosen and (apart or chosen_apart):
-        return decide(expected == chosen, "the same choices", "other choices")
+    if expected and chosen and (apart or chosen_apart) and list(expected) == sorted(expected):
+        return decide(set(expected) == set(chosen), "the same choices", "other choices")
     letter = choice_letter(gold)
     if letter is not None:
         return decide(any_choice_letter(answer) == letter, "the same choice", "another choice")
