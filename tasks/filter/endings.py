@@ -55,7 +55,7 @@ _FINAL = re.compile(
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+|\s*\n\s*")
 _NUMERAL = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _WORD = re.compile(r"\w")
-_DIGIT = re.compile(r"\d")
+_NUMBERED_PART = re.compile(r"\b(?:q|question|problem|part)\W*\d", re.IGNORECASE)
 _LEAD = re.compile(r"^(.*?)\{(?:question|solution)\}", re.MULTILINE)
 
 
@@ -116,7 +116,7 @@ def _in_parts(text: str, answer: int, marks: re.Pattern[str]) -> bool:
     answer was cut off: "Question 2:", or a mark of which there was one before the answer.
     """
     mark = marks.search(text, answer)
-    return mark is not None and bool(_DIGIT.search(mark.group()) or marks.search(text, 0, answer))
+    return mark is not None and bool(_NUMBERED_PART.search(mark.group()) or marks.search(text, 0, answer))
 
 
 def _statements(text: str, judged: FoundAnswer, forms: Sequence[str]) -> list[FoundAnswer]:
