@@ -24,10 +24,10 @@ from transformers import logging as transformers_logging  # noqa: E402
 with hide_packages("mlflow", "vllm"):
     from trl import SFTConfig, SFTTrainer
 
-from tasks.midtrain.config import MidtrainConfig  # noqa: E402
+from tasks.midtrain.config import MidtrainConfig, MidtrainJob  # noqa: E402
 from tasks.midtrain.encoding import TrainingExample  # noqa: E402
+from tasks.midtrain.packing import settle_packing  # noqa: E402
 from tasks.midtrain.trainer import make_trainer  # noqa: E402
-from tasks.shared.training.config import TrainJob  # noqa: E402
 from tasks.spine.stage.worker import Reporter  # noqa: E402
 from tests.support.random_model import save_random_model  # noqa: E402
 
@@ -63,11 +63,13 @@ def model_of(size: str) -> LlamaForCausalLM:
 def ours(size: str, examples: list[TrainingExample], folder: Path, pack_length: int, batching: str) -> float:
     """CPU seconds of one epoch with this project's trainer."""
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    job = TrainJob(
-        model=folder, data=folder, out=folder, checkpoints=folder / "ours", device="cpu", save_every_steps=10**6
-    )
     config = MidtrainConfig(epochs=1, batch_size=BATCH, pack_length=pack_length, batching=batching)
-    trainer = make_trainer(model_of(size), tokenizer, examples, config, job, Reporter(folder))
+    places = {"model": folder, "data": folder, "out": folder, "checkpoints": folder / "ours"}
+    job = MidtrainJob(**places, config=config, device="cpu", save_every_steps=10**6)
+    model = model_of(size)
+    if batching == "packed":
+        settle_packing(model, examples, job.section)
+    trainer = make_trainer(model, tokenizer, examples, config, job, Reporter(folder))
     return _timed(trainer)
 
 
