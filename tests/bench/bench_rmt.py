@@ -125,7 +125,7 @@ def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callab
     reporter = Reporter(folder)
 
     def common() -> dict[str, Any]:
-        size = {"num_batches": STEPS, "prompts_per_batch": SLOTS, "max_prompt_tokens": 2048}
+        size = {"num_batches": STEPS, "prompts_per_batch": SLOTS, "longest_prompt": 2048}
         return {
             "model": model_of("tiny"),
             "reward_funcs": grader,
@@ -135,7 +135,7 @@ def trainers(folder: Path, run: Run, completion_tokens: int) -> dict[str, Callab
         }
 
     def grouped() -> GroupTrainer:
-        trainer = GroupTrainer(**common(), reporter=reporter, form=PromptForm(), max_zero_advantage_steps=STEPS + 1)
+        trainer = GroupTrainer(**common(), reporter=reporter, form=PromptForm(), settings=config)
         use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy"))
         return trainer
 
