@@ -90,8 +90,9 @@ def refuse_small_world(
 
 def _for_real_models(settings: Recipe) -> str:
     """A recipe of the same method that is for other models than the embedded ones."""
-    fitting = [name for name in names(settings.method) if base_model_of(name) not in SHIPPED]
-    return DEFAULTS if METHODS["polya"] is type(settings) else fitting[0]
+    if settings.method == "polya":
+        return DEFAULTS
+    return next(name for name in names(settings.method) if base_model_of(name) not in SHIPPED)
 
 
 def _model_settings(settings: Recipe, stages: Iterable[str]) -> list[str]:

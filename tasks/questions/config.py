@@ -20,10 +20,9 @@ def _known(preset: str) -> None:
         raise ValueError(str(error)) from error
 
 
-def percent_bounds(part: str) -> tuple[int, int] | None:
-    """Bounds of a part in percent, all of the set where it is empty; None where it is written otherwise."""
-    found = re.fullmatch(r"(\d{1,3})-(\d{1,3})", part or "0-100")
-    return (int(found[1]), int(found[2])) if found else None
+def _bounds(part: str) -> tuple[int, int]:
+    first, end = (part or "0-100").split("-")
+    return int(first), int(end)
 
 
 class TinyOptions(Frozen):
@@ -89,8 +88,8 @@ class QuestionsConfig(StageConfig):
     @field_validator("part")
     @classmethod
     def _is_a_share(cls, value: str) -> str:
-        bounds = percent_bounds(value)
-        if bounds is None or not 0 <= bounds[0] < bounds[1] <= 100:
+        first, end = _bounds(value) if re.fullmatch(r"(\d{1,3}-\d{1,3})?", value) else (0, 0)
+        if not 0 <= first < end <= 100:
             raise ValueError(f"{value!r} is no part of a set; write it in whole percent as 0-70 or 70-100")
         return value
 
@@ -120,10 +119,15 @@ class QuestionsConfig(StageConfig):
         at_home = preset.hub is not None and self.source in ("hub", preset.hub.id)
         return (preset.hub.fields if at_home and preset.hub else None) or preset.fields
 
+    @property
+    def part_bounds(self) -> tuple[int, int]:
+        """Where the part that is taken begins and ends, percent."""
+        return _bounds(self.part)
+
     def holds(self, question_id: str) -> bool:
         """Whether a question is in the part that is taken, by the first 32 bits of its id (a hash of its text)."""
-        bounds = percent_bounds(self.part)
-        return bounds is not None and bounds[0] <= int(question_id[:8], 16) * 100 >> 32 < bounds[1]
+        first, end = self.part_bounds
+        return first <= int(question_id[:8], 16) * 100 >> 32 < end
 
     def label(self) -> str:
         """Value of the `source` column."""
@@ -139,7 +143,7 @@ class QuestionsConfig(StageConfig):
         places = {"source", "preset", "fields", "name", "revision", "subset", "split", "tiny"}
         payload: dict[str, Any] = {key: getattr(self, key) for key in type(self).model_fields if key not in places}
         payload["label"] = self.label()
-        if percent_bounds(self.part) == (0, 100):
+        if self.part_bounds == (0, 100):
             # A set taken whole is the set that it was before it could be parted.
             del payload["part"]
         if self.source == "tiny":

@@ -1,6 +1,6 @@
 """Cost of `questions`, and how many questions of what length later stages meet."""
 
-from tasks.questions.config import QuestionsConfig, percent_bounds
+from tasks.questions.config import QuestionsConfig
 from tasks.questions.presets import SetSize, load_preset
 from tasks.shared.costs.lengths import prompt_tokens, text_tokens
 from tasks.shared.costs.machine import Machine, StageEstimate
@@ -27,7 +27,7 @@ def count(config: QuestionsConfig, section: str) -> int:
         preset = load_preset(config.preset) if config.preset else None
         split = config.split or (preset.hub.split if preset and preset.hub else "train")
         held = preset.size.rows.get(split, 0) if preset and preset.size else 0
-    first, end = percent_bounds(config.part) or (0, 100)
+    first, end = config.part_bounds
     held = held * (end - first) // 100
     if not held and config.limit is None:
         raise ValueError(f"{section}: how many questions {config.source!r} holds is not known; set {section}.limit")

@@ -172,7 +172,7 @@ class StartRow(BaseModel):
     benchmark: str
     group_size: int
     samples: int
-    """Of each question of the benchmark."""
+    """Samples of each question of the benchmark."""
     solved: float
     """Share of questions that have a right sample."""
     expected: Metric
@@ -180,7 +180,7 @@ class StartRow(BaseModel):
     seen: float | None = None
     """Their mean share in the training, on its own questions."""
     first_entropy: float | None = None
-    """Of the policy at the first step, nats a token."""
+    """Entropy of the policy at the first step, nats a token."""
     last_entropy: float | None = None
 
 

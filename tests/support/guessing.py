@@ -9,14 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from transformers import AutoModelForCausalLM
 
-from tasks.midtrain.config import MidtrainConfig, MidtrainJob
-from tasks.midtrain.worker import run as midtrain
 from tasks.rmt.config import RMTJob
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.config import PredictionPrompt
-from tasks.spine.stage.worker import Reporter
+from tests.support.midtraining_jobs import learned
 from tests.support.random_model import save_random_model
-from tests.support.training_rows import write_rows
 
 PROMPT = PredictionPrompt(
     style="plain",
@@ -30,30 +27,15 @@ MakeJob = Callable[..., RMTJob]
 
 def save_guesser(folder: Path) -> Path:
     """Write a model that answers any prompt with `aaa</think>d`, d below 4, and return its folder."""
-    (folder / "out").mkdir()
-    base = add_think_tags(save_random_model(folder / "random"))
     rng = random.Random(0)
-    rows = [
-        {
-            "prompt": f"{rng.randint(0, 9)}+{rng.randint(0, 9)}=\n[{rng.randint(1, 9)}]<think>",
-            "completion": "a" * rng.randint(0, 6) + f"</think>{rng.randint(0, 3)}",
-            "question_id": f"q{i}",
-            "heuristic": "",
-            "rank": 0,
-        }
-        for i in range(160)
+    pairs = [
+        (
+            f"{rng.randint(0, 9)}+{rng.randint(0, 9)}=\n[{rng.randint(1, 9)}]<think>",
+            "a" * rng.randint(0, 6) + f"</think>{rng.randint(0, 3)}",
+        )
+        for _ in range(160)
     ]
-    job = MidtrainJob(
-        model=base,
-        data=write_rows(folder / "train.parquet", rows),
-        out=folder / "out",
-        checkpoints=folder / "checkpoints",
-        num_threads=1,
-        save_every_steps=10_000,
-        config=MidtrainConfig(learning_rate=1e-2, epochs=8, batch_size=16),
-    )
-    midtrain(job, Reporter(folder))
-    return folder / "out"
+    return learned(folder, add_think_tags(save_random_model(folder / "random")), pairs, epochs=8)
 
 
 def add_think_tags(folder: Path) -> Path:

@@ -1,7 +1,7 @@
 """Small mid-training jobs and a comparison of what two of them made."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
+from tasks.midtrain.worker import run
+from tasks.spine.stage.worker import Reporter
+from tests.support.training_rows import rows_of, write_rows
 
 
 def job(
@@ -32,6 +35,14 @@ def job(
         ),
         **place,
     )
+
+
+def learned(folder: Path, model: Path, pairs: Iterable[tuple[str, str]], epochs: int) -> Path:
+    """The model after some seconds of mid-training on prompts with their completions; returns its folder."""
+    settings = {"learning_rate": 1e-2, "epochs": epochs, "batch_size": 16}
+    data = write_rows(folder / "train.parquet", rows_of(pairs))
+    run(job(model, data, folder, settings=settings, save_every_steps=10_000), Reporter(folder))
+    return folder / "out"
 
 
 def points(folder: Path) -> list[dict[str, float]]:

@@ -126,3 +126,8 @@ def test_a_corpus_with_nothing_to_predict_is_refused(untied: Path, tmp_path: Pat
     texts = write_texts(tmp_path / "texts", ["<think>", "y </think>"], ["held out"])
     with pytest.raises(Permanent, match="no position of 2 documents"):
         writer(tag(untied, tmp_path / "out")).places(texts)
+
+
+def test_a_model_with_tags_is_the_same_whether_a_pipeline_made_it_or_the_stage_alone() -> None:
+    assert ThinkTagsConfig(enabled=True).identity_payload() == ThinkTagsConfig().identity_payload()
+    assert ThinkTagsConfig(examples=2).identity_payload() != ThinkTagsConfig().identity_payload()

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tasks.shared.prompts.config import PromptConfig, fill
+from tasks.shared.verification.answers.boxes import boxes_of
 
 EXAMPLES = "{examples}"
-BOX = "\\boxed{"
 
 
 class WorkedExample(Protocol):
@@ -97,20 +97,9 @@ def stated_as_asked(config: PromptConfig, solution: str) -> str:
     asked = (config.answer_instruction, config.system, config.heuristic_template, config.plain_template)
     if not config.answer_instruction or any(re.search(r"\bbox", text, re.IGNORECASE) for text in asked):
         return solution
-    return _unboxed(solution)
-
-
-def _unboxed(text: str) -> str:
-    """The text without boxes, whatever braces stand in them."""
-    begin = text.find(BOX)
-    if begin < 0:
-        return text
-    depth, place = 1, begin + len(BOX)
-    while depth and place < len(text):
-        depth += {"{": 1, "}": -1}.get(text[place], 0)
-        place += 1
-    inside = text[begin + len(BOX) : place - 1 if not depth else place]
-    return text[:begin] + inside + _unboxed(text[place:])
+    for box in reversed(boxes_of(solution)):
+        solution = solution[: box.start] + box.content + solution[box.end :]
+    return solution
 
 
 def _filled(template: str, config: PromptConfig, heuristic: NamedHeuristic, question: str, examples: str) -> str:
