@@ -113,6 +113,8 @@ def test_a_run_whose_groups_all_have_zero_advantage_stops_and_says_why(make_job:
         run(job, Reporter(tmp_path / "zero-advantage"))
     lines = [json.loads(line) for line in (tmp_path / "zero-advantage" / "metrics.jsonl").read_text().splitlines()]
     assert [line["values"]["truncation_share"] for line in lines] == [1.0, 1.0, 1.0]
+    # No rollout moves the policy; the one that is scored for the graph is no measurement of it.
+    assert not any("entropy" in line["values"] for line in lines)
 
 
 def test_a_loss_that_is_not_a_number_stops_with_its_cause(
