@@ -74,11 +74,8 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
         show_stages(stages, console)
         show_result(run_context().store, ref, console)
 
-    with interruptions(console) as received:
-        try:
-            return explained(run, console, lambda: show_stages(stages, console) if stages else None)
-        except BaseException:
-            leave(console, received)
+    with interruptions(console):
+        return explained(run, console, lambda: show_stages(stages, console) if stages else None)
 
 
 def _wait(starting: StartingServer | None, console: Console) -> None:
@@ -105,8 +102,11 @@ def quietly() -> Iterator[None]:
 
 
 @contextmanager
-def interruptions(console: Console) -> Iterator[list[int]]:
-    """Ctrl-C and SIGTERM raise, and are noted: an error that they lead to on the way out may hide them.
+def interruptions(console: Console) -> Iterator[None]:
+    """Ctrl-C, SIGTERM and crashes end the command by `leave`, with a failure code.
+
+    Signals raise, and are noted: an error that they lead to on the way out may hide them, and libraries swallow what
+    comes up behind their bare `except` or in a destructor, such as of an import.
 
     What the exception has not ended after `LEAVE_AFTER_S`, or at a second signal, is ended all the same: Prefect goes
     on for minutes to report to a temporary server that the same Ctrl-C has ended.
@@ -129,10 +129,13 @@ def interruptions(console: Console) -> Iterator[list[int]]:
 
     former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield received
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        yield
+    except BaseException:
+        leave(console, received)
+    if received:
+        leave(console, received)
+    for number, handler in former.items():
+        signal.signal(number, handler)
 
 
 def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:

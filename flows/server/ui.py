@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from flows.server.environment import HOST, prepare, server_command
-from tasks.spine.process import Interrupted, interrupt, own_identity
+from tasks.spine.process import Interrupted, interrupts, own_identity
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.files import Files
@@ -33,8 +32,14 @@ LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrenc
 
 def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
     """Run both servers until Ctrl-C or SIGTERM; runs started meanwhile use the Prefect server by themselves."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
+    with interrupts() as received:
+        try:
+            return _serve(prefect_port, mlflow_port, console, received)
+        except Interrupted:
+            return 0
+
+
+def _serve(prefect_port: int, mlflow_port: int, console: Console, received: list[int]) -> int:
     settings = run_context().settings
     running = running_servers(settings.root)
     if running:
@@ -62,15 +67,14 @@ def serve(prefect_port: int, mlflow_port: int, console: Console) -> int:
         from flows.server.left_runs import close_left_runs
 
         due = 0.0
-        while all(child.poll() is None for child in children):
+        while not received and all(child.poll() is None for child in children):
             if time.monotonic() >= due:
                 close_left_runs(settings)
                 due = time.monotonic() + CLOSE_EVERY_S
             time.sleep(0.5)
-        console.print("A server ended; see the logs in", str(settings.root))
-        return 1
-    except Interrupted:
-        return 0
+        if not received:
+            console.print("A server ended; see the logs in", str(settings.root))
+        return 0 if received else 1
     finally:
         (settings.root / SERVERS).unlink(missing_ok=True)
         for child in children:

@@ -1,8 +1,10 @@
 """Which process did something, in a form that outlives it, as numbers of processes are used again; how one is ended."""
 
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
 import psutil
 
@@ -16,9 +18,25 @@ class Interrupted(KeyboardInterrupt):
     """
 
 
-def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    """Handler of signals that raises `Interrupted` wherever the main thread is."""
-    raise Interrupted
+@contextmanager
+def interrupts() -> Iterator[list[int]]:
+    """Have Ctrl-C and SIGTERM raise `Interrupted` wherever the main thread is, and note them in the list that is given.
+
+    Who goes on asks the list: libraries swallow an exception that comes up behind their bare `except`, and Python one
+    that comes up in a destructor.
+    """
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        raise Interrupted
+
+    former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def own_identity() -> str:

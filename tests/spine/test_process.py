@@ -8,30 +8,76 @@ from pathlib import Path
 
 import pytest
 
+from tasks.spine.process import interrupts
+
 COMMAND = """
 import signal, sys
-from tasks.spine.process import Interrupted, interrupt
+from tasks.spine.process import Interrupted, interrupts
 
-signal.signal(signal.SIGINT, {handler})
-try:
-    # What runs from a string is where it matters: dataclasses and pydantic do so while they are imported.
-    exec("signal.raise_signal(signal.SIGINT)")
-except {error}:
-    print("caught")
+with interrupts():
+    signal.signal(signal.SIGINT, {handler})
+    try:
+        # What runs from a string is where it matters: dataclasses and pydantic do so while they are imported.
+        exec("signal.raise_signal(signal.SIGINT)")
+    except {error}:
+        print("caught")
 sys.exit(3)
+"""
+SWALLOWED = """
+import signal
+import sys
+
+from flows.cli.commands import interruptions
+from flows.cli.console import console
+
+
+class Thing:
+    def __del__(self) -> None:
+        signal.raise_signal(signal.{name})
+
+
+with interruptions(console):
+    Thing()
+    print("went on", flush=True)
+sys.exit(0)
 """
 
 
 @pytest.mark.parametrize(
     ("error", "handler", "code"),
-    [("Interrupted", "interrupt", 3), ("KeyboardInterrupt", "signal.default_int_handler", -signal.SIGINT)],
+    [
+        ("Interrupted", "signal.getsignal(signal.SIGINT)", 3),
+        ("KeyboardInterrupt", "signal.default_int_handler", -signal.SIGINT),
+    ],
     ids=["ours", "python's own, for which ours is there"],
 )
 def test_a_signal_inside_a_string_that_runs_leaves_the_exit_code(
     tmp_path: Path, error: str, handler: str, code: int
 ) -> None:
-    (tmp_path / "command.py").write_text(COMMAND.format(error=error, handler=handler))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), os.getcwd()])}
-    ended = subprocess.run([sys.executable, "-m", "command"], env=environment, capture_output=True, text=True)
+    ended = run(tmp_path, COMMAND.format(error=error, handler=handler))
     assert "caught" in ended.stdout, ended.stderr
     assert ended.returncode == code
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_whose_signal_a_library_swallowed_ends_as_interrupted(tmp_path: Path, how: signal.Signals) -> None:
+    ended = run(tmp_path, SWALLOWED.format(name=how.name))
+    assert ended.returncode == 128 + how, ended.stderr
+    assert ended.stdout.splitlines() == ["went on", "Stopped; a rerun goes on from what is done."]
+
+
+def test_a_swallowed_signal_is_still_noted() -> None:
+    class Thing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    with interrupts() as received:
+        Thing()
+    assert received == [signal.SIGTERM]
+
+
+def run(folder: Path, program: str) -> "subprocess.CompletedProcess[str]":
+    """Run a program as a module that is imported by its name, as commands are."""
+    (folder / "command.py").write_text(program)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.getcwd()])}
+    return subprocess.run([sys.executable, "-m", "command"], env=environment, capture_output=True, text=True)
