@@ -18,7 +18,7 @@ class Runtime(Frozen):
     for machines with or without GPUs; then all arms run at the same time."""
     concurrent_arms: int = Field(1, ge=1)
     """Arms that run at the same time in one process; for small models, whose trainings leave a machine idle, and for
-    several GPUs, of which each worker then has one."""
+    several GPUs, of which each arm then has an equal share."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where torch sees it."""
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
@@ -35,13 +35,15 @@ class Runtime(Frozen):
     """Sequences that the transformers engine decodes together."""
     flush_rows: int = Field(512, ge=1)
     """Completions after which generation writes a batch file: the most that a kill can lose."""
-    num_shards: int = Field(1, ge=1, le=200)
+    num_shards: int = Field(0, ge=0, le=200)
     """Shard tasks that the sampling of a stage is split into: of `generate`, `evaluate` and `predict`. Each starts an
-    engine where it has work."""
+    engine where it has work. 0: one for each engine that the GPUs of this machine, or of the Ray cluster, hold; one
+    where there are none."""
     ray_address: str = ""
     """Ray cluster whose nodes run the shard tasks (`ray://head:10001`, `head:6379`); `local` starts Ray on this machine
-    and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs or one. Empty: the
-    shards run in turn in the flow's process."""
+    and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs or one. Empty: they
+    are spread over the GPUs of this machine without Ray, or over its CPUs, where `num_threads` says how many each
+    takes."""
     num_verifiers: int = Field(2, ge=1)
     """Child processes that check answers."""
     verifier_memory_mb: int = Field(2048, ge=256)
