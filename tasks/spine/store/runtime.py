@@ -67,8 +67,12 @@ class Runtime(Frozen):
     several machines, CPU offload, other sharding. With it the launcher starts one process too."""
     rollout_tensor_parallel_size: int = Field(1, ge=1)
     """GPUs that one vLLM engine spans beside the trainer in RL; a divisor of `num_processes`."""
-    micro_batch_size: int = Field(0, ge=0)
-    """Sequences per device and forward pass in training; 0 lets the stage choose. The global batch stays the same."""
+    sft_micro_batch_tokens: int = Field(0, ge=0)
+    """Tokens, padding included, of a forward and backward pass on examples or texts, on each device: of `midtrain`,
+    `think_tags` and RMT's texts. 0 lets the stage choose. One that is longer has a pass of its own, and the global
+    batch stays the same."""
+    rl_micro_batch_tokens: int = Field(0, ge=0)
+    """The same of a pass on rollouts with their prompts: of `rl` and `rmt_train`."""
     save_every_steps: int = Field(50, ge=1)
     """Training steps between checkpoints that a killed trainer resumes from."""
     timeout_s: float = Field(6 * 3600.0, gt=0)
