@@ -9,7 +9,7 @@ from trl import GRPOTrainer
 
 from tasks.rl.scoring import length_sorted_passes, score_rollouts
 from tasks.shared.training.config import RL_TOKENS
-from tasks.shared.training.distributed import JointTrainer, equally_many
+from tasks.shared.training.distributed import JointTrainer, equally_many, largest_of_all
 
 ENTROPY = "entropy"
 GAP = "sampling/sampling_logp_difference/mean"
@@ -78,7 +78,7 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         # A KL or entropy term moves rollouts of any advantage, and a quantile of entropy is one of all tokens.
         self._needs_all = self.beta > 0 or self.entropy_coef > 0 or self.top_entropy_quantile < 1
         self._tokens_per_pass = micro_batch_tokens or RL_TOKENS[self.accelerator.device.type]
-        self._trained: tuple[dict[str, Any], bool] | None = None
+        self._trained: tuple[dict[str, Any], int] | None = None
         self._scores = StepScores(self.accelerator)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -96,37 +96,42 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         """The loss of all rollouts, of which `moving` (rollouts,) have a gradient.
 
         Each pass has a backward pass of its own, so that one graph is in memory at a time; the last is left to the
-        caller. All processes have equally many: one that has fewer ends with passes that do not count.
+        caller. All processes have equally many: one that has fewer ends with passes without rollouts.
         """
         lengths = inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)
         rows = (torch.ones_like(moving) if self._needs_all else moving).nonzero().flatten()
-        blank = lengths.argmin()[None]
-        passes = equally_many(
-            list(length_sorted_passes(rows, lengths, self._tokens_per_pass)), blank, lengths.device
-        ) or [(blank, False)]
+        own = list(length_sorted_passes(rows, lengths, self._tokens_per_pass)) or [rows]
+        passes = [part for part, _ in equally_many(own, rows[:0], lengths.device)]
+        sizes = largest_of_all([max(1, len(part)) for part in passes], lengths.device)
         total = torch.zeros((), device=lengths.device)
-        for part, counts in passes[:-1]:
+        for part, size in zip(passes[:-1], sizes, strict=False):
             with self._part_of_step(model, last=False):
-                loss = self._pass_loss(model, inputs, part, counts, loss_of)
+                loss = self._pass_loss(model, inputs, part, size, loss_of)
                 self._backward(loss)
             total += loss.detach()
-        return total + self._pass_loss(model, inputs, *passes[-1], loss_of)
+        return total + self._pass_loss(model, inputs, passes[-1], sizes[-1], loss_of)
 
     def _pass_loss(
-        self, model: Any, inputs: dict[str, Any], rows: torch.Tensor, counts: bool, loss_of: Loss
+        self, model: Any, inputs: dict[str, Any], rows: torch.Tensor, size: int, loss_of: Loss
     ) -> torch.Tensor:
-        """What some of the rollouts add to the loss of all."""
-        count = len(inputs["completion_mask"])
+        """What some of the rollouts add to the loss of all.
+
+        TRL gathers values of each rollout, for which all processes need equally many: `size`, of which the last may be
+        empty ones.
+        """
+        count, device = len(inputs["completion_mask"]), rows.device
+        filled = torch.cat([rows, torch.zeros(size - len(rows), dtype=rows.dtype, device=device)])
         part = {
-            name: value[rows] if isinstance(value, torch.Tensor) and value.shape[:1] == (count,) else value
+            name: value[filled] if isinstance(value, torch.Tensor) and value.shape[:1] == (count,) else value
             for name, value in inputs.items()
         }
+        part["completion_mask"] = part["completion_mask"] * (torch.arange(size, device=device) < len(rows))[:, None]
         # To TRL the pass is one of several micro-batches, as many as make the mean of its rollouts that of all.
-        steps, share = self.current_gradient_accumulation_steps, len(rows) / count
+        steps, share = self.current_gradient_accumulation_steps, size / count
         part["num_items_in_batch"] = inputs["num_items_in_batch"] * share
-        self.current_gradient_accumulation_steps, self._trained = 1 / share, (part, counts)
+        self.current_gradient_accumulation_steps, self._trained = 1 / share, (part, len(rows))
         try:
-            return loss_of(model, part) * counts
+            return loss_of(model, part)
         finally:
             self.current_gradient_accumulation_steps, self._trained = steps, None
 
@@ -139,12 +144,16 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         compute_entropy: bool = False,
         **_: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        # An empty rollout is scored where there is no other, because a loss must have a graph.
+        count = len(input_ids) if self._trained is None else max(1, self._trained[1])
         with self.accelerator.autocast():
-            log_probs, entropy = score_rollouts(model, input_ids, attention_mask, logits_to_keep, self._tokens_per_pass)
+            scored = score_rollouts(
+                model, input_ids[:count], attention_mask[:count], logits_to_keep, self._tokens_per_pass
+            )
+        log_probs, entropy = (torch.cat([own, own.new_zeros(len(input_ids) - count, logits_to_keep)]) for own in scored)
         if self._trained is not None:
-            part, counts = self._trained
-            mask = attention_mask[:, -logits_to_keep:] * counts
-            self._compare(part, log_probs.detach(), mask)
+            mask = attention_mask[:, -logits_to_keep:]
+            self._compare(self._trained[0], log_probs.detach(), mask)
             self._scores.add_entropy(entropy.detach(), mask)
         return log_probs, entropy.detach() if not self._needs_all else entropy, None
 
