@@ -77,8 +77,10 @@ def run_comparison(
             for name, config in settings.chosen(arms).items()
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.
-        each(method.prepare, todo, settings.runtime)
-        for found in each(method.run_arm, todo, settings.runtime):
+        runtime = settings.runtime
+        at_once = len(todo) if runtime.dispatch == "deployments" else runtime.concurrent_arms
+        each(method.prepare, todo, at_once)
+        for found in each(method.run_arm, todo, at_once):
             results |= found
         made = method.report_on(settings, results, force="report" in forced)
         show_results(made)

@@ -1,16 +1,12 @@
-"""Arms at the same time, in threads of one pipeline run."""
+"""Items of a flow at the same time, such as arms or shards, in threads of one pipeline run."""
 
-import contextvars
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from prefect.context import FlowRunContext
 
-from tasks.spine.stage.context import run_context, run_context_with
-from tasks.spine.store.runtime import Runtime
+from tasks.spine.stage.context import run_context
+from tasks.spine.stage.threads import in_threads
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,35 +16,16 @@ RANGES = "midtrain.ranges"
 """Where a flow run counts the ranges that were taken, beside its numbers of task runs."""
 
 
-def each(run: Callable[[T], R], items: Sequence[T], runtime: Runtime) -> list[R]:
-    """What `run` returns for every item, in order; as many at the same time as `runtime` says.
+def each(run: Callable[[T], R], items: Sequence[T], at_once: int) -> list[R]:
+    """What `run` returns for every item, in order; `at_once` of them at the same time.
 
-    If one fails, what the others have begun is finished before its error is raised. A signal ends them all. A plan
-    takes them in turn.
+    If one fails, the others are finished before its error is raised. A signal ends them all. A plan takes them in turn.
     """
-    together = len(items) if runtime.dispatch == "deployments" else min(runtime.concurrent_arms, len(items))
-    if together < 2 or run_context().visitor is not None:
+    at_once = min(at_once, len(items))
+    if at_once < 2 or run_context().visitor is not None:
         return [run(item) for item in items]
-    first, event = _take_ranges(len(items)), threading.Event()
-    # Signals reach the main thread alone, which leaves the innermost block first.
-    with run_context_with(stop=event), ThreadPoolExecutor(together) as pool, told_to_end(event.set):
-        futures = [
-            pool.submit(contextvars.copy_context().run, _numbered_apart, run, item, index)
-            for index, item in enumerate(items, first)
-        ]
-        return [future.result() for future in futures]
-
-
-@contextmanager
-def told_to_end(then: Callable[[], Any]) -> Iterator[None]:
-    """Call `then` when the block ends by a signal: Ctrl-C, SIGTERM, or the main thread's."""
-    try:
-        yield
-    except Exception:
-        raise
-    except BaseException:
-        then()
-        raise
+    numbered = list(enumerate(items, _take_ranges(len(items))))
+    return in_threads(lambda pair: _numbered_apart(run, pair[1], pair[0]), numbered, at_once)
 
 
 def _take_ranges(count: int) -> int:

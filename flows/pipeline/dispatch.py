@@ -22,7 +22,6 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, StateType
 
-from flows.pipeline.concurrent import told_to_end
 from flows.server.automations import awaits_restart
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
@@ -30,6 +29,7 @@ from tasks.spine.stage.context import run_context
 from tasks.spine.stage.launch import check_stop
 from tasks.spine.stage.plan import PlannedStage, planning
 from tasks.spine.stage.prefect_retry import retry_while_unreachable
+from tasks.spine.stage.threads import told_to_end
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.settings import STARTED_BY_WORKER

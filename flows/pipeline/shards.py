@@ -1,13 +1,15 @@
-"""The samples of a stage made by shards before the stage reads them: in turn in this process, or over a Ray cluster."""
+"""The samples of a stage made by shards before the stage reads them: by workers here, or over a Ray cluster."""
 
 from collections.abc import Callable
 from typing import Any
 
+from flows.pipeline.concurrent import each
 from tasks.errors import Permanent
 from tasks.shared.sampling.task import Shards, run_shard
 from tasks.shared.sampling.wanted import Wanted
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.context import run_context
+from tasks.spine.stage.gpus import shards_here, workers_at_once
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.ref import ArtifactRef
@@ -23,7 +25,7 @@ def fill_pool(
     *,
     force: bool = False,
 ) -> None:
-    """Have shards make what a stage wants, where `runtime` asks for several or for Ray, and the stage has work to do.
+    """Have shards make what a stage wants, where there are several or Ray is asked for, and the stage has work to do.
 
     Without them the stage itself makes what it wants. Nothing happens in a plan, nor where the stage's artifact is in
     the store.
@@ -32,15 +34,16 @@ def fill_pool(
         Permanent: a Ray cluster is asked for, and the extra `ray` is not installed.
     """
     context = run_context()
-    if context.visitor is not None or (runtime.num_shards == 1 and not runtime.ray_address):
+    gpus = runtime.tensor_parallel_size
+    count = 1 if runtime.engine == "openai" and not runtime.num_shards else shards_here(runtime, gpus)
+    if context.visitor is not None or (count == 1 and not runtime.ray_address):
         return
     key = fingerprint(stage.name, stage.version, config, parents)
     if not force and context.store.find(stage.kind, key) is not None:
         return
-    shards = Shards(stage, wanted, config, runtime, parents)
+    shards = Shards(stage, wanted, config, runtime, parents, count)
     if not runtime.ray_address:
-        for index in range(runtime.num_shards):
-            run_shard(shards, index)
+        each(lambda index: run_shard(shards, index), range(count), workers_at_once(runtime, gpus))
         return
     try:
         from flows.pipeline.shards_on_ray import run_on_ray

@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -64,7 +65,7 @@ def run_on_ray(shards: Shards) -> int:
 
 @flow(
     name="shards",
-    flow_run_name="{shards.stage.name}-{shards.runtime.num_shards}-shards",
+    flow_run_name="{shards.stage.name}-shards",
     persist_result=False,
     validate_parameters=False,
 )
@@ -74,11 +75,12 @@ def run_shards(shards: Shards) -> int:
     Raises:
         Permanent, RuntimeError: some shards failed, which it names; the others were let run to their end.
     """
-    runtime = shards.runtime
-    needs = node_needs(runtime, ray.cluster_resources())
-    announce(runtime, needs)
+    cluster = ray.cluster_resources()
+    needs = node_needs(shards.runtime, cluster)
+    shards = replace(shards, count=shards.runtime.num_shards or engines_of(cluster, needs))
+    announce(shards, needs)
     with remote_options(**needs, runtime_env={"env_vars": node_environment(run_context().settings)}):
-        running = [run_shard.submit(shards, index) for index in range(runtime.num_shards)]
+        running = [run_shard.submit(shards, index) for index in range(shards.count)]
     wait_for_all(running)
     outcomes = [future.state.result(raise_on_failure=False) for future in running]
     errors = {index: outcome for index, outcome in enumerate(outcomes) if isinstance(outcome, BaseException)}
@@ -114,12 +116,17 @@ def node_needs(runtime: Runtime, cluster: Mapping[str, float]) -> dict[str, Any]
     }
 
 
-def announce(runtime: Runtime, needs: Mapping[str, Any]) -> None:
+def engines_of(cluster: Mapping[str, float], needs: Mapping[str, Any]) -> int:
+    """Engines that the cluster's GPUs hold at the same time; one where a shard takes none."""
+    return max(1, int(cluster["GPU"]) // needs["num_gpus"]) if needs["num_gpus"] and "GPU" in cluster else 1
+
+
+def announce(shards: Shards, needs: Mapping[str, Any]) -> None:
     """Log how shards fit the nodes; where none is large enough, Ray waits for one that joins, and says nothing."""
     each = {"CPU": needs["num_cpus"], "GPU": needs["num_gpus"]}
     nodes = [{name: node["Resources"].get(name, 0) for name in each} for node in ray.nodes() if node["Alive"]]
     logger = get_run_logger()
-    logger.info("%d shards of %s each for the Ray nodes %s", runtime.num_shards, each, nodes)
+    logger.info("%d shards of %s each for the Ray nodes %s", shards.count, each, nodes)
     if not any(all(node[name] >= count for name, count in each.items()) for node in nodes):
         logger.warning(
             "no Ray node is large enough: the shards wait for one to join. GPUs of a shard are "

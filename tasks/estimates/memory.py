@@ -3,7 +3,7 @@
 Rough by design: activations are counted from the shapes that a layer keeps, which is good to about a fifth.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tasks.entropy.config import EntropyConfig
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
@@ -17,18 +17,15 @@ from tasks.shared.costs.engine_memory import GRAPHS, VLLM_BATCH_TOKENS, engine_p
 from tasks.shared.costs.training import state_bytes
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.facts import ModelFacts, model_facts
-from tasks.shared.training.config import GRPOSettings
+from tasks.shared.training.config import RL_TOKENS, SFT_TOKENS, GRPOSettings
 
 CONTEXT = 1.5 * GIB
 """CUDA's own memory and fragmentation (ours)."""
 SCORING_TOKENS = 65_536
 """Tokens of one forward pass in scoring."""
-MIDTRAINING_TOKENS = 16_384
-"""Tokens of one pass in mid-training where `runtime.micro_batch_size` is 0."""
-RL_ROWS = 8
-"""Rollouts of one pass where `runtime.micro_batch_size` is 0."""
-TEXT_TOKENS = 16_384
-"""Tokens of one pass of plain text beside RL."""
+SFT_PASS = "sft_micro_batch_tokens", SFT_TOKENS["cuda"]
+RL_PASS = "rl_micro_batch_tokens", RL_TOKENS["cuda"]
+"""The setting of a training pass's tokens, and what it is where that is 0."""
 ENTROPY_TOKENS = 65_536
 """Tokens of one forward pass of `entropy`."""
 ENTROPY_LOGITS = 1 << 27
@@ -161,10 +158,9 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
 
 def _fine_tuning(recipe: Recipe, facts: ModelFacts, device: Device, section: str, config: MidtrainConfig) -> MemoryNeed:
     length = max(config.max_length, config.pack_length)
-    rows = recipe.runtime.micro_batch_size or max(1, MIDTRAINING_TOKENS // length)
     lower = f"{section}.max_length={config.max_length}"
     available = device.memory_bytes - CONTEXT
-    return training_need(section, recipe, facts, config, length, rows, available, lower)
+    return training_need(section, recipe, facts, config, length, *SFT_PASS, available, lower)
 
 
 def _texts(recipe: Recipe, facts: ModelFacts, device: Device, section: str, config: RMTTrainConfig) -> MemoryNeed:
@@ -172,14 +168,11 @@ def _texts(recipe: Recipe, facts: ModelFacts, device: Device, section: str, conf
     length = config.ntp_context_tokens
     lower = f"{section}.ntp_context_tokens={length}"
     available = device.memory_bytes - CONTEXT - GRAPHS
-    rows = max(1, TEXT_TOKENS // length)
-    need = training_need(f"{section} texts", recipe, facts, config, length, rows, available, lower)
-    return replace(need, micro_batch=0, largest_micro_batch=0)
+    return training_need(f"{section} texts", recipe, facts, config, length, *SFT_PASS, available, lower)
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:
     config = stage.config
-    rows = recipe.runtime.micro_batch_size or RL_ROWS
     lower = f"{stage.section}.max_completion_tokens={config.max_completion_tokens}"
     available = device.memory_bytes - CONTEXT - GRAPHS
-    return training_need(f"{stage.section} update", recipe, facts, config, stage.longest, rows, available, lower)
+    return training_need(f"{stage.section} update", recipe, facts, config, stage.longest, *RL_PASS, available, lower)

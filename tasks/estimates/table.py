@@ -51,7 +51,7 @@ def memory_table(recipe: Recipe, device: Device) -> str:
     if not needs:
         return ""
     lines = [
-        f"| phase | needs, GiB | of, GiB ({device.label}) | rows a pass | most rows | largest parts |",
+        f"| phase | needs, GiB | of, GiB ({device.label}) | tokens a pass | most tokens | largest parts |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
     ]
     return "\n".join([*lines, *map(_memory_line, needs)])
@@ -79,8 +79,8 @@ def _memory_line(need: MemoryNeed) -> str:
         need.phase if need.fits else f"{need.phase}: **too large**",
         f"{need.needed / GIB:.1f}",
         f"{need.available / GIB:.1f}",
-        str(need.micro_batch or ""),
-        str(need.largest_micro_batch or ""),
+        f"{need.pass_tokens:,}" if need.pass_tokens else "",
+        f"{need.most_tokens:,}" if need.most_tokens else "",
         ", ".join(f"{name} {size / GIB:.1f}" for name, size in parts),
     ]
     return f"| {' | '.join(cells)} |"

@@ -32,10 +32,10 @@ class MemoryNeed:
     """Bytes that the phase may take."""
     advice: str
     """Setting to change where it does not fit."""
-    micro_batch: int = 0
-    """Rows of a training pass."""
-    largest_micro_batch: int = 0
-    """The most rows that fit, 0 where none does or rows do not matter."""
+    pass_tokens: int = 0
+    """Tokens of a training pass."""
+    most_tokens: int = 0
+    """The most tokens that fit, 0 where none do or nothing is trained."""
 
     @property
     def needed(self) -> float:
@@ -53,18 +53,28 @@ def training_need(
     recipe: Recipe,
     facts: ModelFacts,
     config: Optimization,
-    length: int,
-    rows: int,
+    longest: int,
+    setting: str,
+    default: int,
     available: float,
     lower: str,
 ) -> MemoryNeed:
-    """Forward and backward pass of a trainer on `rows` of `length` tokens."""
+    """Forward and backward pass of a trainer.
+
+    Args:
+        longest: tokens of the longest row, which is never parted.
+        setting: field of the runtime that says how many tokens a pass takes.
+        default: tokens where that is 0.
+        lower: setting that decides on `longest`.
+    """
     runtime = recipe.runtime
-    fixed = sum(_passes(facts, config, 0, length, runtime).values())
-    bytes_per_row = sum(_passes(facts, config, 1, length, runtime).values()) - fixed
-    largest = max(0, int((available - fixed) / bytes_per_row))
-    if largest:
-        advice = f"lower runtime.micro_batch_size={recipe.runtime.micro_batch_size or f'0 (so {rows})'} to {largest}"
+    asked = getattr(runtime, setting)
+    tokens = max(asked or default, longest)
+    fixed = sum(_passes(facts, config, 0, runtime).values())
+    bytes_per_token = sum(_passes(facts, config, 1, runtime).values()) - fixed
+    most = max(0, int((available - fixed) / bytes_per_token))
+    if most >= longest:
+        advice = f"lower runtime.{setting}={asked or f'0 (so {tokens})'} to {most}"
     elif fixed < available:
         advice = f"lower {lower}: not one row of that length fits"
     else:
@@ -73,7 +83,7 @@ def training_need(
         shard = "raise runtime.num_processes with runtime.distribution=fsdp2"
         ways = LARGER if config.lora else f"{LARGER}, {adapt}, or {shard}"
         advice = f"{ways}: weights, gradients and AdamW alone need {fixed / GIB:.1f} GiB a GPU"
-    return MemoryNeed(phase, _passes(facts, config, rows, length, runtime), available, advice, rows, largest)
+    return MemoryNeed(phase, _passes(facts, config, tokens, runtime), available, advice, tokens, most)
 
 
 def sharded(runtime: Runtime) -> dict[str, int]:
@@ -87,9 +97,8 @@ def sharded(runtime: Runtime) -> dict[str, int]:
     return dict.fromkeys(parts[runtime.distribution], runtime.num_processes)
 
 
-def _passes(facts: ModelFacts, config: Optimization, rows: int, length: int, runtime: Runtime) -> dict[str, float]:
-    """Bytes on each device of training on `rows` of `length` tokens."""
-    tokens = rows * length
+def _passes(facts: ModelFacts, config: Optimization, tokens: int, runtime: Runtime) -> dict[str, float]:
+    """Bytes on each device of training on `tokens` at a time."""
     width = 2 if config.dtype == "bfloat16" else 4
     queries = facts.num_attention_heads * facts.head_dim
     keys = facts.num_key_value_heads * facts.head_dim

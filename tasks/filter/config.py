@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tasks.config import Frozen, StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
+from tasks.shared.sampling.wanted import WHOLE, Part
 from tasks.shared.verification.config import VerificationConfig, verifier_identity
 from tasks.spine.store.runtime import Runtime
 
@@ -62,8 +63,12 @@ class FilterConfig(StageConfig):
         return {**fields, "verifier": verifier_identity()}
 
 
+CHUNK_REQUESTS = 1_024
+"""Completions that one worker scores before it writes: the most that a kill can lose."""
+
+
 class ScoringJob(Frozen):
-    """Scores for a table of completions."""
+    """Scores for a table of completions, or for every `part.of`-th chunk of it."""
 
     scorer: LikelihoodRatioScorer
     model: Path
@@ -74,4 +79,6 @@ class ScoringJob(Frozen):
     """Folder of Parquet files of schema `SCORES`; requests that have a score there are skipped."""
     form: PromptForm = PromptForm()
     """How the prompts were made."""
+    part: Part = WHOLE
+    """Chunks of the table that are scored."""
     runtime: Runtime

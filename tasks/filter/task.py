@@ -1,12 +1,13 @@
 """Filtering as a Prefect task: verify every sample, score the correct ones, keep the best of each kind."""
 
+import math
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
 from tasks.filter.accidents import Accidents
 from tasks.filter.arithmetic.equations import check
-from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, ScoringJob
+from tasks.filter.config import CHUNK_REQUESTS, FilterConfig, LikelihoodRatioScorer, ScoringJob
 from tasks.filter.endings import new_problem
 from tasks.filter.schema import (
     CHECKED,
@@ -21,10 +22,12 @@ from tasks.filter.select import FilterTally
 from tasks.filter.tables import Deciding, Tables, chosen_rows, to_score, verdict_rows
 from tasks.shared.engines.prompt_form import form_of
 from tasks.shared.sampling.schema import SAMPLES_FILE
+from tasks.shared.sampling.wanted import Part
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.verdict import verdicts_in_words
 from tasks.spine.stage.call import Stage
+from tasks.spine.stage.gpus import shards_here, workers_at_once
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
@@ -110,20 +113,24 @@ def _checked(build: Build, config: FilterConfig, tables: Tables) -> Iterator[Row
 def _scores(build: Build, config: FilterConfig, tables: Tables) -> dict[str, float]:
     """Adherence by sample key; what a killed run has scored already is not scored again."""
     requests = build.work / "to_score.parquet"
-    if not isinstance(config.scorer, LikelihoodRatioScorer) or not write_parquet(
-        to_score(tables, config), requests, TO_SCORE
-    ):
+    if not isinstance(config.scorer, LikelihoodRatioScorer):
+        return {}
+    waiting = write_parquet(to_score(tables, config), requests, TO_SCORE)
+    if not waiting:
         return {}
     folder: Path = build.work / "scores"
     folder.mkdir(exist_ok=True)
+    runtime = build.runtime
+    workers = min(shards_here(runtime), workers_at_once(runtime), math.ceil(waiting / CHUNK_REQUESTS))
     job = ScoringJob(
         scorer=config.scorer,
         model=build.path("model"),
         requests=requests,
         scores=folder,
         form=tables.form,
-        runtime=build.runtime,
+        runtime=runtime,
     )
-    build.worker(WORKER, job, name="scoring")
+    parts = [job.model_copy(update={"part": Part(index, workers)}) for index in range(workers)]
+    build.workers(WORKER, parts, name="scoring")
     rows = chain.from_iterable(read_rows(file, ["key", "adherence"]) for file in folder.glob("*.parquet"))
     return {row["key"]: row["adherence"] for row in rows}

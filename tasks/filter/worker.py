@@ -1,37 +1,35 @@
 """The child process that scores adherence, in chunks that survive a kill."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.filter.config import ScoringJob
+from tasks.filter.config import CHUNK_REQUESTS, ScoringJob
 from tasks.filter.protocol import AdherenceScore, Scorer, ScoreRequest
 from tasks.filter.schema import SCORES
 from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device, resolve_dtype
-from tasks.shared.tables.parquet import count_rows, read_rows, write_parquet
+from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.imports import hide_packages, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 from tasks.spine.store.fingerprint import digest_text
 
-CHUNK_REQUESTS = 1_024
-"""Completions scored before they are written: the most that a kill can lose."""
 TOKENS_PER_BATCH = {"cpu": 16_384, "cuda": 65_536}
 """Rows times padded length of one forward pass. Ours."""
 
 
 def run(job: ScoringJob, reporter: Reporter) -> dict[str, Any]:
-    """Score every request that has no score yet; returns how many were scored."""
+    """Score every request of the job's part that has no score yet; returns how many were scored."""
     offline()
-    total = count_rows(job.requests)
-    done = sum(count_rows(file) for file in sorted(job.scores.glob("*.parquet")))
+    scored_before = {row["key"] for file in job.scores.glob("*.parquet") for row in read_rows(file, ["key"])}
+    keys = [row["key"] for row in _requests(job, ["key"])]
+    total, done = len(keys), sum(key in scored_before for key in keys)
     reporter.progress(done, total, "solutions scored")
-    chunks = _unscored(job)
-    first = next(chunks, None)
-    if first is None:
+    waiting = (ScoreRequest(**row) for row in _requests(job) if row["key"] not in scored_before)
+    if done == total:
         return {"scored": 0}
     scorer = _scorer(job)
     scored = 0
-    for chunk in itertools.chain([first], chunks):
+    while chunk := list(itertools.islice(waiting, CHUNK_REQUESTS)):
         scores = scorer.score(chunk)
         name = digest_text("\n".join(item.key for item in chunk))[:32]
         write_parquet(map(_row, scores), job.scores / f"{name}.parquet", SCORES)
@@ -58,11 +56,11 @@ def _scorer(job: ScoringJob) -> Scorer:
     )
 
 
-def _unscored(job: ScoringJob) -> Iterator[list[ScoreRequest]]:
-    scored = {row["key"] for file in job.scores.glob("*.parquet") for row in read_rows(file, ["key"])}
-    waiting = (ScoreRequest(**row) for row in read_rows(job.requests) if row["key"] not in scored)
-    while chunk := list(itertools.islice(waiting, CHUNK_REQUESTS)):
-        yield chunk
+def _requests(job: ScoringJob, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Rows of the job's part, chunk by chunk, so that those which share a prompt's start stay together."""
+    for number, row in enumerate(read_rows(job.requests, columns)):
+        if number // CHUNK_REQUESTS % job.part.of == job.part.index:
+            yield row
 
 
 def _row(score: AdherenceScore) -> dict[str, Any]:

@@ -61,7 +61,13 @@ def group_by_length(lengths: Sequence[int]) -> list[Row]:
     return [[example] for example in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))]
 
 
-def forward_passes(rows: Sequence[Row], lengths: Sequence[int], rows_per_pass: int) -> list[list[Row]]:
-    """Rows of similar fill together, `rows_per_pass` at a time."""
+def forward_passes(rows: Sequence[Row], lengths: Sequence[int], tokens_per_pass: int) -> list[list[Row]]:
+    """Rows of similar fill together, as many as `tokens_per_pass` holds, padding included; at least one."""
     ordered = sorted(rows, key=lambda row: -sum(lengths[i] for i in row))
-    return [list(ordered[start : start + rows_per_pass]) for start in range(0, len(ordered), rows_per_pass)]
+    passes: list[list[Row]] = []
+    start = 0
+    while start < len(ordered):
+        end = start + max(1, tokens_per_pass // sum(lengths[i] for i in ordered[start]))
+        passes.append(list(ordered[start:end]))
+        start = end
+    return passes

@@ -18,7 +18,7 @@ from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.encoding import TrainingExample
 from tasks.shared.training.adapters import adapters
 from tasks.shared.training.batch_balancing import balance_by_length
-from tasks.shared.training.config import IGNORED
+from tasks.shared.training.config import IGNORED, SFT_TOKENS
 from tasks.shared.training.distributed import JointTrainer, reduced, world_size
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.training.models import machine_arguments
@@ -33,8 +33,6 @@ METRICS = {
     "trained_tokens": "trained_tokens",
 }
 """Metrics that are reported: TRL's name to the project's."""
-_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
-"""Tokens of one forward pass where the runtime does not say."""
 
 
 class StepCollator:
@@ -50,7 +48,6 @@ class StepCollator:
         steps: Sequence[Step],
         config: MidtrainConfig,
         *,
-        rows_per_pass: int,
         tokens_per_pass: int,
         filler: int,
         num_processes: int = 1,
@@ -58,7 +55,7 @@ class StepCollator:
     ) -> None:
         self._examples, self._steps, self._config = examples, steps, config
         self._num_processes, self._with_borders = num_processes, with_borders
-        self._rows, self._tokens, self._filler = rows_per_pass, tokens_per_pass, filler
+        self._tokens_per_pass, self._filler = tokens_per_pass, filler
 
     def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Any]:
         [item] = items
@@ -79,9 +76,7 @@ class StepCollator:
     def _passes(self, lengths: Sequence[int]) -> list[list[Row]]:
         if not lengths:
             return []
-        rows = self._lay(lengths)
-        widest = max(sum(lengths[i] for i in row) for row in rows)
-        return forward_passes(rows, lengths, self._rows or max(1, self._tokens // widest))
+        return forward_passes(self._lay(lengths), lengths, self._tokens_per_pass)
 
     def _lay(self, lengths: Sequence[int]) -> list[Row]:
         if self._config.batching == "length_grouped":
@@ -184,8 +179,7 @@ def make_trainer(
         examples,
         steps,
         config,
-        rows_per_pass=job.micro_batch_size,
-        tokens_per_pass=_TOKENS_PER_PASS["cpu" if machine["use_cpu"] else "cuda"],
+        tokens_per_pass=job.sft_micro_batch_tokens or SFT_TOKENS["cpu" if machine["use_cpu"] else "cuda"],
         filler=tokenizer.pad_token_id,
         num_processes=world_size(),
         with_borders=model.config._attn_implementation == NAME,

@@ -23,13 +23,6 @@ FIXED: dict[str, Any] = {
     "cast_lm_head_to_fp32": False,
 }
 """Arguments of TRL that no setting decides (ours): spelled out, because TRL may move its defaults."""
-_ROWS_PER_PASS_GPU = 8
-
-
-def rows_per_pass(wanted: int, rollouts: int) -> int:
-    """The largest number of rollouts up to `wanted` that divides a batch of `rollouts`; 0 takes the whole batch."""
-    limit = min(wanted or rollouts, rollouts)
-    return next(rows for rows in range(limit, 0, -1) if rollouts % rows == 0)
 
 
 def grpo_arguments(
@@ -57,10 +50,6 @@ def grpo_arguments(
     machine = machine_arguments(job)
     # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
     machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
-    batch = prompts_per_batch * config.group_size // world_size()
-    # Without rollouts there is nothing to part.
-    wanted = (job.micro_batch_size or (0 if machine["use_cpu"] else _ROWS_PER_PASS_GPU)) if rollouts else 0
-    rows = rows_per_pass(wanted, batch)
     on_gpu = rollouts and not machine["use_cpu"] and job.engine in ("auto", "vllm")
     if rollouts and not on_gpu and sharding():
         raise Permanent(
@@ -71,9 +60,10 @@ def grpo_arguments(
         **machine,
         **config.trainer_arguments(num_batches * config.num_iterations),
         **(_vllm(job, config, longest_prompt) if on_gpu else {"use_vllm": False}),
-        "per_device_train_batch_size": rows,
-        "gradient_accumulation_steps": batch // rows,
-        "steps_per_generation": batch // rows,
+        # One whole batch: `PolicyLoss` parts it into passes, by tokens.
+        "per_device_train_batch_size": prompts_per_batch * config.group_size // world_size(),
+        "gradient_accumulation_steps": 1,
+        "steps_per_generation": 1,
         "num_generations": config.group_size,
         "shuffle_dataset": False,
         "max_completion_length": config.max_completion_tokens,

@@ -1,21 +1,22 @@
-"""GRPO's loss from one pass over the rollouts that move the policy, compared in it with what vLLM drew."""
+"""GRPO's loss over the rollouts that move the policy, in passes by tokens, each compared with what vLLM drew."""
 
-import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from trl import GRPOTrainer
 
-from tasks.rl.scoring import score_rollouts
-from tasks.shared.training.distributed import JointTrainer
+from tasks.rl.scoring import length_sorted_passes, score_rollouts
+from tasks.shared.training.config import RL_TOKENS
+from tasks.shared.training.distributed import JointTrainer, equally_many, largest_of_all
 
 ENTROPY = "entropy"
 GAP = "sampling/sampling_logp_difference/mean"
 RATIO_MEAN, RATIO_MIN = (f"sampling/importance_sampling_ratio/{name}" for name in ("mean", "min"))
 """TRL's names of what a step's scores show."""
-_TOKENS_PER_PASS = {"cpu": 1024, "cuda": 16384}
+Loss = Callable[[Any, dict[str, Any]], torch.Tensor]
+"""Loss of rollouts under a model."""
 
 
 def importance_ratios(gap: torch.Tensor, mode: str, clip_max: float) -> torch.Tensor:
@@ -69,14 +70,15 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
     """TRL's loss without passes that change nothing: rollouts of advantage 0, and old probabilities that are the new.
 
     With one update a batch, TRL scores vLLM's rollouts ahead of the update too, for the ratio to vLLM. Here that ratio
-    comes from the update's own pass.
+    comes from the update's own pass. Micro-batches are passes of at most so many tokens, not of so many rollouts.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, micro_batch_tokens: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A KL or entropy term moves rollouts of any advantage, and a quantile of entropy is one of all tokens.
         self._needs_all = self.beta > 0 or self.entropy_coef > 0 or self.top_entropy_quantile < 1
-        self._trained: tuple[dict[str, Any], torch.Tensor] | None = None
+        self._tokens_per_pass = micro_batch_tokens or RL_TOKENS[self.accelerator.device.type]
+        self._trained: tuple[dict[str, Any], int] | None = None
         self._scores = StepScores(self.accelerator)
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -88,17 +90,50 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
             self.vllm_importance_sampling_correction = asked
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        with self._training_on(inputs, inputs["advantages"] != 0):
-            return super()._compute_loss(model, inputs)
+        return self._loss_in_passes(model, inputs, inputs["advantages"] != 0, super()._compute_loss)
 
-    @contextlib.contextmanager
-    def _training_on(self, inputs: dict[str, Any], moving: torch.Tensor) -> Iterator[None]:
-        """Within, rollouts are scored for the loss: `moving` (rollouts,) are those that have a gradient."""
-        self._trained = inputs, torch.ones_like(moving) if self._needs_all else moving
+    def _loss_in_passes(self, model: Any, inputs: dict[str, Any], moving: torch.Tensor, loss_of: Loss) -> torch.Tensor:
+        """The loss of all rollouts, of which `moving` (rollouts,) have a gradient.
+
+        Each pass has a backward pass of its own, so that one graph is in memory at a time; the last is left to the
+        caller. All processes have equally many: one that has fewer ends with passes without rollouts.
+        """
+        lengths = inputs["prompt_mask"].sum(1) + inputs["completion_mask"].sum(1)
+        rows = (torch.ones_like(moving) if self._needs_all else moving).nonzero().flatten()
+        own = list(length_sorted_passes(rows, lengths, self._tokens_per_pass)) or [rows]
+        passes = [part for part, _ in equally_many(own, rows[:0], lengths.device)]
+        sizes = largest_of_all([max(1, len(part)) for part in passes], lengths.device)
+        total = torch.zeros((), device=lengths.device)
+        for part, size in zip(passes[:-1], sizes, strict=False):
+            with self._part_of_step(model, last=False):
+                loss = self._pass_loss(model, inputs, part, size, loss_of)
+                self._backward(loss)
+            total += loss.detach()
+        return total + self._pass_loss(model, inputs, passes[-1], sizes[-1], loss_of)
+
+    def _pass_loss(
+        self, model: Any, inputs: dict[str, Any], rows: torch.Tensor, size: int, loss_of: Loss
+    ) -> torch.Tensor:
+        """What some of the rollouts add to the loss of all.
+
+        TRL gathers values of each rollout, for which all processes need equally many: `size`, of which the last may be
+        empty ones.
+        """
+        count, device = len(inputs["completion_mask"]), rows.device
+        filled = torch.cat([rows, torch.zeros(size - len(rows), dtype=rows.dtype, device=device)])
+        part = {
+            name: value[filled] if isinstance(value, torch.Tensor) and value.shape[:1] == (count,) else value
+            for name, value in inputs.items()
+        }
+        part["completion_mask"] = part["completion_mask"] * (torch.arange(size, device=device) < len(rows))[:, None]
+        # To TRL the pass is one of several micro-batches, as many as make the mean of its rollouts that of all.
+        steps, share = self.current_gradient_accumulation_steps, size / count
+        part["num_items_in_batch"] = inputs["num_items_in_batch"] * share
+        self.current_gradient_accumulation_steps, self._trained = 1 / share, (part, len(rows))
         try:
-            yield
+            return loss_of(model, part)
         finally:
-            self._trained = None
+            self.current_gradient_accumulation_steps, self._trained = steps, None
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -109,41 +144,34 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         compute_entropy: bool = False,
         **_: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
-        wanted = torch.ones_like(input_ids[:, 0], dtype=torch.bool) if self._trained is None else self._trained[1]
-        tokens_per_pass = _TOKENS_PER_PASS[input_ids.device.type]
+        # An empty rollout is scored where there is no other, because a loss must have a graph.
+        count = len(input_ids) if self._trained is None else max(1, self._trained[1])
         with self.accelerator.autocast():
-            log_probs, entropy, scored = score_rollouts(
-                model, input_ids, attention_mask, logits_to_keep, wanted, tokens_per_pass
+            scored = score_rollouts(
+                model, input_ids[:count], attention_mask[:count], logits_to_keep, self._tokens_per_pass
             )
+        log_probs, entropy = (torch.cat([own, own.new_zeros(len(input_ids) - count, logits_to_keep)]) for own in scored)
         if self._trained is not None:
-            mask = attention_mask[:, -logits_to_keep:] * scored[:, None]
-            # One rollout may be scored for the graph alone.
-            moving = mask * wanted[:, None]
-            log_probs = self._compared(self._trained[0], log_probs, mask, moving)
-            self._scores.add_entropy(entropy.detach(), moving)
+            mask = attention_mask[:, -logits_to_keep:]
+            self._compare(self._trained[0], log_probs.detach(), mask)
+            self._scores.add_entropy(entropy.detach(), mask)
         return log_probs, entropy.detach() if not self._needs_all else entropy, None
 
-    def _compared(
-        self, inputs: dict[str, Any], log_probs: torch.Tensor, mask: torch.Tensor, moving: torch.Tensor
-    ) -> torch.Tensor:
-        """The log-probabilities, compared with vLLM's where it wrote the rollouts; old ones where `mask` has none.
-
-        Ratios are reported of `moving` tokens alone.
+    def _compare(self, part: dict[str, Any], log_probs: torch.Tensor, mask: torch.Tensor) -> None:
+        """Compare a pass with vLLM, where it wrote the rollouts, and correct for what differs.
 
         With several updates a batch, TRL has compared those of before the first.
         """
-        drawn, old = inputs.get("sampling_per_token_logps"), inputs.get("old_per_token_logps")
-        if old is not None:
-            return torch.where(mask > 0, log_probs, old)
-        if drawn is not None:
-            in_both = mask * drawn.isfinite()
-            gap = torch.where(in_both > 0, log_probs.detach() - drawn, 0.0)
-            self._scores.add_gap(gap, in_both)
-            if self.vllm_importance_sampling_correction:
-                mode, most = self.args.vllm_importance_sampling_mode, self.args.vllm_importance_sampling_clip_max
-                ratios = inputs["importance_sampling_ratio"] = importance_ratios(gap, mode, most)
-                self._scores.add_ratios(ratios[moving.any(1)] if ratios.shape[1] == 1 else ratios[moving.bool()])
-        return log_probs
+        drawn = part.get("sampling_per_token_logps")
+        if drawn is None or part.get("old_per_token_logps") is not None:
+            return
+        in_both = mask * drawn.isfinite()
+        gap = torch.where(in_both > 0, log_probs - drawn, 0.0)
+        self._scores.add_gap(gap, in_both)
+        if self.vllm_importance_sampling_correction:
+            mode, most = self.args.vllm_importance_sampling_mode, self.args.vllm_importance_sampling_clip_max
+            ratios = part["importance_sampling_ratio"] = importance_ratios(gap, mode, most)
+            self._scores.add_ratios(ratios[mask.any(1)] if ratios.shape[1] == 1 else ratios[mask.bool()])
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add what the step's scores show."""

@@ -1,9 +1,8 @@
-"""Log-probabilities of rollouts without their padding, and of those alone that move the policy.
+"""Log-probabilities of rollouts without their padding.
 
 TRL scores a batch as one block, padded to the longest prompt and the longest completion and masked. Here each rollout
 is moved to the left edge, neighbours have like lengths, and causal attention alone keeps tokens from the padding
-behind them, so that no mask is needed. Rollouts with advantage 0 (those of zero-advantage groups) add nothing to the
-gradient and are left out.
+behind them, so that no mask is needed.
 """
 
 from collections.abc import Iterator
@@ -19,37 +18,31 @@ def score_rollouts(
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
     completion_width: int,
-    wanted: torch.Tensor,
     tokens_per_pass: int,
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Log-probability and entropy of every completion token of the rollouts that are wanted.
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probability and entropy of every completion token.
 
     Args:
         model: a model with TRL's fused LM head, which applies the temperature; a reference model gives no entropy.
         input_ids: (rollouts, prompt width + completion width); prompts end and completions begin at the same column.
         attention_mask: 1 on the tokens of `input_ids`, same shape.
         completion_width: columns of the completions.
-        wanted: (rollouts,) bool; where all are False, one rollout is scored all the same, because a loss must have a
-            graph.
         tokens_per_pass: bound on rows times width of one forward pass.
 
     Returns:
-        Two tensors of shape (rollouts, completion_width), 0 where there is no token, none is wanted, or no entropy was
-        asked for; and (rollouts,) bool, those that were scored.
+        Two tensors of shape (rollouts, completion_width), 0 where there is no token or no entropy was asked for.
     """
     prompt_width = input_ids.shape[1] - completion_width
     prompts = attention_mask[:, :prompt_width].sum(1)
     lengths = attention_mask.sum(1)
-    if not wanted.any():
-        wanted = wanted.clone()
-        wanted[lengths.argmin()] = True
     scores = input_ids.new_zeros((2, input_ids.shape[0], completion_width), dtype=torch.float32)
-    passes = list(length_sorted_passes(wanted.nonzero().flatten(), lengths, tokens_per_pass))
+    every = torch.arange(len(lengths), device=lengths.device)
+    passes = list(length_sorted_passes(every, lengths, tokens_per_pass))
     for part, counts in equally_many(passes, lengths.argmin()[None], input_ids.device):
         scored = _score(model, input_ids[part], prompts[part], lengths[part], prompt_width, completion_width)
         # A pass that is here for the other processes' sake joins the graph, so that they meet in its backward too.
         scores = scores.index_copy(1, part, scored.to(scores.dtype)) if counts else scores + 0 * scored.sum()
-    return scores[0], scores[1], wanted
+    return scores[0], scores[1]
 
 
 def length_sorted_passes(rows: torch.Tensor, lengths: torch.Tensor, tokens_per_pass: int) -> Iterator[torch.Tensor]:

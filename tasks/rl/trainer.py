@@ -44,7 +44,8 @@ GRPO_METRICS = {
     RATIO_MEAN: "importance_ratio",
     RATIO_MIN: "importance_ratio_min",
 }
-"""Metrics that are reported: TRL's name to the project's. Entropy is that of the rollouts that move the policy.
+"""Metrics that are reported: TRL's name to the project's. Entropy is that of the rollouts that move the policy;
+`kl` and `clip_share` are means over their passes.
 `sampler_gap` is the mean difference of a token's log-probability between vLLM and the trainer: large when weights did
 not reach vLLM; `importance_ratio` is the correction for it, mean and least."""
 METRICS = {**GRPO_METRICS, **{f"verdict/{name}": f"verdict_{name}" for name in OUTCOMES}}
@@ -197,6 +198,7 @@ def make_trainer(
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
         peft_config=adapters(model, config, job),
+        micro_batch_tokens=job.rl_micro_batch_tokens,
         reporter=reporter,
         form=job.form,
         settings=config,

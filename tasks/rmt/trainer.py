@@ -16,6 +16,7 @@ from tasks.rmt.rows import Run, TextPlan, TextRow
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.reader import OUTCOMES
 from tasks.shared.training.adapters import adapters
+from tasks.shared.training.config import SFT_TOKENS
 from tasks.shared.training.lm_head import add_text_head, use_compact_head
 from tasks.spine.stage.worker import Reporter
 
@@ -36,7 +37,6 @@ METRICS = {
 }
 """Metrics that are reported: the trainer's name to the project's. Tokens are those that carry loss, over the whole
 step; `reasoning_tokens` is the mean over rollouts that close their reasoning."""
-_TEXT_TOKENS_PER_PASS = {"cpu": 2048, "cuda": 16384}
 
 
 class DualTrainer(GroupTrainer):
@@ -56,10 +56,17 @@ class DualTrainer(GroupTrainer):
     )
 
     def __init__(
-        self, *args: Any, plan: TextPlan, config: RMTTrainConfig, grader: PredictionReward, **kwargs: Any
+        self,
+        *args: Any,
+        plan: TextPlan,
+        config: RMTTrainConfig,
+        grader: PredictionReward,
+        text_tokens: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, reward_funcs=grader, settings=config, **kwargs)
         self._plan, self._config, self._grader = plan, config, grader
+        self._text_tokens_per_pass = text_tokens or SFT_TOKENS[self.accelerator.device.type]
         self.text_weight = 1.0 if config.objective == "ntp" else config.ntp_weight
         if config.objective == "sft":
             self.zero_advantage_cause = "no prediction was right"
@@ -96,27 +103,30 @@ class DualTrainer(GroupTrainer):
         return rl + self.text_weight * text
 
     def _matched(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
-        mask = inputs["completion_mask"]
-        with self._training_on(inputs, inputs["matched"]):
-            log_probs, _, _ = self._get_per_token_logps_and_entropies(
-                model, ids, torch.cat([inputs["prompt_mask"], mask], dim=1), mask.shape[1], compute_entropy=True
-            )
         tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
-        return matched_loss(log_probs, mask, inputs["matched"], tokens)
+
+        def loss_of(model: Any, part: dict[str, Any]) -> torch.Tensor:
+            ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
+            mask = part["completion_mask"]
+            log_probs, _, _ = self._get_per_token_logps_and_entropies(
+                model, ids, torch.cat([part["prompt_mask"], mask], dim=1), mask.shape[1], compute_entropy=True
+            )
+            return matched_loss(log_probs, mask, part["matched"], tokens)
+
+        return self._loss_in_passes(model, inputs, inputs["matched"], loss_of)
 
     def _learn_texts(self, model: Any, leaves_last: bool) -> torch.Tensor:
-        """Gradients of the step's texts, in its first micro-batch; returns their loss, without the weight lambda.
+        """Gradients of the step's texts; returns their loss, without the weight lambda.
 
         Each pass has a backward pass of its own, so that the gradients of one graph alone wait to be summed. The last
         is left to the caller where `leaves_last`. Gradients are averaged over processes, so each counts its share.
         """
         total = torch.zeros((), device=self.accelerator.device)
-        if not self.text_weight or self._step % self.args.gradient_accumulation_steps:
+        if not self.text_weight:
             return total
         rows = self._plan.rows(self.state.global_step // self.num_iterations)
-        most = _TEXT_TOKENS_PER_PASS[total.device.type]
-        own = text_passes(rows, self.accelerator.num_processes, most)[self.accelerator.process_index] or [[]]
+        passes = text_passes(rows, self.accelerator.num_processes, self._text_tokens_per_pass)
+        own = passes[self.accelerator.process_index] or [[]]
         share = self.accelerator.num_processes / max(sum(row.counted for row in rows), 1)
         self._text_tokens += sum(row.counted for part in own for row in part)
         kept = own.pop() if leaves_last else None
@@ -221,6 +231,8 @@ def make_trainer(
         train_dataset=Dataset.from_dict(run.asked),
         processing_class=tokenizer,
         peft_config=adapters(model, config, job),
+        micro_batch_tokens=job.rl_micro_batch_tokens,
+        text_tokens=job.sft_micro_batch_tokens,
         reporter=reporter,
         form=job.form,
         plan=plan,

@@ -53,16 +53,22 @@ def test_a_model_too_large_to_train_is_told_of_adapters_and_fits_with_them() -> 
 
 @pytest.mark.parametrize("phase", ["midtrain", "rl update"])
 @pytest.mark.parametrize("device", ["rtx-4090", "h100-80g", "h200"])
-def test_the_largest_micro_batch_fits_and_one_more_row_does_not(phase: str, device: str) -> None:
-    largest = need(load(PolyaRecipe, RECIPE), phase, device).largest_micro_batch
-    assert need(load(PolyaRecipe, RECIPE, {"runtime.micro_batch_size": largest}), phase, device).fits
-    assert not need(load(PolyaRecipe, RECIPE, {"runtime.micro_batch_size": largest + 1}), phase, device).fits
+def test_the_largest_micro_batch_fits_and_one_more_token_does_not(phase: str, device: str) -> None:
+    most = need(load(PolyaRecipe, RECIPE), phase, device).most_tokens
+    setting = f"runtime.{'sft' if phase == 'midtrain' else 'rl'}_micro_batch_tokens"
+    assert need(load(PolyaRecipe, RECIPE, {setting: most}), phase, device).fits
+    assert not need(load(PolyaRecipe, RECIPE, {setting: most + 1}), phase, device).fits
+
+
+def test_no_pass_is_smaller_than_the_longest_row() -> None:
+    recipe = load(PolyaRecipe, RECIPE, {"runtime.rl_micro_batch_tokens": 1})
+    assert need(recipe, "rl update").pass_tokens == recipe.rl.max_prompt_tokens + recipe.rl.max_completion_tokens
 
 
 @pytest.mark.parametrize(
     ("overrides", "setting"),
     [
-        ({"runtime.micro_batch_size": 64}, r"rl update needs .*runtime\.micro_batch_size=64 to \d+"),
+        ({"runtime.rl_micro_batch_tokens": 2**18}, r"rl update needs .*runtime\.rl_micro_batch_tokens=262144 to \d+"),
         ({"rl.max_completion_tokens": 60_000}, r"rl update needs .*rl\.max_completion_tokens=60000"),
         ({"midtrain.max_length": 60_000}, r"midtrain needs .*midtrain\.max_length=60000"),
         ({"runtime.rollout_gpu_memory_utilization": 0.9}, r"rl rollouts .*lower runtime\.rollout_gpu\w+=0\.9 to 0\.\d"),
@@ -95,14 +101,8 @@ def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
     import tasks.entropy.distribution as distribution
     import tasks.entropy.passes as entropy
     import tasks.filter.worker as scoring
-    import tasks.midtrain.trainer as midtraining
-    import tasks.rl.arguments as rl
-    import tasks.rmt.trainer as rmt
 
     assert scoring.TOKENS_PER_BATCH["cuda"] == memory_model.SCORING_TOKENS
-    assert midtraining._TOKENS_PER_PASS["cuda"] == memory_model.MIDTRAINING_TOKENS
-    assert rl._ROWS_PER_PASS_GPU == memory_model.RL_ROWS
-    assert rmt._TEXT_TOKENS_PER_PASS["cuda"] == memory_model.TEXT_TOKENS
     assert entropy.TOKENS_PER_PASS["cuda"] == memory_model.ENTROPY_TOKENS
     assert distribution.ELEMENTS["cuda"] == memory_model.ENTROPY_LOGITS
 

@@ -20,6 +20,7 @@ from tasks.generate.task import assemble
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
+from tasks.shared.sampling.wanted import Part
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.stage import Build
@@ -260,8 +261,9 @@ def test_a_killed_scorer_goes_on_where_it_was(job: ScoringJob, tmp_path: Path) -
     child.wait()
     held = sum(1 for file in job.scores.glob("[!.]*.parquet") for _ in read_rows(file))
     assert 0 < held < 1300
-    result = run_worker("tasks.filter.worker", job, tmp_path / "again", timeout_s=300)
-    assert result["scored"] == 1300 - held
+    halves = [job.model_copy(update={"part": Part(index, 2)}) for index in range(2)]
+    results = [run_worker("tasks.filter.worker", half, tmp_path / "again", timeout_s=300) for half in halves]
+    assert [result["scored"] for result in results] == [max(0, 1024 - held), 1300 - max(1024, held)], "two workers"
     keys = Counter(row["key"] for file in job.scores.glob("[!.]*.parquet") for row in read_rows(file))
     assert set(keys.values()) == {1}
     assert len(keys) == 1300

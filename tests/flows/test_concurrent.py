@@ -13,14 +13,13 @@ from prefect.context import FlowRunContext
 from flows.pipeline.concurrent import each
 from tasks.spine.stage.launch import Stopped, check_stop
 from tasks.spine.stage.plan import planning
-from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.homes import copy_stages
 from tests.support.small import BEFORE_TRAINING, SMALL, Run, run
 
-INLINE = Runtime()
-SPREAD = Runtime(dispatch="deployments")
+INLINE, SPREAD = 1, 3
+"""Items at the same time."""
 TASK = Task(lambda: None)
 
 

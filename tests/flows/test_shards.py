@@ -1,5 +1,6 @@
 """Sampling split into shard tasks: the same samples, whatever the number of shards."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,9 @@ from flows.stages.evaluate import evaluate
 from flows.stages.generate import generate
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.gpus import VARIABLE
 from tasks.spine.store.store import Store
-from tests.support.commands import batches, pooled
+from tests.support.commands import GENERATION, SLOWLY, batches, gone, pooled, processes, start
 from tests.support.small import run
 
 pytestmark = pytest.mark.slow
@@ -27,6 +29,18 @@ def test_shards_fill_the_pool_and_their_number_is_no_part_of_the_identity(in_new
     whole = run(generate, recipe="tiny-cpu", overrides=FEW)
     assert whole.ref == sharded.ref
     assert "generate" not in whole.built
+
+
+def test_two_gpus_of_a_machine_have_a_worker_each_and_a_cancel_ends_both(new_home: Path) -> None:
+    gpus = {VARIABLE: "4,6"}
+    command = start(
+        new_home, "generate", {**SLOWLY, "runtime.device": "auto", "runtime.engine": "transformers"}, **gpus
+    )
+    command.wait_until(lambda: len(processes(new_home, GENERATION)) == 2)
+    assert sorted(worker.environ()[VARIABLE] for worker in processes(new_home, GENERATION)) == ["4", "6"]
+    command.process.terminate()
+    assert command.wait(60) == 128 + signal.SIGTERM, command.output
+    assert gone(new_home)
 
 
 def test_evaluation_is_filled_by_shards_as_generation_is(in_new_home: Path) -> None:

@@ -38,10 +38,11 @@ def test_packing_refuses_what_would_be_cut() -> None:
         pack([3, 11], 10)
 
 
-def test_forward_passes_hold_all_rows() -> None:
+def test_forward_passes_hold_all_rows_and_as_many_as_their_tokens_allow() -> None:
     lengths = [5, 1, 9, 3, 7]
     rows = group_by_length(lengths)
     assert [lengths[row[0]] for row in rows] == [9, 7, 5, 3, 1]
-    passes = forward_passes(rows, lengths, 2)
-    assert [len(part) for part in passes] == [2, 2, 1]
+    passes = forward_passes(rows, lengths, 14)
+    assert [[lengths[row[0]] for row in part] for part in passes] == [[9], [7, 5], [3, 1]]
+    assert forward_passes(rows, lengths, 1) == [[row] for row in rows], "a longer row has a pass of its own"
     assert sorted(i for part in passes for row in part for i in row) == [0, 1, 2, 3, 4]

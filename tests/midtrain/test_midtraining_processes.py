@@ -28,7 +28,7 @@ def test_two_processes_train_as_one_does(lora: dict[str, int] | None, random_mod
     # One row a pass, so that a step has several passes in each process, and not equally many by nature.
     two = run_worker(
         MODULE,
-        job(random_model, dataset, tmp_path / "two", lora, micro_batch_size=1),
+        job(random_model, dataset, tmp_path / "two", lora, sft_micro_batch_tokens=1),
         tmp_path / "two" / "w",
         timeout_s=900,
         prefix=TWO,

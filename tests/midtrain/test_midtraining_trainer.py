@@ -42,7 +42,7 @@ Run = Callable[..., dict[str, object]]
 def train(random_model: Path, dataset: Path, tmp_path: Path) -> Run:
     """Run the worker's own function in this process; `name` is the folder of one run."""
 
-    def call(name: str, micro_batch_size: int = 0, reporter: Reporter | None = None, **settings: object) -> dict:
+    def call(name: str, micro_batch_tokens: int = 0, reporter: Reporter | None = None, **settings: object) -> dict:
         folder = tmp_path / name
         (folder / "out").mkdir(parents=True, exist_ok=True)
         config = MidtrainConfig(**{"learning_rate": 1e-3, "epochs": 2, "batch_size": 8, **settings})
@@ -53,7 +53,7 @@ def train(random_model: Path, dataset: Path, tmp_path: Path) -> Run:
             checkpoints=folder / "checkpoints",
             save_every_steps=2,
             num_threads=1,
-            micro_batch_size=micro_batch_size,
+            sft_micro_batch_tokens=micro_batch_tokens,
             config=config,
         )
         return run(job, reporter or Reporter(folder))
@@ -162,7 +162,7 @@ def test_batching_and_micro_batches_do_not_change_the_model(train: Run, tmp_path
     runs = {
         "packed": {},
         "wide": {"pack_length": 512},
-        "small": {"micro_batch_size": 1},
+        "small": {"micro_batch_tokens": 1},
         "grouped": {"batching": "length_grouped"},
     }
     results = {name: train(name, **settings) for name, settings in runs.items()}

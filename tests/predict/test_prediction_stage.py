@@ -99,7 +99,7 @@ def _key(row: dict) -> tuple[str, int, int]:
 def test_two_shards_make_what_the_stage_alone_would_want(held: Held) -> None:
     config = PredictConfig.model_validate(held.config.model_dump() | {"seed": 5, "positions_per_tier": 4})
     parents = {"entropy": held.entropy, "model": held.base}
-    shards = Shards(PREDICT, wanted_samples, config, RUNTIME.model_copy(update={"num_shards": 2}), parents)
+    shards = Shards(PREDICT, wanted_samples, config, RUNTIME, parents, 2)
     before = held.pooled()
     assert [fill_part(shards, index, Silent()) for index in range(2)] == [18, 18]
     made = held.pooled() - before

@@ -20,7 +20,7 @@ def guesser(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_job(guesser: Path, tmp_path: Path) -> MakeJob:
     """A small RL job in the folder `name`; its questions all have the answer 3, so there is something to learn."""
 
-    def make(name: str, *, save_every_steps: int = 1000, micro_batch_size: int = 0, **settings: Any) -> RLJob:
+    def make(name: str, *, save_every_steps: int = 1000, micro_batch_tokens: int = 0, **settings: Any) -> RLJob:
         folder = tmp_path / name
         (folder / "out").mkdir(parents=True, exist_ok=True)
         rows = [{"prompt": f"Q: {i}\nA:", "answer": "3", "question_id": f"q{i}"} for i in range(QUESTIONS)]
@@ -37,7 +37,7 @@ def make_job(guesser: Path, tmp_path: Path) -> MakeJob:
             out=folder / "out",
             checkpoints=folder / "checkpoints",
             save_every_steps=save_every_steps,
-            micro_batch_size=micro_batch_size,
+            rl_micro_batch_tokens=micro_batch_tokens,
             num_threads=1,
             config=RLConfig(**{**small, **settings}),
         )

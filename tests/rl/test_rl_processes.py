@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 TWO: dict[str, Any] = {"timeout_s": 900, "prefix": launcher(Runtime(num_processes=2))}
 
 PER_PASS = {"entropy", "kl", "clip_share"}
-"""Metrics that TRL averages over micro-batches, whatever the number of their tokens."""
+"""Metrics that are means over passes, whatever the number of their tokens."""
 
 
 def curve(folder: Path) -> list[dict[str, float]]:
@@ -42,7 +42,7 @@ def test_two_processes_learn_from_given_rollouts_as_one_does(
 ) -> None:
     monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rl_rollouts.write)
     run(make_job("one", **settings), Reporter(tmp_path / "one"))
-    job = make_job("two", micro_batch_size=2, **settings)
+    job = make_job("two", micro_batch_tokens=40, **settings)
     two = run_worker("tests.support.given_rl_rollouts", job, tmp_path / "two" / "w", **TWO)
     assert two["ledger"]["rollouts"] == 6 * 16
     for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):

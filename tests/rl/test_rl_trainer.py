@@ -23,7 +23,6 @@ with hide_packages("mlflow", "vllm"):
     from trl.trainer.utils import add_fused_lm_head
 
     import tasks.rl.trainer as trainer
-    from tasks.rl.arguments import rows_per_pass
     from tasks.rl.policy_loss import PolicyLoss
     from tasks.rl.scoring import score_rollouts
     from tasks.rl.trainer import GroupTrainer
@@ -130,21 +129,21 @@ def test_a_loss_that_is_not_a_number_stops_with_its_cause(
         run(make_job("nan"), Reporter(tmp_path / "nan"))
 
 
-@pytest.mark.parametrize(
-    ("wanted", "rollouts", "rows"), [(0, 128, 128), (8, 128, 8), (5, 12, 4), (99, 12, 12), (7, 7, 7)]
-)
-def test_rows_per_pass_divide_the_batch(wanted: int, rollouts: int, rows: int) -> None:
-    assert rows_per_pass(wanted, rollouts) == rows
-
-
 @pytest.mark.slow
-def test_micro_batches_do_not_change_the_first_gradient(make_job: MakeJob, tmp_path: Path) -> None:
+def test_micro_batches_do_not_change_the_first_gradient(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     norms = []
-    for rows in (0, 4):
+    passes: list[int] = []
+    backward = GroupTrainer._backward
+    monkeypatch.setattr(GroupTrainer, "_backward", lambda *given: passes.append(1) or backward(*given))
+    for tokens in (0, 50):
         for loss_type in ("dapo", "grpo"):
-            name = f"{loss_type}-{rows}"
-            run(make_job(name, micro_batch_size=rows, steps=1, loss_type=loss_type), Reporter(tmp_path / name))
+            name = f"{loss_type}-{tokens}"
+            settings = {"loss_type": loss_type, "beta": 0.05}
+            run(make_job(name, micro_batch_tokens=tokens, steps=1, **settings), Reporter(tmp_path / name))
             norms.append(curve(tmp_path / name)[0]["grad_norm"])
+        assert (not passes) == (tokens == 0), "backward passes besides the last one"
     assert norms[:2] == pytest.approx(norms[2:], rel=1e-3)
     assert min(norms) > 0
 
@@ -202,8 +201,7 @@ def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
         mask[row, prompt_width - 3 - row % 5 : prompt_width + 1 + row] = 1
     ids[mask == 0] = 1
     mask[4, prompt_width:] = 0  # a rollout that mask_truncated_completions has emptied
-    wanted = torch.arange(rows) % 3 != 0
-    weights = torch.randn(rows, 1) * wanted[:, None]
+    weights = torch.randn(rows, 1)
 
     class Host:
         accelerator = type("Accelerator", (), {"autocast": staticmethod(torch.enable_grad)})
@@ -214,10 +212,9 @@ def test_rollouts_are_scored_as_trl_scores_them(guesser: Path) -> None:
     (expected[0] * weights).sum().backward()
     gradients = [parameter.grad.clone() for parameter in model.parameters()]
     model.zero_grad()
-    log_probs, entropy, scored = score_rollouts(model, ids, mask, width, wanted, tokens_per_pass=40)
+    log_probs, entropy = score_rollouts(model, ids, mask, width, tokens_per_pass=40)
     (log_probs * weights).sum().backward()
-    assert scored.tolist() == wanted.tolist()
     for found, reference in zip((log_probs, entropy), expected[:2], strict=True):
-        torch.testing.assert_close(found, reference * wanted[:, None], atol=1e-4, rtol=0)
+        torch.testing.assert_close(found, reference, atol=1e-4, rtol=0)
     for parameter, gradient in zip(model.parameters(), gradients, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, atol=1e-4, rtol=1e-4)

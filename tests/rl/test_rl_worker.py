@@ -39,7 +39,7 @@ def test_a_model_that_pads_with_its_end_token_learns_to_stop_all_the_same(
     make_job: MakeJob, guesser: Path, tmp_path: Path
 ) -> None:
     """What is padding is known by its place: no end of a rollout is taken for it, nor is it for an end."""
-    own, end = (make_job(name, steps=1, micro_batch_size=4) for name in ("own", "end"))
+    own, end = (make_job(name, steps=1, micro_batch_tokens=60) for name in ("own", "end"))
     end = end.model_copy(update={"model": padded_with_end(guesser, tmp_path / "padded")})
     results = [run(job, Reporter(job.out.parent)) for job in (own, end)]
     assert results[0]["ledger"] == results[1]["ledger"]

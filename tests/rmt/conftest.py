@@ -25,7 +25,7 @@ def make_job(guesser: Path, tmp_path: Path) -> MakeJob:
         steps: int = 6,
         slots: int = 4,
         save_every_steps: int = 1000,
-        micro_batch_size: int = 0,
+        micro_batch_tokens: int = 0,
         **settings: Any,
     ) -> RMTJob:
         folder = tmp_path / name
@@ -37,7 +37,7 @@ def make_job(guesser: Path, tmp_path: Path) -> MakeJob:
             out=folder / "out",
             checkpoints=folder / "checkpoints",
             save_every_steps=save_every_steps,
-            micro_batch_size=micro_batch_size,
+            rl_micro_batch_tokens=micro_batch_tokens,
             num_threads=1,
             config=RMTTrainConfig(**{**small, **settings}),
         )

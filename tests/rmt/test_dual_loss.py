@@ -100,11 +100,10 @@ def check(model: torch.nn.Module, loss: torch.Tensor, found: Gradients) -> None:
     assert max(gradient.abs().max() for gradient in found.values()) > 1e-2
 
 
-@pytest.mark.parametrize("rows", [0, 2, 8], ids="micro-batches of {} rollouts".format)
-def test_the_dual_gradient_is_that_of_a_slow_reference(rows: int, make_job: MakeJob, tmp_path: Path) -> None:
-    job = make_job("dual", steps=1, slots=4, ntp_weight=0.3, micro_batch_size=rows, **PLAIN)
+@pytest.mark.parametrize("tokens", [0, 60, 200], ids="micro-batches of {} tokens".format)
+def test_the_dual_gradient_is_that_of_a_slow_reference(tokens: int, make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("dual", steps=1, slots=4, ntp_weight=0.3, micro_batch_tokens=tokens, **PLAIN)
     trainer, [found], batches = trained(job, tmp_path / "dual")
-    assert len(batches) == (16 // rows if rows else 1)
     assert len(read_run(job.data).documents_of(0)) == 3
     model = AutoModelForCausalLM.from_pretrained(job.model)
     rl, text = reference_rl(model, batches, "advantages"), reference_text(model, job, 0, drawn=False)
@@ -114,9 +113,9 @@ def test_the_dual_gradient_is_that_of_a_slow_reference(rows: int, make_job: Make
     assert entry["loss"] == pytest.approx(entry["loss_rl"] + 0.3 * entry["loss_ntp"], rel=1e-4)
 
 
-@pytest.mark.parametrize("rows", [0, 2], ids="micro-batches of {} rollouts".format)
-def test_mixed_fine_tuning_is_cross_entropy_on_right_rollouts(rows: int, make_job: MakeJob, tmp_path: Path) -> None:
-    job = make_job("sft", steps=1, slots=4, objective="sft", micro_batch_size=rows, **PLAIN)
+@pytest.mark.parametrize("tokens", [0, 60], ids="micro-batches of {} tokens".format)
+def test_mixed_fine_tuning_is_cross_entropy_on_right_rollouts(tokens: int, make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("sft", steps=1, slots=4, objective="sft", micro_batch_tokens=tokens, **PLAIN)
     trainer, [found], batches = trained(job, tmp_path / "sft")
     assert 0 < sum(int(batch["matched"].sum()) for batch in batches) < 16
     model = AutoModelForCausalLM.from_pretrained(job.model)
@@ -126,9 +125,8 @@ def test_mixed_fine_tuning_is_cross_entropy_on_right_rollouts(rows: int, make_jo
     assert entry["loss_rl"] == pytest.approx(rl.item(), rel=1e-4)
 
 
-@pytest.mark.parametrize("rows", [0, 2], ids="micro-batches of {} rollouts".format)
-def test_without_rollouts_it_is_plain_language_model_training(rows: int, make_job: MakeJob, tmp_path: Path) -> None:
-    job = make_job("ntp", steps=3, slots=4, objective="ntp", micro_batch_size=rows, **PLAIN)
+def test_without_rollouts_it_is_plain_language_model_training(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("ntp", steps=3, slots=4, objective="ntp", **PLAIN)
     trainer, found, _ = trained(job, tmp_path / "ntp")
     model = AutoModelForCausalLM.from_pretrained(job.model)
     decays = trainer.get_decay_parameter_names(model)
@@ -146,7 +144,7 @@ def test_without_rollouts_it_is_plain_language_model_training(rows: int, make_jo
 
 
 def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    job = make_job("zero", steps=4, ntp_weight=0.0, micro_batch_size=8)
+    job = make_job("zero", steps=4, ntp_weight=0.0, micro_batch_tokens=200)
     monkeypatch.setattr(DualTrainer, "_text_loss", lambda *_: pytest.fail("text was read"))
     trainer, _, _ = trained(job, tmp_path / "zero")
 
@@ -167,6 +165,7 @@ def test_lambda_0_is_grpo(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest
         form=job.form,
         reporter=Reporter(tmp_path / "zero"),
         settings=job.config,
+        micro_batch_tokens=job.rl_micro_batch_tokens,
     )
     use_compact_head(grpo.model, temperature=1.0, outputs=("log_probs", "entropy"))
     grpo.train()
@@ -206,6 +205,9 @@ def test_a_step_keeps_the_graph_of_one_loss_at_a_time(make_job: MakeJob, tmp_pat
     ]
     both = kept_at_once(make_job("both", steps=1, slots=4, ntp_weight=0.3, **PLAIN), tmp_path / "both")
     assert max(alone) <= both < max(alone) + min(alone) / 2
+    settings = {"ntp_weight": 0.0, "micro_batch_tokens": 100, **PLAIN}
+    parts = kept_at_once(make_job("parts", steps=1, slots=4, **settings), tmp_path / "parts")
+    assert parts < alone[0] / 2, "rollouts in several passes"
 
 
 @pytest.mark.parametrize("num_processes", [1, 2, 5])

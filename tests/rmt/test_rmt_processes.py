@@ -35,7 +35,7 @@ def test_two_processes_train_as_one_does(
     """The 3 texts of a step are dealt to the processes, in passes so short that one has more of them than the other."""
     monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rmt_rollouts.write)
     one = run(make_job("one", steps=4, objective=objective), Reporter(tmp_path / "one"))
-    job = make_job("two", steps=4, objective=objective, micro_batch_size=2)
+    job = make_job("two", steps=4, objective=objective, micro_batch_tokens=60)
     two = run_worker("tests.support.given_rmt_rollouts", job, tmp_path / "two" / "w", timeout_s=900, prefix=TWO)
     assert two["ledger"] == one["ledger"]
     for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):

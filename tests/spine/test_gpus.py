@@ -3,16 +3,17 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tasks.spine.stage import gpus
-from tasks.spine.stage.gpus import VARIABLE, gpus_for_worker, visible_gpus
+from tasks.spine.stage.gpus import VARIABLE, gpus_for_worker, shards_here, visible_gpus, workers_at_once
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tests.support.paths import ROOT
-from tests.support.toy_stage import ToyConfig, toy
+from tests.support.toy_stage import Seen, ToyConfig, toy
 from tests.support.toy_worker import ToyJob
 
 DRIVER = """#!/bin/sh
@@ -61,6 +62,55 @@ def test_workers_at_the_same_time_get_one_each_and_share_when_there_are_more(mon
         with ThreadPoolExecutor(3) as pool:
             handed_out = list(pool.map(arm, range(3)))
         assert set(handed_out) == {"4", "6"}
+
+
+@pytest.mark.parametrize(
+    ("runtime", "gpus", "shards", "at_once"),
+    [
+        ({}, 1, 4, 4),
+        ({}, 2, 2, 2),
+        ({}, 8, 1, 1),
+        ({"num_shards": 9}, 1, 9, 4),
+        ({"concurrent_arms": 2}, 1, 2, 2),
+        ({"device": "cpu"}, 1, 1, 1),
+    ],
+)
+def test_work_is_spread_over_the_gpus_of_this_machine_and_arms_at_the_same_time_share_them(
+    runtime: dict[str, Any], gpus: int, shards: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "0,1,2,3")
+    assert shards_here(Runtime(**runtime), gpus) == shards
+    assert workers_at_once(Runtime(**runtime), gpus) == at_once
+
+
+def test_on_a_cpu_work_is_spread_only_where_asked_and_over_threads_that_do_not_meet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert shards_here(Runtime(num_threads=2)) == 1
+    assert workers_at_once(Runtime(num_shards=3, num_threads=2)) == 4
+    assert workers_at_once(Runtime(num_shards=3)) == 1, "each takes all of them"
+
+
+def test_workers_of_one_stage_have_a_gpu_each_and_one_progress(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "4,6")
+    seen: list[str] = []
+
+    def body(build: Build, config: ToyConfig) -> None:
+        jobs = [ToyJob(shows=(VARIABLE,), steps=2), ToyJob(shows=(VARIABLE,), steps=3)]
+        seen.extend(result[VARIABLE] for result in build.workers("tests.support.toy_worker", jobs, name="toy"))
+        (build.out / "done").touch()
+
+    watcher = Seen()
+    toy(settings, body, watcher=watcher)
+    assert sorted(seen) == ["4", "6"]
+    lines = [line for line in watcher.lines if "done" in line]
+    assert {name: lines[-1][name] for name in ("done", "total")} == {"done": 5, "total": 5}
+    assert lines[-1]["values"] == {"tokens_per_s": 50.0}
+    assert [line["done"] for line in lines] == sorted(line["done"] for line in lines)
 
 
 def test_without_a_choice_of_the_user_the_driver_says_what_there_is(

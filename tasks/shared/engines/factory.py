@@ -1,6 +1,7 @@
 """Picks and starts an engine for a machine."""
 
 import logging
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Literal
@@ -73,10 +74,15 @@ def _has_vllm_for_cpus() -> bool:
     return True
 
 
-def make_engine(model_path: Path, runtime: Runtime, form: PromptForm) -> Engine:
+def make_engine(
+    model_path: Path, runtime: Runtime, form: PromptForm, *, longest: Sequence[tuple[str, int]] = ()
+) -> Engine:
     """Start the engine that `runtime` names on the model folder.
 
-    `form` is that of the prompts; bare user messages are for an OpenAI-compatible server alone.
+    Args:
+        form: that of the prompts; bare user messages are for an OpenAI-compatible server alone.
+        longest: prompts among which the longest of all are, each with the tokens that may follow it, so that vLLM
+            starts once for all.
     """
     name, as_messages = engine_name(runtime, model_path), form.style == "message"
     if name == "openai":
@@ -106,6 +112,7 @@ def make_engine(model_path: Path, runtime: Runtime, form: PromptForm) -> Engine:
             tensor_parallel_size=runtime.tensor_parallel_size,
             trust_remote_code=runtime.trust_remote_code,
             adds_prefix=form.adds_prefix,
+            longest=longest,
         )
     with hide_packages(*UNUSED_BY_TRANSFORMERS):
         import torch

@@ -53,8 +53,12 @@ class VllmEngine:
         tensor_parallel_size: int = 1,
         trust_remote_code: bool = False,
         adds_prefix: bool = True,
+        longest: Sequence[tuple[str, int]] = (),
     ) -> None:
-        """Load the tokenizer; the engine itself starts with the first stream, when the lengths are known."""
+        """Load the tokenizer; the engine itself starts with the first stream, when the lengths are known.
+
+        `longest` are prompts of later streams, each with the tokens that may follow it: what it has room for at once.
+        """
         if device == "cpu":
             for name, value in CPU_SETTINGS.items():
                 os.environ.setdefault(name, value)
@@ -75,6 +79,8 @@ class VllmEngine:
         self._adds_prefix = adds_prefix
         self._context = context_length(model_path, trust_remote_code=trust_remote_code)
         self._llm: LLM | None = None
+        ids = encode_prompts(self._tokenizer, [prompt for prompt, _ in longest], adds_prefix=adds_prefix)
+        self._foreseen = max((len(row) + most for row, (_, most) in zip(ids, longest, strict=True)), default=0)
         self._room = 0
         self._numbers = itertools.count()
 
@@ -130,7 +136,7 @@ class VllmEngine:
             check_architecture(self._model_path, trust_remote_code=self._settings["trust_remote_code"])
             from vllm import LLM
 
-            room = -(-room // ROOM_STEP) * ROOM_STEP
+            room = -(-max(room, self._foreseen) // ROOM_STEP) * ROOM_STEP
             self._room = min(room, self._context) if self._context else room
             with TemporaryDirectory() as links:
                 folder = own_weights_alone(self._model_path, Path(links))

@@ -29,7 +29,7 @@ from tasks.spine.store.runtime import Runtime
 
 @dataclass(frozen=True)
 class Shards:
-    """A stage call whose samples are made by `runtime.num_shards` shards."""
+    """A stage call whose samples are made by `count` shards."""
 
     stage: Stage
     wanted: Callable[[Build, Any], Wanted[Any]]
@@ -37,6 +37,7 @@ class Shards:
     config: Any
     runtime: Runtime
     parents: dict[str, ArtifactRef]
+    count: int
 
     @property
     def shard(self) -> Stage:
@@ -60,13 +61,13 @@ class Shards:
 )
 def run_shard(shards: Shards, index: int) -> int:
     """Have a worker make what the pool lacks of one shard's samples; returns the number of new ones."""
-    label = f"{index + 1} of {shards.runtime.num_shards}"
+    label = f"{index + 1} of {shards.count}"
     return fill_part(shards, index, PrefectWatcher(shards.shard, None, get_run_logger(), label))
 
 
 def fill_part(shards: Shards, index: int, watcher: Watcher) -> int:
     """The work of one shard. A lease keeps two runs, on whatever hosts, from making the same part at once."""
-    context, part = run_context(), Part(index, shards.runtime.num_shards)
+    context, part = run_context(), Part(index, shards.count)
     call = shards.call(part)
     lease = context.store.lease(call.stage.kind, call.key, call.runtime.lease_timeout_s)
     while not lease.try_acquire():

@@ -1,9 +1,10 @@
 """The child process that owns an engine: generates what the pool lacks and writes it batch by batch."""
 
+import heapq
 import itertools
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +23,8 @@ log = logging.getLogger(__name__)
 WINDOW_REQUESTS = 50_000
 """Requests held in memory and handed to the engine at once."""
 REPORT_EVERY_S = 1.0
+LONGEST_PROMPTS = 64
+"""Prompts of a set that an engine looks at before it starts. Ours."""
 
 
 @dataclass
@@ -103,11 +106,11 @@ def storable(row: Row) -> Row:
 def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     """Generate every wanted sample that its pool lacks; returns counts, throughput and the engine's name."""
     offline()
-    total = sum(1 for _ in itertools.chain.from_iterable(map(missing_requests, job.sets)))
+    total, longest = survey(job.sets)
     reporter.progress(0, total, "samples")
     if not total:
         return {"generated": 0, "notes": []}
-    engine = make_engine(job.model, job.runtime, job.form)
+    engine = make_engine(job.model, job.runtime, job.form, longest=longest)
     tally = SamplingTally(total, reporter)
     try:
         for sample_set in job.sets:
@@ -120,6 +123,23 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
             f"{tally.rejected} of {tally.done} completions cannot be stored as text and are marked as rejected"
         )
     return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, "notes": notes, **tally.values()}
+
+
+def survey(sets: Sequence[SampleSetJob]) -> tuple[int, list[tuple[str, int]]]:
+    """How many samples are missing, and the prompts with the most characters of each set, with what may follow them.
+
+    The longest in tokens is nearly always among them; where it is not, vLLM starts once more.
+    """
+    total, longest = 0, []
+    for sample_set in sets:
+        prompts: set[str] = set()
+        for request in missing_requests(sample_set):
+            total += 1
+            prompts.add(request.prompt)
+            if len(prompts) > 2 * LONGEST_PROMPTS:
+                prompts = set(heapq.nlargest(LONGEST_PROMPTS, prompts, key=len))
+        longest += [(prompt, sample_set.sampling.max_new_tokens) for prompt in prompts]
+    return total, longest
 
 
 def fill(sample_set: SampleSetJob, engine: Engine, tally: SamplingTally, job: SamplingJob) -> None:

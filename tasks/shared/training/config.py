@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """Label of a token that carries no loss: what torch's cross-entropy leaves out."""
+SFT_TOKENS = {"cpu": 2048, "cuda": 16_384}
+"""Tokens of a training pass on examples or texts, by device, where the runtime does not say. Ours."""
+RL_TOKENS = {"cpu": 1024, "cuda": 16_384}
+"""The same of a pass on rollouts, and of one that scores them without gradients."""
 LRSchedule = Literal["constant", "constant_with_warmup", "linear", "cosine"]
 ALL_LINEAR = "all-linear"
 """Targets of adapters: every linear layer but the output layer."""
@@ -170,8 +174,8 @@ class TrainJob(Frozen):
     """Folder that survives a crash; training resumes from the last whole checkpoint in it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where torch sees it."""
-    micro_batch_size: int = Field(0, ge=0)
-    """Rows per forward pass; 0 lets the stage choose. Gradient accumulation keeps the global batch."""
+    sft_micro_batch_tokens: int = Field(0, ge=0)
+    """Tokens of a pass on examples or texts; 0 takes `SFT_TOKENS`. Accumulated gradients keep the global batch."""
     save_every_steps: int = Field(50, ge=1)
     """Optimiser steps between checkpoints."""
     num_threads: int = Field(0, ge=0)
@@ -185,6 +189,8 @@ class RolloutJob(TrainJob):
 
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
     """Engine that writes rollouts; `auto` is vLLM on a GPU and transformers on a CPU."""
+    rl_micro_batch_tokens: int = Field(0, ge=0)
+    """Tokens of a pass on rollouts; 0 takes `RL_TOKENS`."""
     vllm_memory_share: float = Field(0.3, gt=0, le=1)
     """Share of GPU memory that vLLM takes beside the trainer."""
     vllm_tensor_parallel_size: int = Field(1, ge=1)
@@ -201,7 +207,7 @@ def train_job_fields(build: "Build", data: Path) -> dict[str, Any]:
         "out": build.out,
         "checkpoints": build.work / "checkpoints",
         "device": runtime.device,
-        "micro_batch_size": runtime.micro_batch_size,
+        "sft_micro_batch_tokens": runtime.sft_micro_batch_tokens,
         "save_every_steps": runtime.save_every_steps,
         "num_threads": runtime.num_threads,
         "trust_remote_code": runtime.trust_remote_code,
@@ -214,6 +220,7 @@ def rollout_job_fields(build: "Build", data: Path) -> dict[str, Any]:
     return {
         **train_job_fields(build, data),
         "engine": runtime.engine,
+        "rl_micro_batch_tokens": runtime.rl_micro_batch_tokens,
         "vllm_memory_share": runtime.rollout_gpu_memory_utilization,
         "vllm_tensor_parallel_size": runtime.rollout_tensor_parallel_size,
     }

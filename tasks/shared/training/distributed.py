@@ -78,17 +78,22 @@ def agreed(make: Callable[[], T]) -> T:
     return broadcast_object_list([make() if is_main_process() else None])[0]
 
 
+def largest_of_all(counts: Sequence[int], device: torch.device) -> list[int]:
+    """The largest value of each count over all processes, which must have equally many."""
+    if world_size() == 1:
+        return list(counts)
+    most = torch.tensor(counts, device=device)
+    torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+    return most.tolist()
+
+
 def equally_many(passes: Sequence[T], blank: T, device: torch.device) -> list[tuple[T, bool]]:
     """The forward passes of this process, filled up with `blank` ones to as many as any other has.
 
     Returns:
         Each pass, and whether it counts.
     """
-    count = len(passes)
-    if world_size() > 1:
-        most = torch.tensor(count, device=device)
-        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
-        count = int(most)
+    [count] = largest_of_all([len(passes)], device)
     return [*((own, True) for own in passes), *[(blank, False)] * (count - len(passes))]
 
 

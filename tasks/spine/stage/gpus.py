@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
+from tasks.spine.store.runtime import Runtime
+
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 LIST_TIMEOUT_S = 30.0
 _lock = threading.Lock()
@@ -36,6 +38,26 @@ def _listed_by_driver() -> tuple[str, ...]:
     except (OSError, subprocess.TimeoutExpired):
         return ()
     return tuple(re.findall(r"^GPU (\d+):", listed.stdout, re.MULTILINE))
+
+
+def workers_at_once(runtime: Runtime, gpus: int = 1) -> int:
+    """Most workers of one stage that this machine runs at the same time, each with `gpus` GPUs of its own.
+
+    Without GPUs as many as it has CPUs for, `num_threads` each; one where each takes them all. Arms that run at the
+    same time have an equal share.
+    """
+    if visible := visible_gpus() if runtime.device != "cpu" else []:
+        most = len(visible) // gpus
+    else:
+        most = (os.cpu_count() or 1) // runtime.num_threads if runtime.num_threads else 1
+    return max(1, most // runtime.concurrent_arms)
+
+
+def shards_here(runtime: Runtime, gpus: int = 1) -> int:
+    """Parts that this machine makes of a stage's work: `num_shards`, or one for each worker that its GPUs hold."""
+    if runtime.num_shards:
+        return runtime.num_shards
+    return workers_at_once(runtime, gpus) if runtime.device != "cpu" and visible_gpus() else 1
 
 
 @contextmanager

@@ -14,7 +14,8 @@ from tasks.errors import Permanent
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.gpus import gpus_for_worker
-from tasks.spine.stage.launch import check_stop, run_worker
+from tasks.spine.stage.launch import OnLine, check_stop, run_worker
+from tasks.spine.stage.threads import ProgressOfAll, in_threads
 from tasks.spine.stage.worker import is_disk_full
 from tasks.spine.store.manifest import FileEntry, Manifest, SourceTable, TrainedRows, git_commit, package_versions
 from tasks.spine.store.ref import SHORT, ArtifactRef
@@ -83,11 +84,19 @@ class Build:
         return self.store.manifest(self.parents[role])
 
     def worker(
-        self, module: str, job: BaseModel, *, name: str = "worker", prefix: Sequence[str] = (), gpus: int = 1
+        self,
+        module: str,
+        job: BaseModel,
+        *,
+        name: str = "worker",
+        prefix: Sequence[str] = (),
+        gpus: int = 1,
+        on_progress: OnLine | None = None,
     ) -> dict[str, Any]:
         """Run a worker process in a folder of this build and return its result; progress and metrics are passed on.
 
         Args:
+            on_progress: told of the progress instead of the watcher.
             gpus: GPUs that the worker sees. Behind a launcher (`prefix`) it sees one for each process, or all where a
                 configuration of the user's own says how many processes there are.
         """
@@ -99,11 +108,25 @@ class Build:
                 job,
                 self.work / name,
                 timeout_s=runtime.timeout_s,
-                on_progress=self.watcher.progress,
+                on_progress=on_progress or self.watcher.progress,
                 on_metrics=self.watcher.metrics,
                 env=visible | ({"OMP_NUM_THREADS": str(runtime.num_threads)} if runtime.num_threads else {}),
                 prefix=prefix,
             )
+
+    def workers(self, module: str, jobs: Sequence[BaseModel], *, name: str) -> list[dict[str, Any]]:
+        """Run a worker for each job, all at the same time; what they have done adds up to one progress.
+
+        If one fails, the others are finished before its error is raised.
+        """
+        if len(jobs) == 1:
+            return [self.worker(module, jobs[0], name=name)]
+        together = ProgressOfAll(self.watcher.progress)
+
+        def run(number: int) -> dict[str, Any]:
+            return self.worker(module, jobs[number], name=f"{name}-{number}", on_progress=together.of(number))
+
+        return in_threads(run, range(len(jobs)), len(jobs))
 
     def progress(self, done: int, total: int, unit: str, **values: float) -> None:
         """Report progress of work that the body does itself."""

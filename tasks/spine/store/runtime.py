@@ -18,7 +18,7 @@ class Runtime(Frozen):
     for machines with or without GPUs; then all arms run at the same time."""
     concurrent_arms: int = Field(1, ge=1)
     """Arms that run at the same time in one process; for small models, whose trainings leave a machine idle, and for
-    several GPUs, of which each worker then has one."""
+    several GPUs, of which each arm then has an equal share."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes CUDA where torch sees it."""
     engine: Literal["auto", "transformers", "vllm", "openai"] = "auto"
@@ -36,13 +36,15 @@ class Runtime(Frozen):
     """Sequences that the transformers engine decodes together."""
     flush_rows: int = Field(512, ge=1)
     """Completions after which generation writes a batch file: the most that a kill can lose."""
-    num_shards: int = Field(1, ge=1, le=200)
+    num_shards: int = Field(0, ge=0, le=200)
     """Shard tasks that the sampling of a stage is split into: of `generate`, `evaluate` and `predict`. Each starts an
-    engine where it has work."""
+    engine where it has work. 0: one for each engine that the GPUs of this machine, or of the Ray cluster, hold; one
+    where there are none."""
     ray_address: str = ""
     """Ray cluster whose nodes run the shard tasks (`ray://head:10001`, `head:6379`); `local` starts Ray on this machine
-    and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs or one. Empty: the
-    shards run in turn in the flow's process."""
+    and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs or one. Empty: they
+    are spread over the GPUs of this machine without Ray, or over its CPUs, where `num_threads` says how many each
+    takes."""
     num_verifiers: int = Field(2, ge=1)
     """Child processes that check answers."""
     verifier_memory_mb: int = Field(2048, ge=256)
@@ -66,8 +68,12 @@ class Runtime(Frozen):
     several machines, CPU offload, other sharding. With it the launcher starts one process too."""
     rollout_tensor_parallel_size: int = Field(1, ge=1)
     """GPUs that one vLLM engine spans beside the trainer in RL; a divisor of `num_processes`."""
-    micro_batch_size: int = Field(0, ge=0)
-    """Sequences per device and forward pass in training; 0 lets the stage choose. The global batch stays the same."""
+    sft_micro_batch_tokens: int = Field(0, ge=0)
+    """Tokens, padding included, of a forward and backward pass on examples or texts, on each device: of `midtrain`,
+    `think_tags` and RMT's texts. 0 lets the stage choose. One that is longer has a pass of its own, and the global
+    batch stays the same."""
+    rl_micro_batch_tokens: int = Field(0, ge=0)
+    """The same of a pass on rollouts with their prompts: of `rl` and `rmt_train`."""
     save_every_steps: int = Field(50, ge=1)
     """Training steps between checkpoints that a killed trainer resumes from."""
     timeout_s: float = Field(6 * 3600.0, gt=0)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
-from tasks.shared.engines.vllm_engine import VllmEngine
+from tasks.shared.engines.vllm_engine import ROOM_STEP, VllmEngine
 from tasks.shared.models.files import SINGLE
 from tasks.tiny import THINK_MODEL_DIR
 from tasks.tiny.predictions import thinking_prompt
@@ -27,6 +27,7 @@ pytest.importorskip("vllm", reason="vLLM is not installed; install the extra 'cp
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 GREEDY = Sampling(temperature=0, max_new_tokens=64)
+LONG = "Q: 1+1?\nA:" * 60
 
 
 def requests(count: int) -> list[Request]:
@@ -50,7 +51,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def engine(model: Path) -> Iterator[VllmEngine]:
     broken = packages_that_cannot_be_looked_at()
     assert not broken, f"vLLM looks into every imported module; import these in another process: {broken}"
-    started = VllmEngine(model, device="cpu", dtype="float32")
+    started = VllmEngine(model, device="cpu", dtype="float32", longest=[(LONG, GREEDY.max_new_tokens)])
     yield started
     started.close()
 
@@ -80,6 +81,14 @@ def test_greedy_text_is_that_of_transformers(engine: VllmEngine) -> None:
     mine, theirs = complete(engine, asked, GREEDY), {item.key: item for item in other.stream(asked, GREEDY)}
     same = [key for key in mine if mine[key] == theirs[key]]
     assert len(same) >= 57
+
+
+def test_it_starts_once_where_it_was_told_of_the_longest_prompt(engine: VllmEngine) -> None:
+    complete(engine, requests(1), GREEDY)
+    first = engine._llm
+    longest = complete(engine, [Request("long", LONG, 0)], GREEDY)["long"]
+    assert longest.prompt_tokens + GREEDY.max_new_tokens > ROOM_STEP
+    assert engine._llm is first
 
 
 def test_truncation_is_told(engine: VllmEngine) -> None:

@@ -16,6 +16,7 @@ from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.shared.sampling.pool import Pool
 from tasks.shared.sampling.schema import WANTED, SampleSetJob, SamplingJob
 from tasks.shared.sampling.wanted import Prompt, wanted_rows
+from tasks.shared.sampling.worker import LONGEST_PROMPTS, missing_requests, survey
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.store.runtime import Runtime
@@ -59,6 +60,17 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     engine = TransformersEngine(TINY_MODEL, device="cpu", dtype="float32", batch_size=64)
     rows = [Request(row["key"], row["prompt"], row["seed"]) for row in read_rows(path)]
     return {item.key: item.text for item in engine.stream(rows, SAMPLING)}
+
+
+def test_the_longest_prompts_of_all_sets_are_known_before_an_engine_starts(job: SamplingJob, tmp_path: Path) -> None:
+    wanted(tmp_path / "others.parquet", 400)
+    others = job.sets[0].model_copy(update={"wanted": tmp_path / "others.parquet", "sampling": Sampling(top_k=5)})
+    total, longest = survey([*job.sets, others])
+    assert total == 2 * (100 + 400)
+    assert {most for _, most in longest} == {SAMPLING.max_new_tokens, Sampling().max_new_tokens}
+    asked = [request.prompt for part in (job.sets[0], others) for request in missing_requests(part)]
+    assert max(len(prompt) for prompt, _ in longest) == max(map(len, asked))
+    assert len(longest) <= 4 * LONGEST_PROMPTS
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

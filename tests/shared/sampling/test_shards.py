@@ -28,7 +28,6 @@ from tests.support.small_world import TINY, World
 pytestmark = pytest.mark.slow
 
 RUNTIME = Runtime(device="cpu", num_threads=1, num_verifiers=1)
-TWO = RUNTIME.model_copy(update={"num_shards": 2})
 SHORT = Sampling(top_p=1.0, max_new_tokens=12).model_dump()
 
 
@@ -41,13 +40,13 @@ def pooled(world: World) -> Counter[str]:
 def generation(world: World) -> tuple[Shards, Callable[..., ArtifactRef]]:
     config = GenerateConfig(heuristics="tiny", samples_per_heuristic=1, sampling=SHORT, prompt=TINY)
     parents = {"questions": world.questions, "model": world.model}
-    return Shards(generate.GENERATE, generate.wanted_samples, config, TWO, parents), generate.assemble
+    return Shards(generate.GENERATE, generate.wanted_samples, config, RUNTIME, parents, 2), generate.assemble
 
 
 def evaluation(world: World) -> tuple[Shards, Callable[..., ArtifactRef]]:
     config = EvaluateConfig(benchmarks=("tiny-test", "tiny-dev"), samples=2, sampling=SHORT, prompt=TINY, resamples=100)
     parents = {"questions.tiny-test": world.questions, "questions.tiny-dev": world.questions, "model": world.model}
-    return Shards(evaluate.EVALUATE, evaluate.wanted_samples, config, TWO, parents), evaluate.measure
+    return Shards(evaluate.EVALUATE, evaluate.wanted_samples, config, RUNTIME, parents, 2), evaluate.measure
 
 
 # Both benchmarks ask the same questions, and so for the same samples.

@@ -26,7 +26,7 @@ SHARDED: dict[str, Any] = {"timeout_s": 900, "prefix": launcher(Runtime(num_proc
 def test_shards_train_as_the_whole_and_resume(tmp_path: Path) -> None:
     model, dataset = save_random_model(tmp_path / "model"), write_rows(tmp_path / "train.parquet", make_rows(17))
     run(job(model, dataset, tmp_path / "one"), Reporter(tmp_path / "one"))
-    place = job(model, dataset, tmp_path / "two", micro_batch_size=1, save_every_steps=2)
+    place = job(model, dataset, tmp_path / "two", sft_micro_batch_tokens=1, save_every_steps=2)
     work = tmp_path / "two" / "w"
     killer = kill_when(work, lines=3)
     with pytest.raises(WorkerFailed, match="exit code"):
@@ -66,6 +66,6 @@ def test_two_gpus_train_as_one_process_does(distribution: str, tmp_path: Path) -
     model, dataset = save_random_model(tmp_path / "model"), write_rows(tmp_path / "train.parquet", make_rows(17))
     run(job(model, dataset, tmp_path / "one", device="cpu"), Reporter(tmp_path / "one"))
     prefix = launcher(Runtime(num_processes=2, distribution=distribution))
-    place = job(model, dataset, tmp_path / "two", micro_batch_size=1)
+    place = job(model, dataset, tmp_path / "two", sft_micro_batch_tokens=1)
     run_worker("tasks.midtrain.worker", place, tmp_path / "two" / "w", timeout_s=900, prefix=prefix)
     check_same(tmp_path / "two", tmp_path / "one")
