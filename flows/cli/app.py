@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.catalog.app import catalog_app
 from flows.cli.console import Commands, console, exit_with
 from flows.cli.options import PoolType, RecipeOption, SetOption, parse_overrides, split
 from flows.cli.pipelines import plan_app, run_app
@@ -12,12 +13,33 @@ from flows.server import MLFLOW_PORT, PREFECT_PORT
 
 app = typer.Typer(
     cls=Commands,
-    help="Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(run_app, name="run")
 app.add_typer(plan_app, name="plan")
+app.add_typer(catalog_app)
+
+
+def show_version(asked: bool) -> None:
+    """Print version and commit of this project and the versions of what it stands on, and end."""
+    if asked:
+        from importlib.metadata import version
+
+        from tasks.spine.store.manifest import git_commit, package_versions
+
+        console.print(f"midtrain {version('midtrain')}, commit {git_commit() or 'unknown'}", soft_wrap=True)
+        console.print(", ".join(f"{name} {number}" for name, number in package_versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def midtrain(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
+    """Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text."""
 
 
 @app.command()

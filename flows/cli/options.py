@@ -19,6 +19,7 @@ ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of
 SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
 ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
 ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of lines for people.")]
 
 
 class PoolType(StrEnum):

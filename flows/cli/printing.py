@@ -1,7 +1,6 @@
 """What the commands show: stages, results, plans, estimates, lineage, schedules; and errors in a line."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.console import from_here
 from tasks.errors import in_a_line, tells_the_user
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.plan import PlannedStage
@@ -33,7 +33,8 @@ def show_stages(stages: list[StageRecord], console: Console) -> None:
 
 
 def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
-    """The tables of a report or an evaluation, what to know about them, and where everything lies."""
+    """The tables of a report or an evaluation, what to know about them, and where models and all else lie."""
+    from tasks.report.models import measured_models, place_of_files
     from tasks.report.render.terminal import terminal_tables
     from tasks.report.show import tables, warnings
 
@@ -42,16 +43,14 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
         console.print(table)
     for warning in warnings(manifest):
         console.print(Text(f"Read with care: {warning}", "yellow"))
-    places = [f"Report:    {_from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
-    places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_shown)}   (make ui serves it)")
-    places.append(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})")
+    for model in measured_models(store, manifest):
+        console.print(f"Model:     {model.label}: {model.ref}")
+        console.print(Text(f"           {from_here(place_of_files(store, model.ref))}", "dim"), soft_wrap=True)
+    places = [f"Report:    {from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
+    places.append(f"MLflow:    {from_here(run_context().settings.mlflow_shown)}   (make ui serves it)")
+    places.append(f"Artifacts: {from_here(store.files.uri)}   (this one: {ref})")
     for place in places:
         console.print(place, soft_wrap=True)
-
-
-def _from_here(place: str | Path) -> str:
-    """A place as seen from the current folder, which is shorter and can be pasted."""
-    return str(place).replace(f"{Path.cwd()}/", "")
 
 
 def plan_table(rows: list[PlannedStage]) -> Table:

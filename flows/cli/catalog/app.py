@@ -1,0 +1,61 @@
+"""Commands about what there is: settings, recipes, artifacts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli.console import console, exit_with
+from flows.cli.options import JsonOption
+
+catalog_app = typer.Typer()
+
+
+@catalog_app.command()
+def settings(
+    section: Annotated[str, typer.Argument(help="E.g. rl, evaluate.sampling or rl.steps; empty: all.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Settings of recipes: name, default, type, where the default is from, what it does."""
+    from flows.cli.catalog.settings import show_settings
+    from flows.cli.printing import explained
+
+    exit_with(explained(lambda: show_settings(section, as_json, console), console))
+
+
+@catalog_app.command()
+def recipes(
+    as_json: JsonOption = False,
+    schema: Annotated[Path | None, typer.Option(help="Write the JSON schema of recipes to this file.")] = None,
+) -> None:
+    """Recipes that ship: method, device, arms and purpose; or their JSON schema, for editors."""
+    from flows.cli.catalog.settings import show_recipes, write_schema
+    from flows.cli.printing import explained
+
+    if schema is not None:
+        exit_with(explained(lambda: write_schema(schema, console), console))
+    else:
+        exit_with(explained(lambda: show_recipes(as_json, console), console))
+
+
+@catalog_app.command("ls")
+def list_(
+    kind: Annotated[str, typer.Argument(help="E.g. model, evaluation, dataset, report; empty: all.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Artifacts of the store, oldest first; models with their label and the folder of their files."""
+    from flows.cli.catalog.artifacts import list_artifacts
+    from flows.cli.printing import explained
+
+    exit_with(explained(lambda: list_artifacts(kind, as_json, console), console))
+
+
+@catalog_app.command()
+def show(
+    ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")], as_json: JsonOption = False
+) -> None:
+    """One artifact: label, place, counts, what it was made from, files, scores."""
+    from flows.cli.catalog.artifacts import show_artifact
+    from flows.cli.printing import explained
+
+    exit_with(explained(lambda: show_artifact(ref, as_json, console), console))
