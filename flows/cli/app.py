@@ -7,7 +7,7 @@ import typer
 
 from flows.cli.catalog.app import catalog_app
 from flows.cli.console import Commands, console, exit_with
-from flows.cli.options import PoolType, RecipeOption, SetOption, parse_overrides, split
+from flows.cli.options import JsonOption, PoolType, RecipeOption, SetOption, parse_overrides, split
 from flows.cli.pipelines import plan_app, run_app
 from flows.server import MLFLOW_PORT, PREFECT_PORT
 
@@ -47,11 +47,12 @@ def estimate(
     recipe: RecipeOption = "tiny-cpu",
     device: Annotated[str, typer.Option(help="E.g. h100-80g; empty: what the recipe is sized for.")] = "",
     set_: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
     from flows.cli.printing import show_estimate
 
-    exit_with(show_estimate(recipe, device, parse_overrides(set_), console))
+    exit_with(show_estimate(recipe, device, parse_overrides(set_), as_json, console))
 
 
 @app.command()
@@ -125,11 +126,12 @@ def verify(
 def lineage(
     ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")] = "",
     question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
     from flows.cli.printing import show_lineage
 
-    exit_with(show_lineage(ref, question, console))
+    exit_with(show_lineage(ref, question, as_json, console))
 
 
 @app.command()
@@ -163,11 +165,13 @@ def schedule(
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "") -> None:
+def report(
+    run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "", as_json: JsonOption = False
+) -> None:
     """Show a report's tables and where its page lies."""
     from flows.cli.printing import show_report
 
-    exit_with(show_report(run, console))
+    exit_with(show_report(run, as_json, console))
 
 
 @app.command()
@@ -190,11 +194,12 @@ def gate(
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
     sure: Annotated[bool, typer.Option(help="Count only losses whose whole interval is beyond it.")] = False,
     summary: Annotated[Path | None, typer.Option(help="File to append to: $GITHUB_STEP_SUMMARY.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.cli.commands import judge
 
-    exit_with(judge(run, margin, split(metrics), sure, summary, console))
+    exit_with(judge(run, margin, split(metrics), sure, summary, as_json, console))
 
 
 @app.command()
@@ -205,11 +210,12 @@ def gc(
         list[str] | None, typer.Option(metavar="REPORT", help="Let this report, else kept for good, go.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete. Without it, nothing changes.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List what no report, registered model or recent artifact needs, with sizes; delete it with --yes."""
     from flows.cli.commands import collect_garbage
 
-    exit_with(collect_garbage(keep_days, keep or [], drop or [], yes, console))
+    exit_with(collect_garbage(keep_days, keep or [], drop or [], yes, as_json, console))
 
 
 @app.command()
@@ -223,7 +229,7 @@ def verify_store() -> None:
 @app.command()
 def doctor(
     smoke: Annotated[bool, typer.Option("--smoke", help="Run every kind of work once: minutes, not hours.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of lines for people.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say whether this machine is fit to run, and what to do where it is not; fails where something is not."""
     from flows.cli.doctor import examine

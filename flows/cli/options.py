@@ -20,6 +20,9 @@ SeedOption = Annotated[int | None, typer.Option(help="Of generation and training
 ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
 ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of lines for people.")]
+LicenceOption = Annotated[
+    str, typer.Option(help="Licence on the card, as the hub calls it; empty: the base model's, where its card says.")
+]
 
 
 class PoolType(StrEnum):

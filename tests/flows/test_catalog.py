@@ -76,3 +76,82 @@ def test_an_artifact_is_shown_with_what_is_known_of_it(finished: Run, store: Sto
     assert told["digest"] == rl.digest
     assert told["path"] == store.place(rl)
     assert "pass@1" in said("show", str(store.all("evaluation")[-1].ref))
+
+
+@pytest.mark.slow
+def test_an_exported_model_loads_and_its_card_says_what_it_is(finished: Run, store: Store, tmp_path: Path) -> None:
+    from tasks.shared.models.causal_lm import load_causal_lm
+
+    model = next(
+        item.ref for item in measured_models(store, store.manifest(finished.ref)) if "RL from mid" in item.label
+    )
+    said("export", str(model), str(tmp_path / "out" / "mine"))
+    folder = tmp_path / "out" / "mine"
+    assert [path.name for path in folder.parent.iterdir()] == ["mine"]
+    load_causal_lm(folder, dtype="auto")
+    assert (folder / "tokenizer.json").is_file()
+    assert not (folder / "training.jsonl").exists()
+    card = (folder / "README.md").read_text()
+    assert card.startswith("---\nlicense: apache-2.0\n")
+    (score,) = (
+        next(item for item in store.all("evaluation") if item.parents["model"] == model).summary["scores"].items()
+    )
+    low, high = (f"{100 * score[1]['pass@1'][end]:.1f}" for end in ("low", "high"))
+    for text in ("# RL from mid-trained", "from the base model embedded", f"[{low}, {high}]", "| questions tiny |"):
+        assert text in card
+    assert "as the base model embedded states it" in card
+    said("export", str(model), str(tmp_path / "again"), "--licence", "mit")
+    assert (tmp_path / "again" / "README.md").read_text().startswith("---\nlicense: mit\n")
+    for node in ("midtrain v", "rl v", "generate v", "dataset/"):
+        assert node in card
+
+
+@pytest.mark.slow
+def test_an_export_writes_over_nothing_and_a_failed_one_leaves_nothing(
+    finished: Run, store: Store, tmp_path: Path
+) -> None:
+    model = next(item for item in store.all("model") if item.stage == "rl")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("keep")
+    assert "is not empty (1 entries, notes.txt first)" in said("export", str(model.ref), f"{tmp_path}/mine", code=1)
+    report = str(finished.ref)
+    assert "is of kind report, not model" in said("export", report, f"{tmp_path}/other", code=1)
+    weights = Path(store.place(model), "tokenizer.json")
+    content = weights.read_bytes()
+    try:
+        weights.write_bytes(content[:-10])
+        assert "damaged" in said("export", str(model.ref), f"{tmp_path}/other", code=1)
+    finally:
+        weights.write_bytes(content)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine"]
+
+
+def test_a_plan_and_an_estimate_are_told_to_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    plan = json.loads(said("plan", "polya", "--json"))
+    of = {(line["stage"], line["verdict"]): line["arms"] for line in plan["stages"]}
+    assert of["midtrain", "waits"] == of["generate", "waits"] == ["polya"]
+    assert of["report", "waits"] == of["model", "hit"] == []
+    costs = json.loads(said("estimate", "--recipe", "llama-3.2-3b", "--json"))
+    assert {"rl", "midtrain", "report"} <= {stage["stage"] for stage in costs["stages"] if stage["device_hours"] > 0}
+    assert all(need["fits"] == (need["needed"] <= need["available"]) for need in costs["memory_bytes"])
+
+
+@pytest.mark.slow
+def test_reports_lineage_gate_and_gc_are_told_to_programs(finished: Run, store: Store) -> None:
+    report = json.loads(said("report", "--json"))
+    assert report["artifact"] == str(finished.ref)
+    assert report["models_at"][0]["label"] == "Base"
+    model = report["models_at"][-1]["artifact"]
+    told = json.loads(said("lineage", model, "--json"))
+    names = [node["artifact"] for node in told["ancestry"]]
+    assert names[-1] == model
+    for node in told["ancestry"]:
+        assert set(node["parents"].values()) <= set(names[: names.index(node["artifact"])])
+    gate = CliRunner().invoke(app, ["gate", report["artifact"], "--margin", "1", "--json"])
+    assert (gate.exit_code, json.loads(gate.stdout)["regressions"]) == (0, [])
+    assert json.loads(gate.stdout)["comparisons"] == report["comparisons"]
+    gc = json.loads(said("gc", "--json"))
+    assert model in gc["kept"]
+    assert gc["bytes"] == sum(item["bytes"] for item in gc["items"])
+    assert not any(item["deleted"] for item in gc["items"])

@@ -1,4 +1,4 @@
-"""Commands about what there is: settings, recipes, artifacts."""
+"""Commands about what there is: settings, recipes, artifacts; and about what leaves the store."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.console import console, exit_with
-from flows.cli.options import JsonOption
+from flows.cli.options import JsonOption, LicenceOption
 
 catalog_app = typer.Typer()
 
@@ -59,3 +59,21 @@ def show(
     from flows.cli.printing import explained
 
     exit_with(explained(lambda: show_artifact(ref, as_json, console), console))
+
+
+@catalog_app.command()
+def export(
+    ref: Annotated[str, typer.Argument(help="A model, e.g. model/3f2a9c.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
+    licence: LicenceOption = "",
+) -> None:
+    """Write a model as a folder: weights, tokenizer, chat template and a model card."""
+    from flows.cli.printing import explained
+    from tasks.release.export import export_model
+    from tasks.spine.stage.context import run_context
+
+    def run() -> None:
+        names = export_model(run_context().store, ref, folder.expanduser(), licence)
+        console.print(f"Written: {folder}: {', '.join(names)}", soft_wrap=True)
+
+    exit_with(explained(run, console))
