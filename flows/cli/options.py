@@ -33,6 +33,13 @@ class PoolType(StrEnum):
     kubernetes = "kubernetes"
 
 
+class PushKind(StrEnum):
+    """Kinds of artifacts that a hub has repositories for."""
+
+    model = "model"
+    dataset = "dataset"
+
+
 def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
     """`key=value` pairs; values are read as JSON or else YAML, so numbers, lists and `null` work."""
     overrides = {}

@@ -37,7 +37,11 @@ def export_model(store: Store, name: str, folder: Path, licence: str = "") -> li
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as beside:
         out = Path(beside) / folder.name
         out.mkdir()
-        write_model(store, manifest, out, licence)
+        files, card = model_content(store, manifest, licence)
+        for file, path in files.items():
+            (out / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, out / file)
+        (out / CARD).write_text(card, encoding="utf-8")
         # Takes the place of an empty folder, and of no other.
         os.rename(out, folder)
     return sorted(path.name for path in folder.iterdir())
@@ -55,16 +59,13 @@ def check_kind(store: Store, name: str, kind: str) -> Manifest:
     return manifest
 
 
-def write_model(store: Store, manifest: Manifest, out: Path, licence: str) -> None:
-    """Copy the files that make a model, and write its card beside them."""
+def model_content(store: Store, manifest: Manifest, licence: str) -> tuple[dict[str, Path], str]:
+    """The files that make a model, by name, and the text of its card."""
     place = store.local(manifest.ref)
-    names = [entry.path for entry in manifest.files]
-    for name in model_files(names, local_reader(place), trust_remote_code=True):
-        target = out / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(place / name, target)
-    text = model_card(store, manifest, licence or _licence_of_base(store, manifest))
-    (out / CARD).write_text(text, encoding="utf-8")
+    names = model_files((entry.path for entry in manifest.files), local_reader(place), trust_remote_code=True)
+    return {name: place / name for name in names}, model_card(
+        store, manifest, licence or _licence_of_base(store, manifest)
+    )
 
 
 def _licence_of_base(store: Store, model: Manifest) -> str:

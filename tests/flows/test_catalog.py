@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from flows.cli.console import from_here
 from tasks.recipe.schema import recipe_schema
 from tasks.report.models import measured_models
 from tasks.spine.store.store import Store
@@ -61,7 +62,7 @@ def test_models_are_listed_with_label_and_folder(finished: Run, store: Store) ->
     shown = said("ls")
     for name, label in labels.items():
         assert f"{name}  {label}  " in shown
-        assert listed[name]["path"] in shown
+        assert from_here(listed[name]["path"]) in shown
         assert f"{label}: {name}" in said("report")
     assert "it has dataset, evaluation, filtered, model, questions, report, samples" in said("ls", "modle", code=1)
 
@@ -93,11 +94,9 @@ def test_an_exported_model_loads_and_its_card_says_what_it_is(finished: Run, sto
     assert not (folder / "training.jsonl").exists()
     card = (folder / "README.md").read_text()
     assert card.startswith("---\nlicense: apache-2.0\n")
-    (score,) = (
-        next(item for item in store.all("evaluation") if item.parents["model"] == model).summary["scores"].items()
-    )
-    low, high = (f"{100 * score[1]['pass@1'][end]:.1f}" for end in ("low", "high"))
-    for text in ("# RL from mid-trained", "from the base model embedded", f"[{low}, {high}]", "| questions tiny |"):
+    evaluation = next(item for item in store.all("evaluation") if item.parents["model"] == model)
+    score = 100 * evaluation.summary["scores"]["tiny-test"]["pass@1"]
+    for text in ("# RL from mid-trained", "from the base model embedded", f"**{score:.1f}** [", "| questions tiny |"):
         assert text in card
     assert "as the base model embedded states it" in card
     said("export", str(model), str(tmp_path / "again"), "--licence", "mit")
@@ -131,7 +130,7 @@ def test_a_plan_and_an_estimate_are_told_to_programs(tmp_path: Path, monkeypatch
     plan = json.loads(said("plan", "polya", "--json"))
     of = {(line["stage"], line["verdict"]): line["arms"] for line in plan["stages"]}
     assert of["midtrain", "waits"] == of["generate", "waits"] == ["polya"]
-    assert of["report", "waits"] == of["model", "hit"] == []
+    assert of["report", "waits"] == of["model", "miss"] == of["evaluate", "waits"] == []
     costs = json.loads(said("estimate", "--recipe", "llama-3.2-3b", "--json"))
     assert {"rl", "midtrain", "report"} <= {stage["stage"] for stage in costs["stages"] if stage["device_hours"] > 0}
     assert all(need["fits"] == (need["needed"] <= need["available"]) for need in costs["memory_bytes"])

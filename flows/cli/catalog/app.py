@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.console import console, exit_with
-from flows.cli.options import JsonOption, LicenceOption
+from flows.cli.options import JsonOption, LicenceOption, PushKind
 
 catalog_app = typer.Typer()
 
@@ -75,5 +75,27 @@ def export(
     def run() -> None:
         names = export_model(run_context().store, ref, folder.expanduser(), licence)
         console.print(f"Written: {folder}: {', '.join(names)}", soft_wrap=True)
+
+    exit_with(explained(run, console))
+
+
+@catalog_app.command()
+def push(
+    kind: Annotated[PushKind, typer.Argument(help="Whether it is a model or a dataset.")],
+    ref: Annotated[str, typer.Argument(help="E.g. model/3f2a9c or dataset/3f2a9c.")],
+    repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Made where it is not there, private.")],
+    public: Annotated[bool, typer.Option("--public", help="A new repository is one that everybody can read.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Commit over the files that are there.")] = False,
+    licence: LicenceOption = "",
+) -> None:
+    """Upload a model or a dataset with its card to the Hugging Face hub, in one commit."""
+    from flows.cli.printing import explained
+    from tasks.release.hub import push as upload
+    from tasks.spine.stage.context import run_context
+
+    def run() -> None:
+        options = {"public": public, "replace": replace, "licence": licence}
+        address = upload(run_context().store, kind.value, ref, repository, **options)
+        console.print(f"Pushed: {address}", soft_wrap=True)
 
     exit_with(explained(run, console))
