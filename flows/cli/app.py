@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.catalog import completion
 from flows.cli.catalog.app import catalog_app
 from flows.cli.console import Commands, console, exit_with
-from flows.cli.options import JsonOption, PoolType, RecipeOption, SetOption, parse_overrides, split
+from flows.cli.options import DeviceOption, JsonOption, PoolType, RecipeOption, SetOption, parse_overrides, split
 from flows.cli.pipelines import plan_app, run_app
 from flows.server import MLFLOW_PORT, PREFECT_PORT
 
@@ -45,7 +46,7 @@ def midtrain(
 @app.command()
 def estimate(
     recipe: RecipeOption = "tiny-cpu",
-    device: Annotated[str, typer.Option(help="E.g. h100-80g; empty: what the recipe is sized for.")] = "",
+    device: DeviceOption = "",
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -124,7 +125,7 @@ def verify(
 
 @app.command()
 def lineage(
-    ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")] = "",
+    ref: Annotated[str, typer.Argument(help="E.g. model/3f2a9c.", autocompletion=completion.artifacts)] = "",
     question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -132,25 +133,6 @@ def lineage(
     from flows.cli.printing import show_lineage
 
     exit_with(show_lineage(ref, question, as_json, console))
-
-
-@app.command()
-def samples(
-    ref: Annotated[str, typer.Argument(help="Samples, filtered, an evaluation or a report, e.g. evaluation/3f2a9c.")],
-    heuristic: Annotated[str | None, typer.Option(help="Its name; '' for the plain prompt.")] = None,
-    verdict: Annotated[str, typer.Option(help="correct, wrong, unparsed, truncated; or a drop reason, or kept.")] = "",
-    model: Annotated[str, typer.Option(help="Part of a model's label.")] = "",
-    question: Annotated[str, typer.Option(help="Part of a question's text, or its id.")] = "",
-    count: Annotated[int, typer.Option("--n", help="Completions to show at most.", min=1)] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
-) -> None:
-    """Read completions: what was asked, what a model wrote, how it was judged."""
-    from flows.cli.printing import explained
-    from flows.cli.samples import show_samples
-    from tasks.report.reading import CompletionFilter
-
-    wanted = CompletionFilter(heuristic, verdict, model, question, count)
-    exit_with(explained(lambda: show_samples(ref, wanted, as_json, console), console))
 
 
 @app.command()

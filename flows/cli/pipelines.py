@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.catalog import completion
 from flows.cli.console import console, exit_with
 from flows.cli.options import (
     ArmsOption,
@@ -87,7 +88,9 @@ def compare(
     recipe: RecipeOption = "tiny-cpu",
     set_: SetOption = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated seeds.")] = "0,1,2",
-    arms: Annotated[str, typer.Option(help="Comma-separated arms of the recipe; empty: all.")] = "",
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated arms of the recipe; empty: all.", autocompletion=completion.arms)
+    ] = "",
     force: ForceOption = None,
 ) -> dict[str, Any]:
     """Every arm at several seeds, compared on the same questions."""

@@ -154,3 +154,28 @@ def test_reports_lineage_gate_and_gc_are_told_to_programs(finished: Run, store: 
     assert model in gc["kept"]
     assert gc["bytes"] == sum(item["bytes"] for item in gc["items"])
     assert not any(item["deleted"] for item in gc["items"])
+
+
+def offered(*words: str) -> list[str]:
+    """What a shell is offered for the last of the words."""
+    typed = " ".join(("midtrain", *words))
+    asked = {"_MIDTRAIN_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(len(words))}
+    return CliRunner().invoke(app, [], env=asked, prog_name="midtrain").stdout.split()
+
+
+def test_a_shell_completes_recipes_stages_arms_devices_and_settings() -> None:
+    assert offered("plan", "polya", "--recipe", "tiny") == ["tiny-cpu", "tiny-cpu-controls"]
+    assert offered("run", "rmt", "--recipe", "tiny-cpu-rmt-") == ["tiny-cpu-rmt-sensitivity"]
+    assert offered("run", "polya", "--force", "mid") == ["midtrain"]
+    assert offered("run", "compare", "--arms", "vanilla,po") == ["vanilla,polya"]
+    assert offered("run", "compare", "--recipe", "llama-3.2-3b", "--arms", "s") == ["star"]
+    assert offered("estimate", "--device", "h1") == ["h100-80g"]
+    assert offered("settings", "rl.st") == ["rl.steps"]
+    assert offered("run", "polya", "--set", "rl.st") == ["rl.steps="]
+
+
+@pytest.mark.slow
+def test_a_shell_completes_artifacts(finished: Run, store: Store) -> None:
+    assert offered("show", str(finished.ref)[:10]) == [str(finished.ref)]
+    assert offered("ls", "mod") == ["model"]
+    assert sorted(offered("export", "")) == sorted(str(item.ref) for item in store.all("model"))

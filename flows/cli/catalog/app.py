@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.catalog import completion
 from flows.cli.console import console, exit_with
 from flows.cli.options import JsonOption, LicenceOption, PushKind
 
@@ -13,7 +14,10 @@ catalog_app = typer.Typer()
 
 @catalog_app.command()
 def settings(
-    section: Annotated[str, typer.Argument(help="E.g. rl, evaluate.sampling or rl.steps; empty: all.")] = "",
+    section: Annotated[
+        str,
+        typer.Argument(help="E.g. rl, evaluate.sampling or rl.steps; empty: all.", autocompletion=completion.settings),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Settings of recipes: name, default, type, where the default is from, what it does."""
@@ -40,7 +44,10 @@ def recipes(
 
 @catalog_app.command("ls")
 def list_(
-    kind: Annotated[str, typer.Argument(help="E.g. model, evaluation, dataset, report; empty: all.")] = "",
+    kind: Annotated[
+        str,
+        typer.Argument(help="E.g. model, evaluation, dataset, report; empty: all.", autocompletion=completion.kinds),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Artifacts of the store, oldest first; models with their label and the folder of their files."""
@@ -52,7 +59,8 @@ def list_(
 
 @catalog_app.command()
 def show(
-    ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")], as_json: JsonOption = False
+    ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.", autocompletion=completion.artifacts)],
+    as_json: JsonOption = False,
 ) -> None:
     """One artifact: label, place, counts, what it was made from, files, scores."""
     from flows.cli.catalog.artifacts import show_artifact
@@ -63,7 +71,7 @@ def show(
 
 @catalog_app.command()
 def export(
-    ref: Annotated[str, typer.Argument(help="A model, e.g. model/3f2a9c.")],
+    ref: Annotated[str, typer.Argument(help="A model, e.g. model/3f2a9c.", autocompletion=completion.models)],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="New or empty folder.")],
     licence: LicenceOption = "",
 ) -> None:
@@ -82,7 +90,9 @@ def export(
 @catalog_app.command()
 def push(
     kind: Annotated[PushKind, typer.Argument(help="Whether it is a model or a dataset.")],
-    ref: Annotated[str, typer.Argument(help="E.g. model/3f2a9c or dataset/3f2a9c.")],
+    ref: Annotated[
+        str, typer.Argument(help="E.g. model/3f2a9c or dataset/3f2a9c.", autocompletion=completion.artifacts)
+    ],
     repository: Annotated[str, typer.Argument(metavar="ORG/NAME", help="Made where it is not there, private.")],
     public: Annotated[bool, typer.Option("--public", help="A new repository is one that everybody can read.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Commit over the files that are there.")] = False,
@@ -99,3 +109,22 @@ def push(
         console.print(f"Pushed: {address}", soft_wrap=True)
 
     exit_with(explained(run, console))
+
+
+@catalog_app.command()
+def samples(
+    ref: Annotated[str, typer.Argument(help="Samples, filtered, an evaluation or a report, e.g. evaluation/3f2a9c.")],
+    heuristic: Annotated[str | None, typer.Option(help="Its name; '' for the plain prompt.")] = None,
+    verdict: Annotated[str, typer.Option(help="correct, wrong, unparsed, truncated; or a drop reason, or kept.")] = "",
+    model: Annotated[str, typer.Option(help="Part of a model's label.")] = "",
+    question: Annotated[str, typer.Option(help="Part of a question's text, or its id.")] = "",
+    count: Annotated[int, typer.Option("--n", help="Completions to show at most.", min=1)] = 5,
+    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
+) -> None:
+    """Read completions: what was asked, what a model wrote, how it was judged."""
+    from flows.cli.catalog.samples import show_samples
+    from flows.cli.printing import explained
+    from tasks.report.reading import CompletionFilter
+
+    wanted = CompletionFilter(heuristic, verdict, model, question, count)
+    exit_with(explained(lambda: show_samples(ref, wanted, as_json, console), console))

@@ -4,7 +4,6 @@ Imports wait until a value is asked for. What goes wrong completes to nothing: a
 """
 
 from collections.abc import Callable, Iterable
-from functools import wraps
 
 import typer
 
@@ -14,7 +13,7 @@ Completion = Callable[[typer.Context, str], list[str]]
 def completed(values: Callable[[typer.Context], Iterable[str]]) -> Completion:
     """Offer of the values those that begin with what is typed; with commas, of the part behind the last one."""
 
-    @wraps(values)
+    # Without `wraps`: typer reads the parameters, of which the values have one less.
     def complete(ctx: typer.Context, incomplete: str) -> list[str]:
         before, comma, begin = incomplete.rpartition(",")
         try:
@@ -34,8 +33,8 @@ def recipes(ctx: typer.Context) -> Iterable[str]:
     """Recipes that ship, of the pipeline's method."""
     from tasks.recipe.loading import DEFAULTS, METHODS, names
 
-    method = ctx.info_name if ctx.info_name in METHODS else ""
-    return [*names(method or ""), *([DEFAULTS] if method != "rmt" else [])]
+    method = next((name for name in METHODS if name == ctx.info_name), "")
+    return [*names(method), *([DEFAULTS] if method != "rmt" else [])]
 
 
 @completed
