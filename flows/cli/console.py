@@ -1,9 +1,7 @@
 """The terminal that commands write to: text is shown as it is, whoever wrote it, and without passwords."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -47,16 +45,6 @@ class _Shown:
 
 
 console = terminal()
-
-
-def from_here(place: str | Path) -> str:
-    """A place as seen from the current folder, which is shorter and can be pasted."""
-    return str(place).replace(f"{Path.cwd()}/", "")
-
-
-def print_json(value: Any) -> None:
-    """Write a value for programs to standard output, as it is but for passwords in addresses."""
-    print(without_passwords(json.dumps(value, indent=1, ensure_ascii=False)))
 
 
 def exit_with(code: int) -> None:

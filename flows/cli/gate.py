@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from flows.cli.console import print_json
+from flows.cli.output import print_json
 from tasks.report.blocks import joined
 from tasks.report.render.markdown import markdown_table
 from tasks.report.rows import ComparisonRow

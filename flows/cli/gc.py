@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli.console import print_json
+from flows.cli.output import print_json
 from tasks.spine.store.gc import delete, look
 from tasks.spine.store.gc_plan import GCPlan, Item, plan
 from tasks.spine.store.ref import ArtifactRef

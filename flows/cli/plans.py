@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from flows.cli.console import print_json
+from flows.cli.output import print_json
 from tasks.estimates.precision import planned_warnings
 from tasks.estimates.stages import planned_cost, planned_total
 from tasks.spine.stage.plan import PlannedStage

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.console import from_here, print_json
+from flows.cli.output import from_here, print_json
 from tasks.errors import in_a_line, tells_the_user
 from tasks.spine.stage.context import run_context
 from tasks.spine.store.store import ArtifactMissing, Store

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
-from flows.cli.console import from_here
+from flows.cli.output import from_here
 from tasks.recipe.schema import recipe_schema
 from tasks.report.models import measured_models
 from tasks.spine.store.store import Store

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.console import from_here, print_json
 from flows.cli.gc import size
+from flows.cli.output import from_here, print_json
 from tasks.report.models import MODEL, labels
 from tasks.report.render.terminal import terminal_tables
 from tasks.report.show import tables

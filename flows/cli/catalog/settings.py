@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from flows.cli.console import print_json
+from flows.cli.output import print_json
 from tasks.recipe.base import Recipe
 from tasks.recipe.listing import settings
 from tasks.recipe.loading import DEFAULTS, load, names, place_of
