@@ -17,7 +17,7 @@ from tasks.config import Seed
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS as RECIPES
 from tasks.recipe.loading import load
-from tasks.spine.stage.plan import PlannedStage, planning
+from tasks.spine.stage.plan import PlannedStage, announce, planning
 from tasks.spine.store.ref import ArtifactRef
 
 METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
@@ -82,6 +82,7 @@ def run_comparison(
         each(method.prepare, todo, at_once)
         for found in each(method.run_arm, todo, at_once):
             results |= found
+        announce(settings)
         made = method.report_on(settings, results, force="report" in forced)
         show_results(made)
         return made

@@ -25,6 +25,7 @@ from flows.stages.evaluate import evaluate
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import load
 from tasks.release.config import RELEASE, VERSION, ReleaseConfig, is_of
+from tasks.release.flavour import add_files
 from tasks.release.outcome import Decision, comparable, comparison, decide, evaluated, trained_model
 from tasks.release.registry import EVALUATION, LABEL, champion, check, record, register
 from tasks.report.task import report
@@ -160,6 +161,9 @@ def _decide(store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef]
         decision = Decision(promote=False, reason=f"Was asked other questions than {before.entry.label}, which leads.")
     else:
         decision = decide(before, candidate, metric)
+    if decision.promote:
+        # Before the name moves: whoever asks for the champion finds files to load.
+        add_files(tracker, store, parents["trained"])
     record(tracker.client, config.line, version, decision)
     log.info("%s: %s", label, decision.reason)
     return decision

@@ -117,10 +117,11 @@ def known_tests() -> set[str]:
 @pytest.mark.parametrize("line", of("midtrain"))
 def test_commands_options_recipes_and_settings_exist(line: str) -> None:
     command, path, words = get_command(APP), [], shlex.split(line)
-    while hasattr(command, "commands") and words:
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
         path.append(words.pop(0))
         command = command.commands[path[-1]]
     if hasattr(command, "commands") or not words:
+        assert set(words) <= {option for parameter in command.params for option in parameter.opts}
         return
     given = command.make_context(" ".join(path), words).params
     overrides = dict(pair.split("=", 1) for pair in given.get("set_") or ())

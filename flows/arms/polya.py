@@ -22,7 +22,7 @@ from tasks.spine.store.ref import ArtifactRef
 def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     """Run the stages of one arm; returns the evaluation of each checkpoint it passes, the base model's included."""
     settings = load(PolyaRecipe, arm.recipe, arm.overrides)
-    announce(settings)
+    announce(settings, arm.name)
     base = import_model(settings.model, settings.runtime)
     results = {entry(arm, "base", "Base"): measured(arm, base, "Base")}
     policy = base
@@ -40,7 +40,7 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
 def prepare(arm: Arm) -> None:
     """Make the data that the arm trains on."""
     settings = load(PolyaRecipe, arm.recipe, arm.overrides)
-    announce(settings)
+    announce(settings, arm.name)
     if arm.config.midtrain:
         solutions(arm, import_model(settings.model, settings.runtime))
 

@@ -27,7 +27,7 @@ Measured = dict[ReportEntry, dict[str, ArtifactRef]]
 def prepare(arm: Arm) -> None:
     """Write the arm's schedule: wrong texts, models and settings show before anything is trained."""
     settings = load(RmtRecipe, arm.recipe, arm.overrides)
-    announce(settings)
+    announce(settings, arm.name)
     base = base_of(arm, settings)
     held_out(arm, settings)
     if settings.arms[arm.name].train:
@@ -61,7 +61,7 @@ def planned(arm: Arm, base: ArtifactRef) -> ArtifactRef:
 def run_arm(arm: Arm) -> Measured:
     """Run the stages of one arm; returns the measurements of each checkpoint it passes."""
     settings = load(RmtRecipe, arm.recipe, arm.overrides)
-    announce(settings)
+    announce(settings, arm.name)
     config = settings.arms[arm.name]
     policy = base = base_of(arm, settings)
     if config.train:

@@ -5,31 +5,55 @@ from typing import Annotated, Any
 
 import typer
 
+from flows.cli.catalog import completion
+from flows.cli.catalog.app import catalog_app
 from flows.cli.console import Commands, console, exit_with
-from flows.cli.options import PoolType, RecipeOption, SetOption, parse_overrides, split
+from flows.cli.options import DeviceOption, JsonOption, PoolType, RecipeOption, SetOption, parse_overrides, split
 from flows.cli.pipelines import plan_app, run_app
 from flows.server import MLFLOW_PORT, PREFECT_PORT
 
 app = typer.Typer(
     cls=Commands,
-    help="Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 app.add_typer(run_app, name="run")
 app.add_typer(plan_app, name="plan")
+app.add_typer(catalog_app)
+
+
+def show_version(asked: bool) -> None:
+    """Print version and commit of this project and the versions of what it stands on, and end."""
+    if asked:
+        from importlib.metadata import version
+
+        from tasks.spine.store.manifest import git_commit, package_versions
+
+        console.print(f"midtrain {version('midtrain')}, commit {git_commit() or 'unknown'}", soft_wrap=True)
+        console.print(", ".join(f"{name} {number}" for name, number in package_versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def midtrain(
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Say the version and end.")
+    ] = False,
+) -> None:
+    """Mid-training before RL: on self-generated diverse solutions, or by RL on the next token of plain text."""
 
 
 @app.command()
 def estimate(
     recipe: RecipeOption = "tiny-cpu",
-    device: Annotated[str, typer.Option(help="E.g. h100-80g; empty: what the recipe is sized for.")] = "",
+    device: DeviceOption = "",
     set_: SetOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """What a recipe costs before it runs: tokens, device-hours, disk, and whether it fits in memory."""
     from flows.cli.printing import show_estimate
 
-    exit_with(show_estimate(recipe, device, parse_overrides(set_), console))
+    exit_with(show_estimate(recipe, device, parse_overrides(set_), as_json, console))
 
 
 @app.command()
@@ -101,32 +125,14 @@ def verify(
 
 @app.command()
 def lineage(
-    ref: Annotated[str, typer.Argument(help="An artifact, e.g. model/3f2a9c.")] = "",
+    ref: Annotated[str, typer.Argument(help="E.g. model/3f2a9c.", autocompletion=completion.artifacts)] = "",
     question: Annotated[str, typer.Option("--question", help="Which models saw this question or document?")] = "",
+    as_json: JsonOption = False,
 ) -> None:
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
     from flows.cli.printing import show_lineage
 
-    exit_with(show_lineage(ref, question, console))
-
-
-@app.command()
-def samples(
-    ref: Annotated[str, typer.Argument(help="Samples, filtered, an evaluation or a report, e.g. evaluation/3f2a9c.")],
-    heuristic: Annotated[str | None, typer.Option(help="Its name; '' for the plain prompt.")] = None,
-    verdict: Annotated[str, typer.Option(help="correct, wrong, unparsed, truncated; or a drop reason, or kept.")] = "",
-    model: Annotated[str, typer.Option(help="Part of a model's label.")] = "",
-    question: Annotated[str, typer.Option(help="Part of a question's text, or its id.")] = "",
-    count: Annotated[int, typer.Option("--n", help="Completions to show at most.", min=1)] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One object a line.")] = False,
-) -> None:
-    """Read completions: what was asked, what a model wrote, how it was judged."""
-    from flows.cli.printing import explained
-    from flows.cli.samples import show_samples
-    from tasks.report.reading import CompletionFilter
-
-    wanted = CompletionFilter(heuristic, verdict, model, question, count)
-    exit_with(explained(lambda: show_samples(ref, wanted, as_json, console), console))
+    exit_with(show_lineage(ref, question, as_json, console))
 
 
 @app.command()
@@ -141,11 +147,13 @@ def schedule(
 
 
 @app.command()
-def report(run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "") -> None:
+def report(
+    run: Annotated[str, typer.Argument(help="A report artifact; empty: the newest.")] = "", as_json: JsonOption = False
+) -> None:
     """Show a report's tables and where its page lies."""
     from flows.cli.printing import show_report
 
-    exit_with(show_report(run, console))
+    exit_with(show_report(run, as_json, console))
 
 
 @app.command()
@@ -168,11 +176,12 @@ def gate(
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
     sure: Annotated[bool, typer.Option(help="Count only losses whose whole interval is beyond it.")] = False,
     summary: Annotated[Path | None, typer.Option(help="File to append to: $GITHUB_STEP_SUMMARY.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.cli.commands import judge
 
-    exit_with(judge(run, margin, split(metrics), sure, summary, console))
+    exit_with(judge(run, margin, split(metrics), sure, summary, as_json, console))
 
 
 @app.command()
@@ -183,11 +192,12 @@ def gc(
         list[str] | None, typer.Option(metavar="REPORT", help="Let this report, else kept for good, go.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete. Without it, nothing changes.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List what no report, registered model or recent artifact needs, with sizes; delete it with --yes."""
     from flows.cli.commands import collect_garbage
 
-    exit_with(collect_garbage(keep_days, keep or [], drop or [], yes, console))
+    exit_with(collect_garbage(keep_days, keep or [], drop or [], yes, as_json, console))
 
 
 @app.command()
@@ -201,7 +211,7 @@ def verify_store() -> None:
 @app.command()
 def doctor(
     smoke: Annotated[bool, typer.Option("--smoke", help="Run every kind of work once: minutes, not hours.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON list instead of lines for people.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Say whether this machine is fit to run, and what to do where it is not; fails where something is not."""
     from flows.cli.doctor import examine

@@ -15,7 +15,7 @@ import psutil
 from rich.console import Console
 from rich.text import Text
 
-from flows.cli.printing import FAILED, explained, plan_table, show_result, show_stages
+from flows.cli.printing import FAILED, explained, show_result, show_stages
 from flows.server.environment import for_one_person, prepare, start_temporary_server
 from flows.server.reaching import StartingServer, wait_for_server
 from flows.server.result_storage import save_result_storage
@@ -138,20 +138,18 @@ def interruptions(console: Console) -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def show_plan(name: str, parameters: dict[str, Any], console: Console) -> int:
+def show_plan(name: str, parameters: dict[str, Any], as_json: bool, console: Console) -> int:
     """Walk a flow's code without running anything and print hit or miss per stage. Returns an exit code."""
 
     def run() -> None:
+        from flows.cli.plans import print_plan
         from flows.pipeline.recipes import check_parameters
-        from tasks.estimates.precision import planned_warnings
 
         prepare(run_context().settings)
         check_parameters(name, parameters)
         with quietly(), planning(run_context().store) as plan:
             flow_named(name).fn(**parameters)
-        console.print(plan_table(plan.rows))
-        for line in planned_warnings(plan.rows):
-            console.print(line, soft_wrap=True)
+        print_plan(plan.rows, as_json, console)
 
     return explained(run, console)
 
@@ -173,7 +171,9 @@ def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
     return explained(run, console)
 
 
-def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, console: Console) -> int:
+def judge(
+    run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, as_json: bool, console: Console
+) -> int:
     """Look for regressions in a run's comparisons. Returns an exit code."""
     codes: list[int] = []
 
@@ -183,20 +183,20 @@ def judge(run: str, margin: float, metrics: list[str], sure: bool, summary: Path
             _wait(None, console)
         from flows.cli.gate import gate
 
-        codes.append(gate(run, margin, metrics, sure, summary, console))
+        codes.append(gate(run, margin, metrics, sure, summary, as_json, console))
 
     return explained(look, console) or codes[0]
 
 
-def collect_garbage(keep_days: float, keep: list[str], drop: list[str], yes: bool, console: Console) -> int:
+def collect_garbage(
+    keep_days: float, keep: list[str], drop: list[str], yes: bool, as_json: bool, console: Console
+) -> int:
     """List what nothing in the store needs any more, and delete it with `yes`. Returns an exit code."""
     from flows.cli.gc import collect
 
+    asked: dict[str, Any] = {"keep_days": keep_days, "keep": keep, "drop": drop, "yes": yes, "as_json": as_json}
     codes: list[int] = []
-    settings = run_context().settings
-    failed = explained(
-        lambda: codes.append(collect(settings, console, keep_days=keep_days, keep=keep, drop=drop, yes=yes)), console
-    )
+    failed = explained(lambda: codes.append(collect(run_context().settings, console, **asked)), console)
     return failed or codes[0]
 
 

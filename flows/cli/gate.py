@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from flows.cli.output import print_json
 from tasks.report.blocks import joined
 from tasks.report.render.markdown import markdown_table
 from tasks.report.rows import ComparisonRow
@@ -16,7 +17,9 @@ KEY = "comparisons"
 """Key of the table artifact that a run leaves, see flows/pipeline/pages.py."""
 
 
-def gate(run: str, margin: float, metrics: Sequence[str], sure: bool, summary: Path | None, console: Console) -> int:
+def gate(
+    run: str, margin: float, metrics: Sequence[str], sure: bool, summary: Path | None, as_json: bool, console: Console
+) -> int:
     """Judge a run; returns an exit code, 1 for a regression.
 
     Args:
@@ -25,6 +28,7 @@ def gate(run: str, margin: float, metrics: Sequence[str], sure: bool, summary: P
         metrics: what counts; the others are shown.
         sure: count a loss only where the whole interval lies beyond the margin, instead of the difference alone.
         summary: file that the Markdown is appended to, as GitHub wants it.
+        as_json: print the comparisons for programs in place of the Markdown.
 
     Raises:
         ValueError: no such run, one without comparisons, or none with these metrics.
@@ -39,7 +43,11 @@ def gate(run: str, margin: float, metrics: Sequence[str], sure: bool, summary: P
     if summary is not None:
         with summary.open("a") as file:
             file.write(text)
-    console.print(text, soft_wrap=True)
+    if as_json:
+        shown, losses = ([row.model_dump(mode="json") for row in group] for group in (rows, lost))
+        print_json({"run": run, "margin": margin, "sure": sure, "regressions": losses, "comparisons": shown})
+    else:
+        console.print(text, soft_wrap=True)
     return 1 if lost else 0
 
 

@@ -4,12 +4,14 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from flows.cli.output import print_json
 from tasks.spine.store.gc import delete, look
 from tasks.spine.store.gc_plan import GCPlan, Item, plan
 from tasks.spine.store.ref import ArtifactRef
@@ -20,7 +22,14 @@ DAY_S = 86_400.0
 
 
 def collect(
-    settings: Settings, console: Console, *, keep_days: float, keep: Sequence[str], drop: Sequence[str], yes: bool
+    settings: Settings,
+    console: Console,
+    *,
+    keep_days: float,
+    keep: Sequence[str],
+    drop: Sequence[str],
+    yes: bool,
+    as_json: bool = False,
 ) -> int:
     """List garbage, or delete it with `yes`. Returns an exit code: a failure where something listed stays."""
     store = Store.open(settings)
@@ -34,19 +43,47 @@ def collect(
     reports = {ref: "report" for ref in snapshot.contents if ref.kind == "report" and ref not in dropped}
     roots: dict[ArtifactRef, str] = {**reports, **{ref: "registered in MLflow" for ref in found if ref}, **named}
     plan_ = plan(snapshot, roots, time.time() - keep_days * DAY_S)
+    total = sum(extent.size for extent in snapshot.files.values())
+    if as_json:
+        stayed = _delete(store, settings, plan_) if yes else {}
+        print_json(_record(plan_, total, yes, stayed))
+        return int(bool(stayed))
     console.print(items_table(plan_))
-    console.print(_summary(plan_, sum(extent.size for extent in snapshot.files.values())))
+    console.print(_summary(plan_, total))
     if not plan_.items:
         return 0
     if not yes:
         console.print("Nothing was deleted; --yes deletes it. Let no pipeline run meanwhile.")
         return 0
-    stayed = [(item, why) for item, why in delete(store, settings, plan_) if why]
-    for item, why in stayed:
-        console.print(f"stays: {item.path}: {why}", soft_wrap=True)
-    gone = sum(item.extent.size for item in plan_.items) - sum(item.extent.size for item, _ in stayed)
+    stayed = _delete(store, settings, plan_)
+    for path, why in stayed.items():
+        console.print(f"stays: {path}: {why}", soft_wrap=True)
+    gone = sum(item.extent.size for item in plan_.items if item.path not in stayed)
     console.print(f"Deleted {len(plan_.items) - len(stayed)} of {len(plan_.items)}, {size(gone)}.")
     return int(bool(stayed))
+
+
+def _delete(store: Store, settings: Settings, plan_: GCPlan) -> dict[str, str]:
+    """Delete what the plan lists; returns the paths that stay, and why."""
+    return {item.path: why for item, why in delete(store, settings, plan_) if why}
+
+
+def _record(plan_: GCPlan, total: int, deleted: bool, stayed: Mapping[str, str]) -> dict[str, Any]:
+    """What `gc` says, for programs."""
+    items = [
+        {
+            "what": item.what,
+            "path": item.path,
+            "bytes": item.extent.size,
+            "changed": _day(item),
+            "why": item.why,
+            "deleted": deleted and item.path not in stayed,
+            "stays_because": stayed.get(item.path),
+        }
+        for item in plan_.items
+    ]
+    kept = {str(ref): why for ref, why in plan_.kept.items()}
+    return {"items": items, "bytes": plan_.size, "store_bytes": total, "kept": kept}
 
 
 def registered_artifacts(settings: Settings) -> set[str]:

@@ -7,18 +7,55 @@ from typing import Annotated, Any
 
 import typer
 
-RecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.")]
+from flows.cli.catalog import completion
+
+RecipeOption = Annotated[
+    str, typer.Option("--recipe", help="Recipe name, or path of a YAML file.", autocompletion=completion.recipes)
+]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, e.g. generate.samples_per_heuristic=8."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a setting, e.g. generate.samples_per_heuristic=8.",
+        autocompletion=completion.overrides,
+    ),
 ]
-RmtRecipeOption = Annotated[str, typer.Option("--recipe", help="Recipe of method rmt: name, or path of a YAML file.")]
+RmtRecipeOption = Annotated[
+    str,
+    typer.Option(
+        "--recipe", help="Recipe of method rmt: name, or path of a YAML file.", autocompletion=completion.recipes
+    ),
+]
 LimitOption = Annotated[int | None, typer.Option(help="Seed questions at most.", min=1)]
 DocumentsOption = Annotated[int | None, typer.Option("--limit", help="Training documents at most.", min=1)]
-ArmsOption = Annotated[str, typer.Option("--arms", help="Comma-separated arms of the recipe; empty: its usual ones.")]
+ArmsOption = Annotated[
+    str,
+    typer.Option(
+        "--arms", help="Comma-separated arms of the recipe; empty: its usual ones.", autocompletion=completion.arms
+    ),
+]
 SeedOption = Annotated[int | None, typer.Option(help="Of generation and training.", min=0)]
-ModelOption = Annotated[str, typer.Option("--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.")]
-ForceOption = Annotated[list[str] | None, typer.Option("--force", metavar="STAGE", help="Build this stage again.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--base-model", help="Folder, org/name, s3://... or model/<fingerprint>.", autocompletion=completion.models
+    ),
+]
+ForceOption = Annotated[
+    list[str] | None,
+    typer.Option("--force", metavar="STAGE", help="Build this stage again.", autocompletion=completion.stages),
+]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device", help="E.g. h100-80g; empty: what the recipe is sized for.", autocompletion=completion.devices
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of lines for people.")]
+LicenceOption = Annotated[
+    str, typer.Option(help="Licence on the card, as the hub calls it; empty: the base model's, where its card says.")
+]
 
 
 class PoolType(StrEnum):
@@ -27,6 +64,13 @@ class PoolType(StrEnum):
     process = "process"
     docker = "docker"
     kubernetes = "kubernetes"
+
+
+class PushKind(StrEnum):
+    """Kinds of artifacts that a hub has repositories for."""
+
+    model = "model"
+    dataset = "dataset"
 
 
 def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from functools import wraps
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
 import typer
 
+from flows.cli.catalog import completion
 from flows.cli.console import console, exit_with
 from flows.cli.options import (
     ArmsOption,
     DocumentsOption,
     ForceOption,
+    JsonOption,
     LimitOption,
     ModelOption,
     RecipeOption,
@@ -37,13 +40,17 @@ def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
 
         exit_with(run_and_show(name, read(**options), console))
 
-    @plan_app.command(name)
     @wraps(read)
-    def plan(**options: Any) -> None:
+    def plan(as_json: JsonOption = False, **options: Any) -> None:
         from flows.cli.commands import show_plan
 
-        exit_with(show_plan(name, read(**options), console))
+        exit_with(show_plan(name, read(**options), as_json, console))
 
+    options = signature(read)
+    as_json = Parameter("as_json", Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
+    plan.__signature__ = options.replace(parameters=[*options.parameters.values(), as_json])  # type: ignore[attr-defined]
+    plan.__annotations__ = {**read.__annotations__, "as_json": JsonOption}
+    plan_app.command(name)(plan)
     return read
 
 
@@ -81,7 +88,9 @@ def compare(
     recipe: RecipeOption = "tiny-cpu",
     set_: SetOption = None,
     seeds: Annotated[str, typer.Option(help="Comma-separated seeds.")] = "0,1,2",
-    arms: Annotated[str, typer.Option(help="Comma-separated arms of the recipe; empty: all.")] = "",
+    arms: Annotated[
+        str, typer.Option(help="Comma-separated arms of the recipe; empty: all.", autocompletion=completion.arms)
+    ] = "",
     force: ForceOption = None,
 ) -> dict[str, Any]:
     """Every arm at several seeds, compared on the same questions."""

@@ -1,7 +1,6 @@
 """What the commands show: stages, results, plans, estimates, lineage, schedules; and errors in a line."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -9,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.cli.output import from_here, print_json
 from tasks.errors import in_a_line, tells_the_user
 from tasks.spine.stage.context import run_context
-from tasks.spine.stage.plan import PlannedStage
 from tasks.spine.store.store import ArtifactMissing, Store
 from tasks.spine.tracking.journal import StageRecord, once
 
@@ -33,7 +32,8 @@ def show_stages(stages: list[StageRecord], console: Console) -> None:
 
 
 def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
-    """The tables of a report or an evaluation, what to know about them, and where everything lies."""
+    """The tables of a report or an evaluation, what to know about them, and where models and all else lie."""
+    from tasks.report.models import measured_models, place_of_files
     from tasks.report.render.terminal import terminal_tables
     from tasks.report.show import tables, warnings
 
@@ -42,41 +42,22 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
         console.print(table)
     for warning in warnings(manifest):
         console.print(Text(f"Read with care: {warning}", "yellow"))
-    places = [f"Report:    {_from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
-    places.append(f"MLflow:    {_from_here(run_context().settings.mlflow_shown)}   (make ui serves it)")
-    places.append(f"Artifacts: {_from_here(store.files.uri)}   (this one: {ref})")
+    for model in measured_models(store, manifest):
+        console.print(f"Model:     {model.label}: {model.ref}")
+        console.print(Text(f"           {from_here(place_of_files(store, model.ref))}", "dim"), soft_wrap=True)
+    places = [f"Report:    {from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
+    places.append(f"MLflow:    {from_here(run_context().settings.mlflow_shown)}   (make ui serves it)")
+    places.append(f"Artifacts: {from_here(store.files.uri)}   (this one: {ref})")
     for place in places:
         console.print(place, soft_wrap=True)
 
 
-def _from_here(place: str | Path) -> str:
-    """A place as seen from the current folder, which is shorter and can be pasted."""
-    return str(place).replace(f"{Path.cwd()}/", "")
-
-
-def plan_table(rows: list[PlannedStage]) -> Table:
-    """Stages of a plan in the order in which they would run; those that differ by nothing shown are one row."""
-    from tasks.estimates.stages import planned_cost, planned_total
-
-    table = Table(title="Plan (nothing was run)", caption=planned_total(rows))
-    for column in ("stage", "times", "verdict", "why", "cost each", "artifact"):
-        fixed, justify = column in ("stage", "artifact"), "right" if column == "times" else "left"
-        table.add_column(column, overflow="fold", no_wrap=fixed, justify=justify)
-    shown: dict[tuple[str, ...], set[ArtifactRef]] = {}
-    for row in rows:
-        artifact = str(row.ref) if row.verdict == "hit" else "-"
-        shown.setdefault((row.stage, row.verdict, row.why, planned_cost(row), artifact), set()).add(row.ref)
-    for (stage, *rest), refs in shown.items():
-        table.add_row(stage, str(len(refs)), *rest)
-    return table
-
-
-def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: Console) -> int:
+def show_estimate(recipe: str, device: str, overrides: dict[str, Any], as_json: bool, console: Console) -> int:
     """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
     from flows.compare import outline
     from tasks.estimates.memory import require_fit
     from tasks.estimates.precision import float32_warnings
-    from tasks.estimates.table import cost_table, memory_table
+    from tasks.estimates.table import cost_table, estimate_numbers, memory_table
     from tasks.recipe.base import Recipe
     from tasks.recipe.loading import load
     from tasks.shared.costs.devices import device_named, device_of
@@ -85,17 +66,18 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], console: 
         settings = load(Recipe, recipe, overrides)
         wanted = device or settings.sized_for
         on = device_named(wanted) if wanted else device_of(settings.runtime, settings.sized_for)
-        for table in (cost_table(settings, outline(recipe, overrides), on), memory_table(settings, on)):
-            console.print(table, soft_wrap=True)
-            console.print()
-        for line in float32_warnings(settings, on):
-            console.print(line, soft_wrap=True)
+        rows, warnings = outline(recipe, overrides), list(float32_warnings(settings, on))
+        if as_json:
+            print_json({"recipe": settings.name, **estimate_numbers(settings, rows, on), "warnings": warnings})
+        else:
+            for text in (cost_table(settings, rows, on), "", memory_table(settings, on), "", *warnings):
+                console.print(text, soft_wrap=True)
         require_fit(settings, on)
 
     return explained(run, console)
 
 
-def show_lineage(ref: str, question: str, console: Console) -> int:
+def show_lineage(ref: str, question: str, as_json: bool, console: Console) -> int:
     """Print an artifact's ancestry, or the models that saw a question. Returns an exit code."""
     from tasks.spine.store import lineage
 
@@ -103,6 +85,9 @@ def show_lineage(ref: str, question: str, console: Console) -> int:
         if not ref and not question:
             raise ValueError("lineage of what? Give an artifact, such as model/3f2a9c, or --question with an id")
         store = run_context().store
+        if as_json:
+            sightings = lineage.sightings_record(store, question) if question else {}
+            return print_json(sightings | (lineage.ancestry_record(store, store.ref(ref)) if ref else {}))
         if question:
             console.print(lineage.render_sightings(store, question))
         if ref:
@@ -124,15 +109,24 @@ def show_schedule(ref: str, rows: int, console: Console) -> int:
     return explained(run, console)
 
 
-def show_report(run: str, console: Console) -> int:
+def show_report(run: str, as_json: bool, console: Console) -> int:
     """Print a report's tables and the place of its page. Returns an exit code."""
+    from tasks.report.models import measured_models, place_of_files
 
     def show() -> None:
         store = run_context().store
         reports = store.all("report")
         if not run and not reports:
             raise ArtifactMissing(f"no report in the store {store.files.uri}; make one with `midtrain run polya`")
-        show_result(store, store.ref(run) if run else reports[-1].ref, console)
+        ref = store.ref(run) if run else reports[-1].ref
+        if not as_json:
+            return show_result(store, ref, console)
+        models = [
+            {"label": model.label, "artifact": str(model.ref), "path": place_of_files(store, model.ref)}
+            for model in measured_models(store, store.manifest(ref))
+        ]
+        page = str(store.local(ref) / "report.html")
+        print_json({"artifact": str(ref), "page": page, "models_at": models, **store.manifest(ref).summary})
 
     return explained(show, console)
 

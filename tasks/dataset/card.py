@@ -46,9 +46,9 @@ def dataset_card(
         parts.append("## Heuristics\n\n" + _table(header, named))
     parts.append("## Examples\n\n" + "\n\n".join(_example(row) for row in examples))
     parts.append("## Made from\n\n" + _table(("role", "artifact and content digest"), lineage.items()))
-    parts.append(f"## Settings\n\n{_fenced(config_json, 'json')}")
+    parts.append(f"## Settings\n\n{fenced(config_json, 'json')}")
     use = f'from datasets import load_dataset\n\nload_dataset("parquet", data_files="{file}", split="train")'
-    parts.append(f"## Use\n\n{_fenced(use, 'python')}")
+    parts.append(f"## Use\n\n{fenced(use, 'python')}")
     return f"---\n{_front_matter(licence, file, rows)}---\n\n" + "\n\n".join(parts) + "\n"
 
 
@@ -77,11 +77,12 @@ def _example(row: Mapping[str, Any]) -> str:
     notes = ", ".join(
         f"{name}: {in_markdown(str(value))}" for name, value in row.items() if name not in ("prompt", "completion")
     )
-    texts = "\n\n".join(_fenced(row[name], "text") for name in ("prompt", "completion") if name in row)
+    texts = "\n\n".join(fenced(row[name], "text") for name in ("prompt", "completion") if name in row)
     return f"{notes}\n\n{texts}"
 
 
-def _fenced(text: str, language: str) -> str:
+def fenced(text: str, language: str) -> str:
+    """A block of code in Markdown, whatever backticks the text has."""
     longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

@@ -1,7 +1,8 @@
 """The cost of a whole recipe as Markdown tables: every stage over all arms, and memory by phase."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from tasks.estimates.memory import memory
 from tasks.estimates.stages import outlined_cost
@@ -43,6 +44,26 @@ def cost_table(recipe: Recipe, rows: Iterable[PlannedStage], device: Device) -> 
             lines.append(_line(stage, costs))
     lines.append(_line("**all**", [run.cost for run in runs], whole=True))
     return "\n".join(lines)
+
+
+def estimate_numbers(recipe: Recipe, rows: Iterable[PlannedStage], device: Device) -> dict[str, Any]:
+    """The numbers of both tables, for programs: hours, counts and bytes."""
+    runs = stage_runs(rows, device)
+    counted = {stage: [run.cost for run in runs if run.stage == stage] for stage in recipe.stages()}
+    stages = [
+        {
+            "stage": stage,
+            "runs": len(costs),
+            "tokens": sum(cost.tokens for cost in costs),
+            "operations": sum(cost.flops for cost in costs),
+            "device_hours": sum(cost.hours for cost in costs),
+            "disk_bytes": sum(cost.disk_bytes for cost in costs),
+        }
+        for stage, costs in counted.items()
+        if costs
+    ]
+    needs = [{**asdict(need), "needed": need.needed, "fits": need.fits} for need in memory(recipe, device)]
+    return {"device": device.label, "stages": stages, "memory_bytes": needs}
 
 
 def memory_table(recipe: Recipe, device: Device) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import ClassVar, Self
 
-from pydantic import JsonValue, model_validator
+from pydantic import BaseModel, JsonValue, model_validator
 
 from tasks.config import Frozen, Seed, StageConfig
 from tasks.dataset.config import PromptSetConfig
@@ -119,3 +119,20 @@ class Recipe(Sections):
         return build(
             type(self), self.model_dump(mode="json"), self.arms[name].overrides, where=f"arms.{name}.overrides"
         )
+
+    def set_as(self, config: BaseModel, key: str) -> str:
+        """The name of a setting as it is set, such as `rl.steps`, from a stage's settings and a dotted key of theirs.
+
+        Settings that no section has, such as those of a benchmark, keep `config` in place of one.
+        """
+        if key.partition(".")[0] in self.SHARED:
+            return key
+        alike = {name: value for name, value in self if type(value) is type(config)}
+        same = [name for name, value in alike.items() if value == _without_digests(config)]
+        section = next(iter(same or alike), "config") if same or len(alike) == 1 else "config"
+        return key if key == "seed" and section in self.seeded() else f"{section}.{key}"
+
+
+def _without_digests(config: BaseModel) -> BaseModel:
+    """Settings as they stand in a recipe, which does not know what a source holds."""
+    return config.model_copy(update={name: "" for name in type(config).model_fields if name.endswith("_digest")})

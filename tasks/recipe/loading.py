@@ -63,6 +63,11 @@ def recipe_name(name: str) -> str:
     return Path(name).name.removesuffix(".yaml").removesuffix(".yml")
 
 
+def place_of(name: str) -> Path:
+    """File of a recipe that ships, or the path that was given."""
+    return Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+
+
 def base_model_of(name: str) -> str:
     """The base model that a recipe names itself; empty for one that leaves it to whoever runs it."""
     model = _read(name).get("model")
@@ -76,7 +81,7 @@ def _method(values: Mapping[str, Any]) -> str:
 def _read(name: str) -> dict[str, Any]:
     if name == DEFAULTS:
         return {}
-    path = Path(name) if name.endswith((".yaml", ".yml")) else RECIPES / f"{name}.yaml"
+    path = place_of(name)
     if not path.exists():
         known = [recipe_name(path.name) for path in RECIPES.glob("*.yaml")]
         raise RecipeError(f"recipe {name!r}: no file {path}{closest(name, known)}; or give the path of a .yaml file")

@@ -51,7 +51,7 @@ def test_a_plan_sums_what_is_missing_each_artifact_once(tmp_path: Path, monkeypa
 
 
 def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from flows.cli.printing import plan_table
+    from flows.cli.plans import plan_table
     from flows.polya import polya
 
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
@@ -78,7 +78,7 @@ def test_a_plan_counts_what_differs_only_in_what_it_waits_for(tmp_path: Path, mo
     monkeypatch.setenv("COLUMNS", "250")
     result = CliRunner().invoke(app, ["plan", "compare", "--recipe", "tiny-cpu", "--seeds", "0,1"])
     rows = [[cell.strip() for cell in line.split("│")] for line in result.stdout.splitlines()]
-    times = {row[1]: row[2] for row in rows if len(row) > 2 and row[2].isdigit()}
+    times = {row[1]: row[3] for row in rows if len(row) > 3 and row[3].isdigit()}
     # Two arms of RL at two seeds, which measure their models, the mid-trained ones and the base.
     assert (times["rl"], times["midtrain"], times["evaluate"], times["model"]) == ("4", "2", "7", "1")
 

@@ -66,7 +66,7 @@ def test_plan_says_hit_for_all_and_names_the_field_that_changed(finished: Run, s
         polya.fn(recipe="tiny-cpu", overrides={**SMALL, "rl.learning_rate": 3e-4})
     rl = next(row for row in changed.rows if row.stage == "rl")
     assert rl.verdict == "miss"
-    assert "config.learning_rate" in rl.why
+    assert "rl.learning_rate" in rl.why
     assert {row.stage for row in changed.rows if row.verdict == "waits"} == {"evaluate", "report"}
 
 

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli.console import terminal
-from flows.cli.printing import FAILED, explained, plan_table
+from flows.cli.plans import plan_table
+from flows.cli.printing import FAILED, explained
 from tasks.errors import tells_the_user
 from tasks.spine.stage.plan import PlannedStage
 from tasks.spine.store.ref import ArtifactRef

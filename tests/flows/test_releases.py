@@ -64,6 +64,8 @@ def check_registry(leader: str, newest: dict) -> None:
     assert candidate.tags["midtrain.label"] == newest["label"]
     assert candidate.tags["midtrain.reason"] == candidate.description == newest["reason"]
     assert champion.tags["midtrain.label"] == (newest["label"] if newest["promote"] else leader)
+    files = client.list_logged_model_artifacts(champion.source.removeprefix("models:/"))
+    assert {"MLmodel", "model", "components"} <= {item.path for item in files}
 
 
 def test_two_watchers_at_once_start_one_run(in_new_home: Path) -> None:

@@ -53,7 +53,7 @@ def test_plan_says_hit_for_all_and_what_a_budget_would_change(done: Run) -> None
         rmt.fn(recipe="tiny-cpu-rmt", overrides={**SMALL_RMT, "schedule.budget.gamma": 0.5}, arms=["rmt"])
     verdicts = {row.stage: row for row in changed.rows}
     assert verdicts["entropy"].verdict == "hit"
-    assert "config.budget.gamma" in verdicts["schedule"].why
+    assert "schedule.budget.gamma" in verdicts["schedule"].why
 
 
 def test_a_schedule_is_followed_position_by_position(done: Run) -> None:

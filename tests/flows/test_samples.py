@@ -6,8 +6,8 @@ import json
 import pytest
 from rich.console import Console
 
+from flows.cli.catalog.samples import show_samples
 from flows.cli.printing import FAILED, explained
-from flows.cli.samples import show_samples
 from tasks.filter.schema import VERDICTS_FILE
 from tasks.report.reading import CompletionFilter, completions, pick
 from tasks.shared.tables.parquet import read_rows

@@ -1,5 +1,6 @@
-"""A hub on this machine: enough of the Hugging Face HTTP API for its own clients to list, find, stream and download."""
+"""A hub on this machine: enough of the Hugging Face HTTP API for its own clients to list, find, download and upload."""
 
+import base64
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ class Repository:
     kind: str = "datasets"
     """`datasets` or `models`."""
     commit: str = COMMIT
+    private: bool = False
     refuses: tuple[int, str] | None = None
     """Status and error code with which files are refused, and with which all is refused if it is a 401 or a 500."""
 
@@ -53,6 +55,10 @@ class Hub:
     """Kind and id of the items, by the collection's address `owner/name`."""
     asked: list[str] = field(default_factory=list)
     """Paths of all requests so far."""
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    """Large files that were uploaded, by SHA-256; they belong to a repository once a commit names them."""
+    token: str = ""
+    """Where there is one, only its holder may write."""
 
     def repository(self, kind: str, name: str) -> Repository | None:
         return next((item for item in self.repositories if (item.kind, item.id) == (kind, name)), None)
@@ -64,6 +70,10 @@ class Hub:
         ]
         about = {"slug": slug, "title": slug, "owner": {}, "items": items, "lastUpdated": "2026-01-01T00:00:00.000Z"}
         return {**about, "position": 0, "private": False, "theme": "blue", "upvotes": 0}
+
+
+LARGE = (".safetensors", ".parquet")
+"""Endings of files that are uploaded by themselves, before the commit that names them."""
 
 
 def digest(data: bytes) -> str:
@@ -87,7 +97,8 @@ def ask(endpoint: str, home: Path, code: str, **given: Any) -> Any:
 
     The hub's clients read their endpoint once, when they are imported: hence a process of its own.
     """
-    environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0"}
+    settings = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
+    environment = {**os.environ, **settings}
     command = [sys.executable, "-c", code, json.dumps(given)]
     done = subprocess.run(command, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -117,6 +128,60 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_file(self.hub.repository("models", f"{owner}/{name}"), commit, "/".join(rest))
             case _:
                 self.refuse(404, "RepoNotFound")
+
+    def do_POST(self) -> None:
+        path = unquote(urlparse(self.path).path).strip("/")
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.hub.asked.append(path)
+        if self.hub.token and self.headers.get("Authorization") != f"Bearer {self.hub.token}":
+            return self.refuse(403, "Forbidden")
+        match path.split("/"):
+            case ["api", "repos", "create"]:
+                self.create(json.loads(body))
+            case ["api", "validate-yaml"]:
+                self.send_json({"errors": [], "warnings": []})
+            case ["api", _, _, _, "preupload", "main"]:
+                files = [
+                    {"path": name, "uploadMode": "lfs" if name.endswith(LARGE) else "regular", "shouldIgnore": False}
+                    for name in (item["path"] for item in json.loads(body)["files"])
+                ]
+                self.send_json({"files": files})
+            case [*_, "info", "lfs", "objects", "batch"]:
+                host = f"http://{self.headers['Host']}"
+                objects = [
+                    {**item, "actions": {"upload": {"href": f"{host}/upload/{item['oid']}"}}}
+                    for item in json.loads(body)["objects"]
+                ]
+                self.send_json({"transfer": "basic", "objects": objects})
+            case ["api", kind, owner, name, "commit", "main"]:
+                self.commit(self.hub.repository(kind, f"{owner}/{name}"), body)
+            case _:
+                self.refuse(404, "RepoNotFound")
+
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        self.hub.blobs[hashlib.sha256(data).hexdigest()] = data
+        self.send_json({})
+
+    def create(self, asked: dict[str, Any]) -> None:
+        kind, name = f"{asked.get('type', 'model')}s", f"{asked['organization']}/{asked['name']}"
+        about = {"url": f"http://{self.headers['Host']}/{'' if kind == 'models' else f'{kind}/'}{name}"}
+        if self.hub.repository(kind, name) is not None:
+            return self.answer(409, json.dumps(about).encode(), {"Content-Type": "application/json"})
+        self.hub.repositories.append(Repository(name, {}, kind, private=asked.get("visibility") == "private"))
+        self.send_json(about)
+
+    def commit(self, found: Repository | None, body: bytes) -> None:
+        if found is None:
+            return self.refuse(404, "RepoNotFound")
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "file":
+                found.files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                found.files[value["path"]] = self.hub.blobs[value["oid"]]
+        address = f"http://{self.headers['Host']}/{found.id}/commit/{found.commit}"
+        self.send_json({"success": True, "commitOid": found.commit, "commitUrl": address})
 
     def listed(self, author: str) -> list[Repository]:
         models = [item for item in self.hub.repositories if item.kind == "models"]

@@ -8,7 +8,7 @@ stages there are with which settings, on a machine that may have neither model n
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -20,6 +20,10 @@ from tasks.spine.store.store import Store
 
 SourceConfig = TypeVar("SourceConfig", bound=BaseModel)
 """Settings whose `source_digest` says what their source holds."""
+Changes = dict[str, tuple[Any, Any]]
+"""Old and new value of what differs, by its dotted name."""
+CONFIG = "config."
+"""Begin of the names of a stage's own settings."""
 SHOWN = 6
 """Names that a line for people lists."""
 
@@ -30,6 +34,14 @@ def is_missing(ref: ArtifactRef) -> bool:
     Its key stands for its content, which nobody knows yet, so that what depends on different artifacts differs too.
     """
     return ref.digest == ref.fingerprint
+
+
+class NamesSettings(Protocol):
+    """Settings of all stages of an arm, which know by what name people set each."""
+
+    def set_as(self, config: BaseModel, key: str) -> str:
+        """The name of the setting at a dotted key of one stage's settings."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -48,6 +60,8 @@ class PlannedStage:
     """Settings of the call."""
     context: Any = field(default=None, compare=False)
     """What `announce` said last: the settings of the arm that the stage belongs to."""
+    arm: str = field(default="", compare=False)
+    """Name of that arm; empty for what belongs to all."""
 
 
 @dataclass
@@ -57,7 +71,8 @@ class Plan:
     store: Store | None
     """Where artifacts are looked for; None for an outline."""
     rows: list[PlannedStage] = field(default_factory=list)
-    context: Any = None
+    context: NamesSettings | None = None
+    arm: str = ""
     missing: dict[str, ArtifactRef] = field(default_factory=dict)
     """Artifacts that are not there yet, under the names by which flows pass them on."""
 
@@ -75,7 +90,17 @@ class Plan:
         if call.force:
             return self._missing(call, "forced", "asked for with force")
         changes = self.store.explain_miss(call.stage.kind, call.payload)
-        return self._missing(call, "miss", describe_changes(changes))
+        return self._missing(call, "miss", describe_changes(changes and self._as_set(call, changes)))
+
+    def _as_set(self, call: StageCall, changes: Changes) -> Changes:
+        """Changes under the names by which people set them, where that is known."""
+        if self.context is None:
+            return changes
+        name = self.context.set_as
+        return {
+            name(call.config, key.removeprefix(CONFIG)) if key.startswith(CONFIG) else key: values
+            for key, values in changes.items()
+        }
 
     def _missing(self, call: StageCall, verdict: str, why: str) -> ArtifactRef:
         stage, key = call.stage, call.key
@@ -86,7 +111,8 @@ class Plan:
         return self._noted(call, verdict, why, peers[-1].seconds if peers else None, ref)
 
     def _noted(self, call: StageCall, verdict: str, why: str, seconds: float | None, ref: ArtifactRef) -> ArtifactRef:
-        self.rows.append(PlannedStage(call.stage.name, verdict, why, seconds, ref, call.config, self.context))
+        said = {"config": call.config, "context": self.context, "arm": self.arm}
+        self.rows.append(PlannedStage(call.stage.name, verdict, why, seconds, ref, **said))
         return ref
 
 
@@ -96,7 +122,7 @@ def _listed(names: list[str]) -> str:
     return ", ".join([*names[:SHOWN], *more])
 
 
-def describe_changes(changes: dict[str, tuple[Any, Any]] | None) -> str:
+def describe_changes(changes: Changes | None) -> str:
     """One line for people about the fields in which a stage differs from its nearest artifact."""
     if changes is None:
         return "never made in this store"
@@ -110,11 +136,11 @@ def describe_changes(changes: dict[str, tuple[Any, Any]] | None) -> str:
     return "; ".join(f"{name}: {short(old)} -> {short(new)}" for name, (old, new) in changes.items())
 
 
-def announce(context: Any) -> None:
-    """Tell a plan what the stage calls that follow belong to; nothing happens in a run."""
+def announce(context: NamesSettings, arm: str = "") -> None:
+    """Tell a plan what the stage calls that follow belong to: an arm, or all; nothing happens in a run."""
     visitor = run_context().visitor
     if isinstance(visitor, Plan):
-        visitor.context = context
+        visitor.context, visitor.arm = context, arm
 
 
 def is_outline() -> bool:

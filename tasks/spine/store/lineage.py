@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow.parquet as pq
 from rich.console import Group, RenderableType
@@ -126,6 +127,22 @@ def render_ancestry(store: Store, ref: ArtifactRef) -> Tree:
     return add(ancestry(store, ref), "", None)
 
 
+def ancestry_record(store: Store, ref: ArtifactRef) -> dict[str, Any]:
+    """The ancestry for programs: every artifact once, parents before children."""
+    nodes = [
+        {
+            "artifact": str(node.ref),
+            "digest": node.ref.digest,
+            "in_store": node.manifest is not None,
+            "stage": node.manifest.stage if node.manifest else None,
+            "parents": {role: str(parent.ref) for role, parent in node.parents.items()},
+            "facts": describe(node.manifest) if node.manifest else {},
+        }
+        for node in ancestry(store, ref).walk()
+    ]
+    return {"artifact": str(ref), "ancestry": nodes}
+
+
 def describe(manifest: Manifest) -> dict[str, str]:
     """Facts of one artifact for people, by name; only those that it has."""
     facts = {
@@ -154,6 +171,22 @@ def render_sightings(store: Store, source_id: str) -> RenderableType:
         method = sighting.method if sighting.direct else f"{sighting.method}, of a model it starts from"
         table.add_row(str(sighting.model.ref), sighting.model.stage, method, str(sighting.rows), str(sighting.dataset))
     return Group(head, table)
+
+
+def sightings_record(store: Store, source_id: str) -> dict[str, Any]:
+    """The question or document and the models that were trained on it, for programs."""
+    models = [
+        {
+            "model": str(item.model.ref),
+            "stage": item.model.stage,
+            "method": item.method,
+            "direct": item.direct,
+            "rows": item.rows,
+            "dataset": str(item.dataset),
+        }
+        for item in models_that_saw(store, source_id)
+    ]
+    return {"source_id": source_id, "text": find_source(store, source_id), "models": models}
 
 
 def find_source(store: Store, source_id: str) -> str | None:

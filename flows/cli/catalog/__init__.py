@@ -1,0 +1,1 @@
+"""Commands about what there is: settings, recipes, artifacts; and about what leaves the store."""

@@ -1,0 +1,35 @@
+"""Recipes as a JSON schema, by which editors complete, explain and check what is written."""
+
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from tasks.recipe.loading import METHODS
+from tasks.recipe.polya import PolyaRecipe
+
+
+class _WithoutTitles(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """No: a title says a field's name once more."""
+        return False
+
+
+FILE = "recipe.schema.json"
+"""Name under which it lies beside the shipped recipes, whose first line leads editors to it."""
+LINE = f"# yaml-language-server: $schema={FILE}"
+DEFINITIONS = "#/$defs/{model}"
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The schema of a recipe file of any method; which one, its `method` says."""
+    kinds = [(kind, "validation") for kind in METHODS.values()]
+    places, shared = models_json_schema(kinds, ref_template=DEFINITIONS, schema_generator=_WithoutTitles)
+    for kind in METHODS.values():
+        # A file's name is its recipe's.
+        del shared["$defs"][kind.__name__]["properties"]["name"]
+    schema: dict[str, Any] = places[PolyaRecipe, "validation"]
+    for method, kind in METHODS.items():
+        if kind is not PolyaRecipe:
+            condition = {"required": ["method"], "properties": {"method": {"const": method}}}
+            schema = {"if": condition, "then": places[kind, "validation"], "else": schema}
+    return {"$schema": GenerateJsonSchema.schema_dialect, "title": "A recipe of midtrain", **schema, **shared}
