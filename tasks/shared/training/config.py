@@ -180,6 +180,8 @@ class TrainJob(Frozen):
     """Optimiser steps between checkpoints."""
     num_threads: int = Field(0, ge=0)
     """CPU threads; 0 leaves the choice to torch."""
+    compile_backend: str = ""
+    """Backend of `torch.compile` for the model's layers; empty: none."""
     trust_remote_code: bool = False
     """Run model code that ships with a checkpoint."""
 
@@ -210,6 +212,7 @@ def train_job_fields(build: "Build", data: Path) -> dict[str, Any]:
         "sft_micro_batch_tokens": runtime.sft_micro_batch_tokens,
         "save_every_steps": runtime.save_every_steps,
         "num_threads": runtime.num_threads,
+        "compile_backend": runtime.compile_backend,
         "trust_remote_code": runtime.trust_remote_code,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.utils import GENERATION_CONFIG_NAME as GENERATION_CONFIG
 
 from tasks.errors import Permanent
@@ -49,7 +50,24 @@ def load(job: TrainJob) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     # A training samples by its own settings, and with some that models ship transformers writes no checkpoint.
     ids = {name: getattr(model.generation_config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     model.generation_config = GenerationConfig(**ids)
+    if job.compile_backend:
+        compile_layers(model, job.compile_backend)
     return model, tokenizer
+
+
+def compile_layers(model: PreTrainedModel, backend: str) -> None:
+    """Compile each layer by itself, in place: names of weights stay, and layers of one kind are compiled once.
+
+    Lengths are symbolic, as every pass has its own.
+    """
+    layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not layers:
+        raise Permanent(
+            f"runtime.compile_backend={backend!r}: a model of type {model.config.model_type!r} has no layers that "
+            "transformers marks as such; set runtime.compile_backend=''"
+        )
+    for layer in layers:
+        layer.compile(backend=backend, dynamic=True)
 
 
 def check_context(model: PreTrainedModel, needed: int, what: str) -> None:

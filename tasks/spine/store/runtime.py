@@ -74,6 +74,9 @@ class Runtime(Frozen):
     batch stays the same."""
     rl_micro_batch_tokens: int = Field(0, ge=0)
     """The same of a pass on rollouts with their prompts: of `rl` and `rmt_train`."""
+    compile_backend: Literal["", "inductor", "aot_eager"] = ""
+    """Backend of `torch.compile` for the layers of a model in training: `inductor` fuses norms, activations and rotary
+    embeddings, `aot_eager` only shows whether a model can be traced. Empty: none; the first steps take minutes else."""
     save_every_steps: int = Field(50, ge=1)
     """Training steps between checkpoints that a killed trainer resumes from."""
     timeout_s: float = Field(6 * 3600.0, gt=0)

@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from torch._dynamo.utils import counters as dynamo_counters
+from transformers import AutoModelForCausalLM, GPT2Config
 
 from tasks.errors import Permanent
 from tasks.shared.models.files import SINGLE
 from tasks.shared.training.config import TrainJob
-from tasks.shared.training.models import load
+from tasks.shared.training.models import compile_layers, load
 from tests.support.base_models import change_config, shard
 
 
@@ -43,3 +44,25 @@ def test_no_training_starts_from_quantized_weights(random_model: Path, tmp_path:
     job = TrainJob(model=folder, data=tmp_path, out=tmp_path / "out", checkpoints=tmp_path / "steps")
     with pytest.raises(Permanent, match=r"is quantized \(gptq\).* give its weights in 16 bits"):
         load(job)
+
+
+def test_compiled_layers_have_the_losses_gradients_and_names_of_the_others(random_model: Path, tmp_path: Path) -> None:
+    job = TrainJob(model=random_model, data=tmp_path, out=tmp_path / "out", checkpoints=tmp_path / "steps")
+    found = []
+    for backend in ("", "aot_eager"):
+        model, _ = load(job.model_copy(update={"compile_backend": backend}))
+        for length in (9, 14):
+            ids = torch.arange(2 * length).reshape(2, length)
+            model(input_ids=ids, labels=ids).loss.backward()
+        found.append({name: weight.grad for name, weight in model.named_parameters()})
+    assert dynamo_counters["frames"]["ok"] >= 1
+    torch.testing.assert_close(found[1], found[0])
+
+
+def test_a_model_without_marked_layers_is_refused_where_they_are_to_be_compiled() -> None:
+    model = AutoModelForCausalLM.from_config(
+        GPT2Config(n_embd=8, n_head=1, n_layer=1, vocab_size=16), attn_implementation="eager"
+    )
+    model.transformer.h = torch.nn.ModuleList([torch.nn.Linear(8, 8)])
+    with pytest.raises(Permanent, match=r"compile_backend='inductor': a model of type 'gpt2' has no layers"):
+        compile_layers(model, "inductor")
