@@ -105,6 +105,6 @@ def test_an_mlflow_that_does_not_answer_stops_it(
     monkeypatch.setenv("MIDTRAIN_TRACKING_URI", "http://127.0.0.1:9")
     before = files(home)
     console = Console(width=200, record=True, file=(tmp_path / "out.txt").open("w"))
-    assert collect_garbage(0, [], [str(finished.ref)], True, console) == 1
+    assert collect_garbage(0, [], [str(finished.ref)], True, False, console) == 1
     assert "what is registered there must stay" in console.export_text()
     assert files(home) == before
