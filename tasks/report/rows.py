@@ -14,11 +14,12 @@ MUCH_LOST = 0.05
 ACCURACY = "next-token accuracy"
 """Metric of comparisons at the same positions; all others are on the same questions."""
 
-Judged = Literal["better", "worse", "unclear"]
+Judged = Literal["better", "worse", "unclear", "one training"]
+ONE_TRAINING: Judged = "one training"
 
 
 class Metric(BaseModel):
-    """A share, or a number of tokens, with its interval over questions or documents."""
+    """A share, or a number of tokens, with its interval over questions or documents and trainings."""
 
     mean: float
     low: float
@@ -85,12 +86,15 @@ class ComparisonRow(BaseModel):
     minimum_detectable: float | None
     """Smallest true difference found with 80 % power; None where no two questions differ, which shows no spread."""
     confidence: float
+    trainings: int = 0
+    """Trainings of the side that has the fewest; 0 where neither was trained."""
 
     @classmethod
-    def of(cls, result: "Paired", confidence: float, **names: str) -> "ComparisonRow":
+    def of(cls, result: "Paired", confidence: float, trainings: int, **names: str) -> "ComparisonRow":
         """A row of what a paired comparison found; `names` are baseline, candidate, benchmark and metric."""
         return cls(
             **names,
+            trainings=trainings,
             difference=result.difference,
             low=result.low,
             high=result.high,
@@ -102,9 +106,14 @@ class ComparisonRow(BaseModel):
 
     @property
     def verdict(self) -> Judged:
-        """What interval and test together allow to say."""
+        """What interval, test and the number of trainings together allow to say.
+
+        One training shows no luck of training, so it orders nothing, however far apart two models are.
+        """
         if self.low <= 0 <= self.high or self.p_value > 1 - self.confidence:
             return "unclear"
+        if self.trainings == 1:
+            return ONE_TRAINING
         return "better" if self.low > 0 else "worse"
 
     @property
@@ -117,7 +126,12 @@ class ComparisonRow(BaseModel):
                 f"No significant difference between {self.candidate} and {self.baseline} in {what}: {numbers}"
                 + self.unseen(" here")
             )
-        direction = "higher" if self.verdict == "better" else "lower"
+        direction = "higher" if self.low > 0 else "lower"
+        if self.verdict == ONE_TRAINING:
+            return (
+                f"One training: {self.candidate} scored {direction} than {self.baseline} in {what}: {numbers} Other "
+                "seeds may differ by more than this interval says."
+            )
         return f"{self.candidate} scores {direction} than {self.baseline} in {what}: {numbers}"
 
     def unseen(self, where: str = "") -> str:

@@ -10,7 +10,7 @@ from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, P
 from tasks.text import printable
 
 T = TypeVar("T")
-Status = Literal["holds", "does not hold", "unclear"]
+Status = Literal["holds", "does not hold", "unclear", "one training"]
 
 
 class StageRow(BaseModel):
@@ -73,9 +73,11 @@ class PredictionSummary(BaseModel):
     def headline(self) -> str:
         """How many of the paper's orderings came out, in one sentence."""
         counts = {status: sum(claim.status == status for claim in self.claims) for status in get_args(Status)}
+        alone = counts["one training"]
+        open_ones = f"{counts['unclear']} are unclear" + (f", and {alone} rest on one training" if alone else "")
         return (
             f"Of {len(self.claims)} orderings of the paper that were checked, {counts['holds']} hold here, "
-            f"{counts['does not hold']} do not, and {counts['unclear']} are unclear."
+            f"{counts['does not hold']} do not, {'' if alone else 'and '}{open_ones}."
         )
 
     @property

@@ -71,10 +71,16 @@ def test_what_could_be_known_before_rl_stands_beside_what_it_met(
     assert "1.20 → 0.61" in (out / "report.html").read_text()
 
 
-def test_a_difference_that_is_there_is_found_and_said(written: tuple[Path, ReportSummary]) -> None:
-    _, summary = written
-    row = summary.findings[0]
-    assert (row.candidate, row.verdict) == ("RL from mid-trained", "better")
+def test_a_difference_that_is_there_is_found_and_said_of_several_trainings_alone(
+    written: tuple[Path, ReportSummary], three_seeds: World, tmp_path: Path
+) -> None:
+    row = written[1].findings[0]
+    assert (row.candidate, row.verdict, row.trainings) == ("RL from mid-trained", "one training", 1)
+    assert row.sentence.startswith("One training: RL from mid-trained scored higher than RL from base in pass@1 on ")
+    assert row.sentence.endswith("Other seeds may differ by more than this interval says.")
+    assert '<span class="verdict unclear">one training</span>' in (written[0] / "report.html").read_text()
+    row = write_report(three_seeds.store, three_seeds.config(), three_seeds.parents, tmp_path).findings[0]
+    assert (row.candidate, row.verdict, row.trainings) == ("RL from mid-trained", "better", 3)
     assert row.sentence.startswith("RL from mid-trained scores higher than RL from base in pass@1 on tiny-test: +")
 
 

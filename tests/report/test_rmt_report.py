@@ -11,7 +11,9 @@ import pytest
 from tasks.predict.tally import read_tally
 from tasks.report.blocks import joined
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.numbers.inputs import gather
 from tasks.report.numbers.paper import ACCURACY
+from tasks.report.numbers.summarise import summarise
 from tasks.report.sections.drawing import over_seeds
 from tasks.report.sections.order import tables_of
 from tasks.report.sections.predictions import predictions_of
@@ -30,9 +32,9 @@ FIGURES = ("accuracy", "reasoning-length", "match-rate", "losses", "token-share"
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> RMTWorld:
-    """Two seeds of four arms, evaluated after GRPO."""
+    """Three seeds of four arms, evaluated after GRPO."""
     arms = ("ntp", "rpt", "rmt", "no-ntp")
-    return build_rmt_world(tmp_path_factory.mktemp("rmt"), arms=arms, seeds=(0, 1), documents=60, per_tier=120)
+    return build_rmt_world(tmp_path_factory.mktemp("rmt"), arms=arms, seeds=(0, 1, 2), documents=60, per_tier=120)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_result_tables_have_a_readable_row_for_each_model_and_kind(written: tupl
     value = re.compile(r"\d+\.\d \[\d+\.\d, \d+\.\d\]")
     assert all(value.fullmatch(row[part]) for row in accuracy for part in predictions.parts)
     assert {row["model"] for row in scores} == {row.label for row in summary.models}
-    assert all(row["questions x samples"].endswith(", 2 seeds") for row in scores if "RMT" in row["model"])
+    assert all(row["questions x samples"].endswith(", 3 seeds") for row in scores if "RMT" in row["model"])
     assert {row["on"] for row in found["differences"].records()} >= {"hard tokens", "tiny-test"}
 
 
@@ -91,7 +93,7 @@ def test_seeds_are_one_line_with_their_spread(written: tuple[Path, ReportSummary
     rows = {row.label: row for row in predictions_of(written[1]).rows}
     assert rows[BASE.label].reasoning["mean"].spread is None
     mean = rows["RMT"].reasoning["mean"]
-    assert sorted(mean.by_seed) == [0, 1]
+    assert sorted(mean.by_seed) == [0, 1, 2]
     assert mean.spread == pytest.approx(np.std(list(mean.by_seed.values()), ddof=1))
     assert mean.mean == pytest.approx(np.mean(list(mean.by_seed.values())))
 
@@ -113,6 +115,15 @@ def test_claims_say_what_came_out(written: tuple[Path, ReportSummary]) -> None:
     assert any("without budget" in text for text in found.not_run)
     statuses = [claim.status for claim in found.claims]
     assert f"{statuses.count('holds')} hold here, {statuses.count('does not hold')} do not" in found.headline
+
+
+def test_one_training_orders_nothing_however_far_apart_two_models_are(tmp_path: Path) -> None:
+    world = small(tmp_path, documents=60, per_tier=120)
+    found = predictions_of(summarise(gather(world.world.store, world.config(), world.world.parents)))
+    claim = found.claims[0]
+    assert (claim.status, claim.lead) == ("one training", "One training here:")
+    assert claim.rest.startswith("RMT scores above RPT on the mean of the tiers (paper: 46.9 against")
+    assert "rest on one training." in found.headline
 
 
 def test_equal_models_are_unclear_and_not_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +222,7 @@ def test_markdown_and_numbers(written: tuple[Path, ReportSummary]) -> None:
 def test_terminal_tables(written: tuple[Path, ReportSummary]) -> None:
     text = shown(tables_of(written[1]))
     for fact in (
-        "over 60 documents, mean of 2 seeds",
+        "over 60 documents, mean of 3 seeds",
         "Without reasoning: the likeliest next token",
         "The paper's (arXiv 2509.24375)",
         "RMT - RPT, at the same positions",

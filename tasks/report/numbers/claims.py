@@ -6,8 +6,18 @@ from tasks.predict.tally import MEAN
 from tasks.report.config import Method, ReportConfig
 from tasks.report.numbers import paper
 from tasks.report.numbers.inputs import ReportInputs
-from tasks.report.numbers.statistics import PART_NAMES, compare_accuracy, compare_lengths
-from tasks.report.rows import MINUS, ComparisonRow, ModelRow, PredictionRow, interval_words, percent, points
+from tasks.report.numbers.statistics import PART_NAMES, compare_accuracy, compare_lengths, trainings_of
+from tasks.report.rows import (
+    MINUS,
+    ONE_TRAINING,
+    ComparisonRow,
+    Judged,
+    ModelRow,
+    PredictionRow,
+    interval_words,
+    percent,
+    points,
+)
 from tasks.report.summary import Claim, Status
 from tasks.shared.statistics.paired import Paired
 
@@ -21,7 +31,13 @@ NAMES: dict[Method, str] = {
     "no-ntp": "RMT without next-token prediction",
     "rollout-sft": "mixed fine-tuning",
 }
-STATUS: dict[str, Status] = {"better": "holds", "worse": "does not hold", "unclear": "unclear"}
+STATUS: dict[str, Status] = {
+    "better": "holds",
+    "worse": "does not hold",
+    "unclear": "unclear",
+    ONE_TRAINING: ONE_TRAINING,
+}
+OPPOSITE: dict[Judged, Judged] = {"better": "worse", "worse": "better"}
 
 ORDERINGS: tuple[tuple[Method, Method, str], ...] = (
     *(("rmt", "rpt", part) for part in (MEAN, "easy", "medium", "hard")),
@@ -37,6 +53,7 @@ SHORTER = "RMT reasons in fewer tokens than RPT"
 AFTERWARDS: tuple[tuple[Method, Method, str], ...] = (("rmt", "rpt", paper.R1), ("rmt", "ntr", paper.QWEN))
 """Accuracy after GRPO: higher, lower, the paper's model."""
 METRIC = "pass@1"
+NAMED = ("baseline", "candidate", "benchmark", "metric")
 
 
 def claims(
@@ -67,7 +84,8 @@ def claims(
             missing.append(text)
     lengths = [row.tokens.mean for method in ("rmt", "rpt") if (row := rows.get(method)) and row.tokens]
     if len(lengths) == 2:
-        checked.append(_shorter(config, compare_lengths(config, lines["rpt"], lines["rmt"]), *lengths))
+        pair = lines["rpt"], lines["rmt"]
+        checked.append(_shorter(config, compare_lengths(config, *pair), trainings_of(*pair), *lengths))
     else:
         missing.append(SHORTER)
     label = {entry.method: entry.label for entry in config.evaluated if entry.checkpoint == "rl"}
@@ -92,8 +110,8 @@ def _claim(text: str, theirs: Sequence[float | None], ours: Sequence[float], row
     )
 
 
-def _shorter(config: ReportConfig, compared: Paired, mine: float, theirs: float) -> Claim:
-    judged = ComparisonRow.of(compared, config.confidence, baseline="", candidate="", benchmark="", metric="").verdict
+def _shorter(config: ReportConfig, compared: Paired, trainings: int, mine: float, theirs: float) -> Claim:
+    judged = ComparisonRow.of(compared, config.confidence, trainings, **dict.fromkeys(NAMED, "")).verdict
     share = f", {mine / theirs:.0%}" if theirs else ""
     reach = f"{compared.low:+.1f} to {compared.high:+.1f} tokens".replace("-", MINUS)
     return Claim(
@@ -102,7 +120,7 @@ def _shorter(config: ReportConfig, compared: Paired, mine: float, theirs: float)
         here=f"Here {mine:.1f} against {theirs:.1f} tokens{share} "
         f"({config.confidence:.0%} interval of the difference {reach}).",
         # Fewer tokens are what the paper claims.
-        status=STATUS[{"better": "worse", "worse": "better", "unclear": "unclear"}[judged]],
+        status=STATUS[OPPOSITE.get(judged, judged)],
     )
 
 

@@ -1,8 +1,8 @@
 """Scores of a label over its seeds, and comparisons of two labels.
 
 Of benchmarks the question is the unit, of predictions the document: values are averaged over seeds first, and intervals
-are over units. Seeds of one question are not independent, so they must not make an interval narrower than the questions
-allow.
+are over units and trainings. Seeds of one question are not independent, so they must not make an interval narrower than
+the questions allow; and they differ by luck, so their mean is not known better than so few trainings allow.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from tasks.predict.schema import DIRECT, REASONING
 from tasks.predict.tally import EXACT, MEAN, Tally
-from tasks.report.config import ReportConfig
+from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.numbers.collect import Evaluated, same_questions
 from tasks.report.numbers.inputs import Line
 from tasks.report.rows import ACCURACY, ComparisonRow, Metric
@@ -54,9 +54,19 @@ def over_seeds(seeds: Sequence[Evaluated], benchmark: str, metric: str) -> np.nd
 
 
 def score(config: ReportConfig, seeds: Sequence[Evaluated], benchmark: str, metric: str) -> Metric:
-    """Mean over seeds and questions, with an interval over questions."""
-    interval = bootstrap_mean(over_seeds(seeds, benchmark, metric), **config.bootstrap)
-    return _metric(interval, {seed.entry.seed: float(values(seed, benchmark, metric).mean()) for seed in seeds})
+    """Mean over seeds and questions, with an interval over questions and trainings."""
+    by_seed = _by_seed(seeds, benchmark, metric)
+    mean = over_seeds(seeds, benchmark, metric)
+    return _metric(bootstrap_mean(mean, **config.bootstrap, trainings=list(by_seed.values())), by_seed)
+
+
+def _by_seed(seeds: Sequence[Evaluated], benchmark: str, metric: str) -> dict[int, float]:
+    return {seed.entry.seed: float(values(seed, benchmark, metric).mean()) for seed in seeds}
+
+
+def fewest_trainings(*sides: Sequence[ReportEntry]) -> int:
+    """Trainings of the label that has the fewest; 0 where neither was trained."""
+    return min((len(entries) for entries in sides if entries[0].arm), default=0)
 
 
 def compare(
@@ -65,13 +75,16 @@ def compare(
     """Paired difference of two labels, baseline and candidate, on the same questions."""
     sides = [by_label[label] for label in pair]
     same_questions(benchmark, [*sides[0], *sides[1]])
-    result = compare_paired(*(over_seeds(side, benchmark, metric) for side in sides), **config.bootstrap)
+    before, after = (list(_by_seed(side, benchmark, metric).values()) for side in sides)
+    means = (over_seeds(side, benchmark, metric) for side in sides)
+    result = compare_paired(*means, **config.bootstrap, trainings=(before, after))
     names = {"baseline": pair[0], "candidate": pair[1], "benchmark": benchmark, "metric": metric}
-    return ComparisonRow.of(result, config.confidence, **names)
+    trainings = fewest_trainings(*([seed.entry for seed in side] for side in sides))
+    return ComparisonRow.of(result, config.confidence, trainings, **names)
 
 
 def accuracy(config: ReportConfig, line: Line, mode: str, rule: str) -> dict[str, Metric]:
-    """Accuracy by tier and their mean: mean over seeds, interval over documents."""
+    """Accuracy by tier and their mean: mean over seeds, interval over documents and trainings."""
 
     def right(tally: Tally) -> Array:
         return tally.right[mode, rule]
@@ -98,32 +111,56 @@ def compare_accuracy(
     config: ReportConfig, baseline: Line, candidate: Line, part: str, *, baseline_mode: str = REASONING
 ) -> ComparisonRow:
     """Accuracy of the candidate with reasoning minus that of the baseline, at the same positions."""
-    before = baseline.mean(lambda tally: tally.right[baseline_mode, EXACT])
-    after = candidate.mean(lambda tally: tally.right[REASONING, EXACT])
-    result = _paired(config, baseline, before, after, part)
+    result = _paired(
+        config,
+        (baseline, lambda tally: tally.right[baseline_mode, EXACT]),
+        (candidate, lambda tally: tally.right[REASONING, EXACT]),
+        part,
+    )
     base = baseline.label + (" without reasoning" if baseline_mode == DIRECT else "")
     names = {"baseline": base, "candidate": candidate.label, "benchmark": PART_NAMES[part], "metric": ACCURACY}
-    return ComparisonRow.of(result, config.confidence, **names)
+    return ComparisonRow.of(result, config.confidence, trainings_of(baseline, candidate), **names)
+
+
+def trainings_of(*lines: Line) -> int:
+    """`fewest_trainings` of lines of predictions."""
+    return fewest_trainings(*([seed.entry for seed in line.seeds] for line in lines))
 
 
 def compare_lengths(config: ReportConfig, baseline: Line, candidate: Line) -> Paired:
     """Tokens of reasoning of the candidate minus those of the baseline, mean of the tiers."""
-    return _paired(config, baseline, baseline.mean(_lengths), candidate.mean(_lengths), MEAN)
+    return _paired(config, (baseline, _lengths), (candidate, _lengths), MEAN)
 
 
-def _paired(config: ReportConfig, baseline: Line, a: Array, b: Array, part: str) -> Paired:
-    columns = baseline.tally.columns(part)
-    return compare_clustered(a[:, columns], b[:, columns], baseline.tally.weights[:, columns], **config.bootstrap)
+def _paired(
+    config: ReportConfig,
+    before: tuple[Line, Callable[[Tally], Array]],
+    after: tuple[Line, Callable[[Tally], Array]],
+    part: str,
+) -> Paired:
+    columns = before[0].tally.columns(part)
+    weights = before[0].tally.weights[:, columns]
+    a, b = (line.mean(values_of)[:, columns] for line, values_of in (before, after))
+    trainings = tuple(list(_by_seed_of(line, values_of, part).values()) for line, values_of in (before, after))
+    return compare_clustered(a, b, weights, **config.bootstrap, trainings=(trainings[0], trainings[1]))
+
+
+def _by_seed_of(line: Line, values_of: Callable[[Tally], Array], part: str) -> dict[int, float]:
+    columns = line.tally.columns(part)
+    totals = line.tally.weights[:, columns].sum(axis=0)
+    sums = {seed.entry.seed: values_of(seed.tally)[:, columns].sum(axis=0) for seed in line.seeds}
+    return {seed: float((total / totals).mean()) for seed, total in sums.items()}
 
 
 def _over_documents(
     config: ReportConfig, line: Line, values_of: Callable[[Tally], Array], part: str, *, share: bool
 ) -> Metric:
     columns = line.tally.columns(part)
-    weights = line.tally.weights[:, columns]
-    interval = clustered_mean(line.mean(values_of)[:, columns], weights, share=share, **config.bootstrap)
-    sums = {seed.entry.seed: values_of(seed.tally)[:, columns].sum(axis=0) for seed in line.seeds}
-    return _metric(interval, {seed: float((total / weights.sum(axis=0)).mean()) for seed, total in sums.items()})
+    weights, by_seed = line.tally.weights[:, columns], _by_seed_of(line, values_of, part)
+    interval = clustered_mean(
+        line.mean(values_of)[:, columns], weights, share=share, trainings=list(by_seed.values()), **config.bootstrap
+    )
+    return _metric(interval, by_seed)
 
 
 def _lengths(tally: Tally) -> Array:

@@ -4,12 +4,17 @@ import math
 from collections.abc import Callable, Sequence
 
 from tasks.report.blocks import PAGE, Block, Column, Judgement, Paragraph, Strip, Table
-from tasks.report.rows import MINUS, ComparisonRow, p_text, percent, points
+from tasks.report.rows import MINUS, ONE_TRAINING, ComparisonRow, p_text, percent, points
 
 
 def optional(value: float | None, text: Callable[[float], str] = percent) -> str | None:
     """A number as text, where there is one."""
     return None if value is None else text(value)
+
+
+def tone_of(row: ComparisonRow) -> str:
+    """How a comparison is coloured: one training is as open as an interval that holds 0."""
+    return "unclear" if row.verdict == ONE_TRAINING else row.verdict
 
 
 def compared(rows: Sequence[ComparisonRow], same: str, what: str) -> list[Block]:
@@ -35,10 +40,10 @@ def difference_tables(
     def verdict(row: ComparisonRow) -> Judgement:
         if row in lost:
             return Judgement("regression", "worse", loud=True)
-        return Judgement("no significant difference" if row.verdict == "unclear" else row.verdict, row.verdict)
+        return Judgement("no significant difference" if row.verdict == "unclear" else row.verdict, tone_of(row))
 
     def strip(row: ComparisonRow) -> Strip:
-        return Strip(*(50 + 50 * value / reach for value in (row.low, row.difference, row.high)), tone=row.verdict)
+        return Strip(*(50 + 50 * value / reach for value in (row.low, row.difference, row.high)), tone=tone_of(row))
 
     columns = [
         Column("on", lambda row: row.benchmark, title=what),

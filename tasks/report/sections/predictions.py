@@ -6,22 +6,22 @@ from typing import Any
 
 from tasks.report.blocks import PAGE, TEXT, Block, Column, Judgement, Medium, Name, Paragraph, Table, estimate
 from tasks.report.numbers import paper
-from tasks.report.rows import Metric, PredictionRow, asked_of, percent
+from tasks.report.rows import ONE_TRAINING, Metric, PredictionRow, asked_of, percent
 from tasks.report.sections.bars import accuracy_bars
 from tasks.report.sections.curves import pass_curves
 from tasks.report.sections.differences import compared, optional
 from tasks.report.sections.scores import SPREAD_CAPTION, model_column, most_seeds, remarks, scores
 from tasks.report.summary import PredictionSummary, ReportSummary
 
-TONES = {"holds": "better", "does not hold": "worse", "unclear": "unclear"}
+TONES = {"holds": "better", "does not hold": "worse", "unclear": "unclear", ONE_TRAINING: "unclear"}
 LOST = (
     Column("none", lambda row: percent(row.no_prediction_share), True),
     Column("cut", lambda row: percent(row.truncated_share), True),
 )
 CLAIMS_CAPTION = (
     "A claim holds where interval and test agree with the paper's direction, does not hold where they agree on the "
-    "opposite, and is unclear where these documents cannot tell. Claims are tested one by one. Ours and the paper's "
-    "numbers come from other models and texts: compare directions, not sizes."
+    "opposite, is unclear where these documents cannot tell, and stays open where it rests on one training. Claims are "
+    "tested one by one. Ours and the paper's numbers come from other models and texts: compare directions, not sizes."
 )
 ACCURACY_CAPTION = (
     "A prediction is right when it is the true next token, spaces included. Tiers go by the base model's entropy; "
@@ -37,8 +37,9 @@ PREFIX_RULE = Name(
 POSITIONS_CAPTION = (
     "Percentage points, with reasoning unless said otherwise. Both models predict the same tokens; the interval is a "
     "bootstrap over documents, p is a test that flips the sign of whole documents, “detectable” the smallest true "
-    "difference that so many documents would show with 80% power. Rows are tested one by one: with many of them, "
-    "expect one in twenty to look significant by luck."
+    "difference that so many documents would show with 80% power. Of several trainings, all three hold the luck of "
+    "training too; one training orders nothing. Rows are tested one by one: with many of them, expect one in twenty to "
+    "look significant by luck."
 )
 AFTERWARDS_CAPTION = (
     "Percentage points. Each question is answered by both models; intervals and tests are over questions."

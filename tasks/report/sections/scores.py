@@ -7,7 +7,7 @@ from tasks.report.blocks import PAGE, Block, Column, Name, Paragraph, Strip, Tab
 from tasks.report.rows import ModelRow, PredictionRow, asked_of, percent
 from tasks.report.sections.bars import heuristic_bars, style_bars
 from tasks.report.sections.curves import pass_curves
-from tasks.report.sections.differences import compared, optional
+from tasks.report.sections.differences import compared, optional, tone_of
 from tasks.report.summary import ReportSummary
 from tasks.shared.figures import FigureStyle
 
@@ -21,12 +21,15 @@ MODELS_CAPTION = (
     "evaluation's temperature, greedy does not. “tokens” is the mean length of a sample, “cut” the percentage that ran "
     "into the token limit, “unread” the percentage of whole ones without a readable answer; both count as wrong."
 )
-SPREAD_CAPTION = " “seeds ±” is the standard deviation between training seeds, which the intervals do not contain."
+SPREAD_CAPTION = (
+    " “seeds ±” is the standard deviation between training seeds; the intervals hold it too, by Student's t for so few."
+)
 QUESTIONS_CAPTION = (
     "Percentage points. Each question is answered by both models; the interval is a bootstrap over questions, p is a "
     "sign-flip test on the paired differences, “detectable” the smallest true difference that so many questions would "
-    "show with 80% power. Rows are tested one by one: with many of them, expect one in twenty to look significant by "
-    "luck."
+    "show with 80% power. Of several trainings, all three hold the luck of training too. Where either side is one "
+    "training nothing is called higher, as nothing shows that luck. Rows are tested one by one: with many of them, "
+    "expect one in twenty to look significant by luck."
 )
 HEURISTICS_CAPTION = (
     "Adherence is the mean score of the correct solutions for following their heuristic, in the unit of the configured "
@@ -41,7 +44,7 @@ HEURISTICS_CAPTION = (
 
 def findings(summary: ReportSummary) -> list[Block]:
     """The comparisons to read first, and what to know about them."""
-    return [*(Paragraph(row.sentence, "finding", tone=row.verdict) for row in summary.findings), *remarks(summary)]
+    return [*(Paragraph(row.sentence, "finding", tone=tone_of(row)) for row in summary.findings), *remarks(summary)]
 
 
 def remarks(summary: ReportSummary) -> list[Block]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tasks.shared.statistics.trainings import training_luck
+
 _CHUNK_CELLS = 4_000_000
 
 
@@ -44,8 +46,14 @@ def bootstrap_draws(values: ArrayLike, *, resamples: int, seed: int) -> NDArray[
     return means
 
 
-def bootstrap_mean(values: ArrayLike, *, confidence: float, resamples: int, seed: int) -> Interval:
+def bootstrap_mean(
+    values: ArrayLike, *, confidence: float, resamples: int, seed: int, trainings: Sequence[float] = ()
+) -> Interval:
     """Mean of one value in [0, 1] for each question, with its percentile bootstrap interval over questions.
+
+    Args:
+        values: of several trainings, their mean for each question (`mean_over_seeds`).
+        trainings: the mean score of each training, so that the interval holds their luck too (`training_luck`).
 
     Efron and Tibshirani 1993, chapter 13. Where every question has the same value 0 (or 1) the bootstrap
     has no spread and would claim certainty; then the far bound is the exact binomial one, 1 -
@@ -60,7 +68,9 @@ def bootstrap_mean(values: ArrayLike, *, confidence: float, resamples: int, seed
     if data.min() == data.max() and mean in (0.0, 1.0):
         reach = 1.0 - tail ** (1.0 / data.size)
         return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
-    low, high = np.quantile(bootstrap_draws(data, resamples=resamples, seed=seed), [tail, 1.0 - tail])
+    draws = bootstrap_draws(data, resamples=resamples, seed=seed)
+    draws += training_luck(trainings, resamples=resamples, seed=seed).draws
+    low, high = np.clip(np.quantile(draws, [tail, 1.0 - tail]), 0.0, 1.0)
     return Interval(mean, float(low), float(high))
 
 
@@ -69,8 +79,7 @@ def mean_over_seeds(values_by_seed: Sequence[ArrayLike]) -> NDArray[np.float64]:
     seed.
 
     The result goes into `bootstrap_mean` or `paired.compare_paired`: one question answered by several seeds
-    stays one unit. The interval then speaks of questions, for these seeds; the spread between seeds is
-    `seed_spread`.
+    stays one unit. What the choice of seeds adds is `trainings.training_luck`.
 
     Raises ValueError where the seeds do not have the same number of questions.
     """

@@ -9,11 +9,14 @@ could have been. A part's score is the ratio of its totals; several parts (tiers
 as the paper's tables do.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tasks.shared.statistics.bootstrap import Interval
 from tasks.shared.statistics.paired import Paired, minimum_detectable_effect, sign_flip_test
+from tasks.shared.statistics.trainings import training_luck, two_sided
 
 _CHUNK_CELLS = 4_000_000
 _NOTHING = 1e-9
@@ -42,9 +45,18 @@ def clustered_draws(sums: ArrayLike, weights: ArrayLike, *, resamples: int, seed
 
 
 def clustered_mean(
-    sums: ArrayLike, weights: ArrayLike, *, confidence: float, resamples: int, seed: int, share: bool = True
+    sums: ArrayLike,
+    weights: ArrayLike,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    share: bool = True,
+    trainings: Sequence[float] = (),
 ) -> Interval:
     """Mean over parts of each part's score, with its percentile bootstrap interval over documents.
+
+    Where `trainings` has the score of several trainings, the interval holds their luck too (`training_luck`).
 
     With `share` the values are shares: where all are 0, or all are 1, the bootstrap would claim certainty, and the far
     bound is the exact binomial one for so many documents (Clopper and Pearson 1934).
@@ -59,14 +71,25 @@ def clustered_mean(
         reach = 1.0 - tail ** (1.0 / np.count_nonzero(bottom.sum(axis=1)))
         return Interval(mean, max(0.0, mean - reach), min(1.0, mean + reach))
     draws = clustered_draws(top, bottom, resamples=resamples, seed=seed)
+    draws += training_luck(trainings, resamples=resamples, seed=seed).draws
     low, high = np.nanquantile(draws, [tail, 1.0 - tail])
-    return Interval(mean, float(low), float(high))
+    return Interval(mean, max(0.0, float(low)), min(1.0, float(high)) if share else float(high))
 
 
 def compare_clustered(
-    a: ArrayLike, b: ArrayLike, weights: ArrayLike, *, confidence: float, resamples: int, seed: int
+    a: ArrayLike,
+    b: ArrayLike,
+    weights: ArrayLike,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    trainings: tuple[Sequence[float], Sequence[float]] = ((), ()),
 ) -> Paired:
     """Score of b minus score of a at the same positions: interval over documents, sign-flip test over documents.
+
+    Where `trainings` has the score of several trainings of either side, interval and p-value are of documents and
+    trainings.
 
     `a` and `b` are sums of the same positions, so their weights are the same. The test flips the sign of a document's
     whole contribution to the difference: under the null hypothesis it is the label that decides, once a document.
@@ -78,17 +101,23 @@ def compare_clustered(
     second, _ = _checked(b, weights)
     difference = second - first
     tail = (1.0 - confidence) / 2.0
-    draws = clustered_draws(difference, bottom, resamples=resamples, seed=seed)
+    luck = training_luck(*trainings, resamples=resamples, seed=seed)
+    draws = clustered_draws(difference, bottom, resamples=resamples, seed=seed) + luck.draws
     low, high = np.nanquantile(draws, [tail, 1.0 - tail])
     documents = int(np.count_nonzero(bottom.sum(axis=1)))
-    p_value, exact = sign_flip_test(_contributions(difference, bottom), resamples=resamples, seed=seed)
+    if luck.is_known:
+        p_value, exact = two_sided(draws[np.isfinite(draws)]), False
+    else:
+        p_value, exact = sign_flip_test(_contributions(difference, bottom), resamples=resamples, seed=seed)
     return Paired(
         difference=_score(difference, bottom),
         low=float(low),
         high=float(high),
         p_value=p_value,
         exact=exact,
-        minimum_detectable=minimum_detectable_effect(_residuals(difference, bottom), alpha=1.0 - confidence),
+        minimum_detectable=minimum_detectable_effect(
+            _residuals(difference, bottom), alpha=1.0 - confidence, trainings=luck.variance
+        ),
         questions=documents,
     )
 

@@ -7,6 +7,7 @@ cancels, so the paired difference is several times sharper than two separate int
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -14,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tasks.shared.statistics.bootstrap import bootstrap_draws
+from tasks.shared.statistics.trainings import training_luck, two_sided
 
 _MAX_DENOMINATOR = 512
 _CONVOLUTION_CELLS = 100_000_000
@@ -28,35 +30,48 @@ class Paired:
     low: float
     high: float
     p_value: float
-    """Two-sided p-value of `sign_flip_test`."""
+    """Two-sided: of `sign_flip_test`; where there are several trainings, of the draws over both levels."""
     exact: bool
     """Whether the p-value was computed, not sampled."""
     minimum_detectable: float
-    """Smallest true difference that this many questions would show with 80 % power."""
+    """Smallest true difference that this many questions and trainings would show with 80 % power."""
     questions: int
 
 
-def compare_paired(a: ArrayLike, b: ArrayLike, *, confidence: float, resamples: int, seed: int) -> Paired:
+def compare_paired(
+    a: ArrayLike,
+    b: ArrayLike,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    trainings: tuple[Sequence[float], Sequence[float]] = ((), ()),
+) -> Paired:
     """Mean of b - a over questions with a percentile bootstrap interval over questions and a sign-flip test.
 
     `a` and `b` have shape (questions,) in the same order: greedy correctness, pass@k of each question, or a
-    mean over seeds. Raises ValueError for arrays of different lengths.
+    mean over seeds. Where `trainings` has the mean score of several trainings of either side, interval and p-value are
+    of questions and trainings. Raises ValueError for arrays of different lengths.
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"both models need a value for each question; got {first.shape} and {second.shape}")
     differences = second - first
     tail = (1.0 - confidence) / 2.0
-    draws = bootstrap_draws(differences, resamples=resamples, seed=seed)
+    luck = training_luck(*trainings, resamples=resamples, seed=seed)
+    draws = bootstrap_draws(differences, resamples=resamples, seed=seed) + luck.draws
     low, high = np.quantile(draws, [tail, 1.0 - tail])
-    p_value, exact = sign_flip_test(differences, resamples=resamples, seed=seed)
+    if luck.is_known:
+        p_value, exact = two_sided(draws), False
+    else:
+        p_value, exact = sign_flip_test(differences, resamples=resamples, seed=seed)
     return Paired(
         difference=float(differences.mean()),
         low=float(low),
         high=float(high),
         p_value=p_value,
         exact=exact,
-        minimum_detectable=minimum_detectable_effect(differences, alpha=1.0 - confidence),
+        minimum_detectable=minimum_detectable_effect(differences, alpha=1.0 - confidence, trainings=luck.variance),
         questions=differences.size,
     )
 
@@ -111,16 +126,19 @@ def _exact_tail(steps: NDArray[np.int64], observed: int) -> float:
     return float(min(1.0, distribution[sums >= observed].sum()))
 
 
-def minimum_detectable_effect(differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8) -> float:
+def minimum_detectable_effect(
+    differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8, trainings: float = 0.0
+) -> float:
     """Smallest true mean difference that a two-sided test at `alpha` finds with the given power, on this
     many questions.
 
-    (z(1 - alpha/2) + z(power)) * sd(differences) / sqrt(questions); Miller 2024 (arXiv 2411.00640), section
-    5. NaN for fewer than two questions.
+    (z(1 - alpha/2) + z(power)) * the standard error, sd(differences) / sqrt(questions); Miller 2024 (arXiv
+    2411.00640), section 5. `trainings` is the squared standard error of the trainings. NaN for fewer than two
+    questions.
     """
     data = np.asarray(differences, dtype=np.float64)
     if data.size < 2:
         return float("nan")
     normal = NormalDist()
     z = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
-    return float(z * data.std(ddof=1) / math.sqrt(data.size))
+    return float(z * math.sqrt(data.var(ddof=1) / data.size + trainings))
