@@ -21,7 +21,6 @@ from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.shared.sources.rejects import REJECTS_FILE
 from tasks.shared.tables.parquet import read_rows, write_parquet
-from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tasks.texts.schema import TEXTS, TRAIN_FILE
@@ -149,6 +148,6 @@ def test_a_killed_worker_leaves_nothing_that_reads_as_whole(tmp_path: Path) -> N
     child.wait()
     assert not (asked.out / ENTROPY_FILE).exists()
     assert not (work / "result.json").exists()
-    result = run_worker("tasks.entropy.worker", asked, tmp_path / "again", timeout_s=300)
+    result = run(asked, Reporter(tmp_path / "work"))
     assert result["ledger"]["read"] == 2_506
     assert sum(1 for _ in read_rows(asked.out / ENTROPY_FILE, ["document_id"])) == 2_506

@@ -42,7 +42,7 @@ def test_adapters_learn_and_a_killed_training_of_them_ends_as_if_nothing_had_hap
     with pytest.raises(WorkerFailed, match="exit code -9"):
         run_worker("tasks.midtrain.worker", job(random_model, dataset, tmp_path / "b"), work, timeout_s=200)
     killer.join()
-    resumed = run_worker("tasks.midtrain.worker", job(random_model, dataset, tmp_path / "b"), work, timeout_s=200)
+    resumed = run(job(random_model, dataset, tmp_path / "b"), Reporter(work))
     assert resumed["resumed_from_step"] >= 10
     assert resumed["ledger"] == straight["ledger"]
     a, b = (tmp_path / name / "out" for name in "ab")

@@ -39,7 +39,7 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     with pytest.raises(WorkerFailed, match="exit code -9"):
         run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 12), work, timeout_s=200)
     killer.join()
-    resumed = run_worker(MODULE, job(random_model, dataset, tmp_path / "b", 12), work, timeout_s=200)
+    resumed = run(job(random_model, dataset, tmp_path / "b", 12), Reporter(work))
     assert resumed["resumed_from_step"] >= 10
     assert resumed["ledger"] == straight["ledger"]
     assert resumed["ledger"]["trained_tokens"] == 12 * resumed["ledger"]["completion_tokens"]

@@ -84,29 +84,27 @@ def test_another_checkpoint_meets_the_same_positions_whatever_its_budget(held: H
     assert one["reasoning_tokens"] != two["reasoning_tokens"]
 
 
-def test_more_positions_keep_those_that_were_there_and_more_samples_their_text(held: Held) -> None:
+def test_more_positions_and_samples_keep_the_text_that_was_there_and_shards_make_the_rest(held: Held) -> None:
     few = {_key(row): row["completion"] for row in held.rows(held.predict(held.base)) if row["mode"] == REASONING}
-    more = held.predict(held.base, positions_per_tier=30, samples=4)
-    found = {_key(row): row["completion"] for row in held.rows(more) if row["mode"] == REASONING}
+    wider = {"positions_per_tier": 30, "samples": 4}
+    config = PredictConfig.model_validate(held.config.model_dump() | wider)
+    parents = {"entropy": held.entropy, "model": held.base}
+    shards = Shards(PREDICT, wanted_samples, config, RUNTIME, parents, 2)
+    before = held.pooled()
+    parts = [fill_part(shards, index, Silent()) for index in range(2)]
+    made = held.pooled() - before
+    assert len(few) == 72 * 3
+    assert all(parts)
+    assert sum(parts) == len(made) == made.total() == 90 * 4 - len(few)
+    rows = held.rows(held.predict(held.base, **wider))
+    found = {_key(row): row["completion"] for row in rows if row["mode"] == REASONING}
+    assert held.pooled() - before == made, "nothing was left for the stage"
     assert len(found) == 90 * 4
     assert few.items() <= found.items()
 
 
 def _key(row: dict) -> tuple[str, int, int]:
     return row["document_id"], row["position"], row["sample_index"]
-
-
-def test_two_shards_make_what_the_stage_alone_would_want(held: Held) -> None:
-    config = PredictConfig.model_validate(held.config.model_dump() | {"seed": 5, "positions_per_tier": 4})
-    parents = {"entropy": held.entropy, "model": held.base}
-    shards = Shards(PREDICT, wanted_samples, config, RUNTIME, parents, 2)
-    before = held.pooled()
-    assert [fill_part(shards, index, Silent()) for index in range(2)] == [18, 18]
-    made = held.pooled() - before
-    assert len(made) == made.total() == 36
-    rows = [row for row in held.rows(held.predict(held.base, seed=5, positions_per_tier=4)) if row["mode"] == REASONING]
-    assert len(rows) == 36
-    assert held.pooled() - before == made, "nothing was left for the stage"
 
 
 def test_greedy_decoding_has_one_sample(held: Held) -> None:

@@ -27,7 +27,7 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
         run_worker(MODULE, job, work, timeout_s=200)
     killer.join()
     assert [pid for killed in killer.killed for pid in graders_of(killed)] == []
-    resumed = run_worker(MODULE, job, work, timeout_s=200)
+    resumed = run(job, Reporter(work))
     assert resumed["resumed_from_step"] >= 6
     assert resumed["ledger"] == straight["ledger"]
     assert resumed["curve"] == straight["curve"]

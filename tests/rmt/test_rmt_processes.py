@@ -28,7 +28,14 @@ def curve(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("objective", ["grpo", "sft", "ntp"])
+@pytest.mark.parametrize(
+    "objective",
+    [
+        "grpo",
+        "sft",
+        pytest.param("ntp", marks=pytest.mark.long(reason="only the texts that the other objectives train on too")),
+    ],
+)
 def test_two_processes_train_as_one_does(
     objective: str, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -40,7 +40,7 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     with pytest.raises(WorkerFailed, match="exit code -9"):
         run_worker(MODULE, job, work, timeout_s=200)
     killer.join()
-    resumed = run_worker(MODULE, job, work, timeout_s=200)
+    resumed = run(job, Reporter(work))
     assert resumed["resumed_from_step"] >= 6
     assert resumed["ledger"] == straight["ledger"]
     assert resumed["curve"] == straight["curve"]

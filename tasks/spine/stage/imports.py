@@ -12,6 +12,10 @@ _ENVIRONMENT = {
     "TRL_EXPERIMENTAL_SILENCE": "1",
 }
 
+UNUSED_BY_TRAINERS = ("mlflow", "vllm", "sklearn", "scipy")
+"""Packages that TRL and transformers import wherever they find them, and no trainer without vLLM calls: more than half
+of a worker's start-up time."""
+
 
 def offline() -> None:
     """For worker programs, before anything is imported: models are local folders, so the hub is off, telemetry too."""
@@ -22,8 +26,7 @@ def offline() -> None:
 def hide_packages(*names: str) -> Iterator[None]:
     """Within, the named packages look as if they were not installed, unless they are imported already.
 
-    TRL imports vLLM and MLflow wherever it finds them. A trainer needs neither on a CPU (tracking belongs to the
-    parent), and vLLM alone takes half of the start-up time.
+    A trainer does not need MLflow, as tracking belongs to the parent, and vLLM only where it makes the rollouts.
     """
     hidden = [name for name in names if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
