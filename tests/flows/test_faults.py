@@ -1,5 +1,6 @@
 """Workers and flows that are killed: a retry or a rerun finishes, nothing is lost and nothing repeated."""
 
+import logging
 import os
 import signal
 import threading
@@ -83,6 +84,7 @@ def kill_trainer(home: Path, module: str) -> threading.Thread:
     return thread
 
 
+@pytest.mark.long(reason="the same retry as of RL's worker; that killed mid-training goes on is shown by its worker")
 def test_a_killed_midtraining_worker_resumes_in_the_same_run(
     finished: Run, small_home: Path, in_new_home: Path
 ) -> None:
@@ -107,10 +109,9 @@ def test_a_killed_rl_worker_resumes_in_the_same_run(in_new_home: Path) -> None:
 
 
 def test_a_killed_flow_takes_its_worker_along_and_a_rerun_takes_over_at_once(
-    new_home: Path, monkeypatch: pytest.MonkeyPatch
+    in_new_home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    home = new_home
-    monkeypatch.setenv("MIDTRAIN_HOME", str(home))
+    home = in_new_home
     killed = start(home, "generate", {**SMALL, **SLOWLY})
     killed.wait_until(lambda: len(batches(home)) >= 3)
     os.kill(killed.process.pid, signal.SIGKILL)
@@ -119,9 +120,9 @@ def test_a_killed_flow_takes_its_worker_along_and_a_rerun_takes_over_at_once(
     assert Store.open().all("samples") == []
     assert list((home / "store" / "samples").glob("*/lease.json"))
     held = pooled(home)
-    again = start(home, "generate", {**SMALL, **SLOWLY})
-    assert again.wait() == 0, again.output
-    assert "waiting for it" not in again.output
-    assert (again.stages("store"), again.stages("built now")) == (["questions", "model"], ["generate"])
+    with caplog.at_level(logging.INFO, logger="tasks.spine.stage.stage"):
+        again = run(generate, overrides={**SMALL, **SLOWLY})
+    assert "waiting for it" not in caplog.text
+    assert {name: hit for name, _, hit, _ in again.stages} == {"questions": True, "model": True, "generate": False}
     check_samples(home, held)
     assert gone(home)

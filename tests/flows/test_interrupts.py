@@ -74,7 +74,13 @@ def test_arms_at_the_same_time_end_together(new_home: Path) -> None:
     assert gone(new_home)
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.long(reason="the same servers, ended by the other signal")),
+    ],
+)
 def test_the_servers_of_the_pages_are_closed_to_others_and_end_with_their_command(
     new_home: Path, how: signal.Signals
 ) -> None:

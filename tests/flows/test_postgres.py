@@ -68,7 +68,7 @@ def servers(tmp_path: Path) -> Iterator[Servers]:
                 yield Servers(postgres, addresses["prefect"], addresses["mlflow"], (*logs.values(), postgres.log))
             finally:
                 for child in children:
-                    end_tree(child.pid)
+                    end_tree(child.pid, grace_s=0)
     except NotHere as reason:
         pytest.skip(str(reason))
 

@@ -57,9 +57,9 @@ def test_servers_that_start_at_once_on_a_new_database_all_answer(tmp_path: Path)
 
 @pytest.mark.parametrize("place", ["store", "work"])
 def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
-    small_disk: Path, new_home: Path, tmp_path: Path, place: str
+    small_disk: Path, in_new_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    home, store = new_home, tmp_path / "store"
+    home, store = in_new_home, tmp_path / "store"
     if place == "store":
         store = small_disk
     else:
@@ -76,9 +76,8 @@ def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
     assert "rl" not in {manifest.stage for manifest in made}
     assert gone(home)
     subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
-    again = start(home, "rl", overrides, MIDTRAIN_STORE=str(store))
-    assert again.wait() == 0, again.output
-    assert again.stages("built now") == ["rl"]
+    monkeypatch.setenv("MIDTRAIN_STORE", str(store))
+    assert run(rl, overrides=overrides).built == ["rl"]
     (manifest,) = [found for found in Store.open(settings).all() if found.stage == "rl"]
     assert manifest.rows["steps"] == 2
     if place == "store":

@@ -20,6 +20,8 @@ SMALL: dict[str, Any] = {
     "evaluate.limit": 8,
     "evaluate.samples": 2,
     "evaluate.resamples": 200,
+    # Each is a process that imports a computer algebra system.
+    "runtime.num_verifiers": 1,
 }
 """Overrides that make the tiny pipeline as small as it can be and still pass every stage."""
 
@@ -53,6 +55,7 @@ SMALL_RMT: dict[str, Any] = {
     "evaluate.limit": 8,
     "evaluate.samples": 2,
     "evaluate.resamples": 200,
+    "runtime.num_verifiers": 1,
 }
 """The same for reinforcement mid-training."""
 
