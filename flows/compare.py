@@ -12,7 +12,7 @@ from flows.arms.common import Arm, merged
 from flows.pipeline.concurrent import each
 from flows.pipeline.forms import About, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
-from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_fields
+from flows.pipeline.run import FLOW_OPTIONS, expect_stages, pipeline, with_fields
 from tasks.config import Seed
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS as RECIPES
@@ -43,10 +43,12 @@ def compare(
     return run_comparison(recipe, flat, seeds=seeds, arms=arms, force=force)
 
 
-def outline(recipe: str, overrides: Mapping[str, JsonValue]) -> list[PlannedStage]:
-    """The stage calls of all arms of a recipe at one seed; neither the store nor models and data are looked at."""
+def outline(recipe: str, overrides: Mapping[str, JsonValue], **chosen: Any) -> list[PlannedStage]:
+    """The stage calls of a comparison, by default of all arms at one seed; neither the store nor models and data are
+    looked at.
+    """
     with planning(None) as plan:
-        run_comparison(recipe, overrides)
+        run_comparison(recipe, overrides, **chosen)
     return plan.rows
 
 
@@ -70,6 +72,7 @@ def run_comparison(
     forced = settings.forced(force)
     results: dict[Any, Any] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
+        expect_stages(lambda: outline(recipe, overrides, seeds=seeds, arms=arms))
         all_seeds = seeds if seeds is not None else [settings.seed]
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)
