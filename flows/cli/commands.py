@@ -47,10 +47,7 @@ def flow_named(name: str) -> "Flow[..., ArtifactRef]":
 
 
 def run_and_show(name: str, parameters: dict[str, Any], console: Console, verbose: bool = False) -> int:
-    """Run a flow in this process and show how far it is, then what each stage did and what came out.
-
-    Returns an exit code; `verbose` shows Prefect's log instead of the progress.
-    """
+    """Run a flow in this process, show how far it is (`verbose`: Prefect's log), then what came out; an exit code."""
     settings = run_context().settings
     stages: list[StageRecord] = []
 

@@ -15,8 +15,8 @@ from tasks.spine.tracking.course import Course, Step
 LINE_EVERY_S = 10.0
 """Between two lines about the progress of one stage."""
 REFRESHES_PER_S = 4
-BAR = 16
-"""Characters of the bar, so that a line of 80 has room for what stands beside it."""
+BAR_CHARS = 10
+"""So that a line of 80 has room for what stands beside the bar."""
 
 
 @contextmanager
@@ -34,7 +34,8 @@ def followed(course: Course, console: Console, verbose: bool) -> Iterator[None]:
             course.followers.append(Lines(console))
             yield
             return
-        columns = [TextColumn("{task.description}"), BarColumn(BAR), _Numbers(), TimeRemainingColumn(compact=True)]
+        count, left = TextColumn("{task.fields[count]}"), TimeRemainingColumn(compact=True)
+        columns = [TextColumn("{task.description}"), BarColumn(BAR_CHARS), count, left, _Numbers()]
         with Progress(*columns, console=console, transient=True, refresh_per_second=REFRESHES_PER_S) as progress:
             course.followers.append(View(progress, course))
             yield
@@ -90,14 +91,11 @@ class View:
     _tasks: dict[int, TaskID] = field(default_factory=dict)
 
     def began(self, step: Step) -> None:
-        self._tasks[step.number] = self.progress.add_task(step.title, total=None, numbers="")
+        self._tasks[step.number] = self.progress.add_task(step.title, total=None, count="", numbers="")
 
     def advanced(self, step: Step) -> None:
-        numbers = " ".join(f"{name} {value:.3g}" for name, value in step.numbers.items())
-        count = f"{step.done}/{step.total}"
-        self.progress.update(
-            self._tasks[step.number], completed=step.done, total=step.total, numbers=f"{count} {numbers}"
-        )
+        shown = {"count": f"{step.done}/{step.total}", "numbers": step.key_numbers}
+        self.progress.update(self._tasks[step.number], completed=step.done, total=step.total, **shown)
 
     def ended(self, step: Step) -> None:
         task = self._tasks.pop(step.number, None)
@@ -106,7 +104,7 @@ class View:
 
 
 class _Numbers(ProgressColumn):
-    """Count and key numbers, cut where the line ends."""
+    """Key numbers, cut where the line ends."""
 
     def render(self, task: Task) -> Text:
         return Text(task.fields["numbers"], overflow="ellipsis", no_wrap=True)

@@ -52,11 +52,15 @@ class Step:
         return (time.monotonic() - since) / (self.done - first) * (self.total - self.done)
 
     @property
+    def key_numbers(self) -> str:
+        """The numbers that matter most: `reward 0.88, loss 0.1`."""
+        return ", ".join(f"{name} {value:.3g}" for name, value in self.numbers.items())
+
+    @property
     def progress(self) -> str:
-        """Count, key numbers and time left: `36/40 reward 0.88, 0:40 left`."""
-        numbers = [f"{name} {value:.3g}" for name, value in self.numbers.items()]
-        left = [] if self.left_s is None else ["{}:{:02} left".format(*divmod(round(self.left_s), 60))]
-        return f"{self.done}/{self.total} {', '.join([*numbers, *left])}".rstrip()
+        """Count, key numbers and time left: `36/40 reward 0.88, loss 0.1, 0:40 left`."""
+        left = "" if self.left_s is None else "{}:{:02} left".format(*divmod(round(self.left_s), 60))
+        return f"{self.done}/{self.total} {', '.join(filter(None, (self.key_numbers, left)))}".rstrip()
 
     @property
     def outcome(self) -> str:
