@@ -10,7 +10,7 @@ from pydantic import Field, JsonValue
 from flows.arms import polya, rmt
 from flows.arms.common import Arm, merged
 from flows.pipeline.concurrent import each
-from flows.pipeline.forms import About, Dispatch, Overrides, Recipe, stages_form
+from flows.pipeline.forms import About, Arms, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
 from flows.pipeline.run import FLOW_OPTIONS, expect_stages, pipeline, with_fields
 from tasks.config import Seed
@@ -24,7 +24,6 @@ METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
 """The module of each method, with prepare, run_arm and report_on."""
 
 Seeds = Annotated[list[Seed], Field(min_length=1), About("Seeds to run every arm at.")]
-Arms = Annotated[list[str], About("Arms of the recipe; empty: all of them.")]
 STAGES = dict.fromkeys(name for kind in RECIPES.values() for name in kind.stages())
 ForceStages = Annotated[list[str], stages_form(STAGES)]
 

@@ -35,7 +35,7 @@ def test_every_stage_has_a_deployment_on_the_pool_that_it_names() -> None:
     pools = {
         item["entrypoint"]: item["work_pool"]["name"]
         for item in deployments_file()["deployments"]
-        if item["name"] == "stage"
+        if "stage" in item["tags"]
     }
     assert pools == {f"flows/stages/{name}.py:{name}": STAGES[name].pool for name in stage_names()}
     assert STAGES["questions"].pool == "cpu"

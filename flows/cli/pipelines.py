@@ -67,11 +67,12 @@ def polya(
     limit: LimitOption = None,
     seed: SeedOption = None,
     base_model: ModelOption = "",
+    arms: ArmsOption = "",
     force: ForceOption = None,
 ) -> dict[str, Any]:
     """Self-generated mid-training: questions, generation, filtering, dataset, mid-training, RL, evaluation, report."""
     flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
-    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
+    return {**flat, "arms": split(arms), "force": force or [], "overrides": parse_overrides(set_)}
 
 
 @pipeline

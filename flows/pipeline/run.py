@@ -119,7 +119,7 @@ def _forget_earlier_starts(stage_flow: Flow[..., Any]) -> None:
 
 def with_fields(overrides: Mapping[str, JsonValue], fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Overrides with those of a form's own fields on top that were filled in."""
-    return {**overrides, **{key: value for key, value in fields.items() if value not in ("", None)}}
+    return {**overrides, **{key: value for key, value in fields.items() if value not in ("", None, [])}}
 
 
 def reference(name: str) -> ArtifactRef:
