@@ -78,9 +78,7 @@ Arms = Annotated[list[str], arms_form("Arms of the recipe; empty: all of them.",
 
 QuestionSource = Annotated[
     str,
-    About(
-        "Seed questions: tiny, hub (the preset's own home), org/name of a hub, a file, or s3://...; empty: the recipe's."
-    ),
+    About("Seed questions: tiny, hub (the preset's home), org/name, a file or s3://...; empty keeps the recipe's."),
 ]
 
 Preset = Annotated[
