@@ -14,7 +14,7 @@ from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 from prefect.logging import get_run_logger
 
 from tasks.spine.stage.context import run_context
-from tasks.spine.tracking.course import Course, Step
+from tasks.spine.tracking.course import Course, StageProgress
 from tasks.text import in_markdown
 
 log = logging.getLogger(__name__)
@@ -55,19 +55,19 @@ class _Page:
     _shown_at: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def began(self, step: Step) -> None:
+    def began(self, step: StageProgress) -> None:
         self._show(step)
 
-    def advanced(self, step: Step) -> None:
+    def advanced(self, step: StageProgress) -> None:
         if time.monotonic() - self._shown_at >= SHOW_EVERY_S:
             self._show(step)
 
-    def ended(self, step: Step) -> None:
+    def ended(self, step: StageProgress) -> None:
         self.logger.info("%s", step.line)
         if time.monotonic() - self._shown_at >= SHOW_EVERY_S:
             self._show(step)
 
-    def _show(self, step: Step) -> None:
+    def _show(self, step: StageProgress) -> None:
         """The share of the run that is done, and what it is at; a server that cannot be asked is asked again later."""
         with self._lock:
             self._shown_at = time.monotonic()

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from tasks.spine.tracking.course import Course, Step
+from tasks.spine.tracking.course import Course, StageProgress
 
 LINE_EVERY_S = 10.0
 """Between two lines about the progress of one stage."""
@@ -67,17 +67,17 @@ class Lines:
     _said_at: dict[int, float] = field(default_factory=dict)
     """When each stage, by its number, was last spoken of."""
 
-    def began(self, step: Step) -> None:
+    def began(self, step: StageProgress) -> None:
         self._say(step)
 
-    def advanced(self, step: Step) -> None:
+    def advanced(self, step: StageProgress) -> None:
         if time.monotonic() - self._said_at.get(step.number, 0.0) >= LINE_EVERY_S:
             self._say(step)
 
-    def ended(self, step: Step) -> None:
+    def ended(self, step: StageProgress) -> None:
         self._say(step)
 
-    def _say(self, step: Step) -> None:
+    def _say(self, step: StageProgress) -> None:
         self._said_at[step.number] = time.monotonic()
         self.console.print(step.line, soft_wrap=True)
 
@@ -90,14 +90,14 @@ class View:
     course: Course
     _tasks: dict[int, TaskID] = field(default_factory=dict)
 
-    def began(self, step: Step) -> None:
+    def began(self, step: StageProgress) -> None:
         self._tasks[step.number] = self.progress.add_task(step.title, total=None, count="", numbers="")
 
-    def advanced(self, step: Step) -> None:
+    def advanced(self, step: StageProgress) -> None:
         shown = {"count": f"{step.done}/{step.total}", "numbers": step.key_numbers}
         self.progress.update(self._tasks[step.number], completed=step.done, total=step.total, **shown)
 
-    def ended(self, step: Step) -> None:
+    def ended(self, step: StageProgress) -> None:
         task = self._tasks.pop(step.number, None)
         if task is not None:
             self.progress.remove_task(task)

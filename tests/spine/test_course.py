@@ -2,7 +2,7 @@ import pytest
 
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.tracking import course as module
-from tasks.spine.tracking.course import Course, Step
+from tasks.spine.tracking.course import Course, StageProgress
 from tasks.spine.tracking.journal import StageRecord
 
 
@@ -12,7 +12,7 @@ class Heard:
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def began(self, step: Step) -> None:
+    def began(self, step: StageProgress) -> None:
         self.lines.append(step.line)
 
     advanced = ended = began
@@ -59,7 +59,7 @@ def test_an_artifact_that_several_ask_for_is_one_stage_and_told_once() -> None:
 def test_a_second_worker_of_a_stage_has_a_rate_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter((0.0, 20.0, 30.0))
     monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
-    step = Step(1, 1, "evaluate", began_at=0.0)
+    step = StageProgress(1, 1, "evaluate", began_at=0.0)
     for done, total in ((0, 10), (10, 10), (0, 100), (10, 100)):
         step.advance({"done": done, "total": total, "values": {}})
     assert step.left_s == pytest.approx(90.0)

@@ -15,7 +15,7 @@ from tasks.spine.stage.context import run_context
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
-from tasks.spine.tracking.course import Step
+from tasks.spine.tracking.course import StageProgress
 from tasks.spine.tracking.tracker import Tracker
 from tasks.text import in_markdown
 
@@ -36,7 +36,7 @@ class PrefectWatcher:
     """What people call what is being made."""
     _store: Store | None = None
     _run_id: str | None = None
-    _step: Step | None = None
+    _step: StageProgress | None = None
     _artifact: UUID | None = None
     _logged_at: float = 0.0
     _shown_at: float = 0.0

@@ -14,7 +14,7 @@ KEY_NUMBERS = 2
 
 
 @dataclass
-class Step:
+class StageProgress:
     """One stage of a run, on its way or behind it."""
 
     number: int
@@ -89,13 +89,13 @@ class Step:
 class Follower(Protocol):
     """Whoever is told how a run fares: a terminal, a log, Prefect's pages. It must never raise."""
 
-    def began(self, step: Step) -> None:
+    def began(self, step: StageProgress) -> None:
         """A stage is being built."""
 
-    def advanced(self, step: Step) -> None:
+    def advanced(self, step: StageProgress) -> None:
         """Its worker made progress."""
 
-    def ended(self, step: Step) -> None:
+    def ended(self, step: StageProgress) -> None:
         """It is built, or was in the store."""
 
 
@@ -106,7 +106,7 @@ class Course:
     total: int = 0
     """Stages that the run passes, each artifact once; 0 where nobody has counted them."""
     followers: list[Follower] = field(default_factory=list)
-    _steps: dict[str, Step] = field(default_factory=dict)
+    _steps: dict[str, StageProgress] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -116,13 +116,13 @@ class Course:
             steps = list(self._steps.values())
         return sum(1.0 if step.record else step.share for step in steps) / max(self.total, len(steps), 1)
 
-    def begin(self, key: str, stage: str, label: str) -> Step:
+    def begin(self, key: str, stage: str, label: str) -> StageProgress:
         """A stage begins to be built; `key` is its fingerprint."""
         step = self._step(key, stage, label)
         self._tell("began", step)
         return step
 
-    def advance(self, step: Step, line: Mapping[str, Any]) -> None:
+    def advance(self, step: StageProgress, line: Mapping[str, Any]) -> None:
         """A progress line of the stage's worker: done, total, values."""
         step.advance(line)
         self._tell("advanced", step)
@@ -134,12 +134,12 @@ class Course:
             step.record = record
             self._tell("ended", step)
 
-    def _step(self, key: str, stage: str, label: str) -> Step:
+    def _step(self, key: str, stage: str, label: str) -> StageProgress:
         with self._lock:
             number = len(self._steps) + 1
             of = max(self.total, number) if self.total else 0
-            return self._steps.setdefault(key, Step(number, of, stage, label))
+            return self._steps.setdefault(key, StageProgress(number, of, stage, label))
 
-    def _tell(self, what: str, step: Step) -> None:
+    def _tell(self, what: str, step: StageProgress) -> None:
         for follower in self.followers:
             getattr(follower, what)(step)
