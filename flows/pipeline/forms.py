@@ -41,11 +41,12 @@ def overrides_form(*kinds: type[AnyRecipe]) -> WithJsonSchema:
 
 
 def arms_form(about: str, *methods: str) -> WithJsonSchema:
-    """A list of arms to choose from: those of the recipes that ship, or one of a recipe of the user's own."""
+    """A list of arms to choose from: those of the recipes that ship, or others that a recipe of the user's own has."""
     shipped = [load(AnyRecipe, name) for method in methods for name in names(method)]
-    by_name = {"title": "Name", "type": "string", "enum": sorted({arm for recipe in shipped for arm in recipe.arms})}
-    own = {"title": "Of a recipe of your own", "type": "string", "minLength": 1}
-    return WithJsonSchema({"type": "array", "items": {"anyOf": [by_name, own]}, "description": about})
+    known = {"type": "string", "enum": sorted({arm for recipe in shipped for arm in recipe.arms})}
+    options = {"Names": known, "Of a recipe of your own": {"type": "string", "minLength": 1}}
+    lists = [{"title": title, "type": "array", "items": items} for title, items in options.items()]
+    return WithJsonSchema({"anyOf": lists, "description": about})
 
 
 def choices_form(about: str, known: Iterable[str]) -> WithJsonSchema:
