@@ -37,7 +37,7 @@ def followed(course: Course, console: Console, verbose: bool) -> Iterator[None]:
         count, left = TextColumn("{task.fields[count]}"), TimeRemainingColumn(compact=True)
         columns = [TextColumn("{task.description}"), BarColumn(BAR_CHARS), count, left, _Numbers()]
         with Progress(*columns, console=console, transient=True, refresh_per_second=REFRESHES_PER_S) as progress:
-            course.followers.append(View(progress, course))
+            course.followers.append(View(progress))
             yield
 
 
@@ -87,11 +87,12 @@ class View:
     """A bar for each stage that is being built: one, or several where arms run at the same time."""
 
     progress: Progress
-    course: Course
     _tasks: dict[int, TaskID] = field(default_factory=dict)
 
     def began(self, step: StageProgress) -> None:
-        self._tasks[step.number] = self.progress.add_task(step.title, total=None, count="", numbers="")
+        # A stage that failed and is tried again has its bar.
+        if step.number not in self._tasks:
+            self._tasks[step.number] = self.progress.add_task(step.title, total=None, count="", numbers="")
 
     def advanced(self, step: StageProgress) -> None:
         shown = {"count": f"{step.done}/{step.total}", "numbers": step.key_numbers}
