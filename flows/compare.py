@@ -10,9 +10,9 @@ from pydantic import Field, JsonValue
 from flows.arms import polya, rmt
 from flows.arms.common import Arm, merged
 from flows.pipeline.concurrent import each
-from flows.pipeline.forms import About, Dispatch, Overrides, Recipe, stages_form
+from flows.pipeline.forms import About, Arms, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
-from flows.pipeline.run import FLOW_OPTIONS, pipeline, with_fields
+from flows.pipeline.run import FLOW_OPTIONS, expect_stages, pipeline, with_fields
 from tasks.config import Seed
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS as RECIPES
@@ -24,7 +24,6 @@ METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
 """The module of each method, with prepare, run_arm and report_on."""
 
 Seeds = Annotated[list[Seed], Field(min_length=1), About("Seeds to run every arm at.")]
-Arms = Annotated[list[str], About("Arms of the recipe; empty: all of them.")]
 STAGES = dict.fromkeys(name for kind in RECIPES.values() for name in kind.stages())
 ForceStages = Annotated[list[str], stages_form(STAGES)]
 
@@ -43,10 +42,12 @@ def compare(
     return run_comparison(recipe, flat, seeds=seeds, arms=arms, force=force)
 
 
-def outline(recipe: str, overrides: Mapping[str, JsonValue]) -> list[PlannedStage]:
-    """The stage calls of all arms of a recipe at one seed; neither the store nor models and data are looked at."""
+def outline(recipe: str, overrides: Mapping[str, JsonValue], **chosen: Any) -> list[PlannedStage]:
+    """The stage calls of a comparison, by default of all arms at one seed; neither the store nor models and data are
+    looked at.
+    """
     with planning(None) as plan:
-        run_comparison(recipe, overrides)
+        run_comparison(recipe, overrides, **chosen)
     return plan.rows
 
 
@@ -70,6 +71,7 @@ def run_comparison(
     forced = settings.forced(force)
     results: dict[Any, Any] = {}
     with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
+        expect_stages(lambda: outline(recipe, overrides, seeds=seeds, arms=arms))
         all_seeds = seeds if seeds is not None else [settings.seed]
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)

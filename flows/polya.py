@@ -6,7 +6,17 @@ from prefect import flow
 from pydantic import Field, JsonValue
 
 from flows.compare import run_comparison
-from flows.pipeline.forms import About, Dispatch, PolyaName, PolyaOverrides, stages_form
+from flows.pipeline.forms import (
+    About,
+    Benchmarks,
+    Dispatch,
+    PolyaArms,
+    PolyaName,
+    PolyaOverrides,
+    Preset,
+    QuestionSource,
+    stages_form,
+)
 from flows.pipeline.run import FLOW_OPTIONS, with_fields
 from tasks.config import Seed
 from tasks.recipe.polya import PolyaRecipe
@@ -22,16 +32,27 @@ ForceStages = Annotated[list[str], stages_form(PolyaRecipe.stages())]
 def polya(
     recipe: PolyaName = "tiny-cpu",
     base_model: BaseModelName = "",
+    question_source: QuestionSource = "",
+    question_preset: Preset = "",
+    benchmarks: Benchmarks = [],  # noqa: B006 - Prefect shows the default in its form
+    arms: PolyaArms = [],  # noqa: B006
     seed: RunSeed = None,
     limit: Limit = None,
     dispatch: Dispatch = "",
-    force: ForceStages = [],  # noqa: B006 - Prefect shows the default in its form
+    force: ForceStages = [],  # noqa: B006
     overrides: PolyaOverrides = {},  # noqa: B006
 ) -> ArtifactRef:
     """Questions, solutions under every heuristic, filtering, Parquet, mid-training, GRPO, evaluation, report.
 
-    Runs every arm of the recipe at one seed and returns the report that compares them.
+    Runs every arm of the recipe at one seed, or those that `arms` names, and returns the report that compares them.
     """
-    given: dict[str, JsonValue] = {"model.source": base_model, "questions.limit": limit, "runtime.dispatch": dispatch}
-    flat = with_fields(overrides, given)
-    return run_comparison(recipe, flat, seeds=None if seed is None else [seed], force=force, kind=PolyaRecipe)
+    given: dict[str, JsonValue] = {
+        "model.source": base_model,
+        "questions.source": question_source,
+        "questions.preset": question_preset,
+        "questions.limit": limit,
+        "evaluate.benchmarks": benchmarks,
+        "runtime.dispatch": dispatch,
+    }
+    flat, seeds = with_fields(overrides, given), None if seed is None else [seed]
+    return run_comparison(recipe, flat, seeds=seeds, arms=arms, force=force, kind=PolyaRecipe)

@@ -122,8 +122,8 @@ def _finish(
             "model": base,
             "report": ran,
             "trained": trained,
-            "base_evaluation": call(evaluate, model=str(base), label="Base", **stage),
-            "evaluation": call(evaluate, model=str(trained), label=label, **stage),
+            "base_evaluation": call(evaluate, model=base, label="Base", **stage),
+            "evaluation": call(evaluate, model=trained, label=label, **stage),
         }
         with _turn(store, config, settings):
             measured = store.manifest(parents["evaluation"])

@@ -5,8 +5,8 @@ from typing import Annotated
 from prefect import flow
 from pydantic import Field, JsonValue
 
-from flows.compare import Arms, run_comparison
-from flows.pipeline.forms import About, Dispatch, RmtName, RmtOverrides, stages_form
+from flows.compare import run_comparison
+from flows.pipeline.forms import About, Benchmarks, Dispatch, RmtArms, RmtName, RmtOverrides, stages_form
 from flows.pipeline.run import FLOW_OPTIONS, with_fields
 from flows.polya import BaseModelName, RunSeed
 from tasks.recipe.loading import load
@@ -21,10 +21,11 @@ ForceStages = Annotated[list[str], stages_form(RmtRecipe.stages())]
 def rmt(
     recipe: RmtName = "tiny-cpu-rmt",
     base_model: BaseModelName = "",
+    benchmarks: Benchmarks = [],  # noqa: B006 - Prefect shows the default in its form
+    arms: RmtArms = [],  # noqa: B006
     seed: RunSeed = None,
     limit: Limit = None,
     dispatch: Dispatch = "",
-    arms: Arms = [],  # noqa: B006 - Prefect shows the default in its form
     force: ForceStages = [],  # noqa: B006
     overrides: RmtOverrides = {},  # noqa: B006
 ) -> ArtifactRef:
@@ -32,7 +33,12 @@ def rmt(
 
     Runs the recipe's usual arms at one seed, or those that `arms` names, and returns the report that compares them.
     """
-    given: dict[str, JsonValue] = {"model.source": base_model, "texts.limit": limit, "runtime.dispatch": dispatch}
+    given: dict[str, JsonValue] = {
+        "model.source": base_model,
+        "texts.limit": limit,
+        "evaluate.benchmarks": benchmarks,
+        "runtime.dispatch": dispatch,
+    }
     flat = with_fields(overrides, given)
     chosen = arms or list(load(RmtRecipe, recipe, flat).run_arms)
     seeds = None if seed is None else [seed]

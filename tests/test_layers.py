@@ -142,7 +142,8 @@ OFFERS_THE_SMALL_WORLD = {
     "tasks.texts.sources": "`source: tiny` makes a corpus where there is no network",
 }
 MAY_IMPORT = {
-    "pipeline": {"server"},
+    "pipeline": {"progress", "server"},
+    "progress": set(),
     "server": {"pipeline", "stages"},
     "stages": {"pipeline"},
     "arms": {"pipeline", "stages"},

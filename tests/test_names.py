@@ -9,10 +9,12 @@ from flows.cli.app import app
 from flows.server.deploy import deployments_file
 from flows.stages import stage_flow, stage_names
 from tasks.estimates.stages import estimate
-from tasks.recipe.loading import METHODS, load
+from tasks.recipe.base import Recipe
+from tasks.recipe.loading import METHODS, base_model_of, load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.costs.devices import device_named
+from tasks.shared.models.resolve import SHIPPED
 from tasks.spine.stage.task import STAGES
 
 ROOM = {"rl_prompts": "dataset", "rmt_train": "rmt"}
@@ -35,11 +37,24 @@ def test_every_stage_has_a_deployment_on_the_pool_that_it_names() -> None:
     pools = {
         item["entrypoint"]: item["work_pool"]["name"]
         for item in deployments_file()["deployments"]
-        if item["name"] == "stage"
+        if "stage" in item["tags"]
     }
     assert pools == {f"flows/stages/{name}.py:{name}": STAGES[name].pool for name in stage_names()}
     assert STAGES["questions"].pool == "cpu"
     assert STAGES["rl"].pool == "gpu"
+
+
+def test_deployments_are_tagged_with_method_stage_toy_and_gpu() -> None:
+    for item in deployments_file()["deployments"]:
+        tags, flow = set(item["tags"]), item["entrypoint"].rpartition(":")[2]
+        recipe = item.get("parameters", {}).get("recipe")
+        if "stage" in tags:
+            assert item["name"] == flow
+            assert tags & set(METHODS) == {method for method, kind in METHODS.items() if flow in kind.stages()}
+        else:
+            assert tags & set(METHODS) == ({load(Recipe, recipe).method} if recipe else set(METHODS))
+        assert ("toy" in tags) == (recipe is not None and base_model_of(recipe) in SHIPPED)
+        assert ("gpu" in tags) == (item["work_pool"]["name"] == "gpu")
 
 
 def test_force_takes_what_the_plan_prints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

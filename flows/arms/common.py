@@ -44,12 +44,12 @@ def merged(overrides: Mapping[str, JsonValue], arm: ArmConfig, seed: int) -> dic
 
 def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
     """The evaluation of a checkpoint on benchmarks."""
-    return call(evaluate, model=str(model), label=arm.called(label), **arm.stage("evaluate"))
+    return call(evaluate, model=model, label=arm.called(label), **arm.stage("evaluate"))
 
 
 def after_rl(arm: Arm, policy: ArtifactRef, base: ArtifactRef, label: str) -> ArtifactRef:
     """`policy` trained with GRPO on the RL questions, whose prompts are those of the base model."""
     asked = call(questions, which="rl_questions", **arm.stage("questions"))
-    given = {"questions": str(asked), "model": str(base), "label": "RL questions"}
+    given = {"questions": asked, "model": base, "label": "RL questions"}
     prompts = call(rl_prompts, **given, **arm.stage("rl_prompts"))
-    return call(rl, prompts=str(prompts), model=str(policy), label=arm.called(label), **arm.stage("rl"))
+    return call(rl, prompts=prompts, model=policy, label=arm.called(label), **arm.stage("rl"))

@@ -28,8 +28,8 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     policy = base
     if arm.config.midtrain:
         label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
-        data = str(solutions(arm, base))
-        policy = call(midtrain, dataset=data, model=str(base), label=arm.called(label), **arm.stage("midtrain"))
+        data = solutions(arm, base)
+        policy = call(midtrain, dataset=data, model=base, label=arm.called(label), **arm.stage("midtrain"))
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
         label = arm.config.label
@@ -48,10 +48,10 @@ def prepare(arm: Arm) -> None:
 def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The mid-training dataset: questions, solutions under every heuristic, filtering, Parquet."""
     asked = call(questions, which="questions", **arm.stage("questions"))
-    sources = {"questions": str(asked), "model": str(base)}
+    sources = {"questions": asked, "model": base}
     samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
-    kept = call(filter_flow, samples=str(samples), label=arm.called(arm.name), **sources, **arm.stage("filter"))
-    given = {"filtered": str(kept), "model": str(base), "label": arm.called(arm.name)}
+    kept = call(filter_flow, samples=samples, label=arm.called(arm.name), **sources, **arm.stage("filter"))
+    given = {"filtered": kept, "model": base, "label": arm.called(arm.name)}
     return call(dataset, **given, **arm.stage("dataset"))
 
 

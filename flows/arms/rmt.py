@@ -44,7 +44,7 @@ def base_of(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
 def tiers(arm: Arm, which: str) -> ArtifactRef:
     """Entropy at every position of the texts; the same for all arms that do not change the texts."""
     documents = call(texts, which=which, **arm.stage("texts"))
-    return call(entropy, texts=str(documents), label=which, **arm.stage("entropy"))
+    return call(entropy, texts=documents, label=which, **arm.stage("entropy"))
 
 
 def held_out(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
@@ -54,7 +54,7 @@ def held_out(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
 
 def planned(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The arm's schedule."""
-    sources = {"entropy": str(tiers(arm, "texts")), "model": str(base), "label": arm.called(arm.config.label)}
+    sources = {"entropy": tiers(arm, "texts"), "model": base, "label": arm.called(arm.config.label)}
     return call(schedule, **sources, **arm.stage("schedule"))
 
 
@@ -65,14 +65,12 @@ def run_arm(arm: Arm) -> Measured:
     config = settings.arms[arm.name]
     policy = base = base_of(arm, settings)
     if config.train:
-        rows = str(planned(arm, base))
-        policy = call(
-            rmt_train, schedule=rows, model=str(base), label=arm.called(config.label), **arm.stage("rmt_train")
-        )
+        rows = planned(arm, base)
+        policy = call(rmt_train, schedule=rows, model=base, label=arm.called(config.label), **arm.stage("rmt_train"))
     predicted = call(
         predict,
-        entropy=str(held_out(arm, settings)),
-        model=str(policy),
+        entropy=held_out(arm, settings),
+        model=policy,
         label=arm.called(config.label),
         **arm.stage("predict"),
     )

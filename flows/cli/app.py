@@ -8,7 +8,16 @@ import typer
 from flows.cli.catalog import completion
 from flows.cli.catalog.app import catalog_app
 from flows.cli.console import Commands, console, exit_with
-from flows.cli.options import DeviceOption, JsonOption, PoolType, RecipeOption, SetOption, parse_overrides, split
+from flows.cli.options import (
+    DeviceOption,
+    JsonOption,
+    PoolType,
+    RecipeOption,
+    SetOption,
+    VerboseOption,
+    parse_overrides,
+    split,
+)
 from flows.cli.pipelines import plan_app, run_app
 from flows.server import MLFLOW_PORT, PREFECT_PORT
 
@@ -67,6 +76,7 @@ def evaluate(
         typer.Option(help="Name or path; empty: tiny-cpu for models of the small world, `defaults` for all others."),
     ] = "",
     set_: SetOption = None,
+    verbose: VerboseOption = False,
 ) -> None:
     """Measure a model: greedy accuracy and pass@k with intervals."""
     from flows.cli.commands import run_and_show
@@ -81,7 +91,7 @@ def evaluate(
         if value is not None:
             overrides[f"evaluate.{key}"] = value
     parameters = {"recipe": recipe or fitting_recipe(model), "overrides": {**overrides, **parse_overrides(set_)}}
-    exit_with(run_and_show("evaluate", parameters, console))
+    exit_with(run_and_show("evaluate", parameters, console, verbose))
 
 
 @app.command()

@@ -23,8 +23,9 @@ from tasks.errors import Permanent
 from tasks.spine.process import Interrupted
 from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.stage.launch import end_tree
-from tasks.spine.stage.plan import planning
+from tasks.spine.stage.plan import count_stages, planning
 from tasks.spine.stage.prefect_retry import retry_while_unreachable
+from tasks.spine.tracking.course import Course
 from tasks.spine.tracking.journal import StageRecord
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def flow_named(name: str) -> "Flow[..., ArtifactRef]":
     return getattr(importlib.import_module(f"{folder}.{name}"), name)
 
 
-def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int:
-    """Run a flow in this process, then print what each stage did and what came out. Returns an exit code."""
+def run_and_show(name: str, parameters: dict[str, Any], console: Console, verbose: bool = False) -> int:
+    """Run a flow in this process, show how far it is (`verbose`: Prefect's log), then what came out; an exit code."""
     settings = run_context().settings
     stages: list[StageRecord] = []
 
@@ -59,17 +60,20 @@ def run_and_show(name: str, parameters: dict[str, Any], console: Console) -> int
         if starting is None:
             _wait(None, console)
         flow = flow_named(name)
-        with quietly(), planning(run_context().store):
+        with quietly(), planning(run_context().store) as plan:
             # What a plan refuses, such as a source that is not there, becomes no failed run.
             flow.fn(**parameters)
         _wait(starting, console)
         from prefect import tags
 
+        from flows.progress.terminal import followed
         from flows.server.left_runs import close_left_runs, command_tags
 
         close_left_runs(settings)
         save_result_storage(settings)
-        with for_one_person(), tags(*command_tags()), run_context_with(settings=settings, journal=stages):
+        course = Course(count_stages(plan.rows))
+        context = run_context_with(settings=settings, journal=stages, course=course)
+        with for_one_person(), tags(*command_tags()), context, followed(course, console, verbose):
             ref = retry_while_unreachable(lambda: flow(**parameters))
         show_stages(stages, console)
         show_result(run_context().store, ref, console)
@@ -108,8 +112,7 @@ def interruptions(console: Console) -> Iterator[None]:
     Signals raise, and are noted: an error that they lead to on the way out may hide them, and libraries swallow what
     comes up behind their bare `except` or in a destructor, such as of an import.
 
-    What the exception has not ended after `LEAVE_AFTER_S`, or at a second signal, is ended all the same: Prefect goes
-    on for minutes to report to a temporary server that the same Ctrl-C has ended.
+    What the exception has not ended after `LEAVE_AFTER_S`, or at a second signal, is ended all the same.
 
     Prefect handles SIGTERM inside a flow and passes it on; before the first flow, only this keeps it from ending the
     command at once and leaving a temporary server behind.
@@ -118,6 +121,9 @@ def interruptions(console: Console) -> Iterator[None]:
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
+        # What libraries log of runs that end so: the command says it in a line.
+        for handler in logging.getLogger().handlers:
+            handler.setLevel(logging.CRITICAL + 1)
         if len(received) > 1:
             leave(console, received)
         timer = threading.Timer(LEAVE_AFTER_S, leave, [console, received])
@@ -228,6 +234,7 @@ def leave(console: Console, received: list[int]) -> NoReturn:
     Prefect's temporary server may have got the same signal, and an ordinary exit would wait for it to take events.
     """
     if received:
+        console.show_cursor()
         console.print(Text.assemble(("Stopped;", "bold"), " a rerun goes on from what is done."))
         code = 128 + received[0]
     else:

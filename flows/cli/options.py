@@ -53,6 +53,9 @@ DeviceOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of lines for people.")]
+VerboseOption = Annotated[
+    bool, typer.Option("--verbose", help="Show Prefect's own log lines instead of the progress of the stages.")
+]
 LicenceOption = Annotated[
     str, typer.Option(help="Licence on the card, as the hub calls it; empty: the base model's, where its card says.")
 ]

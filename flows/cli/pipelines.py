@@ -20,6 +20,7 @@ from flows.cli.options import (
     RmtRecipeOption,
     SeedOption,
     SetOption,
+    VerboseOption,
     parse_overrides,
     split,
     split_seeds,
@@ -33,12 +34,11 @@ def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
     """Make `midtrain run NAME` and `midtrain plan NAME` of what turns options into the parameters of the flow NAME."""
     name = read.__name__
 
-    @run_app.command(name)
     @wraps(read)
-    def run(**options: Any) -> None:
+    def run(verbose: VerboseOption = False, **options: Any) -> None:
         from flows.cli.commands import run_and_show
 
-        exit_with(run_and_show(name, read(**options), console))
+        exit_with(run_and_show(name, read(**options), console, verbose))
 
     @wraps(read)
     def plan(as_json: JsonOption = False, **options: Any) -> None:
@@ -46,12 +46,18 @@ def pipeline(read: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any
 
         exit_with(show_plan(name, read(**options), as_json, console))
 
-    options = signature(read)
-    as_json = Parameter("as_json", Parameter.KEYWORD_ONLY, default=False, annotation=JsonOption)
-    plan.__signature__ = options.replace(parameters=[*options.parameters.values(), as_json])  # type: ignore[attr-defined]
-    plan.__annotations__ = {**read.__annotations__, "as_json": JsonOption}
-    plan_app.command(name)(plan)
+    run_app.command(name)(_with_option(run, "verbose", VerboseOption))
+    plan_app.command(name)(_with_option(plan, "as_json", JsonOption))
     return read
+
+
+def _with_option(command: Callable[..., None], name: str, option: Any) -> Callable[..., None]:
+    """A command that stands for another function's options, with an option of its own behind them."""
+    options = signature(command)
+    own = Parameter(name, Parameter.KEYWORD_ONLY, default=False, annotation=option)
+    command.__signature__ = options.replace(parameters=[*options.parameters.values(), own])  # type: ignore[attr-defined]
+    command.__annotations__ = {**command.__annotations__, name: option}
+    return command
 
 
 @pipeline
@@ -61,11 +67,12 @@ def polya(
     limit: LimitOption = None,
     seed: SeedOption = None,
     base_model: ModelOption = "",
+    arms: ArmsOption = "",
     force: ForceOption = None,
 ) -> dict[str, Any]:
     """Self-generated mid-training: questions, generation, filtering, dataset, mid-training, RL, evaluation, report."""
     flat = {"recipe": recipe, "limit": limit, "seed": seed, "base_model": base_model}
-    return {**flat, "force": force or [], "overrides": parse_overrides(set_)}
+    return {**flat, "arms": split(arms), "force": force or [], "overrides": parse_overrides(set_)}
 
 
 @pipeline

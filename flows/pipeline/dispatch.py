@@ -38,11 +38,14 @@ from tasks.spine.tracking.tracker import PARENT_TAG
 
 log = logging.getLogger(__name__)
 
-DEPLOYMENT = "stage"
-"""Name that every stage's deployment has."""
 POLL_S = 1.0
 LATE_S = 60.0
 """A run that no worker has begun after this time is worth a warning."""
+
+
+def deployment_of(stage: str) -> str:
+    """The deployment of a stage, as flow/deployment: both are named as the stage."""
+    return f"{stage}/{stage}"
 
 
 def is_dispatched(parameters: dict[str, Any]) -> bool:
@@ -83,16 +86,13 @@ def _note(rows: list[PlannedStage], before: list[PlannedStage], label: str) -> N
     """Put the stages that a run passed into the pipeline's journal."""
     context = run_context()
     served = {row.ref.fingerprint for row in before if row.verdict == "hit"}
-    if context.journal is not None:
-        context.journal.extend(
-            StageRecord(row.stage, context.store.manifest(row.ref), row.ref.fingerprint in served, label)
-            for row in rows
-        )
+    for row in rows:
+        context.note(StageRecord(row.stage, context.store.manifest(row.ref), row.ref.fingerprint in served, label))
 
 
 def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: list[PlannedStage]) -> ArtifactRef:
     """Ask for a run until one makes the artifact; one that had ended before this call is not an answer."""
-    name, key = f"{stage_flow.name}/{DEPLOYMENT}", _key(rows, bool(parameters.get("force")))
+    name, key = deployment_of(stage_flow.name), _key(rows, bool(parameters.get("force")))
     overrides = {**(parameters.get("overrides") or {}), "runtime.dispatch": "inline"}
     for attempt in itertools.count(1):
         run = _start(name, {**parameters, "overrides": overrides}, f"{key}-{attempt}")

@@ -8,8 +8,10 @@ from pydantic import GetJsonSchemaHandler, JsonValue, WithJsonSchema
 from pydantic_core import CoreSchema
 
 from flows.pipeline.settings_schema import NO_PASSWORD, settings_schema
+from tasks.evaluate.config import benchmark_names
+from tasks.questions.presets import preset_names
 from tasks.recipe.base import Recipe as AnyRecipe
-from tasks.recipe.loading import DEFAULTS, METHODS, names
+from tasks.recipe.loading import DEFAULTS, METHODS, load, names
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,23 @@ def overrides_form(*kinds: type[AnyRecipe]) -> WithJsonSchema:
     return WithJsonSchema({**settings_schema(kinds, frozenset({"method", "name"})), "description": about})
 
 
+def arms_form(about: str, *methods: str) -> WithJsonSchema:
+    """A list of arms to choose from: those of the recipes that ship, or others that a recipe of the user's own has."""
+    shipped = [load(AnyRecipe, name) for method in methods for name in names(method)]
+    known = {"type": "string", "enum": sorted({arm for recipe in shipped for arm in recipe.arms})}
+    options = {"Names": known, "Of a recipe of your own": {"type": "string", "minLength": 1}}
+    lists = [{"title": title, "type": "array", "items": items} for title, items in options.items()]
+    return WithJsonSchema({"anyOf": lists, "description": about})
+
+
+def choices_form(about: str, known: Iterable[str]) -> WithJsonSchema:
+    """A list of names to choose from."""
+    return WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(known)}, "description": about})
+
+
 def stages_form(stages: Iterable[str]) -> WithJsonSchema:
     """A list of stages to choose from."""
-    items = {"type": "string", "enum": [*stages, "all"]}
-    return WithJsonSchema(
-        {"type": "array", "items": items, "description": "Stages to build again; `all` for every one."}
-    )
+    return choices_form("Stages to build again; `all` for every one.", [*stages, "all"])
 
 
 Recipe = Annotated[str, recipe_form()]
@@ -57,6 +70,26 @@ PolyaOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["polya"]
 RmtName = Annotated[str, recipe_form("rmt")]
 
 RmtOverrides = Annotated[dict[str, JsonValue], overrides_form(METHODS["rmt"])]
+
+PolyaArms = Annotated[list[str], arms_form("Arms of the recipe; empty: all of them.", "polya")]
+
+RmtArms = Annotated[list[str], arms_form("Arms of the recipe; empty: its usual ones.", "rmt")]
+
+Arms = Annotated[list[str], arms_form("Arms of the recipe; empty: all of them.", *METHODS)]
+
+QuestionSource = Annotated[
+    str,
+    About("Seed questions: tiny, hub (the preset's home), org/name, a file or s3://...; empty keeps the recipe's."),
+]
+
+Preset = Annotated[
+    Literal["", *preset_names()],
+    About("Schema of the seed questions; empty keeps the recipe's."),
+]
+
+Benchmarks = Annotated[
+    list[str], choices_form("What models are measured on; empty keeps the recipe's.", benchmark_names())
+]
 
 Artifact = Annotated[
     str, About("An artifact as kind/fingerprint; empty: whatever the recipe leads to, made if need be.")

@@ -1,6 +1,6 @@
 """One pipeline run around the stages, and what a stage flow needs: its settings, its parents, one call of each flow."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -12,16 +12,19 @@ from pydantic import JsonValue
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
 from flows.pipeline.recipes import check_fit
+from flows.progress.page import shown_on_page
 from tasks.logs import hide_passwords_in_logs
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.models.task import import_model
 from tasks.spine.stage.context import run_context, run_context_with
-from tasks.spine.stage.plan import Plan, is_missing
+from tasks.spine.stage.plan import Plan, PlannedStage, count_stages, is_missing
 from tasks.spine.stage.prefect_retry import retry_while_unreachable
+from tasks.spine.stage.task import edge_from
 from tasks.spine.store.fingerprint import canonical_json
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
+from tasks.spine.tracking.course import Course
 from tasks.spine.tracking.journal import StageRecord
 from tasks.spine.tracking.tracker import PARENT_TAG, Tracker
 
@@ -79,9 +82,13 @@ def stage_run(
 def call(stage_flow: Flow[..., R], **parameters: Any) -> R:
     """Run a stage flow, as a subflow or as a run of its own, once in a pipeline run for the same parameters.
 
+    An artifact among the parameters is passed on by its name, and makes an edge of Prefect's graph.
+
     Where a visitor takes the stage calls, the flow's code is walked without Prefect. A Prefect server that goes away
     meanwhile is waited for; what the subflow had made is in the store.
     """
+    parents = [value for value in parameters.values() if isinstance(value, ArtifactRef)]
+    parameters = {name: str(value) if isinstance(value, ArtifactRef) else value for name, value in parameters.items()}
     context = run_context()
     if context.visitor is not None:
         return stage_flow.fn(**parameters)
@@ -93,7 +100,7 @@ def call(stage_flow: Flow[..., R], **parameters: Any) -> R:
         context.called[key] = (
             dispatch(stage_flow, parameters)
             if is_dispatched(parameters)
-            else retry_while_unreachable(lambda: stage_flow(**parameters))
+            else retry_while_unreachable(lambda: stage_flow(**parameters, wait_for=[edge_from(ref) for ref in parents]))
         )
     return context.called[key]
 
@@ -112,7 +119,7 @@ def _forget_earlier_starts(stage_flow: Flow[..., Any]) -> None:
 
 def with_fields(overrides: Mapping[str, JsonValue], fields: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """Overrides with those of a form's own fields on top that were filled in."""
-    return {**overrides, **{key: value for key, value in fields.items() if value not in ("", None)}}
+    return {**overrides, **{key: value for key, value in fields.items() if value not in ("", None, [])}}
 
 
 def reference(name: str) -> ArtifactRef:
@@ -135,6 +142,7 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
         yield context.journal
         return
     journal = [] if context.journal is None else context.journal
+    course = context.course or Course()
     before = len(journal)
     run = current_flow_run()
     tracker = Tracker(
@@ -146,13 +154,21 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
         parent_run_id=_outer_run(),
     )
     failed = True
+    entered = {"journal": journal, "course": course, "called": {}, "flow_run_id": run and run.id, "tracker": tracker}
     try:
-        with run_context_with(journal=journal, called={}, flow_run_id=run.id if run else None, tracker=tracker):
+        with run_context_with(**entered), shown_on_page(course):
             yield journal
         failed = False
         show_stages(journal[before:], tracker)
     finally:
         tracker.finish_pipeline(journal, failed)
+
+
+def expect_stages(outline: Callable[[], Sequence[PlannedStage]]) -> None:
+    """Have the run know how many stages it will pass, if nobody has counted them; a plan has no need of it."""
+    context = run_context()
+    if context.visitor is None and context.course is not None and not context.course.total:
+        context.course.total = count_stages(outline())
 
 
 def _flow_run_tags() -> dict[str, str]:

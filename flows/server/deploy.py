@@ -29,10 +29,10 @@ from prefect.flows import load_flow_from_entrypoint
 from rich.console import Console
 from rich.table import Table
 
-from flows.pipeline.dispatch import DEPLOYMENT as STAGE
 from flows.server.automations import WATCHED, automations
 from flows.server.result_storage import BLOCK, DEFAULT_BLOCK, save_result_storage
 from flows.stages import stage_flow, stage_names
+from tasks.recipe.loading import METHODS
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.task import STAGES
 from tasks.spine.stage.training_slot import limit_name
@@ -141,11 +141,21 @@ def _pages(read: Callable[..., list[Any]]) -> list[Any]:
 def deployments_file() -> dict[str, Any]:
     """deployments/prefect.yaml, and one deployment for every stage, on the pool that the stage names."""
     found = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
-    for name in stage_names():
-        stage_flow(name)
-        entrypoint = f"flows/stages/{name}.py:{name}"
-        found["deployments"].append({"name": STAGE, "entrypoint": entrypoint, "work_pool": {"name": STAGES[name].pool}})
+    found["deployments"] += [_of_stage(name) for name in stage_names()]
     return found
+
+
+def _of_stage(name: str) -> dict[str, Any]:
+    """The deployment of a stage alone, with the methods that have it as tags."""
+    stage_flow(name)
+    pool = STAGES[name].pool
+    tags = ["stage", *(method for method, kind in METHODS.items() if name in kind.stages())]
+    return {
+        "name": name,
+        "entrypoint": f"flows/stages/{name}.py:{name}",
+        "tags": [*tags, *(["gpu"] if pool == "gpu" else [])],
+        "work_pool": {"name": pool},
+    }
 
 
 def _names() -> set[str]:

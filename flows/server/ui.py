@@ -24,6 +24,8 @@ from tasks.spine.tracking.pages import OF_TRAINING, SERVERS, running_servers
 START_TIMEOUT_S = 120.0
 CLOSE_EVERY_S = 60.0
 """Between two looks for runs of commands that were killed."""
+PORTS_TRIED = 100
+"""Ports behind one that is taken, of which the first free one is proposed."""
 PAGES = {"MLflow": f"/#/experiments?{OF_TRAINING}"}
 """Where to begin, if not at a server's first page."""
 LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
@@ -88,12 +90,20 @@ def check_ports(ports: dict[str, int]) -> None:
     for name, port in ports.items():
         if port == 0:
             raise ValueError(f"port 0 is none; pass another --{name}-port")
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((HOST, port))
-            except (OSError, OverflowError) as error:
-                raise ValueError(f"port {port} cannot be had ({error}); pass another --{name}-port") from error
+        if trouble := _trouble_with(port):
+            free = next((other for other in range(port + 1, port + PORTS_TRIED) if not _trouble_with(other)), "PORT")
+            raise ValueError(f"port {port} cannot be had ({trouble}); pass another, such as --{name}-port {free}")
+
+
+def _trouble_with(port: int) -> Exception | None:
+    """Why a server cannot have that port; None where it can."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except (OSError, OverflowError) as error:
+            return error
+    return None
 
 
 def _start(name: str, address: str, settings: Settings) -> subprocess.Popen[bytes]:

@@ -24,6 +24,5 @@ def filter(
     """One verdict per sample; the best correct one per (question, heuristic) is kept."""
     with stage_run("filter", recipe, overrides, PolyaRecipe) as run:
         parents = {"questions": run.parent(questions, questions_flow), "model": run.model(model)}
-        names = {role: str(ref) for role, ref in parents.items()}
-        parents["samples"] = run.parent(samples, generate, **names, label=label)
+        parents["samples"] = run.parent(samples, generate, **parents, label=label)
         return filter_solutions(run.settings.filter, run.runtime, **parents, force=force, label=label)

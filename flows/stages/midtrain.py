@@ -22,5 +22,5 @@ def midtrain(
     """SFT on question -> solution, loss on the solution; resumes from its last checkpoint."""
     with stage_run("midtrain", recipe, overrides, PolyaRecipe) as run:
         policy = run.model(model)
-        rows = run.parent(dataset, dataset_flow, model=str(policy))
+        rows = run.parent(dataset, dataset_flow, model=policy)
         return train(run.settings.midtrain, run.runtime, dataset=rows, model=policy, force=force, label=label)

@@ -30,7 +30,7 @@ def predict(
     with stage_run("predict", recipe, overrides, RmtRecipe) as run:
         if not entropy:
             documents = run.parent("", texts_flow, which="evaluation_texts")
-            entropy = str(run.parent("", entropy_flow, texts=str(documents)))
+            entropy = str(run.parent("", entropy_flow, texts=documents))
         config = run.settings.prediction_at_end()
         parents = {"entropy": run.parent(entropy, entropy_flow), "model": starting_model(run, model)}
         fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force)

@@ -21,5 +21,5 @@ def rl(
     """GRPO from `model` (empty: the recipe's base model); resumes from its last checkpoint."""
     with stage_run("rl", recipe, overrides) as run:
         policy = run.model(model)
-        rows = run.parent(prompts, rl_prompts, model=str(policy))
+        rows = run.parent(prompts, rl_prompts, model=policy)
         return train(run.settings.rl, run.runtime, prompts=rows, model=policy, force=force, label=label)

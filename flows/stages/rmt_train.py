@@ -23,5 +23,5 @@ def rmt_train(
     """RL on next tokens with the joint next-token loss; resumes from its last checkpoint."""
     with stage_run("rmt_train", recipe, overrides, RmtRecipe) as run:
         policy = starting_model(run, model)
-        rows = run.parent(schedule, schedule_flow, model=str(policy), label=label)
+        rows = run.parent(schedule, schedule_flow, model=policy, label=label)
         return train(run.settings.rmt_train, run.runtime, schedule=rows, model=policy, force=force, label=label)

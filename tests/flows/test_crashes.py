@@ -38,7 +38,7 @@ def _home(server: Deployed, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_killed_flow_is_restarted_and_generates_no_sample_twice(server: Deployed) -> None:
-    run_id = server.start_run("generate/stage", overrides={**SMALL, **SLOWLY})
+    run_id = server.start_run("generate/generate", overrides={**SMALL, **SLOWLY})
     wait_until(lambda: len(batches(server.home)) >= 3, RUN_S)
     (flow,) = [each for each in processes(server.home, "prefect.engine") if each.environ()[STARTED_BY_WORKER] == run_id]
     flow.kill()
@@ -54,7 +54,7 @@ def test_a_killed_flow_is_restarted_and_generates_no_sample_twice(server: Deploy
 
 def test_a_run_goes_on_while_the_server_is_away(server: Deployed) -> None:
     overrides = {**SMALL, **STEP_BY_STEP, "rl.steps": STEPS, "rl.seed": 1}
-    run_id = server.start_run("rl/stage", overrides=overrides)
+    run_id = server.start_run("rl/rl", overrides=overrides)
     wait_until(lambda: steps_logged(server.home, "rl") >= 2, RUN_S)
     server.end("server")
     away_since = time.monotonic()

@@ -41,7 +41,7 @@ def store(server: Deployed) -> Store:
 def stage_runs(server: Deployed) -> dict[str, list[dict[str, Any]]]:
     """Runs of the stages' deployments, by flow."""
     names = ("questions", "rl_prompts", "rl", "evaluate")
-    return {name: server.runs_of(f"{name}/stage") for name in names}
+    return {name: server.runs_of(f"{name}/{name}") for name in names}
 
 
 def finish(server: Deployed, run_id: str) -> str:
@@ -103,14 +103,14 @@ def test_a_restarted_pipeline_finds_its_run_again_and_a_cancelled_one_takes_it_a
     server: Deployed, spread: str
 ) -> None:
     idle = {process.pid for process in processes(server.home)}
-    before = len(server.runs_of("rl/stage"))
+    before = len(server.runs_of("rl/rl"))
     run_id = train_for_long(server, 1)
     os.kill(pipeline_process(server, run_id).pid, signal.SIGKILL)
     wait_until(lambda: server.ask(f"flow_runs/{run_id}")["run_count"] == 2, 300)
     (trainer,) = processes(server.home, TRAINER)
     reached = steps_logged(server.home, "rl")
     wait_until(lambda: steps_logged(server.home, "rl") > reached + 5, 300)
-    rl_runs = server.runs_of("rl/stage")
+    rl_runs = server.runs_of("rl/rl")
     assert len(rl_runs) == before + 1
     assert trainer.is_running()
     assert server.state_of(run_id) == "RUNNING"

@@ -34,7 +34,7 @@ def test_a_run_whose_worker_lost_power_is_restarted_and_resumes(
 ) -> None:
     monkeypatch.setenv("MIDTRAIN_HOME", str(server.home))
     overrides = {**SMALL, **STEP_BY_STEP, "rl.steps": STEPS}
-    run_id = server.start_run("rl/stage", overrides=overrides)
+    run_id = server.start_run("rl/rl", overrides=overrides)
     wait_until(lambda: list((server.home / "work").glob("rl-*/checkpoints/checkpoint-3")), RUN_S)
     server.kill("worker-gpu")
     assert server.state_of(run_id) == "RUNNING"

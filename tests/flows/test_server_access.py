@@ -151,13 +151,16 @@ def test_a_run_that_no_command_began_hides_passwords_too(
     assert "secret" not in caplog.text
 
 
-def test_a_taken_port_is_refused() -> None:
+def test_a_taken_port_is_refused_and_a_free_one_proposed() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(ValueError, match=f"port {port} cannot be had.*another --mlflow-port"):
+        with pytest.raises(ValueError, match=f"port {port} cannot be had.*such as --mlflow-port [0-9]+$") as refused:
             check_ports({"prefect": free_port(), "mlflow": port})
+        proposed = int(str(refused.value).rpartition(" ")[2])
+        assert proposed > port
+        check_ports({"prefect": free_port(), "mlflow": proposed})
     with pytest.raises(ValueError, match="both servers on port"):
         check_ports({"prefect": port, "mlflow": port})
     with pytest.raises(ValueError, match="--prefect-port"):

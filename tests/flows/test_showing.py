@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,14 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.filters import (
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterName,
+    LogFilter,
+    LogFilterFlowRunId,
+)
 from prefect.client.schemas.objects import Artifact
 from prefect.client.schemas.sorting import FlowRunSort
 
@@ -25,6 +33,7 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
+from tasks.spine.tracking.journal import once
 from tests.support.paths import ROOT
 from tests.support.small import SMALL, Run, run
 from tests.support.ui_record import serves
@@ -117,11 +126,38 @@ def test_stages_say_what_was_built_and_how_to_see_its_run(page: dict[str, Artifa
     assert "mlflow" not in page
 
 
-def test_arms_have_progress_of_their_own_on_the_pipelines_page(page: dict[str, Artifact]) -> None:
-    progress = {key: item.description for key, item in page.items() if item.type == "progress"}
-    assert progress["progress-rl-rl-from-base"].startswith("rl: RL from base: 2/2 step")
-    assert progress["progress-rl-rl-from-mid-trained"].startswith("rl: RL from mid-trained: 2/2 step")
-    assert {"progress-generate-polya", "progress-midtrain-mid-trained"} <= set(progress)
+def test_a_run_that_is_through_shows_results_and_no_progress(page: dict[str, Artifact]) -> None:
+    assert set(page) == {"scores", "differences", "comparisons", "report", "stages"}
+
+
+def test_the_log_of_a_pipeline_has_a_line_for_each_stage(parent: MlflowRun, finished: Run) -> None:
+    chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(parent.data.tags["prefect.flow_run_id"])]))
+    with get_client(sync_client=True) as client:
+        lines = [log.message for log in client.read_logs(chosen) if log.message.startswith("[")]
+    stages = once(finished.stages)
+    assert [line.split("]")[0] for line in lines] == [f"[{k}/{len(stages)}" for k in range(1, len(stages) + 1)]
+    built = next(passed.manifest for passed in stages if passed.label == "RL from base")
+    assert any(
+        re.search(rf"\] rl RL from base: built in [\d.]+ s, {built.ref.kind}/{built.fingerprint[:8]}$", line)
+        for line in lines
+    )
+
+
+def test_the_graph_shows_what_was_made_from_what(parent: MlflowRun) -> None:
+    with get_client(sync_client=True) as client:
+        run = parent.data.tags["prefect.flow_run_id"]
+        nodes = dict(client.request("GET", "/flow_runs/{id}/graph-v2", path_params={"id": run}).json()["nodes"])
+    edges = {
+        (
+            nodes[edge["id"]]["label"].partition(" / ")[2] or nodes[edge["id"]]["label"],
+            node["label"].partition(" / ")[2],
+        )
+        for node in nodes.values()
+        for edge in node["parents"]
+    }
+    chain = ("generate: polya", "filter: polya", "dataset: polya", "midtrain: Mid-trained", "rl: RL from mid-trained")
+    assert set(pairwise(chain)) <= edges
+    assert {source for source, target in edges if target == chain[-1]} == {chain[-2], "rl_prompts: RL questions"}
 
 
 def test_mlflow_tells_the_result_and_leads_back_to_prefect(parent: MlflowRun) -> None:

@@ -22,9 +22,9 @@ RUN = """
 import json, sys
 from flows.cli.commands import run_and_show
 from flows.cli.console import terminal
-sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), terminal(width=200)))
+sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), terminal(width=200), verbose=True))
 """
-"""What `midtrain run` does, for every flow."""
+"""What `midtrain run --verbose` does, for every flow."""
 GENERATION, TRAINER = "tasks.shared.sampling.worker", "tasks.rl.worker"
 SLOWLY = {"questions.tiny.count": 32, "runtime.batch_size": 8, "runtime.flush_rows": 16, "runtime.num_threads": 1}
 """Overrides under which generation takes a dozen batches: time for a fault in the middle."""

@@ -187,7 +187,7 @@ class Deployed(AbstractContextManager["Deployed"]):
 
     def new_runs(self, count: int, queue: str | None = None) -> list[str]:
         """Ids of runs whose states a test tells; `queue` keeps the workers off."""
-        deployment = self.ask("deployments/name/questions/stage")
+        deployment = self.ask("deployments/name/questions/questions")
         asked = {"work_queue_name": queue} if queue else {}
         return [self.ask(f"deployments/{deployment['id']}/create_flow_run", asked)["id"] for _ in range(count)]
 

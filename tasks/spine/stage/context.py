@@ -17,6 +17,7 @@ from tasks.spine.stage.call import StageCall
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
+from tasks.spine.tracking.course import Course
 from tasks.spine.tracking.journal import StageRecord
 from tasks.spine.tracking.tracker import Tracker
 
@@ -38,6 +39,8 @@ class RunContext:
     """Takes stage calls, as a plan does; None where they run as Prefect tasks."""
     journal: list[StageRecord] | None = None
     """Every stage that the running pipeline has passed, in its turn; None outside of one."""
+    course: Course | None = None
+    """How far the run is, and who follows it; None outside of one."""
     called: dict[str, ArtifactRef] | None = None
     """What stage flows have returned in this pipeline run, by their name and parameters; None outside of one."""
     flow_run_id: UUID | None = None
@@ -51,6 +54,13 @@ class RunContext:
     def store(self) -> Store:
         """The artifact store that the settings name."""
         return Store.open(self.settings)
+
+    def note(self, record: StageRecord) -> None:
+        """Put a stage that was passed into the journal, and tell those who follow the run."""
+        if self.journal is not None:
+            self.journal.append(record)
+        if self.course is not None:
+            self.course.end(record)
 
 
 _current: ContextVar[RunContext | None] = ContextVar("run_context", default=None)

@@ -5,7 +5,7 @@ A plan is one `Visitor`: something that takes stage calls in Prefect's place. Wi
 stages there are with which settings, on a machine that may have neither model nor data.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -114,6 +114,11 @@ class Plan:
         said = {"config": call.config, "context": self.context, "arm": self.arm}
         self.rows.append(PlannedStage(call.stage.name, verdict, why, seconds, ref, **said))
         return ref
+
+
+def count_stages(rows: Sequence[PlannedStage]) -> int:
+    """Artifacts that the stage calls lead to: one that several arms ask for is made once."""
+    return len({row.ref for row in rows})
 
 
 def _listed(names: list[str]) -> str:

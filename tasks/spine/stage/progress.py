@@ -7,9 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from prefect.artifacts import create_link_artifact, update_progress_artifact
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.actions import ArtifactCreate
+from prefect.artifacts import create_link_artifact, create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
 from tasks.spine.stage.call import Stage
@@ -17,6 +15,7 @@ from tasks.spine.stage.context import run_context
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
+from tasks.spine.tracking.course import StageProgress
 from tasks.spine.tracking.tracker import Tracker
 from tasks.text import in_markdown
 
@@ -28,7 +27,7 @@ MLFLOW = "mlflow"
 
 @dataclass
 class PrefectWatcher:
-    """Shows a build's progress in the log and as Prefect progress artifacts, and passes metrics to MLflow."""
+    """Shows a build's progress on its own page in Prefect, tells the run's course, and passes metrics to MLflow."""
 
     stage: Stage
     tracker: Tracker | None
@@ -37,7 +36,8 @@ class PrefectWatcher:
     """What people call what is being made."""
     _store: Store | None = None
     _run_id: str | None = None
-    _artifacts: list[UUID] = field(default_factory=list)
+    _step: StageProgress | None = None
+    _artifact: UUID | None = None
     _logged_at: float = 0.0
     _shown_at: float = 0.0
     _pending: list[dict[str, Any]] = field(default_factory=list)
@@ -54,6 +54,8 @@ class PrefectWatcher:
             call.stage.name, call.key, call.config, call.parents, build.store, self.label
         )
         self._logged_at = time.monotonic()
+        course = run_context().course
+        self._step = course.begin(call.key, call.stage.name, call.label) if course else None
         self._link()
         return self._run_id
 
@@ -69,6 +71,9 @@ class PrefectWatcher:
                 self.logger.debug("no link to MLflow: %s", error)
 
     def progress(self, line: dict[str, Any]) -> None:
+        course = run_context().course
+        if course and self._step:
+            course.advance(self._step, line)
         now, share = time.monotonic(), 100.0 * line["done"] / max(line["total"], 1)
         values = "".join(f", {key} {value:.4g}" for key, value in line["values"].items())
         text = f"{line['done']}/{line['total']} {line['unit']}"
@@ -81,24 +86,21 @@ class PrefectWatcher:
 
     def _show(self, share: float, text: str) -> None:
         try:
-            for artifact in self._artifacts:
-                update_progress_artifact(artifact, progress=share, description=text)
-            self._artifacts = self._artifacts or self._begin(share, text)
+            if self._artifact is None:
+                self._artifact = self._begin(share, text)
+            else:
+                update_progress_artifact(self._artifact, progress=share, description=text)
         except Exception as error:
             self.logger.debug("no progress artifact: %s", error)
 
-    def _begin(self, share: float, text: str) -> list[UUID]:
-        """A progress artifact on the stage's own page, and another on that of the pipeline."""
-        key = re.sub("[^a-z0-9]+", "-", f"progress {self.title}".lower()).strip("-")
+    def _begin(self, share: float, text: str) -> UUID | None:
+        """A progress artifact on the stage's own page; that of a pipeline has one for all its stages."""
         context = TaskRunContext.get()
         own = context.task_run if context else None
-        places = [{"flow_run_id": own.flow_run_id, "task_run_id": own.id}] if own else []
-        run = run_context().flow_run_id
-        if run is not None and (own is None or run != own.flow_run_id):
-            places.append({"flow_run_id": run})
-        with get_client(sync_client=True) as client:
-            new = {"type": "progress", "key": key, "data": share, "description": text}
-            return [client.create_artifact(ArtifactCreate(**new, **place)).id for place in places]
+        if own is None or own.flow_run_id == run_context().flow_run_id:
+            return None
+        key = re.sub("[^a-z0-9]+", "-", f"progress {self.title}".lower()).strip("-")
+        return create_progress_artifact(share, key=key, description=text)
 
     def metrics(self, line: dict[str, Any]) -> None:
         self._pending.append(line)

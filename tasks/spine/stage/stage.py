@@ -186,7 +186,7 @@ def ensure(call: StageCall, *, watcher: Watcher, settings: Settings | None = Non
         if lease.try_acquire():
             break
         if not waited:
-            log.info("%s %s is being built by %s; waiting for it", stage.name, key[:SHORT], lease.holder())
+            log.warning("%s %s is being built by %s; waiting for it", stage.name, key[:SHORT], lease.holder())
         waited = True
         check_stop()
         time.sleep(LEASE_POLL_S)
