@@ -4,8 +4,13 @@ import re
 
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 """What a terminal, XML or a database takes for something else than a character; line ends and tabs are left alone."""
-PASSWORD = re.compile(r"(?<=://)[^/?#\s@\['\"]*:(?!\d*[/?#])[^\s'\"]*@(?=[^\s@'\"])")
-"""User and password of an address; a slash in the password is one that should have been written as `%2F`."""
+PASSWORD = re.compile(
+    r"(?<=://)[^/?#\s@\['\"]*:(?!\d*[/?#])[^\s'\"]*@(?=[^\s@'\"])|(?:(?<=http://)|(?<=https://))[^/?#\s@:\['\"]+@(?=\w)"
+)
+"""User and password of an address; a slash in the password is one that should have been written as `%2F`.
+
+On the web a user without a password is a token.
+"""
 MARKUP = re.compile(r"[\\`*_|~$]|](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])")
 STARTS = re.compile(r"^(\d*)([-+.)](?=\s|$)|[#>\[])")
 """What would begin a list, a heading, a quotation or a box to tick."""

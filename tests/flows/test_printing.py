@@ -72,6 +72,8 @@ def test_control_codes_do_not_reach_the_terminal(console: Console) -> None:
         ("redis://:secret@host", "redis://***@host"),
         ("http://host:80/a@b, mail@host, s3://bucket/a:b@c", "http://host:80/a@b, mail@host, s3://bucket/a:b@c"),
         ("ssh://git@host/x", "ssh://git@host/x"),
+        ("https://secret-token@host/x", "https://***@host/x"),
+        ("https://host/@name, https://host?to=a@b", "https://host/@name, https://host?to=a@b"),
     ],
 )
 def test_passwords_in_addresses_are_never_printed(console: Console, text: str, shown: str) -> None:

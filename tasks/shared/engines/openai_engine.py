@@ -14,6 +14,13 @@ import httpx
 
 from tasks.shared.engines.openai_fields import REFUSED_STATUS, SamplingFields
 from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling, read_finish_reason
+from tasks.shared.engines.server_patience import (
+    AWAY_PATIENCE_S,
+    START_PATIENCE_S,
+    UNREACHED,
+    ServerPatience,
+    only_model,
+)
 from tasks.shared.engines.tokens import encode_prompts
 
 if TYPE_CHECKING:
@@ -55,8 +62,13 @@ class OpenAIEngine:
         max_attempts: int = 6,
         first_delay_s: float = 1.0,
         request_timeout_s: float = 600.0,
+        start_patience_s: float = START_PATIENCE_S,
+        away_patience_s: float = AWAY_PATIENCE_S,
     ) -> None:
         """`model` empty: the only one that the server lists. The API key comes from OPENAI_API_KEY alone.
+
+        A server that never answers is waited for `start_patience_s`; one that has answered and is away, later,
+        `away_patience_s`. Neither counts as an attempt: no request has reached it.
 
         With `tokenizer`, rendered prompts travel as token ids. As text they would meet a server that puts a
         begin-of-text token before the one that a chat template has written.
@@ -70,7 +82,9 @@ class OpenAIEngine:
         self._tokenizer, self._adds_prefix = tokenizer, adds_prefix
         self._max_attempts, self._first_delay_s = max_attempts, first_delay_s
         self._timeout = httpx.Timeout(request_timeout_s, connect=CONNECT_TIMEOUT_S)
-        self._model = model or self._only_model()
+        self._patience = ServerPatience(self._base_url, start_s=start_patience_s, away_s=away_patience_s)
+        models = self._patience.first_answer(self._headers)
+        self._model = model or only_model(self._base_url, models)
         self._fields = SamplingFields(self._base_url)
 
     @property
@@ -102,16 +116,6 @@ class OpenAIEngine:
 
     def close(self) -> None:
         """Do nothing: no resource is held between streams."""
-
-    def _only_model(self) -> str:
-        response = httpx.get(f"{self._base_url}/models", headers=self._headers, timeout=self._timeout)
-        response.raise_for_status()
-        names = [entry["id"] for entry in response.json()["data"]]
-        if len(names) != 1:
-            raise ValueError(
-                f"{self._base_url} serves {len(names)} models ({', '.join(names)}); set runtime.openai_model to one"
-            )
-        return str(names[0])
 
     def _run(
         self,
@@ -147,24 +151,28 @@ class OpenAIEngine:
             await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(requests)))))
 
     async def _one(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> Outcome:
-        reason, after = "", ""
-        for attempt in range(self._max_attempts):
-            if attempt:
-                await asyncio.sleep(self._delay_s(attempt, after))
+        reason, after, attempts = "", "", 0
+        while attempts < self._max_attempts:
+            if attempts:
+                await asyncio.sleep(self._delay_s(attempts, after))
             try:
                 response = await self._post(client, request, sampling)
+                self._patience.note_answer()
                 if response.is_success:
                     return self._read(request.key, response)
+                reason = f"HTTP {response.status_code}: {response.text[:200]}"
+                if response.status_code not in RETRY_STATUS:
+                    return request.key, reason
+                after = response.headers.get("retry-after", "")
+            except UNREACHED as error:
+                self._patience.check(error)
+                await asyncio.sleep(self._delay_s(1, ""))
+                continue
             except httpx.RequestError as error:
                 reason, after = f"{type(error).__name__}: {error}", ""
-                continue
             except _NoCompletion as error:
                 reason, after = str(error), ""
-                continue
-            reason = f"HTTP {response.status_code}: {response.text[:200]}"
-            if response.status_code not in RETRY_STATUS:
-                return request.key, reason
-            after = response.headers.get("retry-after", "")
+            attempts += 1
         return request.key, f"{reason} ({self._max_attempts} attempts)"
 
     async def _post(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> httpx.Response:

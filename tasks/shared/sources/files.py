@@ -83,10 +83,11 @@ class SourceFiles:
         for path in self.paths:
             with self._opened(path) as file:
                 hashed = Hashed(file)
-                stream = buffered(file if is_local else hashed, seekable=not self._is_web)
+                # What comes over a network is read from end to end, once: who has to seek does it in a copy.
+                stream = buffered(file if is_local else hashed, seekable=is_local)
                 yield from read_file(stream, self._name(path), self.format, readers)
                 if not is_local:
-                    read.append(hashed.digest() or self._digest(path))
+                    read.append(hashed.digest())
         if (self.digest() if is_local else _digest_of(read)) != digest:
             raise SourceError(f"source: {self.source!r} changed while it was read; run again when it is complete")
 

@@ -37,7 +37,8 @@ def parquet_rows(file: BinaryIO, name: str) -> Iterator[Record | Reject]:
         _check_sizes(metadata, leaves, name)
         texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
         file.seek(0)
-        with pq.ParquetFile(file, metadata=metadata, buffer_size=BLOCK_BYTES, read_dictionary=texts) as parquet:
+        options = {"buffer_size": BLOCK_BYTES, "read_dictionary": texts, "page_checksum_verification": True}
+        with pq.ParquetFile(file, metadata=metadata, **options) as parquet:
             for batch in parquet.iter_batches(batch_size=_batch_rows(metadata)):
                 yield from _rows(_as_spelled(batch), name, number + 1)
                 number += batch.num_rows

@@ -70,7 +70,6 @@ class Hashed:
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._sha256 = hashlib.sha256()
-        self._in_order = True
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
@@ -78,20 +77,11 @@ class Hashed:
         self._sha256.update(data)
         return data
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go elsewhere, after which there is no digest."""
-        self._in_order = False
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        """The place in the file."""
-        return self._file.tell()
-
     def digest(self) -> str:
-        """SHA-256 of the whole file, whose rest is read; empty where its bytes did not come in their order."""
-        while self._in_order and self.read(BLOCK_BYTES):
+        """SHA-256 of the whole file, whose rest is read."""
+        while self.read(BLOCK_BYTES):
             pass
-        return self._sha256.hexdigest() if self._in_order else ""
+        return self._sha256.hexdigest()
 
 
 class _Raw(io.RawIOBase):

@@ -11,7 +11,7 @@ from typing import Any
 from latex2sympy2_extended.math_normalization import NormalizationConfig, normalize_latex
 from math_verify import LatexExtractionConfig, parse, verify
 from math_verify.grader import should_treat_as_complex
-from sympy import Basic, Expr, Float, N, Pow, UnevaluatedExpr, expand, nan, zoo
+from sympy import Basic, Expr, Float, I, N, Pow, UnevaluatedExpr, expand, nan, zoo
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.config import VerificationConfig
@@ -67,17 +67,25 @@ class Parsed:
             # The tree says more than SymPy takes (an interval of complex numbers): what the grammar makes of it counts.
             self.tree = None
         try:
-            return parse(
+            parsed = parse(
                 rf"\boxed{{{self._text}}}",
                 extraction_config=_TARGETS,
                 fallback_mode="no_fallback",
                 parsing_timeout=None,
                 raise_on_error=True,
             )
+            return [with_imaginary_unit(item) for item in parsed]
         except MemoryError:
             raise
         except Exception:
             return []
+
+
+def with_imaginary_unit(parsed: Any) -> Any:
+    """What the grammar reads, with the imaginary unit in place of its symbol ``i``, as the own reader has it."""
+    if not isinstance(parsed, Expr):
+        return parsed
+    return parsed.subs({name: I for name in parsed.free_symbols if str(name) == "i"})
 
 
 @lru_cache(maxsize=16_384)

@@ -2,8 +2,10 @@
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tasks.errors import Permanent
 from tasks.shared.engines.factory import make_engine
 from tasks.shared.engines.openai_engine import OpenAIEngine
 from tasks.shared.engines.prompt_form import PromptForm
@@ -18,6 +21,7 @@ from tasks.shared.engines.protocol import Request, RequestsFailed, Sampling
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.spine.store.runtime import Runtime
+from tests.support.network import free_port
 
 GREEDY = Sampling(temperature=0, max_new_tokens=16)
 
@@ -29,6 +33,8 @@ class Server:
     engine: TransformersEngine
     model: Path
     models: list[str] = field(default_factory=lambda: ["talking"])
+    listed: bytes = b""
+    """What it says of its models instead."""
     faults: dict[str, list[int]] = field(default_factory=dict)
     """Prompt -> statuses to answer with first; 0 closes the connection without an answer."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -41,6 +47,8 @@ class Server:
     garbage: dict[str, list[bytes]] = field(default_factory=dict)
     """Prompt -> bytes that are called a success and answered with first."""
     retry_after: str = "0.05"
+    away: bool = False
+    """Whether connections are closed without an answer, as those of a server that is gone."""
     active: int = 0
     most_active: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -74,10 +82,13 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self.reply(200, {"data": [{"id": name} for name in server.models]})
+            self.reply(200, server.listed or {"data": [{"id": name} for name in server.models]})
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if server.away:
+                self.close_connection = True
+                return
             with server.lock:
                 server.active += 1
                 server.most_active = max(server.most_active, server.active)
@@ -310,6 +321,78 @@ def test_a_choice_of_models_has_to_be_made(server: Server) -> None:
         client(server)
     list(client(server, model="two").stream(requests(1), GREEDY))
     assert server.bodies[0]["model"] == "two"
+
+
+@pytest.mark.parametrize("model", ["", "named"])
+def test_a_server_that_is_not_there_is_told_at_the_start_with_the_setting(model: str) -> None:
+    address = f"http://127.0.0.1:{free_port()}/v1"
+    began = time.monotonic()
+    with pytest.raises(Permanent, match=rf"^runtime\.openai_base_url='{address}': no server .*refused.*; start it"):
+        OpenAIEngine(base_url=address, model=model, start_patience_s=0.5)
+    assert 0.5 <= time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000/v1", "http://127.0.0.1:port/v1", ""])
+def test_what_is_no_address_is_told_at_once(address: str) -> None:
+    with pytest.raises(Permanent, match=r"runtime\.openai_base_url=.*is no address .*http://HOST:PORT/v1"):
+        OpenAIEngine(base_url=address)
+
+
+@contextmanager
+def listening(server: Server, port: int) -> Iterator[None]:
+    """The server on a port, for a while."""
+    http = ThreadingHTTPServer(("127.0.0.1", port), handler(server))
+    server.away = False
+    threading.Thread(target=http.serve_forever, args=[0.01], daemon=True).start()
+    try:
+        yield
+    finally:
+        # New connections are refused before the old ones are closed: a request meets the latter once.
+        http.shutdown()
+        http.server_close()
+        server.away = True
+
+
+def test_a_server_that_comes_a_little_later_is_waited_for(server: Server) -> None:
+    port = free_port()
+    engines: list[OpenAIEngine] = []
+    starting = threading.Thread(
+        target=lambda: engines.append(OpenAIEngine(base_url=f"http://127.0.0.1:{port}/v1", first_delay_s=0.01))
+    )
+    starting.start()
+    time.sleep(0.5)
+    with listening(server, port):
+        starting.join()
+        assert len(list(engines[0].stream(requests(2), GREEDY))) == 2
+
+
+def test_a_server_that_goes_away_is_waited_for_at_the_cost_of_no_attempt(server: Server) -> None:
+    port = free_port()
+    with listening(server, port):
+        options: dict[str, Any] = {"max_attempts": 2, "first_delay_s": 0.05, "concurrency": 1}
+        stream = OpenAIEngine(base_url=f"http://127.0.0.1:{port}/v1", **options).stream(requests(20), GREEDY)
+        served = [next(stream).key]
+    time.sleep(1)
+    with listening(server, port):
+        served += [item.key for item in stream]
+    assert Counter(served) == Counter(request.key for request in requests(20))
+
+
+def test_a_server_that_stays_away_ends_the_stream_whatever_is_left(server: Server) -> None:
+    port = free_port()
+    with listening(server, port):
+        options: dict[str, Any] = {"first_delay_s": 0.05, "concurrency": 2, "away_patience_s": 0.5}
+        stream = OpenAIEngine(base_url=f"http://127.0.0.1:{port}/v1", **options).stream(requests(10_000), GREEDY)
+        next(stream)
+    with pytest.raises(Permanent, match=r"went away and did not come back .* completed is kept"):
+        list(stream)
+
+
+@pytest.mark.parametrize("listed", [b"<html>", b"[]", b'{"data": [7]}'])
+def test_a_server_that_lists_no_models_is_told_with_what_to_set(server: Server, listed: bytes) -> None:
+    server.listed = listed
+    with pytest.raises(ValueError, match=r"lists no models .*set runtime\.openai_model"):
+        client(server)
 
 
 def test_leaving_a_stream_ends_its_requests(server: Server) -> None:

@@ -144,6 +144,22 @@ def test_a_truncated_parquet_file_is_an_error(tmp_path: Path, keep: int) -> None
         read(data[:keep], "parquet")
 
 
+def test_a_changed_bit_in_a_page_with_a_checksum_never_gives_other_rows(tmp_path: Path) -> None:
+    path, rows = tmp_path / "rows.parquet", [{"q": f"what is {index}?", "a": str(index)} for index in range(100)]
+    pq.write_table(pa.Table.from_pylist(rows), path, compression="none", write_page_checksum=True)
+    data, chance = path.read_bytes(), random.Random(0)
+    pages = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    refused = 0
+    for _ in range(100):
+        changed = bytearray(data)
+        changed[chance.randrange(pages)] ^= 1 << chance.randrange(8)
+        try:
+            assert records(read(bytes(changed), "parquet")) == list(enumerate(rows, 1))
+        except SourceError:
+            refused += 1
+    assert refused > 80
+
+
 def test_damage_never_costs_another_line_and_is_always_counted() -> None:
     for seed in range(60):
         rng = random.Random(seed)

@@ -90,8 +90,8 @@ def test_every_format_is_read_from_web_servers_that_cannot_seek(site: str, manne
     assert rows_at(f"{site}/{manner}/{name}?download=true") == ROWS
 
 
-@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv.gz", "rows.txt"])
-def test_what_is_read_in_order_comes_over_the_network_once_for_its_rows_and_their_digest(
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv.gz", "rows.txt", "rows.parquet"])
+def test_a_file_comes_over_the_network_once_for_its_rows_and_their_digest(
     bucket: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = files_at(f"{bucket}/{name}")

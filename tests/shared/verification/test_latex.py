@@ -8,7 +8,7 @@ import sys
 import pytest
 from math_verify import parse, verify
 
-from tasks.shared.verification.algebra import _TARGETS, Parsed, equal, parse_answer
+from tasks.shared.verification.algebra import _TARGETS, Parsed, equal, parse_answer, with_imaginary_unit
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.latex.reader import read
 from tasks.shared.verification.latex.refutation import refuted
@@ -67,7 +67,8 @@ def tree(text: str) -> Node:
 def test_reader_reads_as_the_grammar_does(text: str) -> None:
     own = parse_answer(text)
     assert own.tree is not None
-    grammar = parse(rf"\boxed{{{text}}}", extraction_config=_TARGETS, fallback_mode="no_fallback", parsing_timeout=None)
+    parsed = parse(rf"\boxed{{{text}}}", extraction_config=_TARGETS, fallback_mode="no_fallback", parsing_timeout=None)
+    grammar = [with_imaginary_unit(item) for item in parsed]
     assert verify(grammar, own.objects, timeout_seconds=None)
     assert verify(own.objects, grammar, timeout_seconds=None)
 

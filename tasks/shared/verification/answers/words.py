@@ -14,7 +14,8 @@ _RUN = re.compile(r"(?<![A-Za-z\\])[A-Za-z]+(?:['-][A-Za-z]+)*")
 _ANY_LETTER = re.compile(r"[A-Za-z]")
 _PAIRS = frozenset("no on up in to do go so or of if is it us we he me".split())
 """Words of two letters; any other two small letters are a product."""
-_ARTICLES = frozenset(["the", "a", "an"])
+_ARTICLE = re.compile(r"(?<![\w'-])(?:the|an?)\s+(?=[\"'${]*\w)")
+"""An article stands before a word: the ``a`` of ``abc-a`` is none."""
 _CHOICE = re.compile(r"\(?([A-J])\)?")
 _BETWEEN = r"\s*(?:[,;&]|,?\s*and(?![A-Za-z]))\s*"
 _CHOICES = re.compile(rf"[A-J]{{2,}}|[A-J](?:{_BETWEEN}[A-J])+|\([A-J]\)(?:(?:{_BETWEEN}|\s*)\([A-J]\))+")
@@ -50,13 +51,20 @@ def words(text: str) -> tuple[str, ...]:
 
 
 def _stands_alone(match: re.Match[str]) -> bool:
-    """Whether a bare run of letters is a word: three letters or a common word of two, and no factor of a term."""
+    """Whether a bare run of letters is a word: three letters or a common word of two, and no factor of a term.
+
+    With hyphens, one part is: ``x-axis`` is a word, ``a-b`` a difference.
+    """
     run, text = match.group(), match.string
-    if run in FUNCTIONS or set(run) <= set("xyz") or not (len(run) > 2 or run.lower() in _PAIRS):
+    if not any(map(_is_word, re.split("['-]", run))):
         return False
     before, after = text[: match.start()].rstrip(), text[match.end() :].lstrip()
     glued = text[match.start() - 1 : match.start()].isdigit() or text[match.end() : match.end() + 1].isdigit()
     return not (glued or before[-1:] in _OPERATORS or after[:1] in _OPERATORS)
+
+
+def _is_word(run: str) -> bool:
+    return run not in FUNCTIONS and not set(run) <= set("xyz") and (len(run) > 2 or run.lower() in _PAIRS)
 
 
 def is_name(text: str) -> bool:
@@ -70,8 +78,8 @@ def same_words(text: str) -> str:
     """One form for words that read the same: no articles, no case, no punctuation, no braces."""
     plain = _TEXT.sub(r" \1 ", spell(text)).replace("\\", " ").casefold()
     plain = re.sub(r"(?<=[a-z])\.(?=[a-z]\b|\s|$)", "", plain)
-    tokens = re.findall(r"[^\W_]+|[^\w\s,;.!?\"'{}$-]|[-.](?=\d)", plain)
-    return " ".join([token for token in tokens if token not in _ARTICLES] or tokens)
+    plain = _ARTICLE.sub(" ", plain)
+    return " ".join(re.findall(r"[^\W_]+|[^\w\s,;.!?\"'{}$-]|[-.](?=\d)", plain))
 
 
 def choice_letter(text: str) -> str | None:

@@ -15,7 +15,7 @@ _RELATIONS = {
     ">": sympy.StrictGreaterThan,
     ">=": sympy.GreaterThan,
 }
-_CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "infinity": sympy.oo}
+_CONSTANTS = {"pi": sympy.pi, "e": sympy.E, "i": sympy.I, "infinity": sympy.oo}
 _NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan"}
 
 
@@ -39,7 +39,7 @@ class _Builder:
             case "symbol":
                 return sympy.Symbol(parts[0], real=self._real)
             case "constant":
-                return _CONSTANTS.get(parts[0]) or sympy.Symbol(parts[0], real=self._real)
+                return _CONSTANTS[parts[0]]
             case "call":
                 return getattr(sympy, _NAMES.get(parts[0], parts[0]))(self.build(parts[1]))
             case "apply":

@@ -1,0 +1,89 @@
+"""The way to a server of models: waited for briefly at the start, and long once it has answered; what it serves."""
+
+import time
+
+import httpx
+
+from tasks.errors import Permanent
+
+START_PATIENCE_S = 20.0
+"""A wrong address or a server that nobody started is told this soon. Ours."""
+AWAY_PATIENCE_S = 600.0
+"""A server that starts again has its weights to load. Ours."""
+POLL_S = 1.0
+LONGEST_ANSWER_S = 60.0
+UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout)
+"""Errors of a request that no server has seen."""
+
+
+class ServerPatience:
+    """Notes when a server answered last, and ends the wait for one that does not."""
+
+    def __init__(self, base_url: str, *, start_s: float = START_PATIENCE_S, away_s: float = AWAY_PATIENCE_S) -> None:
+        self._base_url = base_url
+        self._start_s, self._away_s = start_s, away_s
+        self._has_answered = False
+        self._since = time.monotonic()
+
+    def note_answer(self) -> None:
+        """The server is there, whatever it said."""
+        self._has_answered, self._since = True, time.monotonic()
+
+    def check(self, error: Exception) -> None:
+        """Return where the server may yet come.
+
+        Raises:
+            Permanent: it was waited for long enough, and neither a retry nor another worker would find it.
+        """
+        waited_s = time.monotonic() - self._since
+        if waited_s < (self._away_s if self._has_answered else self._start_s):
+            return
+        place, reason = f"runtime.openai_base_url={self._base_url!r}", f"{type(error).__name__}: {error}"
+        if self._has_answered:
+            raise Permanent(
+                f"{place}: the server went away and did not come back within {waited_s:.0f} s ({reason}); what it "
+                "completed is kept: start it, and run again"
+            ) from error
+        raise Permanent(
+            f"{place}: no server answers there ({reason}, tried for {waited_s:.0f} s); start it, or set the address of "
+            "one that runs, as the worker's machine reaches it"
+        ) from error
+
+    def first_answer(self, headers: dict[str, str]) -> httpx.Response:
+        """What the server says of its models, an error too; asked before any request, so that its absence is told."""
+        timeout = httpx.Timeout(LONGEST_ANSWER_S, connect=self._start_s)
+        while True:
+            try:
+                response = httpx.get(f"{self._base_url}/models", headers=headers, timeout=timeout)
+            except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+                raise Permanent(
+                    f"runtime.openai_base_url={self._base_url!r} is no address ({error}); write it as "
+                    "http://HOST:PORT/v1"
+                ) from error
+            except httpx.RequestError as error:
+                self.check(error)
+                time.sleep(POLL_S)
+                continue
+            if response.status_code in (401, 403):
+                raise Permanent(
+                    f"runtime.openai_base_url={self._base_url!r} answers HTTP {response.status_code}; set "
+                    "OPENAI_API_KEY to a key that it takes"
+                )
+            self.note_answer()
+            return response
+
+
+def only_model(base_url: str, listed: httpx.Response) -> str:
+    """The one model that a server lists."""
+    if listed.status_code >= 500:
+        listed.raise_for_status()
+    try:
+        names = [str(entry["id"]) for entry in listed.json()["data"]]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise ValueError(
+            f"{base_url}/models lists no models (HTTP {listed.status_code}: {listed.text[:200]!r}); set "
+            "runtime.openai_model, or mend runtime.openai_base_url, which ends in /v1 for most servers"
+        ) from error
+    if len(names) != 1:
+        raise ValueError(f"{base_url} serves {len(names)} models ({', '.join(names)}); set runtime.openai_model to one")
+    return names[0]
