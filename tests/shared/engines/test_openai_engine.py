@@ -369,7 +369,7 @@ def test_a_server_that_comes_a_little_later_is_waited_for(server: Server) -> Non
 def test_a_server_that_goes_away_is_waited_for_at_the_cost_of_no_attempt(server: Server) -> None:
     port = free_port()
     with listening(server, port):
-        options: dict[str, Any] = {"max_attempts": 2, "first_delay_s": 0.05, "concurrency": 1}
+        options: dict[str, Any] = {"max_attempts": 3, "first_delay_s": 0.05, "concurrency": 1}
         stream = OpenAIEngine(base_url=f"http://127.0.0.1:{port}/v1", **options).stream(requests(20), GREEDY)
         served = [next(stream).key]
     time.sleep(1)
