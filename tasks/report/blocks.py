@@ -179,7 +179,29 @@ class Tree:
     branches: Sequence[Branch]
 
 
-Block = Table | Figure | Paragraph | Tree
+@dataclass(frozen=True)
+class Excerpt:
+    """A completion as it was written, beside what was asked."""
+
+    name: str
+    """What tells it from those beside it."""
+    judged: Judgement
+    about: str
+    """One line of facts."""
+    question: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Excerpts:
+    """Completions side by side, which a page alone shows."""
+
+    items: Sequence[Excerpt]
+    fold: Name | None = None
+    open: bool = False
+
+
+Block = Table | Figure | Paragraph | Tree | Excerpts
 
 
 def estimate(metric: Metric | None, text: Callable[[float], str] = percent) -> Estimate | None:

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field
 
+from tasks.report.completions import ExampleSet
 from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, PredictionRow, StartRow
 from tasks.text import printable
 
@@ -152,6 +153,8 @@ class ReportSummary(BaseModel):
     curves: list[Curve] = []
     lineage: list[Branch] = Field([], exclude=True)
     pictures: list[Picture] = Field([], exclude=True)
+    examples: list[ExampleSet] = Field([], exclude=True)
+    """Completions, which stand in tables of their own."""
 
     @property
     def labels(self) -> tuple[str, ...]:

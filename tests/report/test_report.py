@@ -145,6 +145,24 @@ def test_the_page_says_what_it_must(written: tuple[Path, ReportSummary]) -> None
         assert fact in text, fact
 
 
+def test_examples_show_each_heuristic_right_wrong_and_cut_and_one_question_through_all_models(
+    written: tuple[Path, ReportSummary],
+) -> None:
+    out, summary = written
+    solutions = [item for item in summary.examples if item.about == "heuristic"]
+    assert [item.name for item in solutions] == list(HEURISTICS)
+    for item in solutions:
+        assert [row.verdict for row in item.completions] == ["correct", "wrong", "truncated"]
+        assert {(row.question, row.heuristic) for row in item.completions} == {("How many apples?", item.name)}
+    (question,) = [item for item in summary.examples if item.about == "question"]
+    assert [row.model for row in question.completions] == ["Base", "Mid-trained", "RL from base", "RL from mid-trained"]
+    assert len({row.question for row in question.completions}) == 1
+    assert len({row.verdict for row in question.completions}) == 2
+    text = (out / "report.html").read_text()
+    assert "By analogy: &lt;b&gt;right&lt;/b&gt; $x_1$ &lt;script&gt;" in text
+    assert text.count(" characters … ]") == 3 * len(HEURISTICS)
+
+
 def test_words_of_others_cannot_break_the_page(world: World, tmp_path: Path) -> None:
     config = world.config(title="<script>alert(1)</script> & co", notes=("a < b",))
     write_report(world.store, config, world.parents, tmp_path)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.report.blocks import Block, Table
-from tasks.report.sections import curves, origins, predictions, scores, starts
+from tasks.report.sections import curves, examples, origins, predictions, scores, starts
 from tasks.report.summary import ReportSummary
 
 
@@ -32,6 +32,7 @@ OF_EVALUATIONS = (
     Section("training", curves.training),
     Section("heuristics", scores.heuristics),
     Section("styles", scores.styles),
+    Section("examples", examples.examples),
     *ORIGINS,
 )
 """A report on evaluations alone."""
@@ -43,6 +44,7 @@ OF_PREDICTIONS = (
     Section("afterwards", predictions.afterwards),
     Section("claims", predictions.claims),
     Section("texts", origins.pictures),
+    Section("examples", examples.examples),
     *ORIGINS,
 )
 """A report with next-token predictions, whatever else was measured."""
