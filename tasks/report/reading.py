@@ -54,7 +54,7 @@ def pick(store: Store, ref: ArtifactRef, wanted: CompletionFilter) -> list[ReadC
     """
     matching = filter(wanted, completions(store, ref))
     chosen = heapq.nsmallest(wanted.count, matching, key=lambda row: row.place)
-    return sorted(chosen, key=lambda row: (row.question_id, row.model, row.heuristic, row.sample_index))
+    return sorted(chosen, key=lambda row: (row.step or 0, row.question_id, row.model, row.heuristic, row.sample_index))
 
 
 def completions(store: Store, ref: ArtifactRef) -> Iterator[ReadCompletion]:
