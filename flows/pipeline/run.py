@@ -9,6 +9,7 @@ from prefect import Flow, Task
 from prefect.context import FlowRunContext
 from pydantic import JsonValue
 
+from flows.pipeline.command import current_command
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
 from flows.pipeline.recipes import check_fit
@@ -147,7 +148,8 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
     )
     failed = True
     try:
-        with run_context_with(journal=journal, called={}, flow_run_id=run.id if run else None, tracker=tracker):
+        about = {"flow_run_id": run.id if run else None, "command": current_command()}
+        with run_context_with(journal=journal, called={}, tracker=tracker, **about):
             yield journal
         failed = False
         show_stages(journal[before:], tracker)

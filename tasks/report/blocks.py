@@ -27,6 +27,8 @@ class Name:
     """Where the detail leads to."""
     colour: str = ""
     after: str = ""
+    anchor: str = ""
+    """What links lead to that are about what is below it."""
 
     def __str__(self) -> str:
         return f"{self.text} {self.aside}".strip()
@@ -154,21 +156,33 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """A figure in every form; of one that another stage drew, there is the PNG alone."""
+
+    png: bytes
+    wide: str = ""
+    """SVG, text staying text, panels side by side."""
+    narrow: str = ""
+    """The same for a phone, panels below one another."""
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure that is drawn when it is shown."""
 
     name: str
     """Name of its file; empty for one that another stage drew."""
+    title: str
     caption: str
-    make: Callable[[], tuple[str, bytes]]
+    make: Callable[[], Drawn]
     half: bool = False
     """Whether a page has room for two side by side."""
     fold: Name | None = None
     open: bool = False
 
     @cached_property
-    def drawn(self) -> tuple[str, bytes]:
-        """The figure as SVG, text staying text, and as PNG; no SVG of one that another stage drew."""
+    def drawn(self) -> Drawn:
+        """The figure in every form."""
         return self.make()
 
 

@@ -23,12 +23,15 @@ class StageRow(BaseModel):
     used_by: str
     ref: str
     link: str
+    """Where a page has its settings and files."""
     rows: dict[str, int]
     ledger: dict[str, int]
     seconds: float
     created_at: str
     git_commit: str | None
     mlflow_run_id: str | None
+    place: str = ""
+    """Folder or address of its files when the report was made."""
     settings: dict[str, Any] = {}
     """The stage's configuration, dotted keys."""
 
@@ -146,6 +149,8 @@ class ReportSummary(BaseModel):
     """Benchmark, label, style: share of the sampled completions."""
     finished: str
     """When the newest stage was done."""
+    command: str = ""
+    """What makes the same again, for a shell; empty where no pipeline asked for the report."""
     commits: list[str]
     """Commits of the project that built the stages."""
     versions: dict[str, list[str]]

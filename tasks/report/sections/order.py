@@ -19,6 +19,7 @@ class Section:
 
 
 ORIGINS = (
+    Section("files", origins.files),
     Section("ledger", origins.ledger),
     Section("lineage", origins.lineage),
     Section("settings", origins.settings),
