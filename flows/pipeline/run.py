@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from prefect import Flow, Task
@@ -124,10 +125,15 @@ def reference(name: str) -> ArtifactRef:
 
 
 @contextmanager
-def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
+def pipeline(
+    name: str, tags: Mapping[str, str], params: Mapping[str, JsonValue] = MappingProxyType({})
+) -> Iterator[list[StageRecord]]:
     """One pipeline run: a journal of the stages passed, and an MLflow parent run if any of them is built.
 
     Yields the journal. Inside another pipeline the outer one's journal and run go on.
+
+    Args:
+        params: main settings, which stand beside the results where runs are compared.
     """
     # A worker of Prefect starts a run in a process of its own, with no command that has seen to it.
     hide_passwords_in_logs()
@@ -141,6 +147,7 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
     tracker = Tracker(
         name,
         {**tags, **_flow_run_tags()},
+        params,
         settings=context.settings,
         note=flow_run_link(),
         opened=show_link,
@@ -154,7 +161,7 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
         failed = False
         show_stages(journal[before:], tracker)
     finally:
-        tracker.finish_pipeline(journal, failed)
+        tracker.finish_pipeline(journal, failed, context.store)
 
 
 def _flow_run_tags() -> dict[str, str]:
