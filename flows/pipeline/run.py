@@ -14,6 +14,7 @@ from flows.pipeline.command import current_command
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
 from flows.pipeline.recipes import check_fit
+from flows.pipeline.traces import trace_completions
 from tasks.logs import hide_passwords_in_logs
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
@@ -160,6 +161,7 @@ def pipeline(
             yield journal
         failed = False
         show_stages(journal[before:], tracker)
+        trace_completions(journal[before:], tracker)
     finally:
         tracker.finish_pipeline(journal, failed, context.store)
 

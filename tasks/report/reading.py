@@ -3,7 +3,7 @@
 import heapq
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tasks.report.numbers.provenance import ROLE
 from tasks.rl.rollouts import ROLLOUTS_FILE
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.sampling.schema import TRUNCATED as CUT
-from tasks.shared.tables.parquet import Row, read_rows
+from tasks.shared.tables.parquet import Row, count_rows, read_rows
 from tasks.shared.tables.places import rows_at
 from tasks.shared.verification.verdict import TRUNCATED
 from tasks.spine.store.manifest import Manifest
@@ -77,6 +77,25 @@ def completions(store: Store, ref: ArtifactRef) -> Iterator[ReadCompletion]:
             f"{ref} is a {manifest.kind}, which has no completions; name samples, filtered, an evaluation, a report, "
             "or a model that `rl` or `rmt_train` made"
         )
+
+
+def spread(store: Store, manifest: Manifest, count: int) -> Iterator[ReadCompletion]:
+    """As many completions at even distances over one table, all if there are fewer, without reading the rest."""
+    file = {"evaluation": EVALUATED_FILE, "filtered": VERDICTS_FILE, "samples": SAMPLES_FILE}.get(manifest.kind)
+    if file is None:
+        yield from islice(rollouts(store, manifest, str(manifest.ref)), count)
+        return
+    rows = count_rows(store.local(manifest.ref) / file)
+    places = {place * rows // count for place in range(count)} if rows > count else set(range(rows))
+    if manifest.kind == "evaluation":
+        yield from evaluated(store, manifest, str(manifest.parents["model"]), places)
+    else:
+        yield from candidates(store, manifest, places)
+
+
+def has_completions(manifest: Manifest) -> bool:
+    """Whether an artifact has a table of completions of its own."""
+    return manifest.kind in ("evaluation", "filtered", "samples") or has_rollouts(manifest)
 
 
 def has_rollouts(manifest: Manifest) -> bool:

@@ -10,6 +10,7 @@ import pytest
 
 from flows.polya import polya
 from flows.stages.generate import generate
+from tasks.report.reading import completions
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
@@ -115,6 +116,25 @@ def test_two_pipelines_compare_in_mlflows_table(finished: Run, store: Store) -> 
     assert record.data.params["dataset.min_rows"] == str(SMALL["dataset.min_rows"]), "overrides stand there too"
     used = {manifest.digest[:32] for _, manifest, *_ in finished.stages if manifest.kind in ("questions", "dataset")}
     assert {item.dataset.digest for item in record.inputs.dataset_inputs} == used
+
+
+def test_some_completions_of_a_stage_are_traces_of_its_run(finished: Run, store: Store) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    experiment = client.get_experiment_by_name("midtrain").experiment_id
+    for kind, facts in (
+        ("filtered", ("heuristic", "fate")),
+        ("evaluation", ("source",)),
+        ("model", ("step", "reward")),
+    ):
+        manifest = store.all(kind)[-1]
+        rows = list(completions(store, manifest.ref))
+        traces = client.search_traces(locations=[experiment], run_id=manifest.mlflow_run_id, max_results=500)
+        assert len(traces) == len(rows) <= 200
+        row, (span,) = rows[0], traces[-1].data.spans
+        assert (span.inputs, span.outputs) == ({"question": row.question}, row.completion)
+        assert all(span.attributes[name] == getattr(row, name) for name in ("verdict", "gold", *facts))
 
 
 def test_the_report_says_which_command_made_it_and_shows_rollouts(finished: Run, store: Store) -> None:

@@ -93,15 +93,18 @@ class Tracker:
 
         self.settings.root.mkdir(parents=True, exist_ok=True)
         follow_home(self.settings)
-        return MlflowClient(tracking_uri=self._system.address)
+        return MlflowClient(tracking_uri=self.address)
+
+    @property
+    def address(self) -> str:
+        """Where MLflow's data are, for its own clients."""
+        # A database that others write to is waited for; 5 s unless said.
+        local = self.settings.mlflow_uri.startswith("sqlite") and "?" not in self.settings.mlflow_uri
+        return self.settings.mlflow_uri + (f"?timeout={LOCKED_S}" if local else "")
 
     @functools.cached_property
     def _system(self) -> SystemMetrics:
-        address = self.settings.mlflow_uri
-        if address.startswith("sqlite") and "?" not in address:
-            # How long it waits for a database that others write to; 5 s unless said.
-            address += f"?timeout={LOCKED_S}"
-        return SystemMetrics(address)
+        return SystemMetrics(self.address)
 
     @functools.cached_property
     def experiment_id(self) -> str:
@@ -121,7 +124,7 @@ class Tracker:
         if found is not None:
             return found.experiment_id
         location = artifact_location(self.settings)
-        # Without a kind MLflow's page opens on traces of agents, of which there are none.
+        # Without a kind MLflow's page opens on traces, as it does for agents.
         kind = {"mlflow.experimentKind": "custom_model_development"}
         return self.client.create_experiment(self.experiment, artifact_location=location, tags=kind)
 
