@@ -85,7 +85,7 @@ def _heuristics(rows: Sequence[HeuristicRow], narrow: bool) -> Drawing:
     axis.set_xlim(0, max(10.0, *(value * 1.12 for value in correct)))
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
-    axis.legend(loc="lower right")
+    drawing.legend(loc="outside lower center", ncols=2)
     return drawing
 
 
