@@ -156,7 +156,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnFigure:
     """A figure in every form; of one that another stage drew, there is the PNG alone."""
 
     png: bytes
@@ -174,14 +174,14 @@ class Figure:
     """Name of its file; empty for one that another stage drew."""
     title: str
     caption: str
-    make: Callable[[], Drawn]
+    make: Callable[[], DrawnFigure]
     half: bool = False
     """Whether a page has room for two side by side."""
     fold: Name | None = None
     open: bool = False
 
     @cached_property
-    def drawn(self) -> Drawn:
+    def drawn(self) -> DrawnFigure:
         """The figure in every form."""
         return self.make()
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from tasks.report.blocks import Drawn, Figure
+from tasks.report.blocks import DrawnFigure, Figure
 from tasks.report.summary import Curve
 from tasks.shared.figures import FigureStyle, drawing_style
 
@@ -18,7 +18,7 @@ SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 def figure(name: str, title: str, caption: str, draw: Callable[[bool], Drawing], *, half: bool = False) -> Figure:
     """A figure in every form, the same bytes for the same content; `draw` is told whether it is for a phone."""
 
-    def make() -> Drawn:
+    def make() -> DrawnFigure:
         png = io.BytesIO()
         with drawing_style():
             drawing = draw(False)
@@ -26,7 +26,7 @@ def figure(name: str, title: str, caption: str, draw: Callable[[bool], Drawing],
             wide = _svg(drawing)
         # Both stand in one page, where no name may be given twice.
         with drawing_style("narrow"):
-            return Drawn(png.getvalue(), wide, _svg(draw(True)))
+            return DrawnFigure(png.getvalue(), wide, _svg(draw(True)))
 
     return Figure(name, title, caption, make, half)
 
