@@ -17,6 +17,7 @@ from tasks.config import Seed
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS as RECIPES
 from tasks.recipe.loading import load
+from tasks.recipe.main_settings import main_settings
 from tasks.spine.stage.plan import PlannedStage, announce, planning
 from tasks.spine.store.ref import ArtifactRef
 
@@ -70,9 +71,11 @@ def run_comparison(
     method = METHODS[settings.method]
     forced = settings.forced(force)
     results: dict[Any, Any] = {}
-    with pipeline(f"{settings.name}", {"recipe": recipe, "base_model": settings.model.source}):
+    all_seeds = seeds if seeds is not None else [settings.seed]
+    tags: dict[str, str] = {"recipe": recipe, "base_model": settings.model.source}
+    chosen = {"seeds": list(all_seeds), "arms": list(settings.chosen(arms))}
+    with pipeline(f"{settings.name}", tags, {**tags, **chosen, **main_settings(settings, overrides)}):
         expect_stages(lambda: outline(recipe, overrides, seeds=seeds, arms=arms))
-        all_seeds = seeds if seeds is not None else [settings.seed]
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)
             for seed in all_seeds

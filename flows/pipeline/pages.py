@@ -18,7 +18,7 @@ from prefect.settings import get_current_settings
 from prefect.utilities.urls import url_for
 
 from tasks.report.blocks import joined
-from tasks.report.show import tables
+from tasks.report.show import headline, tables
 from tasks.report.write import MARKDOWN_FILE, PAGE_FILE, PLOTS_FOLDER
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.progress import MLFLOW
@@ -78,7 +78,7 @@ def show_results(report: ArtifactRef) -> None:
         manifest, folder = store.manifest(report), store.local(report)
         markdown = (folder / MARKDOWN_FILE).read_text()
         if context.tracker is not None:
-            context.tracker.log_report(str(folder / PAGE_FILE), markdown)
+            context.tracker.log_report(str(folder / PAGE_FILE), markdown, dict(headline(manifest)))
         if current_flow_run() is None:
             return
         about = f"Paired comparisons of {report} in full precision, for programs"

@@ -3,15 +3,18 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from prefect import Flow, Task
 from prefect.context import FlowRunContext
 from pydantic import JsonValue
 
+from flows.pipeline.command import current_command
 from flows.pipeline.dispatch import dispatch, is_dispatched
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
 from flows.pipeline.recipes import check_fit
+from flows.pipeline.traces import trace_completions
 from flows.progress.page import shown_on_page
 from tasks.logs import hide_passwords_in_logs
 from tasks.recipe.base import Recipe
@@ -130,10 +133,15 @@ def reference(name: str) -> ArtifactRef:
 
 
 @contextmanager
-def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
+def pipeline(
+    name: str, tags: Mapping[str, str], params: Mapping[str, JsonValue] = MappingProxyType({})
+) -> Iterator[list[StageRecord]]:
     """One pipeline run: a journal of the stages passed, and an MLflow parent run if any of them is built.
 
     Yields the journal. Inside another pipeline the outer one's journal and run go on.
+
+    Args:
+        params: main settings, which stand beside the results where runs are compared.
     """
     # A worker of Prefect starts a run in a process of its own, with no command that has seen to it.
     hide_passwords_in_logs()
@@ -148,20 +156,23 @@ def pipeline(name: str, tags: Mapping[str, str]) -> Iterator[list[StageRecord]]:
     tracker = Tracker(
         name,
         {**tags, **_flow_run_tags()},
+        params,
         settings=context.settings,
         note=flow_run_link(),
         opened=show_link,
         parent_run_id=_outer_run(),
     )
     failed = True
-    entered = {"journal": journal, "course": course, "called": {}, "flow_run_id": run and run.id, "tracker": tracker}
+    about = {"flow_run_id": run and run.id, "command": current_command()}
+    entered = {"journal": journal, "course": course, "called": {}, "tracker": tracker, **about}
     try:
         with run_context_with(**entered), shown_on_page(course):
             yield journal
         failed = False
         show_stages(journal[before:], tracker)
+        trace_completions(journal[before:], tracker)
     finally:
-        tracker.finish_pipeline(journal, failed)
+        tracker.finish_pipeline(journal, failed, context.store)
 
 
 def expect_stages(outline: Callable[[], Sequence[PlannedStage]]) -> None:

@@ -27,6 +27,8 @@ class Name:
     """Where the detail leads to."""
     colour: str = ""
     after: str = ""
+    anchor: str = ""
+    """What links lead to that are about what is below it."""
 
     def __str__(self) -> str:
         return f"{self.text} {self.aside}".strip()
@@ -154,21 +156,33 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
+class DrawnFigure:
+    """A figure in every form; of one that another stage drew, there is the PNG alone."""
+
+    png: bytes
+    wide: str = ""
+    """SVG, text staying text, panels side by side."""
+    narrow: str = ""
+    """The same for a phone, panels below one another."""
+
+
+@dataclass(frozen=True)
 class Figure:
     """A figure that is drawn when it is shown."""
 
     name: str
     """Name of its file; empty for one that another stage drew."""
+    title: str
     caption: str
-    make: Callable[[], tuple[str, bytes]]
+    make: Callable[[], DrawnFigure]
     half: bool = False
     """Whether a page has room for two side by side."""
     fold: Name | None = None
     open: bool = False
 
     @cached_property
-    def drawn(self) -> tuple[str, bytes]:
-        """The figure as SVG, text staying text, and as PNG; no SVG of one that another stage drew."""
+    def drawn(self) -> DrawnFigure:
+        """The figure in every form."""
         return self.make()
 
 
@@ -179,7 +193,29 @@ class Tree:
     branches: Sequence[Branch]
 
 
-Block = Table | Figure | Paragraph | Tree
+@dataclass(frozen=True)
+class Excerpt:
+    """A completion as it was written, beside what was asked."""
+
+    name: str
+    """What tells it from those beside it."""
+    judged: Judgement
+    about: str
+    """One line of facts."""
+    question: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Excerpts:
+    """Completions side by side, which a page alone shows."""
+
+    items: Sequence[Excerpt]
+    fold: Name | None = None
+    open: bool = False
+
+
+Block = Table | Figure | Paragraph | Tree | Excerpts
 
 
 def estimate(metric: Metric | None, text: Callable[[float], str] = percent) -> Estimate | None:

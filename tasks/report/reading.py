@@ -1,53 +1,27 @@
 """Completions one by one, for people to read: what was asked, what came, how it was judged."""
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import islice, repeat
+from pathlib import Path
 from typing import Any
 
 from tasks.evaluate.schema import SAMPLES_FILE as EVALUATED_FILE
 from tasks.filter.schema import VERDICTS_FILE
 from tasks.questions.schema import QUESTIONS_FILE
+from tasks.report.completions import ReadCompletion
 from tasks.report.config import ReportEntry
 from tasks.report.numbers.provenance import ROLE
+from tasks.rl.rollouts import ROLLOUTS_FILE
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.sampling.schema import TRUNCATED as CUT
-from tasks.shared.tables.parquet import Row, read_rows
+from tasks.shared.tables.parquet import Row, count_rows, read_rows
+from tasks.shared.tables.places import rows_at
 from tasks.shared.verification.verdict import TRUNCATED
-from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import ArtifactMissing, Store
-
-
-@dataclass(frozen=True)
-class ReadCompletion:
-    """One completion with all that is needed to judge it by eye."""
-
-    model: str
-    """Label in the report, or the reference of the model that wrote it."""
-    source: str
-    """Benchmark; empty for candidates of mid-training."""
-    heuristic: str
-    """Empty: the plain prompt."""
-    question_id: str
-    question: str
-    gold: str
-    completion: str
-    verdict: str
-    """A verdict, `truncated`, or empty where nothing was judged."""
-    extracted: str | None
-    fate: str
-    """Why a candidate was dropped, or `kept`; empty for others."""
-    sample_index: int
-    """-1: greedy."""
-    completion_tokens: int
-
-    @property
-    def place(self) -> str:
-        """Where it comes in an order that is drawn by no seed and the same for every reader."""
-        return digest_text(f"{self.model}:{self.source}:{self.question_id}:{self.heuristic}:{self.sample_index}")
 
 
 @dataclass(frozen=True)
@@ -80,49 +54,109 @@ def pick(store: Store, ref: ArtifactRef, wanted: CompletionFilter) -> list[ReadC
     """
     matching = filter(wanted, completions(store, ref))
     chosen = heapq.nsmallest(wanted.count, matching, key=lambda row: row.place)
-    return sorted(chosen, key=lambda row: (row.question_id, row.model, row.heuristic, row.sample_index))
+    return sorted(chosen, key=lambda row: (row.step or 0, row.question_id, row.model, row.heuristic, row.sample_index))
 
 
 def completions(store: Store, ref: ArtifactRef) -> Iterator[ReadCompletion]:
-    """Every completion of samples, of what was filtered, of an evaluation, or of all evaluations of a report."""
+    """Every completion of samples, of what was filtered, of an evaluation or of all evaluations of a report.
+
+    Of a model that was trained with rollouts, those that its training kept.
+    """
     manifest = store.manifest(ref)
     if manifest.kind == "report":
         for entry in _entries(manifest):
-            yield from _evaluated(store, store.manifest(manifest.parents[entry.evaluation]), entry.label)
+            yield from evaluated(store, store.manifest(manifest.parents[entry.evaluation]), entry.label)
     elif manifest.kind == "evaluation":
-        yield from _evaluated(store, manifest, str(manifest.parents["model"]))
-    elif manifest.kind == "filtered":
-        verdicts = read_rows(store.local(ref) / VERDICTS_FILE)
-        yield from _candidates(store, store.manifest(manifest.parents["samples"]), verdicts)
-    elif manifest.kind == "samples":
-        yield from _candidates(store, manifest, repeat({}))
+        yield from evaluated(store, manifest, str(manifest.parents["model"]))
+    elif manifest.kind in ("filtered", "samples"):
+        yield from candidates(store, manifest)
+    elif manifest.kind == "model" and has_rollouts(manifest):
+        yield from rollouts(store, manifest, str(ref))
     else:
         raise ArtifactMissing(
-            f"{ref} is a {manifest.kind}, which has no completions; name samples, filtered, an evaluation or a report"
+            f"{ref} is a {manifest.kind}, which has no completions; name samples, filtered, an evaluation, a report, "
+            "or a model that `rl` or `rmt_train` made"
         )
+
+
+def spread(store: Store, manifest: Manifest, count: int) -> Iterator[ReadCompletion]:
+    """As many completions at even distances over one table, all if there are fewer, without reading the rest."""
+    file = {"evaluation": EVALUATED_FILE, "filtered": VERDICTS_FILE, "samples": SAMPLES_FILE}.get(manifest.kind)
+    if file is None:
+        yield from islice(rollouts(store, manifest, str(manifest.ref)), count)
+        return
+    rows = count_rows(store.local(manifest.ref) / file)
+    places = {place * rows // count for place in range(count)} if rows > count else set(range(rows))
+    if manifest.kind == "evaluation":
+        yield from evaluated(store, manifest, str(manifest.parents["model"]), places)
+    else:
+        yield from candidates(store, manifest, places)
+
+
+def has_completions(manifest: Manifest) -> bool:
+    """Whether an artifact has a table of completions of its own."""
+    return manifest.kind in ("evaluation", "filtered", "samples") or has_rollouts(manifest)
+
+
+def has_rollouts(manifest: Manifest) -> bool:
+    """Whether a training kept some of its rollouts beside a model."""
+    return any(entry.path == ROLLOUTS_FILE for entry in manifest.files)
+
+
+def evaluated(
+    store: Store, manifest: Manifest, model: str, places: Collection[int] | None = None
+) -> Iterator[ReadCompletion]:
+    """Completions of an evaluation, or those at some places of its table; `model` is what they call the model."""
+    parents = {role: ref for role, ref in manifest.parents.items() if role.startswith(ROLE)}
+    asked = {role.removeprefix(ROLE): _questions(store, ref) for role, ref in parents.items()}
+    for row in _rows(store.local(manifest.ref) / EVALUATED_FILE, places):
+        name = row["benchmark"]
+        yield _completion(row, row, asked[name], model=model, source=name, heuristic="", fate="")
+
+
+def candidates(store: Store, manifest: Manifest, places: Collection[int] | None = None) -> Iterator[ReadCompletion]:
+    """Candidates of mid-training, judged where they were filtered; or those at some places of the table."""
+    samples, verdicts = manifest, repeat({})
+    if manifest.kind == "filtered":
+        samples = store.manifest(manifest.parents["samples"])
+        # In the order of the samples.
+        verdicts = _rows(store.local(manifest.ref) / VERDICTS_FILE, places)
+    asked, model = _questions(store, samples.parents["questions"]), str(samples.parents["model"])
+    rows = _rows(store.local(samples.ref) / SAMPLES_FILE, places)
+    for row, judged in zip(rows, verdicts, strict=False):
+        fate = (judged["drop_reason"] or "kept") if "drop_reason" in judged else ""
+        yield _completion(row, judged, asked, model=model, source="", heuristic=row["heuristic"], fate=fate)
+
+
+def rollouts(store: Store, manifest: Manifest, model: str) -> Iterator[ReadCompletion]:
+    """The rollouts that a training kept, step by step; `model` is what they call the model that it made."""
+    for place, row in enumerate(read_rows(store.local(manifest.ref) / ROLLOUTS_FILE)):
+        yield ReadCompletion(
+            model=model,
+            source="",
+            heuristic="",
+            question_id=row["question_id"],
+            question=row["prompt"],
+            gold=row["answer"],
+            completion=row["completion"],
+            verdict=row["verdict"],
+            extracted=None,
+            fate="",
+            sample_index=place,
+            completion_tokens=row["completion_tokens"],
+            step=row["step"],
+            reward=row["reward"],
+        )
+
+
+def _rows(path: Path, places: Collection[int] | None) -> Iterator[Row]:
+    return read_rows(path) if places is None else rows_at(path, places)
 
 
 def _entries(manifest: Manifest) -> list[ReportEntry]:
     config: Any = manifest.payload["config"]
     entries = [ReportEntry.model_validate(entry) for entry in config["entries"]]
     return [entry for entry in entries if entry.evaluation]
-
-
-def _evaluated(store: Store, manifest: Manifest, model: str) -> Iterator[ReadCompletion]:
-    parents = {role: ref for role, ref in manifest.parents.items() if role.startswith(ROLE)}
-    asked = {role.removeprefix(ROLE): _questions(store, ref) for role, ref in parents.items()}
-    for row in read_rows(store.local(manifest.ref) / EVALUATED_FILE):
-        name = row["benchmark"]
-        yield _completion(row, row, asked[name], model=model, source=name, heuristic="", fate="")
-
-
-def _candidates(store: Store, samples: Manifest, verdicts: Iterable[Row]) -> Iterator[ReadCompletion]:
-    """Candidates of mid-training; `verdicts` are in the order of the samples."""
-    asked, model = _questions(store, samples.parents["questions"]), str(samples.parents["model"])
-    rows = read_rows(store.local(samples.ref) / SAMPLES_FILE)
-    for row, judged in zip(rows, verdicts, strict=False):
-        fate = (judged["drop_reason"] or "kept") if "drop_reason" in judged else ""
-        yield _completion(row, judged, asked, model=model, source="", heuristic=row["heuristic"], fate=fate)
 
 
 def _completion(row: Row, judged: Row, asked: dict[str, tuple[str, str]], **about: str) -> ReadCompletion:

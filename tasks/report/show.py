@@ -1,16 +1,17 @@
 """What to show after a run: the tables of a report, an evaluation or a prediction, and what to know about them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tasks.predict.schema import DIRECT, REASONING
 from tasks.predict.tally import EXACT
 from tasks.report.blocks import Cell, Column, Table, estimate
-from tasks.report.rows import Metric, asked_words, lost_share_warnings
+from tasks.report.rows import ACCURACY, Metric, asked_words, lost_share_warnings
 from tasks.report.sections.differences import optional
 from tasks.report.sections.order import tables_of
 from tasks.report.summary import ReportSummary
 from tasks.spine.store.manifest import Manifest
+from tasks.spine.tracking.terms import metric_name
 
 
 def tables(manifest: Manifest) -> list[Table]:
@@ -39,6 +40,20 @@ def warnings(manifest: Manifest) -> list[str]:
             truncated, unread = shares["truncated"], shares["no_prediction"]
             found += lost_share_warnings(f"{tier} tokens", truncated=truncated, unread=unread, what="name no token")
     return found
+
+
+def headline(manifest: Manifest) -> Iterator[tuple[str, float]]:
+    """The main numbers of a report by name, as shares of 1: by them two runs compare in MLflow's table."""
+    summary = ReportSummary.model_validate(manifest.summary)
+    for row in summary.models:
+        for name in row.headline:
+            yield metric_name(row.benchmark, f"{name} {row.label}"), row.metrics[name].mean
+    for predicted in summary.predictions.rows if summary.predictions else ():
+        for part, metric in predicted.reasoning.items():
+            yield metric_name(ACCURACY, f"{part} {predicted.label}"), metric.mean
+    for found in (*summary.at_positions, *summary.findings):
+        pair = f"{found.candidate} minus {found.baseline}"
+        yield metric_name("difference", f"{found.benchmark} {found.metric} {pair}"), found.difference
 
 
 def _is_report(manifest: Manifest) -> bool:

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, Field
 
+from tasks.report.completions import ExampleSet
 from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, PredictionRow, StartRow
 from tasks.text import printable
 
@@ -22,12 +23,15 @@ class StageRow(BaseModel):
     used_by: str
     ref: str
     link: str
+    """Where a page has its settings and files."""
     rows: dict[str, int]
     ledger: dict[str, int]
     seconds: float
     created_at: str
     git_commit: str | None
     mlflow_run_id: str | None
+    place: str = ""
+    """Folder or address of its files when the report was made."""
     settings: dict[str, Any] = {}
     """The stage's configuration, dotted keys."""
 
@@ -147,6 +151,8 @@ class ReportSummary(BaseModel):
     """Benchmark, label, style: share of the sampled completions."""
     finished: str
     """When the newest stage was done."""
+    command: str = ""
+    """What makes the same again, for a shell; empty where no pipeline asked for the report."""
     commits: list[str]
     """Commits of the project that built the stages."""
     versions: dict[str, list[str]]
@@ -154,6 +160,8 @@ class ReportSummary(BaseModel):
     curves: list[Curve] = []
     lineage: list[Branch] = Field([], exclude=True)
     pictures: list[Picture] = Field([], exclude=True)
+    examples: list[ExampleSet] = Field([], exclude=True)
+    """Completions, which stand in tables of their own."""
 
     @property
     def labels(self) -> tuple[str, ...]:

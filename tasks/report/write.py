@@ -21,25 +21,28 @@ NUMBERS_FILE = "summary.json"
 PLOTS_FOLDER = "plots"
 
 
-def write_report(store: Store, config: ReportConfig, parents: Mapping[str, ArtifactRef], out: Path) -> ReportSummary:
+def write_report(
+    store: Store, config: ReportConfig, parents: Mapping[str, ArtifactRef], out: Path, command: str = ""
+) -> ReportSummary:
     """Write report.html, summary.md, summary.json and plots/*.png into `out`, from measurements in the store.
 
     Args:
         parents: evaluations and predictions by the roles that `config.entries` name.
+        command: what makes the same again, for a shell.
 
     Raises:
         ValueError: a role without an artifact, evaluations that did not ask the same questions equally often, or
             predictions at other positions.
         ArtifactMissing: one of them is not in the store.
     """
-    summary = summarise(gather(store, config, parents))
+    summary = summarise(gather(store, config, parents)).model_copy(update={"command": command})
     built = order.build(summary)
     blocks = [block for several in built.values() for block in several]
     (out / PLOTS_FOLDER).mkdir(parents=True, exist_ok=True)
     for block in blocks:
         # Those without a name lie in the store already.
         if isinstance(block, Figure) and block.name:
-            (out / PLOTS_FOLDER / f"{block.name}.png").write_bytes(block.drawn[1])
+            (out / PLOTS_FOLDER / f"{block.name}.png").write_bytes(block.drawn.png)
     (out / PAGE_FILE).write_text(render_page(summary, built))
     (out / MARKDOWN_FILE).write_text(document(summary.title, blocks))
     (out / NUMBERS_FILE).write_text(json.dumps(summary.model_dump(mode="json"), indent=1))

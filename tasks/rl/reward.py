@@ -31,6 +31,8 @@ class CorrectnessReward:
         self, pool: VerifierPool, tokenizer: "PreTrainedTokenizerBase", end_ids: Sequence[int], form: PromptForm
     ) -> None:
         self._pool, self._tokenizer, self._end_ids, self._form = pool, tokenizer, frozenset(end_ids), form
+        self.fates: list[str] = []
+        """Verdict of each rollout of the last batch, or that it was cut."""
 
     def __call__(
         self,
@@ -50,6 +52,7 @@ class CorrectnessReward:
         counts = Counter(names)
         for name in OUTCOMES:
             log_metric(f"verdict/{name}", counts[name] / len(names))
+        self.fates = names
         return [float(name == "correct") for name in names]
 
     def _text(self, ids: Sequence[int]) -> str:

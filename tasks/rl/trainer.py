@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -15,18 +16,19 @@ from tasks.rl.arguments import grpo_arguments
 from tasks.rl.config import RLJob
 from tasks.rl.policy_loss import GAP, RATIO_MEAN, RATIO_MIN, PolicyLoss
 from tasks.rl.prompts import RLPrompt
+from tasks.rl.rollouts import RolloutLog
 from tasks.rl.schedule import plan_batches
 from tasks.rl.vllm_rollouts import seed_rollouts
 from tasks.shared.engines.decoding.loop import decode
 from tasks.shared.engines.decoding.token_choice import StopRule
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.engines.tokens import decode_completion, encode_prompts
 from tasks.shared.training.adapters import adapters, base_model, merged_weights
 from tasks.shared.training.config import GRPOSettings
 from tasks.shared.training.lm_head import use_compact_head
 from tasks.shared.verification.verdict import OUTCOMES
-from tasks.spine.stage.worker import Reporter
+from tasks.spine.stage.worker import Reporter, is_main_process
 
 GRPO_METRICS = {
     "loss": "loss",
@@ -61,15 +63,25 @@ class GroupTrainer(PolicyLoss):
     """Section of the recipe whose settings errors name."""
     shown: ClassVar[tuple[str, ...]] = ("reward", "completion_tokens")
     """Metrics shown beside the progress bar."""
+    named: ClassVar[tuple[str, str]] = ("question_id", "answer")
+    """Columns of the prompts that tell whose rollout one is, and what was right."""
     zero_advantage_cause: str = "no group had both a right and a wrong rollout"
     zero_advantage_advice: ClassVar[str] = (
         "Use questions that the model solves sometimes, a larger rl.group_size, or check rl.max_completion_tokens "
         "and the answer format"
     )
 
-    def __init__(self, *args: Any, reporter: Reporter, form: PromptForm, settings: GRPOSettings, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        reporter: Reporter,
+        form: PromptForm,
+        settings: GRPOSettings,
+        rollouts: RolloutLog | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._reporter, self._form = reporter, form
+        self._reporter, self._form, self._rollouts = reporter, form, rollouts
         self._max_zero_advantage_steps = settings.max_zero_advantage_steps
         self._max_sampler_gap = settings.max_sampler_gap
         if self.use_vllm:
@@ -109,6 +121,35 @@ class GroupTrainer(PolicyLoss):
                 completions[decoded.row] = decoded.tokens
         model.train()
         return completions, None
+
+    def _calculate_rewards(
+        self, inputs: list[dict[str, Any]], prompts: Any, completions: Any, completion_ids_list: list[list[int]]
+    ) -> torch.Tensor:
+        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        log, batch = self._rollouts, self.state.global_step // self.num_iterations
+        if log is not None and is_main_process() and log.wants(batch):
+            # Those of the first process come first.
+            own = rewards[: len(inputs), 0].tolist()
+            log.keep(self.state.global_step + 1, own, partial(self._kept, inputs, completion_ids_list))
+        return rewards
+
+    def write_rollouts(self, out: Path) -> None:
+        """Write those that were kept beside the model."""
+        if self._rollouts is not None and is_main_process():
+            self._rollouts.write(out)
+
+    def _kept(self, inputs: list[dict[str, Any]], completion_ids: list[list[int]], place: int) -> dict[str, Any]:
+        """The columns of a kept rollout."""
+        ids = completion_ids[place]
+        name, answer = (inputs[place][column] for column in self.named)
+        return {
+            "question_id": name,
+            "prompt": inputs[place]["prompt"],
+            "answer": answer,
+            "completion": decode_completion(self.processing_class, ids, self.eos_token_ids),
+            "verdict": self.reward_funcs[0].fates[place],
+            "completion_tokens": len(ids),
+        }
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Report the step under this project's names, then stop the run if it cannot learn."""
@@ -202,6 +243,7 @@ def make_trainer(
         reporter=reporter,
         form=job.form,
         settings=config,
+        rollouts=RolloutLog(job.checkpoints.with_name("rollouts"), len(batches)),
     )
     trainer.remove_callback(PrinterCallback)
     use_compact_head(trainer.model, temperature=config.temperature, outputs=("log_probs", "entropy"))

@@ -42,6 +42,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         )
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
         trained = fit(trainer, tokenizer, job, METRICS)
+        trainer.write_rollouts(job.out)
     return {
         "ledger": {**prompts.ledger(), **_rollout_ledger(job, trained.history, trainer.train_dataset["question_id"])},
         "left_out": prompts.listed(),

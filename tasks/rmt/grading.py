@@ -16,6 +16,8 @@ class PredictionReward:
         self._config, self._reader = config, reader
         self.matched: list[bool] = []
         """Whether each rollout of the last batch was right."""
+        self.fates: list[str] = []
+        """Outcome of each of them."""
 
     def __call__(
         self,
@@ -42,11 +44,11 @@ class PredictionReward:
         self, predictions: Sequence[Prediction], tier: Sequence[str], budget: Sequence[int]
     ) -> dict[str, list[float]]:
         """Values per rollout; their means over any number of devices are exact, and rates follow from them."""
-        names = [
+        self.fates = [
             ("right" if match else "wrong") if prediction.outcome == "predicted" else prediction.outcome
             for match, prediction in zip(self.matched, predictions, strict=True)
         ]
-        counts = {f"outcome/{outcome}": [float(name == outcome) for name in names] for outcome in OUTCOMES}
+        counts = {f"outcome/{outcome}": [float(name == outcome) for name in self.fates] for outcome in OUTCOMES}
         for drawn in TIERS:
             counts[f"rows/{drawn}"] = [float(name == drawn) for name in tier]
             both = zip(tier, self.matched, strict=True)

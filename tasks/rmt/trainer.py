@@ -8,6 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 
 from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
+from tasks.rl.rollouts import RolloutLog
 from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss, next_token_loss, text_passes
@@ -49,6 +50,7 @@ class DualTrainer(GroupTrainer):
     metrics: ClassVar[dict[str, str]] = METRICS
     section: ClassVar[str] = "rmt_train"
     shown: ClassVar[tuple[str, ...]] = ("loss", "match", "reasoning_tokens")
+    named: ClassVar[tuple[str, str]] = ("document_id", "target")
     zero_advantage_advice: ClassVar[str] = (
         "Draw positions that the model predicts sometimes (lower the thresholds of the tiers), use a larger "
         "rmt_train.group_size, or check rmt_train.max_completion_tokens and the form of the prediction in "
@@ -228,13 +230,14 @@ def make_trainer(
             longest_prompt=longest_prompt,
             rollouts=config.objective != "ntp",
         ),
-        train_dataset=Dataset.from_dict(run.asked),
+        train_dataset=Dataset.from_dict({**run.asked, "document_id": run.documents}),
         processing_class=tokenizer,
         peft_config=adapters(model, config, job),
         micro_batch_tokens=job.rl_micro_batch_tokens,
         text_tokens=job.sft_micro_batch_tokens,
         reporter=reporter,
         form=job.form,
+        rollouts=RolloutLog(job.checkpoints.with_name("rollouts"), run.steps),
         plan=plan,
         config=config,
         grader=grader,

@@ -45,6 +45,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
         model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
     )
     trained = fit(trainer, tokenizer, job, METRICS)
+    trainer.write_rollouts(job.out)
     return {
         "ledger": count(plan, trained.history, config.group_size, config.num_iterations, trainer.text_tokens),
         "solved": trainer.solved,

@@ -16,6 +16,8 @@ SHADES = (("black", 0.0), ("black", 0.45), ("white", 0.5))
 """What the palette is mixed with, and how much, each time that it begins again."""
 WIDTH = 10.3
 """Inches across the page."""
+NARROW = 4.0
+"""Inches across a phone, where its 9 points are 11 pixels."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 CHARACTERS_PER_INCH, KEY_CHARACTERS = 16, 10
 """Widths in a legend; the second is what a line's sample and the gaps around it take."""
@@ -46,13 +48,15 @@ STYLE = {
     "ytick.color": "#57606a",
     "legend.frameon": False,
     "svg.fonttype": "none",
-    "svg.hashsalt": "report",
 }
 
 
-def drawing_style() -> AbstractContextManager[None]:
-    """Within, figures are drawn in `STYLE` alone, whatever a `matplotlibrc` of the user or of the folder says."""
-    return context(STYLE, after_reset=True)
+def drawing_style(salt: str = "report") -> AbstractContextManager[None]:
+    """Within, figures are drawn in `STYLE` alone, whatever a `matplotlibrc` of the user or of the folder says.
+
+    Figures that one page shows twice need a `salt` each: the names inside of an SVG follow from it.
+    """
+    return context({**STYLE, "svg.hashsalt": salt}, after_reset=True)
 
 
 @dataclass(frozen=True)

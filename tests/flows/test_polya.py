@@ -1,7 +1,9 @@
 """The whole chain on real parts, small: what it makes, what it reuses, and what it does when things go missing."""
 
+import json
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -9,6 +11,7 @@ import pytest
 
 from flows.polya import polya
 from flows.stages.generate import generate
+from tasks.report.reading import completions
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
@@ -87,6 +90,56 @@ def test_mlflow_holds_the_same_lineage_as_the_manifests(finished: Run, in_small_
     assert len(record.outputs.model_outputs) == 1
     history = client.get_metric_history(rl.mlflow_run_id, "reward")
     assert [metric.step for metric in history] == [1, 2]
+    assert json.loads(record.data.tags["midtrain.ledger"]) == rl.ledger
+    assert json.loads(record.data.tags["midtrain.rows"]) == rl.rows
+    assert not [name for name in record.data.metrics if name.startswith(("ledger", "rows"))]
+
+
+def test_two_pipelines_compare_in_mlflows_table(finished: Run, store: Store) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    report = store.manifest(finished.ref)
+    stage = client.get_run(report.mlflow_run_id)
+    record = client.get_run(stage.data.tags["mlflow.parentRunId"])
+    rows = {(row["label"], row["benchmark"]): row["metrics"]["pass@1"]["mean"] for row in report.summary["models"]}
+    found = {name: value for name, value in record.data.metrics.items() if "/pass_at_1 " in name}
+    assert found == {f"{benchmark}/pass_at_1 {label}": value for (label, benchmark), value in rows.items()}
+    (row,) = [row for row in report.summary["comparisons"] if row["metric"] == "pass@1"]
+    name = f"difference/{row['benchmark']} pass_at_1 {row['candidate']} minus {row['baseline']}"
+    assert record.data.metrics[name] == row["difference"]
+    assert (record.data.params["recipe"], record.data.params["rl.steps"]) == ("tiny-cpu", str(SMALL["rl.steps"]))
+    assert record.data.params["dataset.min_rows"] == str(SMALL["dataset.min_rows"]), "overrides stand there too"
+    used = {manifest.digest[:32] for _, manifest, *_ in finished.stages if manifest.kind in ("questions", "dataset")}
+    assert {item.dataset.digest for item in record.inputs.dataset_inputs} == used
+
+
+def test_some_completions_of_a_stage_are_traces_of_its_run(finished: Run, store: Store) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=Settings().mlflow_uri)
+    experiment = client.get_experiment_by_name("midtrain").experiment_id
+    for kind, facts in (
+        ("filtered", ("heuristic", "fate")),
+        ("evaluation", ("source",)),
+        ("model", ("step", "reward")),
+    ):
+        manifest = store.all(kind)[-1]
+        rows = list(completions(store, manifest.ref))
+        traces = client.search_traces(locations=[experiment], run_id=manifest.mlflow_run_id, max_results=500)
+        assert len(traces) == len(rows) <= 200
+        spans = [trace.data.spans[0] for trace in traces]
+        asked = Counter((span.inputs["question"], span.outputs, span.attributes["verdict"]) for span in spans)
+        assert asked == Counter((row.question, row.completion, row.verdict) for row in rows)
+        assert all(name in span.attributes for span in spans for name in ("gold", *facts))
+
+
+def test_the_report_says_which_command_made_it_and_shows_rollouts(finished: Run, store: Store) -> None:
+    report = store.manifest(finished.ref)
+    assert report.summary["command"].startswith("midtrain run polya --recipe tiny-cpu --set ")
+    assert "--set rl.steps=2" in report.summary["command"]
+    page = (store.local(finished.ref) / "report.html").read_text()
+    assert page.count("<b>step 1</b>") == page.count("<b>step 2</b>") == 4
 
 
 def test_nothing_correct_stops_before_training_and_keeps_what_was_made(in_new_home: Path, tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_the_page_needs_nothing_but_itself(written: tuple[Path, ReportSummary]) 
     assert page.sources == []
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", text)
-    assert text.count("<svg") >= 5 + 8
+    assert text.count("<svg") >= 2 * 5 + 8
 
 
 def test_the_page_says_what_it_must(written: tuple[Path, ReportSummary]) -> None:
@@ -149,6 +149,37 @@ def test_the_page_says_what_it_must(written: tuple[Path, ReportSummary]) -> None
         "verdicts",
     ):
         assert fact in text, fact
+
+
+def test_examples_show_each_heuristic_right_wrong_and_cut_and_one_question_through_all_models(
+    written: tuple[Path, ReportSummary],
+) -> None:
+    out, summary = written
+    solutions = [item for item in summary.examples if item.about == "heuristic"]
+    assert [item.name for item in solutions] == list(HEURISTICS)
+    for item in solutions:
+        assert [row.verdict for row in item.completions] == ["correct", "wrong", "truncated"]
+        assert {(row.question, row.heuristic) for row in item.completions} == {("How many apples?", item.name)}
+    (question,) = [item for item in summary.examples if item.about == "question"]
+    assert [row.model for row in question.completions] == ["Base", "Mid-trained", "RL from base", "RL from mid-trained"]
+    assert len({row.question for row in question.completions}) == 1
+    assert len({row.verdict for row in question.completions}) == 2
+    text = (out / "report.html").read_text()
+    assert "By analogy: &lt;b&gt;right&lt;/b&gt; $x_1$ &lt;script&gt;" in text
+    assert text.count(" characters … ]") == 3 * len(HEURISTICS)
+
+
+def test_the_page_has_contents_numbered_figures_and_the_command_that_made_it(world: World, tmp_path: Path) -> None:
+    command = "midtrain run polya --set 'rl.steps=2' && <b>"
+    write_report(world.store, world.config(), world.parents, tmp_path, command)
+    text = (tmp_path / "report.html").read_text()
+    page = Page(text)
+    sections = re.findall(r'<section id="([\w-]+)">', text)
+    assert page.links[: len(sections)] == [f"#{name}" for name in sections]
+    titles = re.findall(r"<figcaption><b>Figure (\d): ([^<]+)\.</b>", text)
+    assert [int(number) for number, _ in titles] == [1, 2, 3, 4, 5]
+    assert [text.count(f'role="img" aria-label="{title}"') for _, title in titles] == [2] * 5
+    assert "midtrain run polya --set &#39;rl.steps=2&#39; &amp;&amp; &lt;b&gt;" in text
 
 
 def test_words_of_others_cannot_break_the_page(world: World, tmp_path: Path) -> None:
@@ -267,13 +298,14 @@ def publish_report(world: World) -> Manifest:
     return outcome.manifest
 
 
-def test_as_a_stage_it_lies_in_the_store_and_links_into_it(world: World) -> None:
+def test_as_a_stage_it_lies_in_the_store_and_its_links_work_wherever_it_is_read(world: World) -> None:
     manifest = publish_report(world)
     folder = world.store.local(manifest.ref)
-    links = Page((folder / "report.html").read_text()).links
-    assert len(links) > 20
-    for link in links:
-        assert (folder / link).is_dir(), link
+    page = Page((folder / "report.html").read_text())
+    assert len(page.links) > 20
+    assert {page.names.count(link.removeprefix("#")) for link in page.links} == {1}
+    for model in ("base", "mid-0", "vanilla-0", "polya-0"):
+        assert str(world.store.local(world.made[model].ref)) in (folder / "report.html").read_text()
     assert shown(tables(manifest)) == shown(tables_of(ReportSummary.model_validate(manifest.summary)))
     assert len(json.dumps(manifest.summary)) < 50_000
 

@@ -5,7 +5,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.rl.rollouts import ROLLOUTS, ROLLOUTS_FILE
 from tasks.rl.worker import run
+from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tests.support.grpo_runs import curve
@@ -31,8 +33,13 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     assert resumed["resumed_from_step"] >= 6
     assert resumed["ledger"] == straight["ledger"]
     assert resumed["curve"] == straight["curve"]
-    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
-    assert weights[0] == weights[1]
+    for file in ("model.safetensors", ROLLOUTS_FILE):
+        assert (tmp_path / "a" / "out" / file).read_bytes() == (tmp_path / "b" / "out" / file).read_bytes(), file
+    kept = list(read_rows(tmp_path / "b" / "out" / ROLLOUTS_FILE, schema=ROLLOUTS))
+    assert list(dict.fromkeys(row["step"] for row in kept)) == list(range(1, 25, 2))
+    for row in kept:
+        assert (row["verdict"] == "correct") == (row["reward"] == 1) == (row["completion"].strip() == "#### 3"), row
+        assert (row["answer"], row["prompt"]) == ("3", f"Q: {row['question_id'].removeprefix('q')}\nA:")
 
 
 def test_a_model_that_pads_with_its_end_token_learns_to_stop_all_the_same(

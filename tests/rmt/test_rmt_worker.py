@@ -8,11 +8,14 @@ import pytest
 from transformers import AutoModelForCausalLM
 
 from tasks.errors import Permanent
+from tasks.rl.rollouts import ROLLOUTS_FILE
 from tasks.rmt.config import RMTTrainConfig
 from tasks.rmt.task import train
 from tasks.rmt.worker import run
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
+from tasks.shared.next_token.reader import OUTCOMES
+from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.stage import Build, ensure
@@ -44,8 +47,9 @@ def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
     assert resumed["resumed_from_step"] >= 6
     assert resumed["ledger"] == straight["ledger"]
     assert resumed["curve"] == straight["curve"]
-    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in "ab"]
-    assert weights[0] == weights[1]
+    for file in ("model.safetensors", ROLLOUTS_FILE):
+        assert (tmp_path / "a" / "out" / file).read_bytes() == (tmp_path / "b" / "out" / file).read_bytes(), file
+    assert {row["verdict"] for row in read_rows(tmp_path / "b" / "out" / ROLLOUTS_FILE)} <= set(OUTCOMES)
 
 
 def test_a_tokenizer_without_think_tags_is_refused_before_the_start(make_job: MakeJob, tmp_path: Path) -> None:

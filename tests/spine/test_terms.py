@@ -1,7 +1,7 @@
 """Scores in MLflow stand beside the dataset that they were measured on, which the manifest names."""
 
 from tasks.spine.store.store import Store
-from tasks.spine.tracking.terms import dataset_of, scores
+from tasks.spine.tracking.terms import dataset_of, metric_name, scores
 from tests.support.publishing import Publish
 
 
@@ -19,3 +19,12 @@ def test_every_group_of_scores_is_tied_to_what_it_was_measured_on(store: Store, 
         ("direct/all", 1.0, dataset_of(texts)),
         ("other/all", 0.0, ()),
     ]
+
+
+def test_names_of_metrics_are_those_that_mlflow_takes() -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    for label in ("A/B", "50 % (new) + [x]", "../up", "Ünïcode", "x" * 300):
+        name = metric_name("bench/mark", f"pass@1 {label}")
+        _validate_metric_name(name)
+        assert name.startswith("bench-mark/pass_at_1 ")

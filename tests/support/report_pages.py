@@ -23,10 +23,13 @@ class Page(HTMLParser):
         self.open: list[str] = []
         self.links: list[str] = []
         self.sources: list[str] = []
+        self.names: list[str] = []
+        """Where links within the page may lead, and what figures call their parts."""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
+        self.names += [values["id"] or ""] if "id" in values else []
         if tag == "a":
             self.links.append(values.get("href") or "")
         elif tag in ("script", "link", "img", "iframe", "image"):

@@ -12,10 +12,12 @@ from tasks.dataset.schema import RL, TRAIN
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.evaluate.score import score
-from tasks.questions.schema import QUESTIONS
+from tasks.filter.schema import VERDICTS, VERDICTS_FILE
+from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.sampling.schema import asked
+from tasks.shared.sampling.schema import SAMPLES, asked
+from tasks.shared.sampling.schema import SAMPLES_FILE as SAMPLED_FILE
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.shared.verification.verdict import verdicts_in_words
 from tasks.spine.store.fingerprint import fingerprint, payload
@@ -164,6 +166,7 @@ def build_world(
     world.publish("prompts", "dataset", "rl-set", ledger={"read": 1000, "kept": 1000, "beyond_questions": 0})
     for benchmark, count in benchmarks.items():
         ledger = {"read": 200, "kept": count, "merged": 0, "rejected": 0, "beyond_limit": 200 - count}
+        world.table(benchmark, QUESTIONS_FILE, QUESTIONS, asked_questions(count))
         world.publish(benchmark, "questions", "questions", summary={"label": "tiny"}, ledger=ledger)
     base = ReportEntry(label="Base", checkpoint="base", evaluation="evaluation-base-0")
     evaluate(world, "base", base, RATES["base"], benchmarks=benchmarks, samples=samples)
@@ -190,6 +193,34 @@ def build_world(
     return world
 
 
+def asked_questions(count: int) -> list[dict[str, Any]]:
+    """The questions that `answers` answers."""
+    return [
+        {"id": f"{place:016x}", "question": f"Which is number {place}?", "answer": str(place)} for place in range(count)
+    ]
+
+
+def _candidates(world: World, seed: int) -> None:
+    """Of each heuristic, a solution that is right, one that is wrong and one that was cut; all are full of markup."""
+    fates = (("right", "correct", False), ("wrong", "wrong", False), ("cut", "unparsed", True))
+    rows, verdicts = [], []
+    for heuristic in HEURISTICS:
+        for index, (fate, verdict, cut) in enumerate(fates):
+            named = {
+                "key": f"{heuristic} {index}",
+                "question_id": "a" * 16,
+                "heuristic": heuristic,
+                "sample_index": index,
+            }
+            text = f"By {heuristic}: <b>{fate}</b> $x_1$ <script>alert(1)</script>\n" + "and so on " * 400
+            rows.append({**named, "completion": text, "finish_reason": "length" if cut else "stop"})
+            reason = "truncated" if cut else "" if verdict == "correct" else "wrong"
+            judged = {"verdict": verdict, "truncated": cut, "kept": not reason, "drop_reason": reason}
+            verdicts.append({**named, **judged, "extracted": "3", "arithmetic": None, "adherence": None})
+    world.table(f"samples-{seed}", SAMPLED_FILE, SAMPLES, rows)
+    world.table(f"kept-{seed}", VERDICTS_FILE, VERDICTS, verdicts)
+
+
 def _polya(world: World, seed: int) -> None:
     heuristics = {
         name: {
@@ -210,6 +241,7 @@ def _polya(world: World, seed: int) -> None:
     }
     correct, kept = (sum(counts[key] for counts in heuristics.values()) for key in ("correct", "kept"))
     config = {"heuristics": {name: f"{index:064x}" for index, name in enumerate(HEURISTICS)}, "seed": seed}
+    _candidates(world, seed)
     parents = {"questions": "seeds", "model": "base"}
     ledger = {"wanted": 2400, "from_pool": 0, "generated": 2400}
     world.publish(

@@ -16,13 +16,13 @@ from tasks.predict.config import PredictConfig
 from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING
 from tasks.predict.score import ledger, score
 from tasks.predict.tally import read_tally
-from tasks.questions.schema import QUESTIONS
+from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
-from tests.support.report_worlds import World, answers
+from tests.support.report_worlds import World, answers, asked_questions
 
 BENCHMARK = "tiny-test"
 
@@ -179,7 +179,7 @@ def _publish_texts(world: World) -> None:
     ledger = {"read": 4000, "train_documents": 3600, "evaluation_documents": 398, "rejected": 2}
     parents = {"texts": "texts", "model": "base"}
     world.publish("entropy", "entropy", "entropy", parents=parents, ledger=ledger, summary={"positions": 640_000})
-    world.table(BENCHMARK, "questions.parquet", QUESTIONS, [{"id": "b" * 16}])
+    world.table(BENCHMARK, QUESTIONS_FILE, QUESTIONS, asked_questions(80))
     world.publish(BENCHMARK, "questions", "questions", summary={"label": "tiny"}, ledger={"read": 80, "kept": 80})
 
 

@@ -113,7 +113,9 @@ def push(
 
 @catalog_app.command()
 def samples(
-    ref: Annotated[str, typer.Argument(help="Samples, filtered, an evaluation or a report, e.g. evaluation/3f2a9c.")],
+    ref: Annotated[
+        str, typer.Argument(help="Samples, filtered, an evaluation, a report or a model of RL, e.g. evaluation/3f2a9c.")
+    ],
     heuristic: Annotated[str | None, typer.Option(help="Its name; '' for the plain prompt.")] = None,
     verdict: Annotated[str, typer.Option(help="correct, wrong, unparsed, truncated; or a drop reason, or kept.")] = "",
     model: Annotated[str, typer.Option(help="Part of a model's label.")] = "",

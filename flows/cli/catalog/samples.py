@@ -33,8 +33,10 @@ def show_samples(ref: str, wanted: CompletionFilter, as_json: bool, console: Con
 def _shown(row: ReadCompletion) -> Text:
     """A completion with its question; text of models is never markup."""
     drawn = "greedy" if row.sample_index < 0 else f"sample {row.sample_index}"
-    parts = [row.model, row.source, row.heuristic or "plain prompt", drawn, f"{row.completion_tokens} tokens", row.fate]
-    judged = f"{row.verdict or 'not judged'}: read {row.extracted or 'nothing'}, gold {row.gold}"
+    how = [row.heuristic or "plain prompt", drawn] if row.step is None else [f"step {row.step}", f"reward {row.reward}"]
+    parts = [row.model, row.source, *how, f"{row.completion_tokens} tokens", row.fate]
+    read = "" if row.step is not None else f"read {row.extracted or 'nothing'}, "
+    judged = f"{row.verdict or 'not judged'}: {read}gold {row.gold}"
     return Text.assemble(
         (", ".join(filter(None, parts)) + "\n", "bold"),
         (judged + "\n", TONES.get(row.verdict, "yellow")),

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tasks.predict.tally import Tally, read_tally
+from tasks.report.completions import ExampleSet
 from tasks.report.config import ReportConfig, ReportEntry, labels
 from tasks.report.numbers.collect import Evaluated, read_evaluation
+from tasks.report.numbers.examples import examples
 from tasks.report.numbers.provenance import Provenance, trace
 from tasks.shared.statistics.clustered import Array
 from tasks.spine.store.manifest import Manifest
@@ -59,6 +61,8 @@ class ReportInputs:
     provenance: Provenance
     folders: dict[ArtifactRef, Path]
     """Local folder of every artifact behind the report that may bring a figure."""
+    examples: tuple[ExampleSet, ...]
+    """Completions to read."""
 
 
 def gather(store: Store, config: ReportConfig, parents: Mapping[str, ArtifactRef]) -> ReportInputs:
@@ -83,7 +87,8 @@ def gather(store: Store, config: ReportConfig, parents: Mapping[str, ArtifactRef
         if manifest.kind in ("entropy", "schedule")
     }
     lines = {label: Line(label, tuple(seeds)) for label, seeds in predicted.items()}
-    return ReportInputs(config, evaluations, lines, provenance, folders)
+    shown = tuple(examples(store, provenance, evaluations))
+    return ReportInputs(config, evaluations, lines, provenance, folders, shown)
 
 
 def _same_positions(predicted: list[Predicted]) -> None:

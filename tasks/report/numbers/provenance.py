@@ -1,6 +1,6 @@
 """Where everything in a report came from: ancestry, who used what, training curves, and the rows of the ledger."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.report.config import ReportEntry
@@ -10,9 +10,8 @@ from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.terms import flatten
+from tasks.text import without_passwords
 
-INSIDE_STORE = "../../.."
-"""From a published report's folder to the store's root, so that links survive a move of the store."""
 ROLE = "questions."
 """Before the benchmark's name in the role of its questions among an evaluation's parents."""
 
@@ -27,6 +26,8 @@ class Provenance:
     """Ancestry by role."""
     entries_of: Mapping[ArtifactRef, Sequence[ReportEntry]]
     """Entries that each artifact went into."""
+    place_of: Callable[[Manifest], str]
+    """Where an artifact's files lie."""
 
     @property
     def entries(self) -> list[ReportEntry]:
@@ -108,7 +109,7 @@ class Provenance:
             # Ledger and commit stand in sections of their own.
             facts = {name: text for name, text in facts.items() if name not in ("ledger", "commit")}
             parents = () if repeated else tuple(unfold(name, parent) for name, parent in node.parents.items())
-            link = _link(node.manifest) if node.manifest else ""
+            link = _link(node.ref) if node.manifest else ""
             return Branch(role, str(node.ref), link, note, facts, parents)
 
         return [
@@ -136,13 +137,14 @@ class Provenance:
             what=self.benchmark_of(manifest.ref) or str(source),
             used_by=self.used_by(manifest.ref),
             ref=str(manifest.ref),
-            link=_link(manifest),
+            link=_link(manifest.ref),
             rows=manifest.rows,
             ledger=manifest.ledger,
             seconds=manifest.seconds,
             created_at=manifest.created_at,
             git_commit=manifest.git_commit,
             mlflow_run_id=manifest.mlflow_run_id,
+            place=without_passwords(self.place_of(manifest)),
             settings=flatten(config) if isinstance(config, dict) else {},
         )
 
@@ -161,11 +163,12 @@ def trace(store: Store, entry_of: Mapping[str, ReportEntry], parents: Mapping[st
         roots[role] = ancestry(store, parents[role])
         for node in roots[role].walk():
             entries_of.setdefault(node.ref, []).append(entry)
-    return Provenance(entry_of, roots, entries_of)
+    return Provenance(entry_of, roots, entries_of, store.place)
 
 
-def _link(manifest: Manifest) -> str:
-    return "" if manifest.external else f"{INSIDE_STORE}/{manifest.ref.path}/{manifest.data}"
+def _link(ref: ArtifactRef) -> str:
+    """Within the page, so that it leads somewhere wherever the page is read."""
+    return f"#{ref}".replace("/", "-")
 
 
 def _names(values: Iterable[str]) -> str:

@@ -60,6 +60,7 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
         curves=provenance.curves(),
         lineage=provenance.lineage(),
         pictures=list(_pictures(inputs)),
+        examples=list(inputs.examples),
     )
     return all_printable(summary)
 

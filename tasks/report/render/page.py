@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tasks.report.blocks import Block, Figure, Table
+from tasks.report.blocks import Block, Figure, Paragraph, Table
 from tasks.report.ledger import words
 from tasks.report.summary import ReportSummary
 
@@ -23,7 +23,17 @@ def render_page(summary: ReportSummary, sections: Mapping[str, Sequence[Block]])
     shown = {name: list(_on_page(blocks)) for name, blocks in sections.items()}
     template = environment.get_template("page.html.jinja")
     sections = {name: blocks for name, blocks in shown.items() if blocks}
-    return template.render(title=summary.title, facts=_facts(summary), sections=sections).lstrip()
+    about = {"title": summary.title, "facts": _facts(summary), "command": summary.command}
+    return template.render(**about, contents=_contents(sections), sections=sections).lstrip()
+
+
+def _contents(sections: Mapping[str, Sequence[Block]]) -> dict[str, str]:
+    """Titles of the sections, by the name that links lead to; a section without one goes by its name."""
+    titles = {
+        name: [block.text for block in blocks if isinstance(block, Paragraph) and block.style == "title"]
+        for name, blocks in sections.items()
+    }
+    return {name: several[0] if several else name.capitalize() for name, several in titles.items()}
 
 
 def _on_page(blocks: Sequence[Block]) -> Iterator[Block]:
@@ -54,4 +64,4 @@ def _facts(summary: ReportSummary) -> dict[str, str]:
 
 
 def _png(figure: Figure) -> str:
-    return f"data:image/png;base64,{base64.b64encode(figure.drawn[1]).decode()}"
+    return f"data:image/png;base64,{base64.b64encode(figure.drawn.png).decode()}"

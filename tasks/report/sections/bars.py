@@ -8,7 +8,7 @@ from tasks.report.blocks import Figure
 from tasks.report.rows import HeuristicRow
 from tasks.report.sections.drawing import figure
 from tasks.report.summary import PredictionSummary, ReportSummary
-from tasks.shared.figures import INK, WIDTH, FigureStyle, shared_legend
+from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, shared_legend
 
 PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#dddddd", "#aaaa00")
 """Paul Tol's light scheme, for parts of a whole; no model has one of these colours."""
@@ -21,12 +21,13 @@ def accuracy_bars(summary: ReportSummary, predictions: PredictionSummary) -> Fig
         f"Bars: with reasoning; thin lines: {summary.confidence:.0%} intervals over documents. Dashes inside or above "
         "them: the same checkpoint's likeliest next token, without reasoning."
     )
-    return figure("accuracy", caption, lambda: _accuracy(predictions, FigureStyle(summary.labels)))
+    title, style = "Next-token accuracy by tier", FigureStyle(summary.labels)
+    return figure("accuracy", title, caption, lambda narrow: _accuracy(predictions, style, narrow))
 
 
-def _accuracy(predictions: PredictionSummary, style: FigureStyle) -> Drawing:
+def _accuracy(predictions: PredictionSummary, style: FigureStyle, narrow: bool) -> Drawing:
     parts, rows = predictions.parts, predictions.rows
-    drawing = Drawing(figsize=(WIDTH, 3.3), layout="constrained")
+    drawing = Drawing(figsize=(NARROW if narrow else WIDTH, 3.3), layout="constrained")
     axis = drawing.subplots()
     width = 0.84 / len(rows)
     for number, row in enumerate(rows):
@@ -58,38 +59,48 @@ def _accuracy(predictions: PredictionSummary, style: FigureStyle) -> Drawing:
 
 def heuristic_bars(rows: Sequence[HeuristicRow]) -> Figure:
     """Right solutions and those kept, by heuristic."""
-    return figure("heuristics", "At most one solution per question and heuristic is kept.", lambda: _heuristics(rows))
+    caption = "At most one solution per question and heuristic is kept."
+    return figure("heuristics", "Solutions by heuristic", caption, lambda narrow: _heuristics(rows, narrow))
 
 
-def _heuristics(rows: Sequence[HeuristicRow]) -> Drawing:
+def _heuristics(rows: Sequence[HeuristicRow], narrow: bool) -> Drawing:
     several = len({row.arms for row in rows}) > 1
     ordered = sorted(rows, key=lambda row: row.correct_rate)
     names = [(row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered]
-    drawing = Drawing(figsize=(0.78 * WIDTH, 0.9 + 0.3 * len(rows)), layout="constrained")
+    drawing = Drawing(figsize=(NARROW if narrow else 0.78 * WIDTH, 0.9 + 0.3 * len(rows)), layout="constrained")
     axis = drawing.subplots()
     correct = [100 * row.correct_rate for row in ordered]
     kept = [100 * row.kept / row.samples if row.samples else 0.0 for row in ordered]
     axis.barh(names, correct, height=0.62, color="#56b4e9", label="right final answer")
     axis.barh(names, kept, height=0.26, color="#0072b2", label="kept for training")
     for index, value in enumerate(correct):
-        axis.annotate(f"{value:.1f}", (value, index), (4, 0), textcoords="offset points", va="center", fontsize=8.5)
+        axis.annotate(
+            f"{value:.1f}",
+            (value, index),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+        )
     axis.set(xlabel="percent of the samples")
     axis.set_xlim(0, max(10.0, *(value * 1.12 for value in correct)))
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
-    axis.legend(loc="lower right")
+    drawing.legend(loc="outside lower center", ncols=2)
     return drawing
 
 
 def style_bars(styles: Styles) -> Figure:
     """Shares of the styles in which completions begin, by benchmark and model."""
-    return figure("styles", "Judged by how a completion begins.", lambda: _styles(styles))
+    title, caption = "Styles of the answers", "Judged by how a completion begins."
+    return figure("styles", title, caption, lambda narrow: _styles(styles, narrow))
 
 
-def _styles(styles: Styles) -> Drawing:
+def _styles(styles: Styles, narrow: bool) -> Drawing:
     names = list(dict.fromkeys(style for labels in styles.values() for shares in labels.values() for style in shares))
     rows = max(len(labels) for labels in styles.values())
-    drawing = Drawing(figsize=(WIDTH, (0.5 + 0.36 * rows) * len(styles) + 0.7), layout="constrained")
+    drawing = Drawing(
+        figsize=(NARROW if narrow else WIDTH, (0.5 + 0.36 * rows) * len(styles) + 0.7), layout="constrained"
+    )
     axes = drawing.subplots(len(styles), 1, squeeze=False, sharex=True).ravel()
     for axis, (benchmark, labels) in zip(axes, styles.items(), strict=True):
         left = [0.0] * len(labels)
@@ -105,5 +116,5 @@ def _styles(styles: Styles) -> Drawing:
         axis.tick_params(axis="y", length=0)
     axes[-1].set_xlabel("percent of the sampled completions")
     handles, names = axes[0].get_legend_handles_labels()
-    drawing.legend(handles, names, loc="outside lower center", ncols=min(8, len(names)))
+    drawing.legend(handles, names, loc="outside lower center", ncols=min(2 if narrow else 8, len(names)))
     return drawing

@@ -11,7 +11,7 @@ from tasks.report.blocks import Block, Figure, Paragraph
 from tasks.report.rows import ModelRow
 from tasks.report.sections.drawing import SMOOTHED, draw_curve, figure, is_long, over_seeds, reporting
 from tasks.report.summary import Curve, ReportSummary
-from tasks.shared.figures import INK, WIDTH, FigureStyle, shared_legend
+from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, shared_legend
 from tasks.shared.next_token.method import TIERS
 
 BUDGETS = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
@@ -24,6 +24,8 @@ class Panels:
     """One figure of trainings: a panel for each metric that some training reported."""
 
     name: str
+    title: str
+    """What the figure is called."""
     titles: Mapping[str, str]
     """What stands above the panel of a metric."""
     caption: str
@@ -40,6 +42,7 @@ class Panels:
 NEXT_TOKEN = (
     Panels(
         "reasoning-length",
+        "Length of reasoning",
         {LENGTH: "Tokens of reasoning and budget"},
         f"Mean over the rollouts of a step and over seeds; {SMOOTHED} Models without a dashed line of theirs were "
         "asked for no number of tokens.",
@@ -47,6 +50,7 @@ NEXT_TOKEN = (
     ),
     Panels(
         "token-share",
+        "Tokens under RL",
         {"rl_token_share": "Tokens under RL, percent of all trained on"},
         "Generated tokens under the RL loss, against those and the tokens of the texts under next-token loss.",
         half=True,
@@ -55,6 +59,7 @@ NEXT_TOKEN = (
     ),
     Panels(
         "match-rate",
+        "Right predictions in training",
         {"match": "all drawn tokens", **{f"match_{tier}": f"{tier} tokens" for tier in TIERS}},
         f"Rollouts in training whose prediction is right, mean over seeds; {SMOOTHED} With a curriculum, ever harder "
         "tokens are drawn, so the first panel may fall while the others rise.",
@@ -63,6 +68,7 @@ NEXT_TOKEN = (
     ),
     Panels(
         "losses",
+        "Losses",
         {"loss_rl": "RL loss", "loss_ntp": "next-token loss, nats"},
         "Each term over its own number of tokens, mean over seeds. The RL loss hovers around zero whatever is learnt: "
         "see the right predictions. A model trained without a term has no line.",
@@ -75,14 +81,14 @@ NEXT_TOKEN = (
 def pass_curves(summary: ReportSummary) -> Figure:
     """pass@k over k, a panel for each benchmark."""
     caption = f"Bands are {summary.confidence:.0%} intervals over questions. The k axis is logarithmic."
-    return figure("pass-at-k", caption, lambda: _passes(summary))
+    return figure("pass-at-k", "Solved within k samples", caption, lambda narrow: _passes(summary, narrow))
 
 
-def _passes(summary: ReportSummary) -> Drawing:
+def _passes(summary: ReportSummary, narrow: bool) -> Drawing:
     names, style = summary.benchmarks, FigureStyle(summary.labels)
-    columns = min(3, len(names))
+    columns = 1 if narrow else min(3, len(names))
     lines = -(-len(names) // columns)
-    width = WIDTH if columns > 1 else 0.6 * WIDTH
+    width = NARROW if narrow else WIDTH if columns > 1 else 0.6 * WIDTH
     drawing = Drawing(figsize=(width, 3.0 * lines + 0.2), layout="constrained")
     axes = drawing.subplots(lines, columns, squeeze=False).ravel()
     for axis, benchmark in zip(axes, names, strict=False):
@@ -125,7 +131,7 @@ def training(summary: ReportSummary) -> list[Block]:
     for metric, title, curves in shown:
         smoothed = any(is_long(curve, metric) for curve in curves)
         caption = "One line per run" + (f"; {SMOOTHED}" if smoothed else ".")
-        panels = Panels(f"training-{metric}", {metric: title}, caption, half=True, runs=True)
+        panels = Panels(f"training-{metric}", title, {metric: title}, caption, half=True, runs=True)
         figures += [_panels(panels, curves, FigureStyle(summary.labels))] if curves else []
     return [Paragraph("Training", "title"), *figures] if figures else []
 
@@ -145,9 +151,10 @@ def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figu
     width = 5.0 if panels.runs or (panels.half and len(next(iter(shown.values()))) <= 6) else WIDTH
     height = 3.0 if panels.runs else 3.2 if panels.half else 2.7
 
-    def draw() -> Drawing:
-        drawing = Drawing(figsize=(width, height), layout="constrained")
-        axes = drawing.subplots(1, len(shown), squeeze=False, sharey=bool(panels.together)).ravel()
+    def draw(narrow: bool) -> Drawing:
+        lines, columns = (len(shown), 1) if narrow else (1, len(shown))
+        drawing = Drawing(figsize=(NARROW if narrow else width, height * lines), layout="constrained")
+        axes = drawing.subplots(lines, columns, squeeze=False, sharey=bool(panels.together)).ravel()
         for axis, (metric, reported) in zip(axes, shown.items(), strict=True):
             named: set[str] = set()
             for curve in reported:
@@ -168,7 +175,7 @@ def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figu
             return drawing
         return shared_legend(drawing, axes, style)
 
-    return figure(panels.name, panels.caption, draw, half=panels.half)
+    return figure(panels.name, panels.title, panels.caption, draw, half=panels.half)
 
 
 def _budgets(axis: Axes, curves: Sequence[Curve]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Drawing
 
-from tasks.report.blocks import Figure
+from tasks.report.blocks import DrawnFigure, Figure
 from tasks.report.summary import Curve
 from tasks.shared.figures import FigureStyle, drawing_style
 
@@ -15,19 +15,27 @@ SMOOTHING = 9
 SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 
 
-def figure(name: str, caption: str, draw: Callable[[], Drawing], *, half: bool = False) -> Figure:
-    """A figure in both forms, the same bytes for the same content, drawn when it is shown."""
+def figure(name: str, title: str, caption: str, draw: Callable[[bool], Drawing], *, half: bool = False) -> Figure:
+    """A figure in every form, the same bytes for the same content; `draw` is told whether it is for a phone."""
 
-    def make() -> tuple[str, bytes]:
-        svg, png = io.StringIO(), io.BytesIO()
+    def make() -> DrawnFigure:
+        png = io.BytesIO()
         with drawing_style():
-            drawn = draw()
-            drawn.savefig(svg, format="svg", metadata={"Date": None})
-            drawn.savefig(png, format="png", dpi=160, metadata={"Software": None})
-        text = svg.getvalue()
-        return text[text.index("<svg") :], png.getvalue()
+            drawing = draw(False)
+            drawing.savefig(png, format="png", dpi=160, metadata={"Software": None})
+            wide = _svg(drawing)
+        # Both stand in one page, where no name may be given twice.
+        with drawing_style("narrow"):
+            return DrawnFigure(png.getvalue(), wide, _svg(draw(True)))
 
-    return Figure(name, caption, make, half)
+    return Figure(name, title, caption, make, half)
+
+
+def _svg(drawing: Drawing) -> str:
+    svg = io.StringIO()
+    drawing.savefig(svg, format="svg", metadata={"Date": None})
+    text = svg.getvalue()
+    return text[text.index("<svg") :]
 
 
 def draw_curve(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.report.blocks import Block, Table
-from tasks.report.sections import curves, origins, predictions, scores, starts
+from tasks.report.sections import curves, examples, origins, predictions, scores, starts
 from tasks.report.summary import ReportSummary
 
 
@@ -19,6 +19,7 @@ class Section:
 
 
 ORIGINS = (
+    Section("files", origins.files),
     Section("ledger", origins.ledger),
     Section("lineage", origins.lineage),
     Section("settings", origins.settings),
@@ -32,6 +33,7 @@ OF_EVALUATIONS = (
     Section("training", curves.training),
     Section("heuristics", scores.heuristics),
     Section("styles", scores.styles),
+    Section("examples", examples.examples),
     *ORIGINS,
 )
 """A report on evaluations alone."""
@@ -43,6 +45,7 @@ OF_PREDICTIONS = (
     Section("afterwards", predictions.afterwards),
     Section("claims", predictions.claims),
     Section("texts", origins.pictures),
+    Section("examples", examples.examples),
     *ORIGINS,
 )
 """A report with next-token predictions, whatever else was measured."""

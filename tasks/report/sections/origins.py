@@ -2,8 +2,9 @@
 
 import json
 
-from tasks.report.blocks import PAGE, Block, Column, Figure, Name, Paragraph, Sums, Table, Tree
+from tasks.report.blocks import PAGE, Block, Column, DrawnFigure, Figure, Name, Paragraph, Sums, Table, Tree
 from tasks.report.ledger import Balance, balances
+from tasks.report.models import MODEL
 from tasks.report.summary import Picture, ReportSummary, StageRow
 
 DATA_STAGES = ("texts", "entropy", "schedule")
@@ -17,7 +18,8 @@ def pictures(summary: ReportSummary) -> list[Block]:
     def shown(picture: Picture) -> Figure:
         fold = Name(picture.title, picture.used_by, picture.ref, links.get(picture.ref, ""))
         first = picture is summary.pictures[0]
-        return Figure("", "", lambda: ("", picture.png), fold=fold, open=first or not picture.used_by)
+        title = f"{picture.title}, {picture.used_by}" if picture.used_by else picture.title
+        return Figure("", title, "", lambda: DrawnFigure(picture.png), fold=fold, open=first or not picture.used_by)
 
     return [Paragraph("Texts and schedules", "title"), *map(shown, summary.pictures)] if summary.pictures else []
 
@@ -48,17 +50,30 @@ def ledger(summary: ReportSummary) -> list[Block]:
     ]
 
 
+def files(summary: ReportSummary) -> list[Block]:
+    """Where the models that were measured lie."""
+    places = {stage.ref: stage for stage in summary.stages}
+    models = {branch.role: parent for branch in summary.lineage for parent in branch.parents if parent.role == MODEL}
+    columns = [
+        Column("model", lambda item: Name(item[0], detail=item[1].ref, link=item[1].link)),
+        Column("files", lambda item: places[item[1].ref].place if item[1].ref in places else None),
+    ]
+    about = "“midtrain export” with an artifact's name writes the model to a folder of its own, with a card."
+    table = Table.of("", models.items(), columns, media=PAGE, look="plain places")
+    return [Paragraph("Files of the models", "title"), Paragraph(about, "sub"), table] if models else []
+
+
 def lineage(summary: ReportSummary) -> list[Block]:
     """Ancestry of everything that was measured."""
     what = "measured checkpoint down to its texts and" if summary.predictions else "evaluation down to its"
-    about = f"Every {what} questions. Names link to the files in the store."
+    about = f"Every {what} questions. Names lead to settings and files."
     return [Paragraph("Lineage", "title"), Paragraph(about, "sub"), Tree(summary.lineage)]
 
 
 def settings(summary: ReportSummary) -> list[Block]:
     """Configuration of every stage, and the versions of packages."""
     versions = ", ".join(f"{package} {' / '.join(several)}" for package, several in summary.versions.items())
-    tables = [_settings(stage) for stage in summary.stages if stage.settings]
+    tables = [_settings(stage) for stage in summary.stages]
     return [Paragraph("Settings and versions", "title"), *tables, Paragraph(versions, "caption")]
 
 
@@ -67,6 +82,7 @@ def _settings(stage: StageRow) -> Table:
     said = [f"{stage.seconds:.1f} s", stage.created_at]
     said += [f"commit {commit[:12]}{'+changes' if commit.endswith('+changes') else ''}"] if commit else []
     said += [f"MLflow run {stage.mlflow_run_id}"] if stage.mlflow_run_id else []
-    fold = Name(stage.stage, stage.used_by, stage.ref, after=", ".join(said))
-    columns = [Column("setting", lambda item: item[0]), Column("value", lambda item: json.dumps(item[1]))]
-    return Table.of("", stage.settings.items(), columns, media=PAGE, look="settings", fold=fold)
+    fold = Name(stage.stage, stage.used_by, stage.ref, after=", ".join(said), anchor=stage.link.removeprefix("#"))
+    columns = [Column("setting", lambda item: item[0]), Column("value", lambda item: item[1])]
+    rows = [("files", stage.place), *((name, json.dumps(value)) for name, value in stage.settings.items())]
+    return Table.of("", rows, columns, media=PAGE, look="settings", fold=fold)

@@ -95,11 +95,11 @@ def read_rows(
     whole, lacks a column, or has other types.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         if schema is not None:
             _check_schema(file.schema_arrow, schema, path)
         _check_present(file.schema_arrow.names, columns, path)
-        with _damage_named(path):
+        with damage_named(path):
             for batch in file.iter_batches(batch_size=READ_ROWS, columns=list(columns) if columns else None):
                 yield from batch.to_pylist()
 
@@ -110,9 +110,9 @@ def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     Raises `ParquetError` for a file that is not whole or has other columns or types than `schema`.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         _check_schema(file.schema_arrow, schema, path)
-        with _damage_named(path):
+        with damage_named(path):
             for index in range(file.num_row_groups):
                 yield file.read_row_group(index)
 
@@ -123,15 +123,15 @@ def read_columns(path: Path, columns: Sequence[str]) -> pa.Table:
     Raises `ParquetError` for a file that is not whole or lacks a column.
     """
     path = Path(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         _check_present(file.schema_arrow.names, columns, path)
-        with _damage_named(path):
+        with damage_named(path):
             return file.read(columns=list(columns)).select(list(columns))
 
 
 def count_rows(path: Path) -> int:
     """Number of rows of `path`, from its footer alone. Raises `ParquetError` for a file that is not whole."""
-    with _opened(Path(path)) as file:
+    with opened(Path(path)) as file:
         return file.metadata.num_rows
 
 
@@ -149,7 +149,7 @@ def _renamed_when_whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
@@ -161,7 +161,7 @@ def _opened(path: Path) -> Iterator[pq.ParquetFile]:
 
 
 @contextmanager
-def _damage_named(path: Path) -> Iterator[None]:
+def damage_named(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:

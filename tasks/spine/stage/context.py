@@ -43,6 +43,8 @@ class RunContext:
     """How far the run is, and who follows it; None outside of one."""
     called: dict[str, ArtifactRef] | None = None
     """What stage flows have returned in this pipeline run, by their name and parameters; None outside of one."""
+    command: str = ""
+    """What starts the running pipeline again, for a shell; empty where no command does."""
     flow_run_id: UUID | None = None
     """Flow run of the pipeline: the page that people open."""
     tracker: Tracker | None = None

@@ -2,19 +2,39 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.spine.store.fingerprint import canonical
-from tasks.spine.store.manifest import Manifest
+from tasks.spine.store.manifest import OWN, Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
+from tasks.spine.tracking.journal import StageRecord
 from tasks.spine.tracking.terms import dataset_of, flatten, model_name, scores
 from tasks.text import without_passwords
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+
+def log_params(client: "MlflowClient", run_id: str, config: Any) -> None:
+    """Settings, flat."""
+    from mlflow.entities import Param
+    from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
+
+    values = {key: without_passwords(str(value)) for key, value in flatten(canonical(config)).items()}
+    params = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in values.items()]
+    for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
+        client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+
+
+def log_numbers(client: "MlflowClient", run_id: str, values: Mapping[str, float]) -> None:
+    """Metrics that have one value."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    client.log_batch(run_id, metrics=[Metric(key, value, now, 0) for key, value in values.items()])
 
 
 @dataclass(frozen=True)
@@ -24,16 +44,6 @@ class Links:
     client: "MlflowClient"
     experiment_id: str
     store: Store
-
-    def params(self, run_id: str, config: Any) -> None:
-        """A stage's settings, flat."""
-        from mlflow.entities import Param
-        from mlflow.utils.validation import MAX_PARAM_VAL_LENGTH, MAX_PARAMS_TAGS_PER_BATCH
-
-        values = {key: without_passwords(str(value)) for key, value in flatten(canonical(config)).items()}
-        params = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in values.items()]
-        for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
-            self.client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
 
     def inputs(self, run_id: str, parents: Mapping[str, ArtifactRef]) -> None:
         """What a stage reads, by role."""
@@ -65,6 +75,20 @@ class Links:
         name = model_name(label or manifest.stage, ref)
         model = self.client.create_logged_model(self.experiment_id, name=name, source_run_id=run_id, tags=tags)
         return self.client.finalize_logged_model(model.model_id, "READY").model_id
+
+    def counts(self, run_id: str, manifest: Manifest) -> None:
+        """Rows and ledger as JSON in tags: each metric of one value would be drawn as a chart of its own."""
+        for name, counts in (("rows", manifest.rows), ("ledger", manifest.ledger)):
+            if counts:
+                self.client.set_tag(run_id, f"midtrain.{name}", json.dumps(counts))
+
+    def used(self, run_id: str, records: Iterable[StageRecord]) -> None:
+        """What the models of a run learnt from and were asked: what its stages brought in or trained on."""
+        manifests = [record.manifest for record in records]
+        trained = {item.parents[rows.role] for item in manifests for rows in item.trained_on if rows.role != OWN}
+        for manifest in manifests:
+            if manifest.sources or manifest.ref in trained:
+                self.dataset(run_id, manifest, context=manifest.stage)
 
     def scores(self, run_id: str, manifest: Manifest) -> None:
         """Scores, tied to the model and to what it was asked about."""

@@ -36,6 +36,7 @@ PLACES: dict[tuple[str, str], Callable[[Path], str]] = {
     ("model_versions", "storage_location"): _address,
     ("logged_model_tags", "tag_value"): str,
     ("model_version_tags", "value"): str,
+    ("trace_tags", "value"): _address,
     ("datasets", "dataset_source"): _json,
 }
 """Columns with places below the home, and how they begin."""

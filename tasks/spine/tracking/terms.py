@@ -16,6 +16,8 @@ NOTE = "mlflow.note.content"
 """Tag that MLflow shows as a run's description, in markdown."""
 NOTE_CHARS = 7500
 """MLflow takes at most 8,000 characters for a tag."""
+NAME_LENGTH = 250
+"""Characters of a metric's name that MLflow takes at most."""
 REFUSED = r"[/:.%\"']"
 """Characters that MLflow refuses in a model's name."""
 
@@ -42,6 +44,11 @@ def scores(manifest: Manifest, store: Store) -> Iterator[tuple[str, float, tuple
         for key, value in values.items():
             if isinstance(value, int | float):
                 yield f"{benchmark}/{key}".replace("@", "_at_"), float(value), dataset
+
+
+def metric_name(group: str, name: str) -> str:
+    """A metric under a heading, in characters that MLflow takes."""
+    return "/".join(re.sub(r"[^\w. :-]", "-", part.replace("@", "_at_")) for part in (group, name))[:NAME_LENGTH]
 
 
 def note(head: str, markdown: str) -> str:

@@ -9,9 +9,9 @@ import functools
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from tasks.spine.process import has_ended, own_identity
@@ -20,9 +20,10 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.journal import StageRecord, once
-from tasks.spine.tracking.links import Links
+from tasks.spine.tracking.links import Links, log_numbers, log_params
 from tasks.spine.tracking.own_database import artifact_location, follow_home
 from tasks.spine.tracking.pages import mlflow_page
+from tasks.spine.tracking.system_metrics import SystemMetrics
 from tasks.spine.tracking.terms import NAME_CHARS, NOTE, note
 from tasks.text import without_passwords
 
@@ -67,6 +68,8 @@ class Tracker:
     name: str
     """Name of the parent run."""
     tags: dict[str, str] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Main settings of the run, by which people tell it from others."""
     settings: Settings = field(default_factory=Settings)
     note: str = ""
     """Begins the parent run's description; markdown."""
@@ -90,11 +93,18 @@ class Tracker:
 
         self.settings.root.mkdir(parents=True, exist_ok=True)
         follow_home(self.settings)
-        address = self.settings.mlflow_uri
-        if address.startswith("sqlite") and "?" not in address:
-            # How long it waits for a database that others write to; 5 s unless said.
-            address += f"?timeout={LOCKED_S}"
-        return MlflowClient(tracking_uri=address)
+        return MlflowClient(tracking_uri=self.address)
+
+    @property
+    def address(self) -> str:
+        """Where MLflow's data are, for its own clients."""
+        # A database that others write to is waited for; 5 s unless said.
+        local = self.settings.mlflow_uri.startswith("sqlite") and "?" not in self.settings.mlflow_uri
+        return self.settings.mlflow_uri + (f"?timeout={LOCKED_S}" if local else "")
+
+    @functools.cached_property
+    def _system(self) -> SystemMetrics:
+        return SystemMetrics(self.address)
 
     @functools.cached_property
     def experiment_id(self) -> str:
@@ -114,7 +124,7 @@ class Tracker:
         if found is not None:
             return found.experiment_id
         location = artifact_location(self.settings)
-        # Without a kind MLflow's page opens on traces of agents, of which there are none.
+        # Without a kind MLflow's page opens on traces, as it does for agents.
         kind = {"mlflow.experimentKind": "custom_model_development"}
         return self.client.create_experiment(self.experiment, artifact_location=location, tags=kind)
 
@@ -135,8 +145,9 @@ class Tracker:
         )
         run_id = run.info.run_id
         links = self._links(store)
-        links.params(run_id, config)
+        log_params(self.client, run_id, config)
         links.inputs(run_id, parents)
+        self._system.start(run_id)
         return run_id
 
     @_guarded
@@ -151,6 +162,7 @@ class Tracker:
                 tags = {**self.tags, PROCESS_TAG: own_identity(), "midtrain.git_commit": git_commit() or "unknown"}
                 run = self.client.create_run(self.experiment_id, run_name=self.name, tags={**tags, NOTE: self.note})
                 self.parent_run_id = run.info.run_id
+                log_params(self.client, self.parent_run_id, self.params)
                 self.opened(self)
             return self.parent_run_id
 
@@ -182,20 +194,16 @@ class Tracker:
 
     @_guarded
     def finish_stage(self, run_id: str, manifest: Manifest | None, store: Store, label: str = "") -> None:
-        """Close a stage's run: its output as dataset or LoggedModel, its ledger as metrics, or its failure."""
-        from mlflow.entities import LoggedModelOutput, Metric
+        """Close a stage's run: its output as dataset or LoggedModel, its ledger as tags, or its failure."""
+        from mlflow.entities import LoggedModelOutput
 
+        self._system.finish(run_id)
         if manifest is None:
             self.client.set_terminated(run_id, "FAILED")
             return
-        counts = {f"rows/{k}": v for k, v in manifest.rows.items()} | {
-            f"ledger/{k}": v for k, v in manifest.ledger.items()
-        }
-        now = int(time.time() * 1000)
-        self.client.log_batch(
-            run_id, metrics=[Metric(k, v, now, 0) for k, v in {**counts, "seconds": manifest.seconds}.items()]
-        )
+        log_numbers(self.client, run_id, {"seconds": manifest.seconds})
         links = self._links(store)
+        links.counts(run_id, manifest)
         if manifest.kind == "model":
             model_id = links.model(manifest.ref, run_id, label)
             for run in (run_id, self._parent_run()):
@@ -206,10 +214,11 @@ class Tracker:
         self.client.set_terminated(run_id, "FINISHED")
 
     @_guarded
-    def finish_pipeline(self, stages: list[StageRecord], failed: bool) -> None:
-        """Link what was reused and close the parent run; a pipeline that built nothing has none."""
+    def finish_pipeline(self, stages: list[StageRecord], failed: bool, store: Store) -> None:
+        """Link what was used and reused, and close the parent run; a pipeline that built nothing has none."""
         if self.parent_run_id is None or not self._owns_parent:
             return
+        self._links(store).used(self.parent_run_id, once(stages))
         for name, manifest, hit, _ in once(stages):
             if hit:
                 self.client.set_tag(self.parent_run_id, f"stage.{name}.cached", "true")
@@ -217,10 +226,11 @@ class Tracker:
         self.client.set_terminated(self.parent_run_id, "FAILED" if failed else "FINISHED")
 
     @_guarded
-    def log_report(self, page: str, markdown: str) -> None:
-        """A report on the parent run: its page as an artifact, its text as the description."""
+    def log_report(self, page: str, markdown: str, headline: Mapping[str, float] = MappingProxyType({})) -> None:
+        """A report on the parent run: its page as an artifact, its text as the description, main numbers as metrics."""
         if self.parent_run_id is None:
             return
+        log_numbers(self.client, self.parent_run_id, headline)
         self.client.log_artifact(self.parent_run_id, page)
         self.client.set_tag(self.parent_run_id, NOTE, note(self.note, markdown))
 
