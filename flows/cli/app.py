@@ -8,7 +8,17 @@ import typer
 from flows.cli.catalog import completion
 from flows.cli.catalog.app import catalog_app
 from flows.cli.console import Commands, console, exit_with
-from flows.cli.options import DeviceOption, JsonOption, PoolType, RecipeOption, SetOption, parse_overrides, split
+from flows.cli.options import (
+    DeviceOption,
+    FieldsOption,
+    JsonOption,
+    PoolType,
+    RecipeOption,
+    SetOption,
+    parse_fields,
+    parse_overrides,
+    split,
+)
 from flows.cli.pipelines import plan_app, run_app
 from flows.server import MLFLOW_PORT, PREFECT_PORT
 
@@ -59,7 +69,7 @@ def estimate(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="Folder, org/name, s3://... or model/<fingerprint>.")],
-    benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for a local file.")] = "",
+    benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for one of your own.")] = "",
     samples: Annotated[int | None, typer.Option(help="Completions per question.", min=1)] = None,
     limit: Annotated[int | None, typer.Option(help="Questions of each benchmark at most.", min=1)] = None,
     recipe: Annotated[
@@ -88,7 +98,8 @@ def evaluate(
 def questions(
     source: Annotated[str, typer.Argument(help="tiny, a file, org/name of a hub, or s3://...")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
-    preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k.")] = "",
+    preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k, or the path of a YAML file.")] = "",
+    fields: FieldsOption = "",
     split: Annotated[str, typer.Option(help="Of the hub, or of a folder whose files' names tell splits.")] = "",
     format_: Annotated[str, typer.Option("--format", help="jsonl, json, csv, parquet; auto: by the ending.")] = "auto",
     limit: Annotated[int | None, typer.Option(help="Questions at most.", min=1)] = None,
@@ -101,6 +112,8 @@ def questions(
     from flows.cli.commands import export_questions
 
     values: dict[str, Any] = {"source": source, "preset": preset, "split": split, "format": format_, "limit": limit}
+    if fields:
+        values["fields"] = parse_fields(fields)
     if max_rejected_share is not None:
         values["max_rejected_share"] = max_rejected_share
     exit_with(export_questions(values, out, replace, console))
