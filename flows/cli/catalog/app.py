@@ -52,7 +52,7 @@ def init(
     device: DeviceOption = "",
 ) -> None:
     """Write a commented recipe for your own model and questions; asks for what no option says."""
-    from flows.cli.init import write_recipe
+    from flows.cli.catalog.init import write_recipe
     from flows.cli.printing import explained
 
     answers = {"model": model, "data": data, "question": question, "answer": answer, "device": device}
