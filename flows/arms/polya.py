@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-from flows.arms.common import Arm, after_rl, measured
+from flows.arms.common import Arm, after_rl, clean_questions, measured
 from flows.pipeline.run import call
 from flows.stages.dataset import dataset
 from flows.stages.filter import filter as filter_flow
 from flows.stages.generate import generate
 from flows.stages.midtrain import midtrain
-from flows.stages.questions import questions
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
@@ -47,8 +46,7 @@ def prepare(arm: Arm) -> None:
 
 def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The mid-training dataset: questions, solutions under every heuristic, filtering, Parquet."""
-    asked = call(questions, which="questions", **arm.stage("questions"))
-    sources = {"questions": str(asked), "model": str(base)}
+    sources = {"questions": str(clean_questions(arm, "questions")), "model": str(base)}
     samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
     kept = call(filter_flow, samples=str(samples), label=arm.called(arm.name), **sources, **arm.stage("filter"))
     given = {"filtered": str(kept), "model": str(base), "label": arm.called(arm.name)}
