@@ -27,7 +27,7 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     policy = base
     if arm.config.midtrain:
         label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
-        data = str(solutions(arm, base))
+        data = str(solutions(arm, settings, base))
         policy = call(midtrain, dataset=data, model=str(base), label=arm.called(label), **arm.stage("midtrain"))
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
@@ -41,12 +41,14 @@ def prepare(arm: Arm) -> None:
     settings = load(PolyaRecipe, arm.recipe, arm.overrides)
     announce(settings, arm.name)
     if arm.config.midtrain:
-        solutions(arm, import_model(settings.model, settings.runtime))
+        solutions(arm, settings, import_model(settings.model, settings.runtime))
 
 
-def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
+def solutions(arm: Arm, settings: PolyaRecipe, base: ArtifactRef) -> ArtifactRef:
     """The mid-training dataset: questions, solutions under every heuristic, filtering, Parquet."""
-    sources = {"questions": str(clean_questions(arm, "questions")), "model": str(base)}
+    teacher = settings.generate.model
+    writer = import_model(teacher, settings.runtime) if teacher else base
+    sources = {"questions": str(clean_questions(arm, "questions")), "model": str(writer)}
     samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
     kept = call(filter_flow, samples=str(samples), label=arm.called(arm.name), **sources, **arm.stage("filter"))
     given = {"filtered": str(kept), "model": str(base), "label": arm.called(arm.name)}

@@ -5,7 +5,7 @@ from prefect import flow
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.stages.decontaminate import decontaminate
-from flows.stages.generate import generate
+from flows.stages.generate import generate, writer
 from tasks.filter.task import filter_solutions
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
@@ -23,7 +23,7 @@ def filter(
 ) -> ArtifactRef:
     """One verdict per sample; the best correct one per (question, heuristic) is kept."""
     with stage_run("filter", recipe, overrides, PolyaRecipe) as run:
-        parents = {"questions": run.parent(questions, decontaminate), "model": run.model(model)}
+        parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
         names = {role: str(ref) for role, ref in parents.items()}
         parents["samples"] = run.parent(samples, generate, **names, label=label)
         return filter_solutions(run.settings.filter, run.runtime, **parents, force=force, label=label)
