@@ -188,13 +188,14 @@ def gate(
     margin: Annotated[float, typer.Option(help="Loss that is put up with: 0.02 is 2 points.", min=0)] = 0.02,
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
     sure: Annotated[bool, typer.Option(help="Count only losses whose whole interval is beyond it.")] = False,
+    commit: Annotated[str, typer.Option(help="Fail unless the run's code was of this commit (40 digits).")] = "",
     summary: Annotated[Path | None, typer.Option(help="File to append to: $GITHUB_STEP_SUMMARY.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.cli.commands import judge
 
-    exit_with(judge(run, margin, split(metrics), sure, summary, as_json, console))
+    exit_with(judge(run, margin, split(metrics), sure, commit, summary, as_json, console))
 
 
 @app.command()

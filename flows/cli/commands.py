@@ -172,7 +172,14 @@ def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
 
 
 def judge(
-    run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, as_json: bool, console: Console
+    run: str,
+    margin: float,
+    metrics: list[str],
+    sure: bool,
+    commit: str,
+    summary: Path | None,
+    as_json: bool,
+    console: Console,
 ) -> int:
     """Look for regressions in a run's comparisons. Returns an exit code."""
     codes: list[int] = []
@@ -183,7 +190,7 @@ def judge(
             _wait(None, console)
         from flows.cli.gate import gate
 
-        codes.append(gate(run, margin, metrics, sure, summary, as_json, console))
+        codes.append(gate(run, margin, metrics, sure, commit, summary, as_json, console))
 
     return explained(look, console) or codes[0]
 
