@@ -1,7 +1,5 @@
 """Cost of `generate`: the most work, every question under every heuristic."""
 
-from dataclasses import replace
-
 from tasks.generate.config import GenerateConfig
 from tasks.generate.heuristics import load_heuristics
 from tasks.questions.config import QuestionsConfig
@@ -37,7 +35,7 @@ def generate(
 
 def written_by(machine: Machine, generate: GenerateConfig) -> Machine:
     """The machine with the model that writes the solutions."""
-    return replace(machine, model=generate.model or machine.model)
+    return Machine(generate.model, machine.runtime, machine.device) if generate.model else machine
 
 
 def generated(model: ModelConfig, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig) -> Texts:
