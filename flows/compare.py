@@ -1,5 +1,6 @@
 """Arms x seeds -> statistics -> report."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Annotated, Any
@@ -9,15 +10,18 @@ from pydantic import Field, JsonValue
 
 from flows.arms import polya, rmt
 from flows.arms.common import Arm, merged
+from flows.pipeline.approval import wait_for_approval
 from flows.pipeline.concurrent import each
 from flows.pipeline.forms import About, Arms, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
 from flows.pipeline.run import FLOW_OPTIONS, expect_stages, pipeline, with_fields
 from tasks.config import Seed
+from tasks.estimates.stages import planned_cost, planned_total
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS as RECIPES
 from tasks.recipe.loading import load
 from tasks.recipe.main_settings import main_settings
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.plan import PlannedStage, announce, planning
 from tasks.spine.store.ref import ArtifactRef
 
@@ -85,9 +89,24 @@ def run_comparison(
         runtime = settings.runtime
         at_once = len(todo) if runtime.dispatch == "deployments" else runtime.concurrent_arms
         each(method.prepare, todo, at_once)
+        wait_for_approval("before-training", runtime, lambda: _ahead(method, todo))
         for found in each(method.run_arm, todo, at_once):
             results |= found
         announce(settings)
         made = method.report_on(settings, results, force="report" in forced)
         show_results(made)
         return made
+
+
+def _ahead(method: ModuleType, todo: Sequence[Arm]) -> str:
+    """What arms have left to do, with counts and cost, as a Markdown table; empty where all of it is in the store."""
+    with planning(run_context().store) as plan:
+        each(method.run_arm, todo, 1)
+    rows = {row.ref: row for row in plan.rows if row.verdict != "hit"}.values()
+    if not rows:
+        return ""
+    counts = Counter((row.stage, row.arm or "all", planned_cost(row)) for row in rows)
+    lines = [f"| {stage} | {arm} | {count} | {cost} |" for (stage, arm, cost), count in counts.items()]
+    return "\n".join(
+        [planned_total(plan.rows), "", "| stage | arm | times | cost each |", "|---|---|---:|---|", *lines]
+    )

@@ -15,6 +15,7 @@ from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field, JsonValue
 
+from flows.pipeline.approval import wait_for_approval
 from flows.pipeline.forms import About, Overrides, Recipe
 from flows.pipeline.pages import show_results
 from flows.pipeline.run import FLOW_OPTIONS, call, pipeline
@@ -34,6 +35,7 @@ from tasks.spine.stage.context import run_context
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.manifest import Manifest, git_commit, package_versions
 from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.tracker import Tracker
 
@@ -132,7 +134,7 @@ def _finish(
             report_config, evaluations = comparison(config.line, settings.notes, [*releases, (label, parents)])
             parents["comparison"] = report(report_config, settings.runtime, label=config.line, **evaluations)
             show_results(parents["comparison"])
-            decision = _decide(store, config, parents, label, metric)
+            decision = _decide(store, config, parents, label, metric, settings.runtime)
             return _publish(store, config, base, parents, {"label": label, **decision.model_dump()})
 
 
@@ -145,7 +147,9 @@ def _evaluation(store: Store, release: Manifest) -> Manifest:
     return store.manifest(release.parents["evaluation"])
 
 
-def _decide(store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef], label: str, metric: str) -> Decision:
+def _decide(
+    store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef], label: str, metric: str, runtime: Runtime
+) -> Decision:
     """Register as candidate; the lead moves only to what is better on the same questions."""
     tracker = _tracker(label)
     names = {"trained": parents["trained"], "evaluation": parents["evaluation"], "label": label}
@@ -162,6 +166,7 @@ def _decide(store: Store, config: ReleaseConfig, parents: dict[str, ArtifactRef]
     else:
         decision = decide(before, candidate, metric)
     if decision.promote:
+        wait_for_approval("promotion", runtime, lambda: f"**{label}** is to become `champion`. {decision.reason}")
         # Before the name moves: whoever asks for the champion finds files to load.
         add_files(tracker, store, parents["trained"])
     record(tracker.client, config.line, version, decision)

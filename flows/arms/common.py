@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from flows.pipeline.run import call
+from flows.stages.decontaminate import decontaminate
 from flows.stages.evaluate import evaluate
 from flows.stages.questions import questions
 from flows.stages.rl import rl
@@ -42,6 +43,12 @@ def merged(overrides: Mapping[str, JsonValue], arm: ArmConfig, seed: int) -> dic
     return {**overrides, "seed": seed, **arm.overrides}
 
 
+def clean_questions(arm: Arm, which: str) -> ArtifactRef:
+    """The questions of one of the recipe's sections, without those that its benchmarks ask."""
+    asked = call(questions, which=which, **arm.stage("questions"))
+    return call(decontaminate, questions=asked, which=which, **arm.stage("decontaminate"))
+
+
 def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
     """The evaluation of a checkpoint on benchmarks."""
     return call(evaluate, model=model, label=arm.called(label), **arm.stage("evaluate"))
@@ -49,7 +56,6 @@ def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
 
 def after_rl(arm: Arm, policy: ArtifactRef, base: ArtifactRef, label: str) -> ArtifactRef:
     """`policy` trained with GRPO on the RL questions, whose prompts are those of the base model."""
-    asked = call(questions, which="rl_questions", **arm.stage("questions"))
-    given = {"questions": asked, "model": base, "label": "RL questions"}
+    given = {"questions": clean_questions(arm, "rl_questions"), "model": base, "label": "RL questions"}
     prompts = call(rl_prompts, **given, **arm.stage("rl_prompts"))
     return call(rl, prompts=prompts, model=policy, label=arm.called(label), **arm.stage("rl"))

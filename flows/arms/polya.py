@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-from flows.arms.common import Arm, after_rl, measured
+from flows.arms.common import Arm, after_rl, clean_questions, measured
 from flows.pipeline.run import call
 from flows.stages.dataset import dataset
 from flows.stages.filter import filter as filter_flow
 from flows.stages.generate import generate
 from flows.stages.midtrain import midtrain
-from flows.stages.questions import questions
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
@@ -28,7 +27,7 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
     policy = base
     if arm.config.midtrain:
         label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
-        data = solutions(arm, base)
+        data = solutions(arm, settings, base)
         policy = call(midtrain, dataset=data, model=base, label=arm.called(label), **arm.stage("midtrain"))
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
@@ -42,13 +41,14 @@ def prepare(arm: Arm) -> None:
     settings = load(PolyaRecipe, arm.recipe, arm.overrides)
     announce(settings, arm.name)
     if arm.config.midtrain:
-        solutions(arm, import_model(settings.model, settings.runtime))
+        solutions(arm, settings, import_model(settings.model, settings.runtime))
 
 
-def solutions(arm: Arm, base: ArtifactRef) -> ArtifactRef:
+def solutions(arm: Arm, settings: PolyaRecipe, base: ArtifactRef) -> ArtifactRef:
     """The mid-training dataset: questions, solutions under every heuristic, filtering, Parquet."""
-    asked = call(questions, which="questions", **arm.stage("questions"))
-    sources = {"questions": asked, "model": base}
+    teacher = settings.generate.model
+    writer = import_model(teacher, settings.runtime) if teacher else base
+    sources = {"questions": clean_questions(arm, "questions"), "model": writer}
     samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
     kept = call(filter_flow, samples=samples, label=arm.called(arm.name), **sources, **arm.stage("filter"))
     given = {"filtered": kept, "model": base, "label": arm.called(arm.name)}

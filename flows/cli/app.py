@@ -10,11 +10,13 @@ from flows.cli.catalog.app import catalog_app
 from flows.cli.console import Commands, console, exit_with
 from flows.cli.options import (
     DeviceOption,
+    FieldsOption,
     JsonOption,
     PoolType,
     RecipeOption,
     SetOption,
     VerboseOption,
+    parse_fields,
     parse_overrides,
     split,
 )
@@ -68,7 +70,7 @@ def estimate(
 @app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="Folder, org/name, s3://... or model/<fingerprint>.")],
-    benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for a local file.")] = "",
+    benchmarks: Annotated[str, typer.Option(help="Comma-separated; NAME, or NAME=FILE for one of your own.")] = "",
     samples: Annotated[int | None, typer.Option(help="Completions per question.", min=1)] = None,
     limit: Annotated[int | None, typer.Option(help="Questions of each benchmark at most.", min=1)] = None,
     recipe: Annotated[
@@ -98,7 +100,8 @@ def evaluate(
 def questions(
     source: Annotated[str, typer.Argument(help="tiny, a file, org/name of a hub, or s3://...")],
     out: Annotated[Path, typer.Option(help="Parquet file to write.")],
-    preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k.")] = "",
+    preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k, or the path of a YAML file.")] = "",
+    fields: FieldsOption = "",
     split: Annotated[str, typer.Option(help="Of the hub, or of a folder whose files' names tell splits.")] = "",
     format_: Annotated[str, typer.Option("--format", help="jsonl, json, csv, parquet; auto: by the ending.")] = "auto",
     limit: Annotated[int | None, typer.Option(help="Questions at most.", min=1)] = None,
@@ -108,9 +111,11 @@ def questions(
     replace: Annotated[bool, typer.Option("--replace", help="Write over files that are there.")] = False,
 ) -> None:
     """Read a question set and write it as Parquet, with what was rejected beside it."""
-    from flows.cli.commands import export_questions
+    from flows.cli.catalog.questions import export_questions
 
     values: dict[str, Any] = {"source": source, "preset": preset, "split": split, "format": format_, "limit": limit}
+    if fields:
+        values["fields"] = parse_fields(fields)
     if max_rejected_share is not None:
         values["max_rejected_share"] = max_rejected_share
     exit_with(export_questions(values, out, replace, console))
@@ -185,13 +190,14 @@ def gate(
     margin: Annotated[float, typer.Option(help="Loss that is put up with: 0.02 is 2 points.", min=0)] = 0.02,
     metrics: Annotated[str, typer.Option(help="Comma-separated metrics that count.")] = "pass@1",
     sure: Annotated[bool, typer.Option(help="Count only losses whose whole interval is beyond it.")] = False,
+    commit: Annotated[str, typer.Option(help="Fail unless the run's code was of this commit (40 digits).")] = "",
     summary: Annotated[Path | None, typer.Option(help="File to append to: $GITHUB_STEP_SUMMARY.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fail if a run shows a regression: what CI calls after a run."""
     from flows.cli.commands import judge
 
-    exit_with(judge(run, margin, split(metrics), sure, summary, as_json, console))
+    exit_with(judge(run, margin, split(metrics), sure, commit, summary, as_json, console))
 
 
 @app.command()

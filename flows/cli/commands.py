@@ -19,7 +19,6 @@ from flows.cli.printing import FAILED, explained, show_result, show_stages
 from flows.server.environment import for_one_person, prepare, start_temporary_server
 from flows.server.reaching import StartingServer, wait_for_server
 from flows.server.result_storage import save_result_storage
-from tasks.errors import Permanent
 from tasks.spine.process import Interrupted
 from tasks.spine.stage.context import run_context, run_context_with
 from tasks.spine.stage.launch import end_tree
@@ -178,7 +177,14 @@ def deploy_all(pool_type: str, gpu_hosts: list[str], console: Console) -> int:
 
 
 def judge(
-    run: str, margin: float, metrics: list[str], sure: bool, summary: Path | None, as_json: bool, console: Console
+    run: str,
+    margin: float,
+    metrics: list[str],
+    sure: bool,
+    commit: str,
+    summary: Path | None,
+    as_json: bool,
+    console: Console,
 ) -> int:
     """Look for regressions in a run's comparisons. Returns an exit code."""
     codes: list[int] = []
@@ -189,7 +195,7 @@ def judge(
             _wait(None, console)
         from flows.cli.gate import gate
 
-        codes.append(gate(run, margin, metrics, sure, summary, as_json, console))
+        codes.append(gate(run, margin, metrics, sure, commit, summary, as_json, console))
 
     return explained(look, console) or codes[0]
 
@@ -212,20 +218,6 @@ def check_store(console: Console) -> int:
 
     codes: list[int] = []
     return explained(lambda: codes.append(verify_store(run_context().store, console)), console) or codes[0]
-
-
-def export_questions(values: dict[str, Any], out: Path, replace: bool, console: Console) -> int:
-    """Read a question set into a Parquet file. Returns an exit code."""
-    from tasks.questions.config import QuestionsConfig
-    from tasks.questions.export import export
-
-    def run() -> None:
-        try:
-            console.print(export(QuestionsConfig(**values), out, replace=replace))
-        except OSError as error:
-            raise Permanent(f"{error}; run again when that is mended") from error
-
-    return explained(run, console)
 
 
 def leave(console: Console, received: list[int]) -> NoReturn:

@@ -1,8 +1,9 @@
 """`midtrain gate`: the comparisons of a run as Markdown, and a failure where one is a regression beyond a margin."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -13,12 +14,19 @@ from tasks.report.rows import ComparisonRow
 from tasks.report.sections.differences import difference_tables
 from tasks.text import in_markdown
 
-KEY = "comparisons"
-"""Key of the table artifact that a run leaves, see flows/pipeline/pages.py."""
+KEY, COMMITS = "comparisons", "commits"
+"""Keys of the table artifacts that a run leaves, see flows/pipeline/pages.py."""
 
 
 def gate(
-    run: str, margin: float, metrics: Sequence[str], sure: bool, summary: Path | None, as_json: bool, console: Console
+    run: str,
+    margin: float,
+    metrics: Sequence[str],
+    sure: bool,
+    commit: str,
+    summary: Path | None,
+    as_json: bool,
+    console: Console,
 ) -> int:
     """Judge a run; returns an exit code, 1 for a regression.
 
@@ -27,13 +35,17 @@ def gate(
         margin: loss that is put up with, a share: 0.02 is 2 points.
         metrics: what counts; the others are shown.
         sure: count a loss only where the whole interval lies beyond the margin, instead of the difference alone.
+        commit: the code that is judged; a run of another is refused. Empty: any.
         summary: file that the Markdown is appended to, as GitHub wants it.
         as_json: print the comparisons for programs in place of the Markdown.
 
     Raises:
-        ValueError: no such run, one without comparisons, or none with these metrics.
+        ValueError: no such run, one without comparisons, none with these metrics, or a run of another commit.
     """
-    rows = _of_report(run) if run.startswith("report/") else _of_run(run)
+    of_report = run.startswith("report/")
+    if commit:
+        check_commit(run, commit, _commits_of_report(run) if of_report else _table_of_run(run, COMMITS))
+    rows = _of_report(run) if of_report else [ComparisonRow.model_validate(row) for row in _table_of_run(run, KEY)]
     counted = [row for row in rows if row.metric in metrics]
     if not counted:
         shown = ", ".join(sorted({row.metric for row in rows})) or "no comparisons at all"
@@ -71,14 +83,38 @@ Differences in percentage points, paired on the same questions or positions.
 """
 
 
+def check_commit(run: str, commit: str, ran: Sequence[Mapping[str, str]]) -> None:
+    """Refuse a run of which any part ran other code than that of `commit`.
+
+    Raises:
+        ValueError: it did; the message names the parts with their commits.
+    """
+    others: dict[str, list[str]] = {}
+    for row in ran:
+        if row["commit"] != commit:
+            others.setdefault(row["commit"] or "an unknown commit", []).append(row["what"])
+    if others:
+        said = "; ".join(f"{', '.join(dict.fromkeys(parts))} at {other}" for other, parts in others.items())
+        raise ValueError(
+            f"{run} did not run commit {commit}: {said}. Update the workers' checkout, or have deployments pull the "
+            "commit (MIDTRAIN_GIT_URL for `midtrain deploy`)"
+        )
+
+
+def _commits_of_report(name: str) -> list[dict[str, str]]:
+    from tasks.spine.stage.context import run_context
+
+    return [{"what": "report", "commit": run_context().store.manifest(name).git_commit or ""}]
+
+
 def _of_report(name: str) -> list[ComparisonRow]:
     from tasks.spine.stage.context import run_context
 
     return [ComparisonRow.model_validate(row) for row in run_context().store.manifest(name).summary["comparisons"]]
 
 
-def _of_run(name: str) -> list[ComparisonRow]:
-    """Comparisons that a run left on the server, so that who judges it needs no way to the store."""
+def _table_of_run(name: str, key: str) -> list[dict[str, Any]]:
+    """A table that a run left on the server, so that who judges it needs no way to the store."""
     import json
 
     from prefect.client.orchestration import get_client
@@ -89,12 +125,12 @@ def _of_run(name: str) -> list[ComparisonRow]:
         runs = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(named))
         if len(runs) != 1:
             raise ValueError(f"{len(runs)} flow runs have the tag {name!r}; give the id of one")
-        wanted = {"flow_run_id": {"any_": [runs[0].id]}, "key": {"any_": [KEY]}}
+        wanted = {"flow_run_id": {"any_": [runs[0].id]}, "key": {"any_": [key]}}
         found = client.read_artifacts(artifact_filter=ArtifactFilter.model_validate(wanted))
     if not found:
-        raise ValueError(f"flow run {name} left no comparisons; it ended as {runs[0].state_name}")
+        raise ValueError(f"flow run {name} left no {key}; it ended as {runs[0].state_name}")
     data = found[-1].data
-    return [ComparisonRow.model_validate(row) for row in (json.loads(data) if isinstance(data, str) else data)]
+    return list(json.loads(data) if isinstance(data, str) else data)
 
 
 def _is_id(name: str) -> bool:

@@ -52,6 +52,12 @@ DeviceOption = Annotated[
         "--device", help="E.g. h100-80g; empty: what the recipe is sized for.", autocompletion=completion.devices
     ),
 ]
+FieldsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME=FIELD,...", help="Fields of question and answer, e.g. question=problem,answer=solution; or JSON."
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs: JSON instead of lines for people.")]
 VerboseOption = Annotated[
     bool, typer.Option("--verbose", help="Show Prefect's own log lines instead of the progress of the stages.")
@@ -85,6 +91,17 @@ def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
             raise typer.BadParameter(f"--set {pair!r} is not KEY=VALUE")
         overrides[key.strip()] = _value(value, pair)
     return overrides
+
+
+def parse_fields(text: str) -> dict[str, Any]:
+    """The mapping of a question set: `question=problem,answer=solution`, or JSON as in a recipe."""
+    if text.lstrip().startswith("{"):
+        found = _value(text, text)
+        return found if isinstance(found, dict) else {}
+    pairs = [part.partition("=") for part in split(text)]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise typer.BadParameter(f"--fields {wrong[0]!r} is not NAME=FIELD, such as question=problem")
+    return {name.strip(): field.strip() for name, _, field in pairs}
 
 
 def _value(text: str, pair: str) -> Any:

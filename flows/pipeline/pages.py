@@ -22,6 +22,7 @@ from tasks.report.show import headline, tables
 from tasks.report.write import MARKDOWN_FILE, PAGE_FILE, PLOTS_FOLDER
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.progress import MLFLOW
+from tasks.spine.store.manifest import git_commit
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.tracking.journal import StageRecord, once
 from tasks.spine.tracking.pages import mlflow_address
@@ -32,6 +33,9 @@ log = logging.getLogger(__name__)
 
 COMPARISONS = "comparisons"
 """Key of the table artifact with a run's comparisons, in full precision: what `midtrain gate` judges."""
+COMMITS = "commits"
+"""Key of the table artifact with the commit of the run's own code and of each stage that it built: what
+`midtrain gate --commit` judges."""
 REPORT, STAGES = "report", "stages"
 """Keys of the markdown artifacts with the report and with what became of each stage."""
 
@@ -108,6 +112,13 @@ def show_stages(stages: Sequence[StageRecord], tracker: Tracker) -> None:
             rows += ["", f"`midtrain ui` serves MLflow's pages of these runs: {tracker.settings.mlflow_shown}"]
         about = f"{built} built now, {len(once(stages)) - built} from the store"
         create_markdown_artifact("\n".join(rows), key=STAGES, description=about)
+        create_table_artifact(commits(stages), key=COMMITS, description="Commits of the code that ran, for programs")
+
+
+def commits(stages: Sequence[StageRecord]) -> list[dict[str, str]]:
+    """The commit of this process's code, and that which the manifest of each stage built now records."""
+    built = [(record.stage, record.manifest.git_commit) for record in once(stages) if not record.hit]
+    return [{"what": what, "commit": commit or ""} for what, commit in (("pipeline", git_commit()), *built)]
 
 
 def _stage(record: StageRecord, tracker: Tracker) -> str:

@@ -30,6 +30,8 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.server.automations import WATCHED, automations
+from flows.server.notifications import notifications
+from flows.server.pulling import pull_steps
 from flows.server.result_storage import BLOCK, DEFAULT_BLOCK, save_result_storage
 from flows.stages import stage_flow, stage_names
 from tasks.recipe.loading import METHODS
@@ -82,7 +84,7 @@ def deploy(pool_type: PoolType, gpu_hosts: Sequence[str], console: Console) -> N
         for name in sorted(ids):
             now = "as in the checkout" if name in found else "made"
             table.add_row("deployment", name, now if name in wanted else "not of this checkout")
-        for automation in automations(ids, POOLS):
+        for automation in (*automations(ids, POOLS), *notifications(client, POOLS)):
             table.add_row("automation", automation.name, _automation(client, automation))
         table.add_row("schedule", WATCHED, _schedule(client, ids[WATCHED]))
     console.print(table)
@@ -139,8 +141,12 @@ def _pages(read: Callable[..., list[Any]]) -> list[Any]:
 
 
 def deployments_file() -> dict[str, Any]:
-    """deployments/prefect.yaml, and one deployment for every stage, on the pool that the stage names."""
+    """deployments/prefect.yaml, and one deployment for every stage, on the pool that the stage names.
+
+    Runs work in the folder of the project on their worker, or in a clone of the commit that the environment states.
+    """
     found = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
+    found["pull"] = pull_steps() or found["pull"]
     found["deployments"] += [_of_stage(name) for name in stage_names()]
     return found
 

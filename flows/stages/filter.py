@@ -4,8 +4,8 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
-from flows.stages.generate import generate
-from flows.stages.questions import questions as questions_flow
+from flows.stages.decontaminate import decontaminate
+from flows.stages.generate import generate, writer
 from tasks.filter.task import filter_solutions
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
@@ -23,6 +23,6 @@ def filter(
 ) -> ArtifactRef:
     """One verdict per sample; the best correct one per (question, heuristic) is kept."""
     with stage_run("filter", recipe, overrides, PolyaRecipe) as run:
-        parents = {"questions": run.parent(questions, questions_flow), "model": run.model(model)}
+        parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
         parents["samples"] = run.parent(samples, generate, **parents, label=label)
         return filter_solutions(run.settings.filter, run.runtime, **parents, force=force, label=label)

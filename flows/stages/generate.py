@@ -3,11 +3,12 @@
 from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import FLOW_OPTIONS, StageRun, stage_run
 from flows.pipeline.shards import fill_pool
-from flows.stages.questions import questions as questions_flow
+from flows.stages.decontaminate import decontaminate
 from tasks.generate.task import GENERATE, assemble, wanted_samples
 from tasks.recipe.polya import PolyaRecipe
+from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -23,6 +24,12 @@ def generate(
     """Several solutions per (question, heuristic); what the sample pool already holds is not generated again."""
     with stage_run("generate", recipe, overrides, PolyaRecipe) as run:
         config = run.settings.generate
-        parents = {"questions": run.parent(questions, questions_flow), "model": run.model(model)}
+        parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
         fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force)
         return assemble(config, run.runtime, **parents, force=force, label=label)
+
+
+def writer(run: StageRun[PolyaRecipe], name: str) -> ArtifactRef:
+    """The model of that name, which writes the solutions; empty: the recipe's teacher, or its base model."""
+    teacher = run.settings.generate.model
+    return run.model(str(import_model(teacher, run.runtime)) if teacher and not name else name)

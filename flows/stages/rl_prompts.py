@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, Overrides, Recipe
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
-from flows.stages.questions import questions as questions_flow
+from flows.stages.decontaminate import decontaminate
 from tasks.dataset.task import write_rl_prompts
 from tasks.spine.store.ref import ArtifactRef
 
@@ -21,7 +21,7 @@ def rl_prompts(
     """The RL questions, each under the plain prompt; chat prompts are rendered with the model's own template."""
     with stage_run("rl_prompts", recipe, overrides) as run:
         config = run.settings.rl_prompts
-        parents = {"questions": run.parent(questions, questions_flow, which="rl_questions")}
+        parents = {"questions": run.parent(questions, decontaminate, which="rl_questions")}
         # Plain prompts are the same for every model, so that a new model finds them made.
         if config.prompt.style != "plain":
             parents["model"] = run.model(model)

@@ -1,6 +1,7 @@
 """The materialising stages as Prefect tasks."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from tasks.dataset.card import dataset_card
@@ -10,6 +11,7 @@ from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
 from tasks.errors import Permanent
 from tasks.filter.outcome import by_heuristic, outcome
 from tasks.filter.task import FILTER
+from tasks.shared.engines.prompt_form import form_of
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.tables.parquet import read_rows
@@ -30,7 +32,7 @@ def write_dataset(build: Build, config: DatasetConfig) -> None:
     renderer = _renderer(build, config.prompt)
     candidates = build.path("kept") / CANDIDATES[config.verdict]
     try:
-        texts = {"prompt": renderer.plain, "completion": renderer.completion}
+        texts = {"prompt": renderer.plain, "completion": partial(_completion, renderer, _opened_thought(build))}
         tally = write_solutions(config, candidates, build.out, build.work / "tables", **texts)
     except NothingToTrainOn as error:
         raise NothingToTrainOn(_with_outcome(str(error), build)) from None
@@ -105,6 +107,19 @@ def _renderer(build: Build, prompt: PromptConfig) -> Renderer:
             "pass model=..., or set prompt.style to 'plain'"
         )
     return Renderer(prompt)
+
+
+def _opened_thought(build: Build) -> str:
+    """Mark of the thought that the solutions were begun in, where their prompts ended with one; as far as is known."""
+    kept = build.parent("kept")
+    if "samples" not in kept.parents:
+        return ""
+    return form_of(build.store.manifest(kept.parents["samples"])).opened_thought
+
+
+def _completion(renderer: Renderer, opened: str, text: str) -> str:
+    """A solution as it has to follow the trained model's prompt: a teacher's thought begins where its prompt ended."""
+    return renderer.completion(text if opened == renderer.form.opened_thought else opened + text)
 
 
 def _with_outcome(message: str, build: Build) -> str:

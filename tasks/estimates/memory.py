@@ -40,8 +40,13 @@ def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
     """Peak memory of every phase that loads the model on a GPU; nothing for the CPU, whose models are small."""
     if device.is_cpu:
         return []
-    facts = model_facts(recipe.model)
-    return [need for section in recipe.stage_sections().values() for need in _phases(recipe, facts, device, section)]
+    base, teacher = model_facts(recipe.model), getattr(getattr(recipe, "generate", None), "model", None)
+    facts = {name: model_facts(teacher) for name in ("generate", "filter")} if teacher else {}
+    return [
+        need
+        for section in recipe.stage_sections().values()
+        for need in _phases(recipe, facts.get(section, base), device, section)
+    ]
 
 
 def _phases(recipe: Recipe, facts: ModelFacts, device: Device, section: str) -> list[MemoryNeed]:

@@ -1,19 +1,25 @@
 """What a model is measured on, and how often."""
 
+import re
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen, Seed, StageConfig
+from tasks.errors import did_you_mean
 from tasks.questions.config import QuestionsConfig
+from tasks.questions.fields import FieldMapping
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.verification.config import VerificationConfig
+from tasks.yaml_text import read_yaml
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
+OWN_FIELDS = FieldMapping(question="question", answer="answer")
+"""Fields of a file of a user's own that comes without a definition."""
 
 
 class Benchmark(Frozen):
@@ -59,9 +65,10 @@ class EvaluateConfig(StageConfig):
     STAGE: ClassVar[str] = "evaluate"
 
     benchmarks: tuple[str, ...] = ("math500", "aime24", "amc23")
-    """Names of files in `tasks/evaluate/benchmarks`."""
+    """Names of files in `tasks/evaluate/benchmarks`, or of your own, whose place `sources` says."""
     sources: dict[str, str] = {}
-    """Where a benchmark's file lies, when it is not to come from the hub: `{"gsm8k": "data/test.jsonl"}`."""
+    """Where a benchmark's file lies, when it is not to come from the hub: `{"gsm8k": "data/test.jsonl"}`. One of your
+    own is a YAML file as those in `tasks/evaluate/benchmarks`, or data with the fields `question` and `answer`."""
     parts: dict[str, str] = {}
     """Share of a benchmark that is asked, `{"svamp": "70-100"}`, where the rest of its set is trained on; see
     `questions.part`."""
@@ -85,25 +92,45 @@ class EvaluateConfig(StageConfig):
     @field_validator("benchmarks")
     @classmethod
     def _exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for name in value:
-            benchmark(name)
         if not value or len(set(value)) < len(value):
             raise ValueError("give one benchmark at least, and each once")
+        if wrong := [name for name in value if not re.fullmatch(r"[\w.-]+", name)]:
+            raise ValueError(f"{wrong[0]!r} is no name: tables and runs use it; take letters, digits, '-', '_' and '.'")
         return value
 
-    @field_validator("sources", "parts")
-    @classmethod
-    def _are_of_benchmarks(cls, value: dict[str, str]) -> dict[str, str]:
-        for name in value:
-            benchmark(name)
-        return value
+    @model_validator(mode="after")
+    def _are_known(self) -> Self:
+        """Refuse benchmarks that neither ship nor have a source, and places of what is not asked for."""
+        shipped = benchmark_names()
+        for name in (*self.benchmarks, *self.sources, *self.parts):
+            if name not in shipped and not (name in self.benchmarks and name in self.sources):
+                raise ValueError(
+                    f"no benchmark {name!r}{did_you_mean(name, shipped) or '.'} There are: {', '.join(shipped)}; one "
+                    "of your own stands in `benchmarks` and has its file in `sources`"
+                )
+        for name in self.benchmarks:
+            self.benchmark(name)
+        return self
+
+    def benchmark(self, name: str) -> Benchmark:
+        """A benchmark that ships, or one of the user's own.
+
+        Raises:
+            ValueError: the file that defines it cannot be read.
+        """
+        if name in benchmark_names():
+            return benchmark(name)
+        place = self.sources[name]
+        if not place.endswith((".yaml", ".yml")):
+            return Benchmark(title=name, questions=QuestionsConfig(source=place, fields=OWN_FIELDS, name=name))
+        return Benchmark.model_validate(read_yaml(Path(place).expanduser()))
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with the styles of benchmarks that have some: scores tell them apart."""
         # Which questions those are, the parents say: a moved file is the same benchmark.
         places = {"sources", "parts"}
         fields = {name: getattr(self, name) for name in type(self).model_fields if name not in places}
-        styles = {name: found for name in self.benchmarks if (found := benchmark(name).styles)}
+        styles = {name: found for name in self.benchmarks if (found := self.benchmark(name).styles)}
         return {**fields, "styles": styles} if styles else fields
 
     @property
@@ -117,8 +144,9 @@ class EvaluateConfig(StageConfig):
 
     def questions(self, name: str) -> QuestionsConfig:
         """The question set of one benchmark with its place and limit."""
-        config = benchmark(name).questions
-        updates: dict[str, Any] = {"source": self.sources[name]} if name in self.sources else {}
+        config = self.benchmark(name).questions
+        moved = name in self.sources and name in benchmark_names()
+        updates: dict[str, Any] = {"source": self.sources[name]} if moved else {}
         if name in self.parts:
             updates["part"] = self.parts[name]
         if self.limit is not None:

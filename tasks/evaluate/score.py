@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.evaluate.config import EvaluateConfig, benchmark
+from tasks.evaluate.config import EvaluateConfig
 from tasks.shared.sampling.schema import TRUNCATED
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean
 from tasks.shared.statistics.passk import check_sample_counts, pass_at_k
@@ -62,7 +62,7 @@ def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
     for row in rows:
         name = row["benchmark"]
         if name not in tallies:
-            tallies[name] = BenchmarkTally({word: style for style, word in benchmark(name).styles.items()})
+            tallies[name] = BenchmarkTally({word: style for style, word in config.benchmark(name).styles.items()})
         tallies[name].add(row)
     summary: dict[str, Any] = {"scores": {}, "curve": {}, "styles": {}}
     for name, tally in tallies.items():

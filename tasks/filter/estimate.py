@@ -2,7 +2,7 @@
 
 from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
-from tasks.generate.estimate import generated
+from tasks.generate.estimate import generated, written_by
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.estimate import question_tokens
 from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
@@ -24,6 +24,7 @@ def filter(
     The shared part of the scorer's prompts is read once and not counted; nor are endings and arithmetic, half
     a millisecond for 500 characters.
     """
+    machine = written_by(machine, generate)
     samples = generated(machine.model, generate, questions, prompt)
     length = question_tokens(machine.model, questions) + samples.completion
     scored = 0 if filter.scorer.type == "none" else 2 * samples.count * length

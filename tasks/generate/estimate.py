@@ -19,6 +19,7 @@ def generate(
     The shared part of a heuristic's prompt is read once, and a prompt once for all its samples, because engines keep
     the caches of both.
     """
+    machine = written_by(machine, generate)
     samples = generated(machine.model, generate, questions, prompt)
     fixed = _fixed_tokens(machine.model, generate, prompt)
     asked = count(questions, "questions") * len(fixed)
@@ -30,6 +31,11 @@ def generate(
         flops=2 * machine.facts.active * (read + samples.tokens),
         disk_bytes=samples.tokens * STORED_PER_TOKEN,
     )
+
+
+def written_by(machine: Machine, generate: GenerateConfig) -> Machine:
+    """The machine with the model that writes the solutions."""
+    return Machine(generate.model, machine.runtime, machine.device) if generate.model else machine
 
 
 def generated(model: ModelConfig, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig) -> Texts:

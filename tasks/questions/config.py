@@ -1,6 +1,7 @@
 """Settings of the questions stage."""
 
 import re
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -49,7 +50,8 @@ class QuestionsConfig(StageConfig):
     """`tiny` (the embedded world), `hub` (the preset's own home), a Hugging Face dataset id `org/name`, a local
     file, folder or glob, or any fsspec address such as `s3://bucket/file.jsonl`."""
     preset: str = ""
-    """Name of a published schema: gsm8k, math500, aime24, amc23, minerva_math, olympiadbench, svamp, dapo-math-17k."""
+    """Name of a published schema: gsm8k, math500, aime24, amc23, minerva_math, olympiadbench, svamp, dapo-math-17k; or
+    the path of a YAML file of your own, `fields: {question: problem, answer: solution}` in it."""
     fields: FieldMapping | None = None
     """The schema of a set that has no preset."""
     name: str = ""
@@ -131,7 +133,7 @@ class QuestionsConfig(StageConfig):
 
     def label(self) -> str:
         """Value of the `source` column."""
-        return self.name or self.preset or ("tiny" if self.source == "tiny" else "custom")
+        return self.name or Path(self.preset).stem or ("tiny" if self.source == "tiny" else "custom")
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed: the content and all that changes the rows, not where the content lies.

@@ -2,6 +2,7 @@
 
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.presets import SetSize, load_preset
+from tasks.questions.sources import local_rows
 from tasks.shared.costs.lengths import prompt_tokens, text_tokens
 from tasks.shared.costs.machine import Machine, StageEstimate
 from tasks.shared.models.config import ModelConfig
@@ -20,10 +21,13 @@ def questions(machine: Machine, questions: QuestionsConfig) -> StageEstimate:
 
 
 def count(config: QuestionsConfig, section: str) -> int:
-    """Number of questions of a set. Raises ValueError for a set of unknown size without a limit."""
+    """Number of questions of a set, for which local files are counted.
+
+    Raises ValueError for a set of unknown size without a limit.
+    """
     if config.source == "tiny":
         held = config.tiny.count
-    else:
+    elif not (held := local_rows(config)):
         preset = load_preset(config.preset) if config.preset else None
         split = config.split or (preset.hub.split if preset and preset.hub else "train")
         held = preset.size.rows.get(split, 0) if preset and preset.size else 0

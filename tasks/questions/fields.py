@@ -6,6 +6,12 @@ from tasks.config import Frozen
 from tasks.questions.answers import AnswerRule
 from tasks.shared.sources.paths import checked_spec
 
+SYNONYMS = {
+    "question": ("question", "problem", "prompt", "query", "input", "instruction"),
+    "answer": ("answer", "final_answer", "ground_truth", "gold", "target", "solution", "output", "response"),
+}
+"""Names under which publishers keep question and answer, the likeliest first."""
+
 
 class FieldMapping(Frozen):
     """Which fields of a row become the question, the answer and the notes kept beside them.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from tasks.questions.config import QuestionsConfig
+from tasks.questions.fields import SYNONYMS
 from tasks.questions.rows import TINY_FIELDS, normalise, to_question
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import read_source
@@ -63,7 +64,8 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionI
         kept=intake.kept,
         most=config.max_rejected_share,
         fields=intake.fields,
-        paths={f"fields.{part}": paths_of(getattr(mapping, part)) for part in ("question", "answer")},
+        paths={f"fields.{part}": paths_of(getattr(mapping, part)) for part in SYNONYMS},
+        synonyms={f"fields.{part}": names for part, names in SYNONYMS.items()},
         otherwise="Choose another preset, or give",
     )
     return intake

@@ -1,15 +1,15 @@
-"""Field mappings of published question sets, one YAML file each in `presets/`; adding a file adds a preset."""
+"""Field mappings of question sets, one YAML file each: those in `presets/` by name, a user's own by path."""
 
 from functools import cache
 from pathlib import Path
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from tasks.config import Frozen
-from tasks.errors import did_you_mean
+from tasks.errors import did_you_mean, in_a_line
 from tasks.questions.fields import FieldMapping
 from tasks.shared.sources.errors import SourceError
+from tasks.yaml_text import read_yaml
 
 PRESET_FOLDER = Path(__file__).parent / "presets"
 
@@ -36,10 +36,10 @@ class SetSize(Frozen):
 
 
 class Preset(Frozen):
-    """A published question set: its fields, and its home for `source: hub`."""
+    """A question set: its fields, and its home for `source: hub`."""
 
-    description: str
-    licence: str
+    description: str = ""
+    licence: str = "unknown"
     hub: HubHome | None = None
     size: SetSize | None = None
     """Size of the set; unknown for sets of a user, whose cost is estimated from `questions.limit`."""
@@ -52,16 +52,28 @@ def preset_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in PRESET_FOLDER.glob("*.yaml")))
 
 
-@cache
 def load_preset(name: str) -> Preset:
-    """The preset `name`. Raises `SourceError` listing the known names, or naming the wrong key of its file."""
+    """The preset `name`, or the one in the YAML file at that path.
+
+    Raises `SourceError` listing the known names, or naming the wrong key of the file.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return _read(Path(name).expanduser())
     if name not in preset_names():
         raise SourceError(
             f"preset: unknown value {name!r}{did_you_mean(name, preset_names())} Known: {', '.join(preset_names())}. "
-            f"For another set give `fields`, or add {name}.yaml to {PRESET_FOLDER.name}/"
+            "For another set give `fields`, or the path of a YAML file that has them"
         )
-    path = PRESET_FOLDER / f"{name}.yaml"
+    return _shipped(name)
+
+
+@cache
+def _shipped(name: str) -> Preset:
+    return _read(PRESET_FOLDER / f"{name}.yaml")
+
+
+def _read(path: Path) -> Preset:
     try:
-        return Preset.model_validate(yaml.safe_load(path.read_text()))
-    except (ValidationError, yaml.YAMLError) as error:
-        raise SourceError(f"{path.name}: not a valid preset: {error}") from error
+        return Preset.model_validate(read_yaml(path))
+    except ValueError as error:
+        raise SourceError(f"preset: {path.name} is none: {in_a_line(error)}") from error

@@ -6,20 +6,9 @@ from tasks.shared.tables.parquet import required_columns
 from tasks.spine.store.manifest import SourceTable
 
 QUESTIONS_FILE = "questions.parquet"
-OVERLAPS_FILE = "overlaps.parquet"
-
 
 QUESTIONS = required_columns(
     id=pa.string(), question=pa.string(), answer=pa.string(), source=pa.string(), meta=pa.string()
 )
 """`answer` is the gold answer as text that Math-Verify can parse; `meta` is a JSON object."""
 SOURCE = SourceTable(path=QUESTIONS_FILE, id_column="id", text_column="question")
-
-OVERLAPS = required_columns(
-    question_id=pa.string(),
-    benchmark=pa.string(),
-    benchmark_id=pa.string(),
-    kind=pa.string(),
-    evidence=pa.string(),
-)
-"""`kind` is `exact` or `ngram`; `evidence` is the shared text."""

@@ -44,6 +44,17 @@ def source_digest(config: QuestionsConfig) -> str:
     return resolve(config).source_digest
 
 
+def local_rows(config: QuestionsConfig) -> int:
+    """Rows in the files of this machine that the source is; 0 where it is another, or its files are not here."""
+    if config.source == "tiny":
+        return 0
+    try:
+        files = source_files(config)
+        return _count_rows(files, files.digest()) if files and files.is_local else 0
+    except SourceError:
+        return 0
+
+
 def read_source(config: QuestionsConfig) -> Iterator[Record | Reject]:
     """The rows of a resolved source, streamed, in the order of the source."""
     if config.source == "tiny":
@@ -72,6 +83,17 @@ def _resolve_hub(config: QuestionsConfig) -> QuestionsConfig:
             "source_digest": hub_digest(commit, subset, split),
         }
     )
+
+
+_COUNTED: dict[str, int] = {}
+"""Rows by what the files hold: a plan asks for the size of a set several times."""
+
+
+def _count_rows(files: SourceFiles, digest: str) -> int:
+    key = f"{files.format} {digest}"
+    if key not in _COUNTED:
+        _COUNTED[key] = sum(isinstance(row, Record) for row in files.read(digest))
+    return _COUNTED[key]
 
 
 @lru_cache(maxsize=64)

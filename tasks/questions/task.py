@@ -1,14 +1,9 @@
-"""The questions stages as Prefect tasks."""
+"""The questions stage as a Prefect task."""
 
-from pathlib import Path
-
-from tasks.questions import overlap
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.load import build_questions
-from tasks.questions.schema import OVERLAPS_FILE, SOURCE
+from tasks.questions.schema import SOURCE
 from tasks.questions.sources import resolve
-from tasks.shared.sources.rejects import REJECTS_FILE
-from tasks.shared.tables.parquet import count_rows
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.plan import looked_at
 from tasks.spine.stage.stage import Build
@@ -17,7 +12,6 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
 QUESTIONS = Stage("questions", version=3, kind="questions")
-DECONTAMINATE = Stage("decontaminate", version=2, kind="questions")
 
 
 @stage_task(QUESTIONS)
@@ -36,15 +30,3 @@ def load_resolved(build: Build, config: QuestionsConfig) -> None:
 def load_questions(config: QuestionsConfig, runtime: Runtime, *, force: bool = False, label: str = "") -> ArtifactRef:
     """A question set as an artifact of kind `questions`; the source is hashed first, so a changed file is a miss."""
     return load_resolved(looked_at(config, resolve), runtime, force=force, label=label or config.label())
-
-
-@stage_task(DECONTAMINATE)
-def decontaminate(build: Build, config: overlap.OverlapConfig) -> None:
-    """Leave out (or only report) questions of the parent `questions` that its other parents, the benchmarks, ask."""
-    folders: dict[str, Path] = {role: build.path(role) for role in build.parents}
-    questions = folders.pop("questions")
-    ledger = overlap.decontaminate(config, questions, folders, build.out)
-    num_overlaps = count_rows(build.out / OVERLAPS_FILE)
-    rows = {"questions": ledger["kept"], "rejects": count_rows(build.out / REJECTS_FILE), "overlaps": num_overlaps}
-    summary = {"benchmarks": sorted(folders), "overlaps": num_overlaps}
-    build.record(rows=rows, ledger=ledger, summary=summary, sources=[SOURCE])

@@ -7,6 +7,7 @@ from pydantic import BaseModel, JsonValue, model_validator
 
 from tasks.config import Frozen, Seed, StageConfig
 from tasks.dataset.config import PromptSetConfig
+from tasks.decontaminate.config import DecontaminateConfig
 from tasks.evaluate.config import EvaluateConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.merging import RecipeError, Sections, build, closest, section_models
@@ -57,6 +58,8 @@ class Recipe(Sections):
     """Rules of grading in filtering, RL and evaluation."""
     rl_questions: QuestionsConfig = QuestionsConfig()
     """Questions of RL."""
+    decontaminate: DecontaminateConfig = DecontaminateConfig()
+    """Search for benchmark questions among all that are trained on."""
     rl_prompts: PromptSetConfig = PromptSetConfig()
     rl: RLConfig = RLConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 MINUS = "\N{MINUS SIGN}"
 MUCH_LOST = 0.05
 """Share of completions that are cut, or without an answer or a prediction, above which it is said."""
+CLEAN = "clean pass@1"
+"""Name of the score on questions that no training question shares text with."""
 ACCURACY = "next-token accuracy"
 """Metric of comparisons at the same positions; all others are on the same questions."""
 
@@ -42,6 +44,10 @@ class ModelRow(BaseModel):
     """`greedy` and `pass@k` for every k."""
     headline: list[str]
     """Metrics of the main table."""
+    overlapping: int = 0
+    """Questions that some training question shares text with."""
+    clean: Metric | None = None
+    """pass@1 on the other questions; None where all are such, or none is."""
     mean_tokens: float | None = None
     truncated_share: float | None = None
     unparsed_share: float | None = None

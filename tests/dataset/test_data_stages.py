@@ -9,11 +9,13 @@ import pytest
 
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.dataset.task import write_dataset, write_rl_prompts
+from tasks.decontaminate.config import DecontaminateConfig
+from tasks.decontaminate.schema import OVERLAPS_FILE
+from tasks.decontaminate.task import leave_out_overlaps
 from tasks.errors import Permanent
 from tasks.questions.config import QuestionsConfig, TinyOptions
-from tasks.questions.overlap import OverlapConfig
 from tasks.questions.sources import resolve
-from tasks.questions.task import decontaminate, load_resolved
+from tasks.questions.task import load_resolved
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.stage.call import Stage, StageCall
@@ -95,13 +97,35 @@ def test_a_moved_source_is_a_hit_and_a_changed_one_a_miss(settings: Settings, tm
     assert not outcome(tmp_path / "b.jsonl").hit
 
 
-def test_the_small_worlds_splits_do_not_overlap_and_its_own_copy_does(settings: Settings) -> None:
+def test_a_set_without_overlap_stays_what_it_was_so_that_what_was_made_from_it_does(settings: Settings) -> None:
     seed, test = questions(settings, "seed", 60), questions(settings, "test", 60)
-    parents = {"questions": seed.manifest.ref}
-    clean = run(decontaminate, OverlapConfig(), settings, **parents, test=test.manifest.ref)
-    assert clean.manifest.summary == {"benchmarks": ["test"], "overlaps": 0}
+    benchmarks = {"questions.test": test.manifest.ref}
+    clean = run(leave_out_overlaps, DecontaminateConfig(), settings, questions=seed.manifest.ref, **benchmarks)
+    assert clean.manifest.summary == {"label": "tiny", "overlapping": {"test": 0}}
+    assert clean.manifest.digest == seed.manifest.digest
     with pytest.raises(Permanent, match="no question is left"):
-        run(decontaminate, OverlapConfig(), settings, **parents, copy=seed.manifest.ref)
+        run(leave_out_overlaps, DecontaminateConfig(), settings, questions=seed.manifest.ref, copy=seed.manifest.ref)
+
+
+def test_a_planted_leak_is_found_listed_and_left_out(settings: Settings, tmp_path: Path) -> None:
+    seed, test = questions(settings, "seed", 60), questions(settings, "test", 60)
+    asked = [row["question"] for row in read_rows(files(test, settings) / "questions.parquet")]
+    leaks = [question for question in asked if len(question.split()) > 13][:3]
+    own = [row["question"] for row in read_rows(files(seed, settings) / "questions.parquet")]
+    rows = ({"question": question, "answer": "7"} for question in [*own, *leaks, f"Now think: {leaks[0].upper()}"])
+    (tmp_path / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    config = QuestionsConfig(source=str(tmp_path / "train.jsonl"), fields={"question": "question", "answer": "answer"})
+    training = run(load_resolved, resolve(config), settings)
+    parents = {"questions": training.manifest.ref, "questions.test": test.manifest.ref}
+    found = run(leave_out_overlaps, DecontaminateConfig(), settings, **parents)
+    kept = {row["question"] for row in read_rows(files(found, settings) / "questions.parquet")}
+    assert kept == set(own)
+    assert found.manifest.ledger == {"read": len(own) + 4, "kept": len(own), "overlapping": 4}
+    assert found.manifest.summary["overlapping"] == {"test": 3}
+    listed = {row["question_id"] for row in read_rows(files(found, settings) / OVERLAPS_FILE)}
+    rejects = {row["value"] for row in read_rows(files(found, settings) / "rejects.parquet")}
+    assert len(listed) == 4
+    assert listed == rejects
 
 
 def test_prompts_for_rl_carry_gold_answers_and_a_card(settings: Settings) -> None:

@@ -200,6 +200,15 @@ def test_a_set_of_unknown_size_asks_for_a_limit() -> None:
     assert count(own.model_copy(update={"limit": 7}), "questions") == 7
 
 
+def test_questions_in_local_files_are_counted(tmp_path: Path) -> None:
+    file = tmp_path / "my.jsonl"
+    file.write_text('{"question": "x", "answer": "#### 1"}\n' * 30 + "no JSON\n")
+    own = QuestionsConfig(source=str(file), preset="gsm8k")
+    assert count(own, "questions") == 30
+    assert count(own.model_copy(update={"part": "0-50"}), "questions") == 15
+    assert count(own.model_copy(update={"limit": 7}), "questions") == 7
+
+
 @pytest.mark.parametrize("name", ["gsm8k", "math500", "aime24", "amc23", "minerva_math", "olympiadbench", "svamp"])
 def test_presets_state_the_rows_and_lengths_of_the_real_sets(name: str, shared_data: Path, tmp_path: Path) -> None:
     from tasks.questions.export import export

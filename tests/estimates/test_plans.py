@@ -73,6 +73,27 @@ def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: 
         assert any(" generate " in line and f"{amount(size)} tokens" in line for line in lines)
 
 
+def test_a_teacher_writes_and_scores_and_the_base_model_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows.polya import polya
+
+    monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    arms = {
+        "polya": {"label": "self-written"},
+        "distilled": {"label": "Distilled", "overrides": {"generate.model.source": "embedded-thinking"}},
+    }
+    fits = {"generate.sampling.max_new_tokens": 96, "prompt.style": "plain"}
+    with planning(Store.open()) as plan:
+        polya.fn(recipe="tiny-cpu", overrides={"arms": arms, **fits})
+    own, distilled = ({row.stage: row for row in plan.rows if row.arm == arm}["generate"] for arm in arms)
+    assert own.ref != distilled.ref
+    assert own.config.identity_payload() == distilled.config.identity_payload()
+    assert "tokens generated" in planned_cost(distilled)
+    assert len({row.ref for row in plan.rows if row.stage == "model"}) == 2
+    assert len({row.ref for row in plan.rows if row.stage == "midtrain"}) == 2
+
+
 def test_a_plan_counts_what_differs_only_in_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "250")

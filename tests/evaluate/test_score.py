@@ -1,6 +1,7 @@
 """Styles of answers: counted where a benchmark says how to tell them, whatever the questions carry along."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,3 +76,28 @@ def test_a_part_of_a_benchmark_is_asked_and_its_place_is_no_identity() -> None:
 def test_a_part_of_no_benchmark_is_refused() -> None:
     with pytest.raises(ValidationError, match="no benchmark 'svmap'"):
         EvaluateConfig(parts={"svmap": "70-100"})
+
+
+def test_a_benchmark_of_ones_own_is_a_file_of_data_or_a_definition(tmp_path: Path) -> None:
+    definition = tmp_path / "mine.yaml"
+    definition.write_text(
+        "title: Mine\nquestions: {source: a.csv, fields: {question: q, answer: a}}\nstyles: {s: Step}\n"
+    )
+    sources = {"plain": "data/b.jsonl", "mine": str(definition)}
+    config = EvaluateConfig(benchmarks=("plain", "mine", "gsm8k"), sources=sources, limit=5)
+    plain, mine = config.questions("plain"), config.questions("mine")
+    assert (plain.source, plain.label(), plain.mapping().question, plain.limit) == (
+        "data/b.jsonl",
+        "plain",
+        "question",
+        5,
+    )
+    assert (mine.source, mine.mapping().question) == ("a.csv", "q")
+    assert config.identity_payload()["styles"] == {"mine": {"s": "Step"}}
+    moved = config.model_copy(update={"sources": sources | {"plain": "c.jsonl"}})
+    assert moved.identity_payload() == config.identity_payload()
+    for wrong in ({"benchmarks": ("gsm9k",)}, {"sources": {"gsm9k": "a.jsonl"}}, {"parts": {"gsm9k": "0-50"}}):
+        with pytest.raises(ValidationError, match=r"no benchmark 'gsm9k'; did you mean 'gsm8k'\?"):
+            EvaluateConfig.model_validate(wrong)
+    with pytest.raises(ValidationError, match="is no name"):
+        EvaluateConfig(benchmarks=("a/b",), sources={"a/b": "c.jsonl"})

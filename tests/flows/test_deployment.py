@@ -47,8 +47,24 @@ def test_deploying_again_changes_nothing(deployed: Deployed) -> None:
     (zombies,) = [item for item in before["automations"] if "heartbeat" in item["name"]]
     assert zombies["trigger"]["within"] >= 540
     assert len(before["automations"]) == 3
+    _notify(deployed)
     assert deployed.ask("deployments/name/watch-base-models/watch")["schedules"][0]["active"]
     deployed.ask(f"deployments/{watcher['id']}/schedules/{schedule['id']}", {"active": False}, method="PATCH")
+
+
+def _notify(deployed: Deployed) -> None:
+    """Messages are off until a block is named, and one that is not there is named."""
+    kind = deployed.ask("block_types/slug/custom-webhook")
+    (schema,) = deployed.ask("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}})[:1]
+    made = {"name": "team", "block_type_id": kind["id"], "block_schema_id": schema["id"]}
+    made["data"] = {"name": "team", "url": "https://chat.example/hook"}
+    block = deployed.ask("block_documents/", made)
+    before = {item["name"] for item in deployed.ask("automations/filter", {})}
+    deployed.midtrain("deploy", *deployed.hosts, MIDTRAIN_NOTIFY="custom-webhook/team")
+    told = [item for item in deployed.ask("automations/filter", {}) if item["name"] not in before]
+    assert len(told) == 3
+    assert all(item["actions"][0]["block_document_id"] == block["id"] for item in told)
+    assert all(item["trigger"]["match_related"] for item in told)
 
 
 @pytest.mark.parametrize(

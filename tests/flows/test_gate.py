@@ -1,10 +1,14 @@
 """What counts as a regression, and what CI shows of it."""
 
+from inspect import signature
 from pathlib import Path
 
 import pytest
+from prefect.deployments.steps import git_clone
 
-from flows.cli.gate import markdown, regressions
+from flows.cli.gate import check_commit, markdown, regressions
+from flows.server.deploy import deployments_file
+from flows.server.pulling import COMMIT, REPOSITORY, SECRET
 from tasks.report.rows import ComparisonRow
 
 
@@ -50,4 +54,36 @@ def test_the_workflow_calls_commands_that_exist() -> None:
     known = CliRunner().invoke(app, ["gate", "--help"], env={"COLUMNS": "200"}).output
     assert all(option in known for option in call.split() if option.startswith("--"))
     assert any("prefect deployment run" in step and "--watch" in step for step in steps)
-    assert "secrets.PREFECT_API_URL" in workflow["jobs"]["run"]["env"]["PREFECT_API_URL"]
+    environment = workflow["jobs"]["run"]["env"]
+    for secret in ("PREFECT_API_URL", "PREFECT_API_AUTH_STRING", "PREFECT_API_KEY"):
+        assert environment[secret] == f"${{{{ secrets.{secret} }}}}"
+    assert '--commit "$GITHUB_SHA"' in call
+    assert any("midtrain deploy" in step for step in steps)
+    assert {REPOSITORY, COMMIT, SECRET} <= set(environment)
+
+
+def test_a_run_of_another_commit_is_refused_with_what_ran_there() -> None:
+    own, other = "a" * 40, "b" * 40
+    check_commit("ci-1", own, [{"what": "pipeline", "commit": own}, {"what": "rl", "commit": own}])
+    ran = [("pipeline", own), ("rl", other), ("rl", other), ("generate", f"{own}+changes"), ("filter", "")]
+    with pytest.raises(ValueError, match=f"did not run commit {own}: rl at {other}; generate at") as refused:
+        check_commit("ci-1", own, [{"what": what, "commit": commit} for what, commit in ran])
+    assert "filter at an unknown commit" in str(refused.value)
+
+
+def test_deployments_pull_the_stated_commit_where_a_repository_is_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (REPOSITORY, COMMIT, SECRET):
+        monkeypatch.delenv(name, raising=False)
+    (inplace,) = deployments_file()["pull"]
+    assert "prefect.deployments.steps.set_working_directory" in inplace
+    monkeypatch.setenv(REPOSITORY, "https://git.example/midtrain.git")
+    monkeypatch.setenv(COMMIT, "c" * 40)
+    monkeypatch.setenv(SECRET, "midtrain-git")
+    (cloned,) = deployments_file()["pull"]
+    options = cloned["prefect.deployments.steps.git_clone"]
+    assert options["commit_sha"] == "c" * 40
+    assert options["access_token"] == "{{ prefect.blocks.secret.midtrain-git }}"
+    assert set(options) <= set(signature(git_clone).parameters)
+    monkeypatch.setenv(REPOSITORY, "https://me:key@git.example/midtrain.git")
+    with pytest.raises(ValueError, match="has a password in it"):
+        deployments_file()

@@ -104,6 +104,25 @@ def test_an_address_is_no_place_for_it() -> None:
         export(config("nowhere.jsonl"), Path("s3://bucket/mine.parquet"))
 
 
+def test_fields_are_named_on_the_command_line_or_in_a_file_of_ones_own(folder: Path) -> None:
+    (folder / "own.yaml").write_text("fields: {question: q, answer: a, answer_rule: {number: true}}\n")
+    (folder / "wrong.yaml").write_text("fields: {question: q}\n")
+    ways = {
+        "pairs": ["--fields", "question=q,answer=a"],
+        "json": ["--fields", '{"question": "q", "answer": "a", "answer_rule": {"number": true}}'],
+        "file": ["--preset", str(folder / "own.yaml")],
+    }
+    for name, options in ways.items():
+        out = folder / f"{name}.parquet"
+        done = CliRunner().invoke(app, ["questions", str(folder / "in"), "--out", str(out), *options])
+        assert done.exit_code == 0, done.output
+        assert count_rows(out) == 9
+    refused = CliRunner().invoke(
+        app, ["questions", str(folder / "in"), "--out", "no.parquet", "--preset", str(folder / "wrong.yaml")]
+    )
+    assert "preset: wrong.yaml is none: fields.answer: Field required" in refused.output
+
+
 def test_the_command_says_in_a_line_what_it_refuses(folder: Path) -> None:
     (folder / "in" / "gsm8k-test.jsonl").write_text('{"question": "one?", "answer": "#### 1"}\n{"question": "two?"}\n')
     (folder / "in" / "gsm8k-train.jsonl").write_text('{"question": "three?", "answer": "#### 3"}\n')

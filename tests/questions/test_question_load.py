@@ -219,6 +219,14 @@ def test_a_field_that_no_row_has_is_an_error_that_names_the_nearest(tmp_path: Pa
         load(tmp_path, source=source, fields=FieldMapping(question="problem", answer="reward_model.ground_truth"))
 
 
+def test_a_field_that_publishers_call_otherwise_is_proposed_before_one_that_is_spelled_alike(tmp_path: Path) -> None:
+    source = written(tmp_path / "rows.jsonl", [{"problem": "x", "questions_asked": 3, "solution": "1"}] * 3)
+    with pytest.raises(SourceError, match=r"fields.question: .*has 'question'; did you mean 'problem'\?"):
+        load(tmp_path, source=source, fields=FieldMapping(question="question", answer="solution"))
+    with pytest.raises(SourceError, match=r"fields.answer: .*has 'answer'; did you mean 'solution'\?"):
+        load(tmp_path, source=source, fields=FieldMapping(question="problem", answer="answer"))
+
+
 def test_too_many_rejects_are_an_error_with_examples(tmp_path: Path) -> None:
     source = written(tmp_path / "rows.jsonl", [{"q": "x", "a": 1}, {"q": "y", "a": ""}, "{"])
     with pytest.raises(SourceError, match=r"2 of 3 rows .* rejected.*rows.jsonl line 2: a is empty"):

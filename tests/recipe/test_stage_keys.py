@@ -17,6 +17,7 @@ SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 """Stages whose identity is the content that their settings lead to."""
 KEYS = {
     "dataset": "a43f5f2c53ddc8c9",
+    "decontaminate": "8176a4f7a530bed9",
     "entropy": "56bcb0badd45a3be",
     "evaluate": "8748d2abe39cbca1",
     "filter": "a37ac911884b802e",

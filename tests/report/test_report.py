@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tasks.decontaminate.schema import OVERLAPS, OVERLAPS_FILE
+from tasks.evaluate.schema import SAMPLES_FILE
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.numbers.collect import read_evaluation
 from tasks.report.rows import ComparisonRow, points
@@ -17,12 +19,13 @@ from tasks.report.show import tables, warnings
 from tasks.report.summary import ReportSummary
 from tasks.report.task import REPORT, report
 from tasks.report.write import write_report
+from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.stage import ensure
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.runtime import Runtime
 from tests.support.report_pages import Page, Silent, settings_of, shown
-from tests.support.report_worlds import COMMIT, HEURISTICS, World, build_world
+from tests.support.report_worlds import COMMIT, HEURISTICS, World, build_world, evaluate
 
 
 @pytest.fixture(scope="module")
@@ -337,12 +340,27 @@ def test_three_seeds_are_one_line_with_their_spread(three_seeds: World, tmp_path
 
 def test_what_is_amiss_is_said(tmp_path: Path) -> None:
     world = build_world(tmp_path, benchmarks={"tiny-test": 20})
+    ids = [f"{number:016x}" for number in range(5)]
+    world.table("leak", OVERLAPS_FILE, OVERLAPS, [{"benchmark": "tiny-test", "benchmark_id": id_} for id_ in ids])
+    world.publish("leak", "questions", "decontaminate", rows={"overlaps": 5})
+    world.publish("leaky", "model", "rl", parents={"model": "base", "prompts": "leak"})
+    leaky = ReportEntry(label="Leaky", arm="leaky", checkpoint="rl", evaluation="evaluation-leaky")
+    evaluate(world, "leaky", leaky, 0.5, benchmarks={"tiny-test": 20})
     lost = world.made["samples-0"].ref
     world.store.files.remove(lost.path)
     summary = write_report(world.store, world.config(), world.parents, tmp_path / "out")
     assert "tiny-test has 20 questions: its intervals are rough." in summary.warnings
     assert f"{lost} is no longer in the store; its part of the lineage cannot be shown." in summary.warnings
-    assert "no longer in the store" in (tmp_path / "out/report.html").read_text()
+    page = (tmp_path / "out/report.html").read_text()
+    assert "no longer in the store" in page
+    assert "clean pass@1" in page
+    assert sum("5 of 20 questions of tiny-test share text with training questions" in text for text in summary.warnings)
+    samples = world.store.local(world.parents["evaluation-leaky"]) / SAMPLES_FILE
+    clean = [row for row in read_rows(samples) if row["sample_index"] >= 0 and row["question_id"] not in ids]
+    (row,) = [row for row in summary.models if row.label == "Leaky"]
+    assert row.clean is not None
+    assert row.clean.mean == pytest.approx(sum(item["verdict"] == "correct" for item in clean) / len(clean))
+    assert all(row.overlapping == 5 for row in summary.models)
 
 
 def test_one_model_alone_has_a_report(world: World, tmp_path: Path) -> None:

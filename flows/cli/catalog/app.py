@@ -7,7 +7,7 @@ import typer
 
 from flows.cli.catalog import completion
 from flows.cli.console import console, exit_with
-from flows.cli.options import JsonOption, LicenceOption, PushKind
+from flows.cli.options import DeviceOption, JsonOption, LicenceOption, PushKind
 
 catalog_app = typer.Typer()
 
@@ -40,6 +40,23 @@ def recipes(
         exit_with(explained(lambda: write_schema(schema, console), console))
     else:
         exit_with(explained(lambda: show_recipes(as_json, console), console))
+
+
+@catalog_app.command()
+def init(
+    file: Annotated[Path, typer.Argument(help="Recipe to write.")] = Path("recipe.yaml"),
+    model: Annotated[str, typer.Option(help="Base model: folder, org/name, s3://...")] = "",
+    data: Annotated[str, typer.Option(help="Questions with answers: file, folder, org/name, s3://...")] = "",
+    question: Annotated[str, typer.Option(help="Column of the question.")] = "",
+    answer: Annotated[str, typer.Option(help="Column of the answer.")] = "",
+    device: DeviceOption = "",
+) -> None:
+    """Write a commented recipe for your own model and questions; asks for what no option says."""
+    from flows.cli.catalog.init import write_recipe
+    from flows.cli.printing import explained
+
+    answers = {"model": model, "data": data, "question": question, "answer": answer, "device": device}
+    exit_with(explained(lambda: write_recipe(file, answers, console), console))
 
 
 @catalog_app.command("ls")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from tasks.report.numbers.inputs import ReportInputs
-from tasks.report.rows import ModelRow, PredictionRow, lost_share_warnings
+from tasks.report.rows import CLEAN, ModelRow, PredictionRow, lost_share_warnings
 from tasks.shared.next_token.method import TIERS
 
 FEW = 50
@@ -31,6 +31,11 @@ def caveats(
         if row.questions < FEW and row.label == models[0].label:
             yield f"{row.benchmark} has {row.questions} questions: its intervals are rough."
         yield from lost_share_warnings(where, truncated=row.truncated_share, unread=row.unparsed_share)
+        if row.overlapping and row.label == models[0].label:
+            yield (
+                f"{row.overlapping} of {row.questions} questions of {row.benchmark} share text with training questions "
+                f"(listed by the stage decontaminate); {CLEAN} counts the others."
+            )
     yield from inputs.provenance.warnings()
 
 

@@ -1,6 +1,6 @@
 """Reading evaluations: per question, how many completions were right."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,16 @@ class QuestionScores:
     """Right ones among them, int, shape (questions,)."""
     greedy: np.ndarray | None
     """1.0 where the greedy completion is right, shape (questions,); None where there was none."""
+
+    def without(self, ids: Collection[str]) -> "QuestionScores":
+        """The same without some questions."""
+        left = np.array([question not in ids for question in self.ids], dtype=bool)
+        return QuestionScores(
+            ids=tuple(question for question in self.ids if question not in ids),
+            samples=self.samples,
+            correct=self.correct[left],
+            greedy=None if self.greedy is None else self.greedy[left],
+        )
 
 
 @dataclass(frozen=True)

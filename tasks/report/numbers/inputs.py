@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tasks.decontaminate.config import DecontaminateConfig
+from tasks.decontaminate.schema import OVERLAPS_FILE
 from tasks.predict.tally import Tally, read_tally
 from tasks.report.completions import ExampleSet
 from tasks.report.config import ReportConfig, ReportEntry, labels
@@ -13,6 +15,7 @@ from tasks.report.numbers.collect import Evaluated, read_evaluation
 from tasks.report.numbers.examples import examples
 from tasks.report.numbers.provenance import Provenance, trace
 from tasks.shared.statistics.clustered import Array
+from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import Store
@@ -63,6 +66,8 @@ class ReportInputs:
     """Local folder of every artifact behind the report that may bring a figure."""
     examples: tuple[ExampleSet, ...]
     """Completions to read."""
+    overlapping: Mapping[str, frozenset[str]]
+    """Ids of each benchmark's questions that some training question shares text with."""
 
 
 def gather(store: Store, config: ReportConfig, parents: Mapping[str, ArtifactRef]) -> ReportInputs:
@@ -87,8 +92,17 @@ def gather(store: Store, config: ReportConfig, parents: Mapping[str, ArtifactRef
         if manifest.kind in ("entropy", "schedule")
     }
     lines = {label: Line(label, tuple(seeds)) for label, seeds in predicted.items()}
-    shown = tuple(examples(store, provenance, evaluations))
-    return ReportInputs(config, evaluations, lines, provenance, folders, shown)
+    shown, overlapping = tuple(examples(store, provenance, evaluations)), _overlapping(store, provenance)
+    return ReportInputs(config, evaluations, lines, provenance, folders, shown, overlapping)
+
+
+def _overlapping(store: Store, provenance: Provenance) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for manifest in provenance.manifests:
+        if manifest.stage == DecontaminateConfig.STAGE and manifest.rows["overlaps"]:
+            for row in read_rows(store.local(manifest.ref) / OVERLAPS_FILE, ["benchmark", "benchmark_id"]):
+                found.setdefault(row["benchmark"], set()).add(row["benchmark_id"])
+    return {benchmark: frozenset(ids) for benchmark, ids in found.items()}
 
 
 def _same_positions(predicted: list[Predicted]) -> None:

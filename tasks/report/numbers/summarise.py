@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
 
 from tasks.entropy.schema import PLOT_FILE as ENTROPY_PLOT
 from tasks.predict.schema import DIRECT, REASONING
@@ -79,11 +81,22 @@ def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
             samples=scores.samples,
             metrics={name: score(inputs.config, seeds, benchmark, name) for name in names},
             headline=list(headline_metrics(scores.samples, has_greedy)),
+            **_clean(inputs, seeds, benchmark),
             mean_tokens=_mean_of(seeds, benchmark, "mean_tokens"),
             truncated_share=_mean_of(seeds, benchmark, "truncated_share"),
             unparsed_share=_mean_of(seeds, benchmark, "unparsed_share"),
             asked=asked_words(seeds[0].manifest.summary),
         )
+
+
+def _clean(inputs: ReportInputs, seeds: Sequence[Evaluated], benchmark: str) -> dict[str, Any]:
+    """How many questions of a benchmark overlap with training questions, and the score on the others."""
+    scores = seeds[0].benchmarks[benchmark]
+    ids = inputs.overlapping.get(benchmark, frozenset()).intersection(scores.ids)
+    if not ids or len(ids) == len(scores.ids):
+        return {"overlapping": len(ids)}
+    others = [replace(seed, benchmarks={benchmark: seed.benchmarks[benchmark].without(ids)}) for seed in seeds]
+    return {"overlapping": len(ids), "clean": score(inputs.config, others, benchmark, "pass@1")}
 
 
 def _mean_of(seeds: Sequence[Evaluated], benchmark: str, key: str) -> float | None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from tasks.report.blocks import PAGE, Block, Column, Name, Paragraph, Strip, Table, estimate
-from tasks.report.rows import ModelRow, PredictionRow, asked_of, percent
+from tasks.report.rows import CLEAN, ModelRow, PredictionRow, asked_of, percent
 from tasks.report.sections.bars import heuristic_bars, style_bars
 from tasks.report.sections.curves import pass_curves
 from tasks.report.sections.differences import compared, optional, tone_of
@@ -110,6 +110,7 @@ def _scores(summary: ReportSummary, rows: Sequence[ModelRow]) -> Table:
     columns = [
         model_column(summary),
         *_metrics(first.headline),
+        *([Column(CLEAN, lambda row: estimate(row.clean), number=True)] if first.clean else []),
         Column("questions x samples", asked, media=("artifact",)),
         Column("strip", strip, media=PAGE, axis=("0", "pass@1", "100")),
         *(replace(column, media=("page", "artifact")) for column in LOST),

@@ -63,6 +63,11 @@ class SourceFiles:
         self.format = self._one_format() if format == "auto" else format
 
     @property
+    def is_local(self) -> bool:
+        """Whether the files lie on this machine."""
+        return isinstance(self._fs, LocalFileSystem)
+
+    @property
     def is_split(self) -> bool:
         """Whether names of the files tell that they are a split of a folder or pattern."""
         return self._named.pattern is not None and bool(self._splits(self.paths))
@@ -78,22 +83,21 @@ class SourceFiles:
 
         Raises `SourceError` in the end where the content is not that of `digest` any more.
         """
-        is_local = isinstance(self._fs, LocalFileSystem)
         read: list[str] = []
         for path in self.paths:
             with self._opened(path) as file:
                 hashed = Hashed(file)
                 # What comes over a network is read from end to end, once: who has to seek does it in a copy.
-                stream = buffered(file if is_local else hashed, seekable=is_local)
+                stream = buffered(file if self.is_local else hashed, seekable=self.is_local)
                 yield from read_file(stream, self._name(path), self.format, readers)
-                if not is_local:
+                if not self.is_local:
                     read.append(hashed.digest())
-        if (self.digest() if is_local else _digest_of(read)) != digest:
+        if (self.digest() if self.is_local else _digest_of(read)) != digest:
             raise SourceError(f"source: {self.source!r} changed while it was read; run again when it is complete")
 
     def digest(self) -> str:
         """SHA-256 of the one file, or over the SHA-256 of each of several, in order of name."""
-        if isinstance(self._fs, LocalFileSystem):
+        if self.is_local:
             # Remembered while nobody writes to a file, so that looking for a change costs no second pass.
             with self._in_words():
                 digests = digest_memory(run_context().settings.cache).digests(map(Path, self.paths))
@@ -103,7 +107,7 @@ class SourceFiles:
 
     def holds(self, path: Path) -> bool:
         """Whether a local path is one of the files, or would be one of them."""
-        if not isinstance(self._fs, LocalFileSystem):
+        if not self.is_local:
             return False
         if path.exists() and any(path.samefile(file) for file in self.paths):
             return True
@@ -119,7 +123,7 @@ class SourceFiles:
                     f"source: {self.source!r} matches the folder {folder!r}, but not the files in it; end the pattern "
                     "with '/**' to read them, or with an ending such as '*.jsonl'"
                 )
-        if isinstance(self._fs, LocalFileSystem):
+        if self.is_local:
             for path in self.paths:
                 if os.path.exists(path) and not os.path.isfile(path):
                     raise SourceError(f"source: {path!r} is no regular file; give a copy of its content")

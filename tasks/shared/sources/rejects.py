@@ -7,6 +7,7 @@ from dataclasses import asdict, astuple
 from itertools import islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -101,6 +102,7 @@ def check_share(
     most: float,
     fields: FieldsSeen,
     paths: Mapping[str, Sequence[str]],
+    synonyms: Mapping[str, Sequence[str]] = MappingProxyType({}),
     otherwise: str,
 ) -> None:
     """Raise `SourceError` where no row was read or kept, or more than the share `most` was rejected.
@@ -109,6 +111,7 @@ def check_share(
         source, read, kept: address of the source, and how many of its rows there are and are left.
         fields: the names that occur in its rows.
         paths: setting to the paths that it names; where no row has one of them, the error is about that setting.
+        synonyms: other names for what a setting names, the likeliest first; one that the rows have is proposed.
         otherwise: begins the advice that ends with the setting's name.
     """
     if not read:
@@ -117,8 +120,10 @@ def check_share(
         return
     for setting, path in ((setting, path) for setting, named in paths.items() for path in named):
         if sum(count for field, count in rejects.missing.items() if _leads_to(field, path)) == read:
+            meant = next((name for name in synonyms.get(setting, ()) if name in fields.names), "")
+            near = f"; did you mean {meant!r}?" if meant else did_you_mean(path, fields.names) or "."
             raise SourceError(
-                f"{setting}: no row of {source!r} has {path!r}{did_you_mean(path, fields.names) or '.'} "
+                f"{setting}: no row of {source!r} has {path!r}{near} "
                 f"The rows have: {', '.join(fields.names)}. {otherwise} {setting} as one of these"
             )
     examples = "; ".join(

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from tasks.config import Frozen
 
+Approval = Literal["before-training", "promotion"]
+"""Steps that a person may have to approve."""
+
 
 class Runtime(Frozen):
     """Settings that may change speed, place and noise of a run, but not what its artifacts mean.
@@ -16,6 +19,9 @@ class Runtime(Frozen):
     dispatch: Literal["inline", "deployments"] = "inline"
     """Where a pipeline's stages run: `inline` in its own process, or each as a run of its own deployment, on the pool
     for machines with or without GPUs; then all arms run at the same time."""
+    approve: tuple[Approval, ...] = ()
+    """Steps before which the run is paused in Prefect's UI until somebody resumes it: `before-training`, with plan,
+    counts and cost when all data are made; `promotion`, before a released model becomes `champion`."""
     concurrent_arms: int = Field(1, ge=1)
     """Arms that run at the same time in one process; for small models, whose trainings leave a machine idle, and for
     several GPUs, of which each arm then has an equal share."""

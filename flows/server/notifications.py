@@ -1,0 +1,67 @@
+"""Messages to people about runs, by the notification blocks of Prefect that the environment names; none by default."""
+
+import os
+from collections.abc import Sequence
+from uuid import UUID
+
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
+from prefect.exceptions import ObjectNotFound
+
+from flows.server.automations import MAX_RESTARTS
+
+BLOCKS = "MIDTRAIN_NOTIFY"
+"""Environment variable with the blocks to send by, with commas between, as `TYPE/NAME`."""
+PIPELINES = ("polya", "rmt", "compare", "release")
+"""Flows that end with a comparison."""
+BODY = """{{ flow.name }} run {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}
+{{ flow_run|ui_url }}"""
+
+
+def notifications(client: SyncPrefectClient, pools: Sequence[str]) -> list[AutomationCore]:
+    """Automations that tell of failed runs and of finished comparisons; none where no block is named.
+
+    Raises:
+        ValueError: the server has no such block.
+    """
+    names = [name.strip() for name in os.environ.get(BLOCKS, "").split(",") if name.strip()]
+    blocks = [_block(client, name) for name in names]
+    ended = {"prefect.resource.role": ["work-pool"], "prefect.resource.name": list(pools)}
+    compared = {"prefect.resource.role": ["flow"], "prefect.resource.name": list(PIPELINES)}
+    last_start = {"prefect.run-count": [str(MAX_RESTARTS + 1)]}
+    told = [
+        ("failed runs are told", "Failed", {}, ended),
+        ("runs that crashed for good are told", "Crashed", last_start, ended),
+        ("finished comparisons are told", "Completed", {}, compared),
+    ]
+    return [_automation(blocks, *item) for item in told] if blocks else []
+
+
+def _block(client: SyncPrefectClient, name: str) -> UUID:
+    kind, _, block = name.partition("/")
+    try:
+        return client.read_block_document_by_name(block, kind, include_secrets=False).id
+    except ObjectNotFound as error:
+        raise ValueError(
+            f"{BLOCKS}: the Prefect server has no block {name!r}; make it under Blocks, and write it as "
+            "TYPE/NAME, such as custom-webhook/team or sendgrid-email/team"
+        ) from error
+
+
+def _automation(
+    blocks: Sequence[UUID], name: str, state: str, labels: dict[str, list[str]], related: dict[str, list[str]]
+) -> AutomationCore:
+    subject = f"midtrain: {{{{ flow_run.name }}}} {state.lower()}"
+    return AutomationCore(
+        name=f"midtrain: {name}",
+        description=f"Sends a message by the blocks that {BLOCKS} named when `midtrain deploy` ran.",
+        trigger=EventTrigger(
+            expect={f"prefect.flow-run.{state}"},
+            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"], **labels}),
+            match_related=ResourceSpecification(related),
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[SendNotification(block_document_id=block, subject=subject, body=BODY) for block in blocks],
+    )

@@ -1,0 +1,1 @@
+"""Contamination: questions to train on that a benchmark asks too are found, listed and left out."""

@@ -1,0 +1,44 @@
+"""A recipe from a few answers: it loads, says what it is for, and writes over nothing."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from flows.cli.app import app
+from tasks.estimates.stages import estimate
+from tasks.recipe.loading import load
+from tasks.recipe.polya import PolyaRecipe
+from tasks.shared.costs.devices import device_named
+
+
+def test_a_recipe_is_written_from_answers_and_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = [{"problem": f"question {n}", "id": n, "solution": f"so\n#### {n}"} for n in range(200)]
+    Path("my data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    typed = "my data.jsonl\n\n\nrtx-4090\n"
+    done = CliRunner().invoke(app, ["init", "mine.yaml", "--model", "Qwen/Qwen3-0.6B"], input=typed)
+    assert done.exit_code == 0, done.output
+    assert "[problem]" in done.output
+    assert "[solution]" in done.output
+    recipe = load(PolyaRecipe, "mine.yaml")
+    assert (recipe.model.source, recipe.sized_for) == ("Qwen/Qwen3-0.6B", "rtx-4090")
+    own = recipe.evaluate.questions("own")
+    for config in (recipe.questions, recipe.rl_questions, own):
+        assert config.source == "my data.jsonl"
+        mapping = config.mapping()
+        assert (mapping.question, mapping.answer, mapping.answer_rule.after) == ("problem", "solution", "####")
+    assert [config.part for config in (recipe.questions, recipe.rl_questions, own)] == ["0-60", "60-90", "90-100"]
+    assert estimate(recipe, device_named("rtx-4090"))["generate"].tokens > 0
+    again = CliRunner().invoke(app, ["init", "mine.yaml", "--model", "x", "--data", "my data.jsonl"])
+    assert (again.exit_code, "mine.yaml is there already" in again.output) == (1, True)
+
+
+def test_answers_that_make_no_recipe_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    answers = {"--model": "a/b", "--data": "org/set", "--question": "q", "--answer": "a", "--device": "rtx-4090"}
+    for wrong in ({"--question": "a[x"}, {"--device": "rtx-409"}, {"--data": "gone.jsonl"}):
+        options = [word for pair in (answers | wrong).items() for word in pair]
+        refused = CliRunner().invoke(app, ["init", *options])
+        assert (refused.exit_code, list(tmp_path.iterdir())) == (1, []), refused.output
