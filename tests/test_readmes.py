@@ -46,7 +46,7 @@ GONE = re.compile(
     r"materiali[sz]e|\bgeneration\.|\bfiltering\.|midtraining|\bevaluation\.|\bprediction\.|mixed-sft|[Mm]ethod [AB]\b"
 )
 """Former names of stages, sections, arms and methods."""
-EVENTS = {"model.base.released"}
+EVENTS = {"model.base.released", "midtrain.rows", "midtrain.ledger"}
 BLOCK = re.compile(r"(?:^<!-- ([^\n]*) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
