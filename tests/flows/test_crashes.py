@@ -29,7 +29,8 @@ pytestmark = pytest.mark.slow
 STEPS = 12
 AWAY_S = 10.0
 RUN_S = 420.0
-SOON_S = 5.0
+SOON_S = 10.0
+"""The least that Prefect takes."""
 
 
 @pytest.fixture(autouse=True)

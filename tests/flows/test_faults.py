@@ -123,6 +123,11 @@ def test_a_killed_flow_takes_its_worker_along_and_a_rerun_takes_over_at_once(
     with caplog.at_level(logging.INFO, logger="tasks.spine.stage.stage"):
         again = run(generate, overrides={**SMALL, **SLOWLY})
     assert "waiting for it" not in caplog.text
-    assert {name: hit for name, _, hit, _ in again.stages} == {"questions": True, "model": True, "generate": False}
+    assert {name: hit for name, _, hit, _ in again.stages} == {
+        "questions": True,
+        "decontaminate": True,
+        "model": True,
+        "generate": False,
+    }
     check_samples(home, held)
     assert gone(home)

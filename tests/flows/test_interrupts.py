@@ -48,7 +48,7 @@ def test_an_interrupted_command_ends_all_it_started_and_a_rerun_finishes(
     assert "a rerun goes on from what is done" in command.output
     store = Store.open()
     made = {manifest.stage: manifest.ref for manifest in store.all()}
-    assert set(made) == {"questions", "model", "rl_prompts"}
+    assert set(made) == {"questions", "decontaminate", "model", "rl_prompts"}
     again = run(rl, overrides=overrides)
     assert again.built == ["rl"]
     assert store.manifest(again.ref).summary["resumed_from_step"] > 0

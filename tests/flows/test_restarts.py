@@ -21,7 +21,7 @@ DATABASE = "prefect"
 WAIT_S = 240
 SILENCE_S = 20
 """After which the server takes a run for dead here: after three of Prefect's quickest heartbeats it would be 90."""
-SETTLED_S = 8
+SETTLED_S = 10.0
 """After which it starts a crashed run again here: well before it takes the run for dead once more."""
 LOOKS_OFTEN = {"PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "1"}
 """Seconds between two looks of the server for rules that have waited long enough."""
@@ -60,7 +60,7 @@ def make_ready(server: Deployed) -> None:
     for pool in POOLS:
         server.ask("work_pools/", {"name": pool, "type": "process"})
     flow = server.ask("flows/", {"name": "questions"})
-    server.ask("deployments/", {"name": "stage", "flow_id": flow["id"], "work_pool_name": "cpu"})
+    server.ask("deployments/", {"name": "questions", "flow_id": flow["id"], "work_pool_name": "cpu"})
     for rule in automations({RELEASED: uuid4()}, POOLS):
         if rule.name != f"midtrain: {EVENT}":
             server.ask("automations/", rule.model_dump(mode="json"))

@@ -124,7 +124,7 @@ def test_an_mlflow_server_that_dies_midway_costs_tracking_and_nothing_else(
     assert caplog.text.count("tracking is off for this run") == 1
     store = Store.open()
     made = {manifest.stage: manifest for manifest in store.all()}
-    assert set(made) == {"questions", "model", "rl_prompts", "rl"}
+    assert set(made) == {"questions", "decontaminate", "model", "rl_prompts", "rl"}
     assert all(manifest.mlflow_run_id for manifest in made.values())
     assert store.manifest(done.ref).parents == {"model": made["model"].ref, "prompts": made["rl_prompts"].ref}
-    assert made["rl_prompts"].parents["questions"] == made["questions"].ref
+    assert made["rl_prompts"].parents["questions"] == made["decontaminate"].ref

@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
 }
 """Overrides that make the tiny pipeline as small as it can be and still pass every stage."""
 
-BEFORE_TRAINING = ("questions", "model", "generate", "filter", "dataset", "rl_prompts")
+BEFORE_TRAINING = ("questions", "decontaminate", "model", "generate", "filter", "dataset", "rl_prompts")
 """Stages of the tiny pipeline up to the first training."""
 
 RL_ONLY: dict[str, Any] = {"arms": {"grpo": {"label": "RL", "midtrain": False}}}
