@@ -18,7 +18,7 @@ SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 KEYS = {
     "dataset": "a43f5f2c53ddc8c9",
     "entropy": "56bcb0badd45a3be",
-    "evaluate": "dec29423ef5680d7",
+    "evaluate": "92a4150aee1a8fc2",
     "filter": "3727e339bf567189",
     "generate": "87c8d5d2e351a9af",
     "midtrain": "39ef22a7e2cc2bad",

@@ -110,6 +110,7 @@ def answers(
                     "completion": f" {opening} so\n#### {question}",
                     "verdict": "correct" if right else "wrong",
                     "extracted": str(question),
+                    "vote": str(question) if right else f"wrong {index % 3}",
                     "finish_reason": "stop",
                     "completion_tokens": int(draw.integers(20, 60)),
                     "meta": '{"family": "sum"}' if styles else "{}",

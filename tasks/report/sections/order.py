@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.report.blocks import Block, Table
-from tasks.report.sections import curves, origins, predictions, scores, starts
+from tasks.report.sections import curves, origins, predictions, scores, starts, votes
 from tasks.report.summary import ReportSummary
 
 
@@ -26,6 +26,7 @@ ORIGINS = (
 OF_EVALUATIONS = (
     Section("findings", scores.findings),
     Section("models", scores.models),
+    Section("votes", votes.votes),
     Section("comparisons", scores.comparisons),
     Section("curves", scores.curves),
     Section("before-rl", starts.before_rl),
