@@ -16,7 +16,7 @@ RECIPES = ("tiny-cpu", "tiny-cpu-rmt")
 SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 """Stages whose identity is the content that their settings lead to."""
 KEYS = {
-    "dataset": "a43f5f2c53ddc8c9",
+    "dataset": "bf10d5263aa8f8a1",
     "entropy": "56bcb0badd45a3be",
     "evaluate": "92a4150aee1a8fc2",
     "filter": "3727e339bf567189",

@@ -10,6 +10,7 @@ from tasks.report.numbers.before_rl import starts
 from tasks.report.numbers.caveats import caveats
 from tasks.report.numbers.claims import claims
 from tasks.report.numbers.collect import Evaluated, benchmarks
+from tasks.report.numbers.diversity import compositions, training_sets
 from tasks.report.numbers.inputs import Line, ReportInputs
 from tasks.report.numbers.statistics import (
     accuracy,
@@ -54,6 +55,8 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
         comparisons=[*compare_predictions(config, inputs.predictions), *on_questions],
         heuristics=_heuristics(inputs),
         starts=starts(inputs),
+        diversity=training_sets(inputs),
+        compositions=compositions(inputs),
         stages=provenance.stages(),
         styles={name: styles for name in shared if (styles := _styles(inputs, name))},
         finished=max(manifest.created_at for manifest in provenance.manifests),

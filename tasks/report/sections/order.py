@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.report.blocks import Block, Table
-from tasks.report.sections import curves, origins, predictions, scores, starts, votes
+from tasks.report.sections import curves, diversity, origins, predictions, scores, starts, votes
 from tasks.report.summary import ReportSummary
 
 
@@ -33,6 +33,7 @@ OF_EVALUATIONS = (
     Section("training", curves.training),
     Section("heuristics", scores.heuristics),
     Section("styles", scores.styles),
+    Section("diversity", diversity.diversity),
     *ORIGINS,
 )
 """A report on evaluations alone."""
