@@ -18,8 +18,10 @@ from tasks.spine.stage.plan import planning
 
 
 def test_the_published_example_comes_out() -> None:
-    """Miller 2024, section 5: 3 points need 969 questions where samples bring no noise."""
+    """Miller 2024, section 5: 3 points need 969 questions where samples bring no noise; then samples and trainings."""
     assert smallest_effect(969, 10**9, 10**9, alpha=0.05) == pytest.approx(0.03, abs=1e-4)
+    by_hand = 2.8016 * np.sqrt((1 / 9 + 2 / 6 / (8 * 3)) / 500 + 2 * 0.01**2 / 3)
+    assert smallest_effect(500, 8, 3, alpha=0.05) == pytest.approx(by_hand, rel=1e-4)
 
 
 def test_what_it_names_is_found_four_times_in_five() -> None:

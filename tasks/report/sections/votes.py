@@ -15,14 +15,14 @@ SHOWN = 2
 
 
 def votes(summary: ReportSummary) -> list[Block]:
-    """A table for each benchmark with enough samples, below a title."""
-    tables = vote_tables(summary)
-    return [Paragraph(TITLE, "title"), *tables, Paragraph(CAPTION, "caption")] if tables else []
+    """The tables below a title."""
+    blocks = vote_tables(summary)
+    return [Paragraph(TITLE, "title"), *blocks] if blocks else []
 
 
-def vote_tables(summary: ReportSummary) -> list[Table]:
+def vote_tables(summary: ReportSummary) -> list[Block]:
     """Single samples and votes of every model, a table for each benchmark with enough samples."""
-    tables: list[Table] = []
+    tables: list[Block] = []
     for benchmark in summary.benchmarks:
         rows = [row for row in summary.models if row.benchmark == benchmark]
         voted = [name for name in rows[0].metrics if name.startswith("maj@")][-SHOWN:]
@@ -31,4 +31,4 @@ def vote_tables(summary: ReportSummary) -> list[Table]:
         title = f"{benchmark}: percent right by vote, {summary.confidence:.0%} intervals over questions"
         if voted:
             tables.append(Table.of(title, rows, [model_column(summary), *columns]))
-    return tables
+    return [*tables, Paragraph(CAPTION, "caption")] if tables else []

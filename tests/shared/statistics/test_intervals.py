@@ -146,18 +146,21 @@ def test_sign_flip_equals_mcnemar_on_greedy_answers() -> None:
     assert sign_flip_test(ten_against_two, resamples=10, seed=0)[0] == pytest.approx(2 * (1 + 12 + 66) / 2**12)
 
 
-def test_false_positives_are_as_rare_as_promised_and_pairing_finds_what_it_should() -> None:
+def test_paired_intervals_cover_and_false_positives_are_as_rare_as_promised_and_pairing_finds_what_it_should() -> None:
     random = np.random.default_rng(11)
-    rejected = {0.0: 0, 0.08: 0}
+    rejected, covered = {0.0: 0, 0.08: 0}, 0
     runs = 300
     for effect in rejected:
         for run in range(runs):
             difficulty = random.beta(0.5, 0.5, 100) * (1 - effect)
             a = random.binomial(8, difficulty) / 8
             b = random.binomial(8, difficulty + effect) / 8
-            rejected[effect] += compare_paired(a, b, confidence=0.95, resamples=200, seed=run).p_value < 0.05
+            found = compare_paired(a, b, confidence=0.95, resamples=200, seed=run)
+            rejected[effect] += found.p_value < 0.05
+            covered += found.low <= effect <= found.high
     assert rejected[0.0] / runs < 0.09
     assert rejected[0.08] / runs > 0.9
+    assert 0.91 <= covered / (2 * runs) <= 0.98
 
 
 def test_paired_interval_is_narrower_than_the_unpaired_spread() -> None:
