@@ -37,7 +37,9 @@ def test_single_solutions_have_no_diversity_of_a_question(tmp_path: Path) -> Non
 
 def test_a_large_set_is_measured_on_drawn_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "QUESTIONS", 5)
-    table = train(tmp_path, {f"{index:03d}": [f"w{index} {rank}" for rank in range(10)] for index in range(20)})
+    table = train(
+        tmp_path, {f"{index:03d}": [f"w {rank}" * (1 + index % 7) for rank in range(10)] for index in range(20)}
+    )
     measured = diversity(table, DatasetConfig())
     assert (measured["questions"], measured["solutions"]) == (5, 5 * room.SOLUTIONS)
     assert diversity(table, DatasetConfig()) == measured != diversity(table, DatasetConfig(seed=1))
