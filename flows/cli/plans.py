@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.cli.output import print_json
+from tasks.estimates.detectable import planned_effects
 from tasks.estimates.precision import planned_warnings
 from tasks.estimates.stages import planned_cost, planned_total
 from tasks.spine.stage.plan import PlannedStage
@@ -56,11 +57,13 @@ def plan_table(rows: Sequence[PlannedStage]) -> Table:
 
 
 def print_plan(rows: Sequence[PlannedStage], as_json: bool, console: Console) -> None:
-    """Print a plan, with what is unwise in it."""
+    """Print a plan, with what is unwise in it and what it cannot show."""
     warnings = list(planned_warnings(rows))
+    effects = planned_effects(rows)
     if as_json:
         said: dict[str, Any] = {"total": planned_total(rows), "warnings": warnings}
+        said["detectable"] = [asdict(effect) for effect in effects]
         return print_json({"stages": [asdict(line) for line in plan_lines(rows)], **said})
     console.print(plan_table(rows))
-    for text in warnings:
+    for text in (*warnings, *(effect.text for effect in effects)):
         console.print(text, soft_wrap=True)

@@ -23,6 +23,7 @@ def dataset_card(
     ledger: Mapping[str, int],
     heuristics: Mapping[str, int],
     by_accident: Mapping[str, str],
+    diversity: Mapping[str, Any],
     examples: Sequence[Mapping[str, Any]],
     lineage: Mapping[str, str],
     config_json: str,
@@ -30,7 +31,7 @@ def dataset_card(
     """Markdown with the YAML front matter that the Hugging Face hub and `datasets.load_dataset(folder)` read.
 
     `lineage` maps a role to the reference and digest of the artifact in that role; `ledger` is shown as it is, as is
-    `by_accident`, by heuristic how many samples would be right by accident.
+    `by_accident`, by heuristic how many samples would be right by accident, and `diversity`, of a training set.
     """
     parts = [
         f"# {title}\n\n{about}",
@@ -44,12 +45,30 @@ def dataset_card(
         ]
         header = ("heuristic", "rows", "right by accident, an estimate")
         parts.append("## Heuristics\n\n" + _table(header, named))
+    if diversity:
+        parts.append(_diversity(diversity))
     parts.append("## Examples\n\n" + "\n\n".join(_example(row) for row in examples))
     parts.append("## Made from\n\n" + _table(("role", "artifact and content digest"), lineage.items()))
     parts.append(f"## Settings\n\n{fenced(config_json, 'json')}")
     use = f'from datasets import load_dataset\n\nload_dataset("parquet", data_files="{file}", split="train")'
     parts.append(f"## Use\n\n{fenced(use, 'python')}")
     return f"---\n{_front_matter(licence, file, rows)}---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _diversity(measured: Mapping[str, Any]) -> str:
+    about = (
+        f"On {measured['solutions']:,} solutions of {measured['questions']:,} questions, drawn from all. The Vendi "
+        "score (arXiv 2210.02410) is the number of different texts that there are in effect, similarity being that of "
+        f"{measured['kernel']}; self-BLEU (arXiv 1802.01886) is 1 where all solutions of a question are copies."
+    )
+    named = {
+        "Vendi score over all": measured["vendi_all"],
+        "Vendi score of a question with several solutions": measured["vendi_per_question"],
+        "solutions of such a question": measured["solutions_per_question"],
+        "self-BLEU of such a question": measured["self_bleu"],
+    }
+    rows = [(name, "-" if value is None else f"{value:.2f}") for name, value in named.items()]
+    return f"## Diversity\n\n{about}\n\n{_table(('measure', 'mean'), rows)}"
 
 
 def _front_matter(licence: str, file: str, rows: int) -> str:

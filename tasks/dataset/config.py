@@ -42,6 +42,9 @@ class DatasetConfig(StageConfig):
     prompt: PromptConfig = PromptConfig()
     """The plain prompt that stands before every solution, whatever heuristic wrote it: one prefix, several
     continuations (ours, implied by the paper's theory)."""
+    embedding: str = ""
+    """Model of sentence-transformers, a name or a folder, whose embeddings say how alike solutions are; needs the extra
+    `diversity`. Empty takes word n-grams (ours)."""
     licence: str = "unknown"
     """Licence identifier on the dataset card, e.g. `mit`; depends on the questions and on the model that wrote."""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from tasks.dataset.card import dataset_card
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
+from tasks.dataset.diversity import diversity
 from tasks.dataset.materialize import EXAMPLES, DatasetTally, NothingToTrainOn, write_prompts, write_solutions
 from tasks.dataset.schema import CARD_FILE, RL_FILE, TRAIN_FILE
 from tasks.errors import Permanent
@@ -20,7 +21,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.fingerprint import canonical_json
 
-DATASET = Stage("dataset", version=1, kind="dataset")
+DATASET = Stage("dataset", version=2, kind="dataset")
 RL_PROMPTS = Stage("rl_prompts", version=1, kind="dataset")
 
 CANDIDATES = {"correct": "kept.parquet", "wrong": "wrong.parquet"}
@@ -36,12 +37,14 @@ def write_dataset(build: Build, config: DatasetConfig) -> None:
         tally = write_solutions(config, candidates, build.out, build.work / "tables", **texts)
     except NothingToTrainOn as error:
         raise NothingToTrainOn(_with_outcome(str(error), build)) from None
-    _write_training_card(build, config, tally)
+    measured = diversity(build.out / TRAIN_FILE, config)
+    _write_training_card(build, config, tally, measured)
     build.record(
         rows={"train": tally.rows["kept"], "questions": tally.questions},
         ledger=tally.ledger(),
         summary={
             **renderer.form.summary(),
+            "diversity": measured,
             "heuristics": dict(tally.heuristics),
             "ranks": {str(rank): n for rank, n in tally.ranks.items()},
         },
@@ -65,6 +68,7 @@ def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
         ledger=ledger,
         heuristics={},
         by_accident={},
+        diversity={},
         examples=examples,
         lineage=_lineage(build),
         config_json=canonical_json(config),
@@ -73,7 +77,7 @@ def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
     build.record(rows={"questions": ledger["kept"]}, ledger=ledger, summary=renderer.form.summary())
 
 
-def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTally) -> None:
+def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTally, measured: Mapping[str, Any]) -> None:
     of_rank = {f"rows of rank {rank}": count for rank, count in sorted(tally.ranks.items())}
     counts = {"rows": tally.rows["kept"], "questions": tally.questions, **of_rank}
     card = dataset_card(
@@ -90,6 +94,7 @@ def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTall
         ledger=tally.ledger(),
         heuristics=tally.heuristics,
         by_accident=_by_accident(build),
+        diversity=measured,
         examples=tally.examples,
         lineage=_lineage(build),
         config_json=canonical_json(config),

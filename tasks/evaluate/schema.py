@@ -13,9 +13,11 @@ EVALUATED = pa.schema(
         pa.field("completion", pa.string(), nullable=False),
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("extracted", pa.string()),
+        pa.field("vote", pa.string()),
         pa.field("finish_reason", pa.string(), nullable=False),
         pa.field("completion_tokens", pa.int32(), nullable=False),
         pa.field("meta", pa.string(), nullable=False),
     ]
 )
-"""`sample_index` -1 is the greedy completion; `meta` is the question's, as JSON. Sorted by benchmark and question."""
+"""`sample_index` -1 is the greedy completion; `vote` names the class of equal answers; `meta` is the question's, as
+JSON. Sorted by benchmark and question."""

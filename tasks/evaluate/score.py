@@ -11,6 +11,7 @@ import numpy as np
 from tasks.evaluate.config import EvaluateConfig
 from tasks.shared.sampling.schema import TRUNCATED
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean
+from tasks.shared.statistics.majority import maj_at_k, majority_ks
 from tasks.shared.statistics.passk import check_sample_counts, pass_at_k
 from tasks.shared.tables.parquet import Row
 
@@ -31,10 +32,16 @@ class BenchmarkTally:
     """All samples by question id."""
     greedy: dict[str, float] = field(default_factory=dict)
     """1.0 where the greedy completion is right, by question id."""
+    votes: dict[str, Counter[str]] = field(default_factory=dict)
+    """Samples by class of equal answers, by question id."""
+    right_votes: dict[str, Counter[str]] = field(default_factory=dict)
+    """Right ones among them."""
     verdicts: Counter[str] = field(default_factory=Counter)
+    """Samples by verdict, or `truncated`."""
     styles: Counter[str] = field(default_factory=Counter)
     """Samples by style."""
-    """Samples by verdict, or `truncated`."""
+    composed: int = 0
+    """Samples in which the opening words of more than one style stand."""
     tokens: int = 0
 
     def add(self, row: Row) -> None:
@@ -45,15 +52,20 @@ class BenchmarkTally:
             return
         self.samples[question] += 1
         self.correct[question] += right
+        if row["vote"] is not None:
+            self.votes.setdefault(question, Counter())[row["vote"]] += 1
+            self.right_votes.setdefault(question, Counter())[row["vote"]] += right
         # Each counts once: what was cut has no answer to be read either.
         self.verdicts["truncated" if row["finish_reason"] == TRUNCATED else row["verdict"]] += 1
         self.tokens += row["completion_tokens"]
-        words = row["completion"].split(maxsplit=1)
+        words = row["completion"].split() if self.opening_words else []
         self.styles[self.opening_words.get(words[0], OTHER) if words else OTHER] += 1
+        self.composed += len({word for word in words if word in self.opening_words}) > 1
 
 
 def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
-    """Summary of an evaluation: `scores`, `curve` and `styles` by benchmark.
+    """Summary of an evaluation: `scores` and `curve` by benchmark and, where styles are told apart, `styles` and
+    `composition`, the share of samples that use more than one.
 
     Raises:
         ValueError: a question does not have exactly `config.samples` completions; fewer would bias pass@k unseen.
@@ -64,7 +76,7 @@ def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
         if name not in tallies:
             tallies[name] = BenchmarkTally({word: style for style, word in config.benchmark(name).styles.items()})
         tallies[name].add(row)
-    summary: dict[str, Any] = {"scores": {}, "curve": {}, "styles": {}}
+    summary: dict[str, Any] = {"scores": {}, "curve": {}, "styles": {}, "composition": {}}
     for name, tally in tallies.items():
         check_sample_counts(tally.samples, config.samples)
         curve = {k: _interval(_passes(tally, config.samples, k), config) for k in config.ks()}
@@ -78,6 +90,7 @@ def score(rows: Iterable[Row], config: EvaluateConfig) -> dict[str, Any]:
         total = sum(tally.samples.values())
         if set(tally.styles) != {OTHER}:
             summary["styles"][name] = {style: count / total for style, count in tally.styles.most_common()}
+            summary["composition"][name] = tally.composed / total
     return json.loads(json.dumps(summary))
 
 
@@ -85,6 +98,7 @@ def _scores(tally: BenchmarkTally, curve: dict[int, Interval], config: EvaluateC
     total = sum(tally.samples.values())
     values: dict[str, float] = {"questions": len(tally.samples), "samples": config.samples}
     named = {f"pass@{k}": interval for k, interval in curve.items()}
+    named |= {f"maj@{k}": _interval(_majorities(tally, k, config), config) for k in majority_ks(config.samples)}
     if tally.greedy:
         greedy = np.array([tally.greedy[question] for question in sorted(tally.samples)])
         named["greedy"] = _interval(greedy, config)
@@ -102,6 +116,13 @@ def _passes(tally: BenchmarkTally, samples: int, k: int) -> np.ndarray:
     """Unbiased pass@k of each question, ordered by question id."""
     correct = np.array([tally.correct[question] for question in sorted(tally.samples)])
     return pass_at_k(samples, correct, k)
+
+
+def _majorities(tally: BenchmarkTally, k: int, config: EvaluateConfig) -> np.ndarray:
+    """maj@k of each question, ordered by question id."""
+    votes = [tally.votes.get(question, Counter()) for question in sorted(tally.samples)]
+    right = [tally.right_votes.get(question, Counter()) for question in sorted(tally.samples)]
+    return maj_at_k(config.samples, [[*one.values()] for one in votes], [[*one.values()] for one in right], k)
 
 
 def _interval(values: np.ndarray, config: EvaluateConfig) -> Interval:

@@ -1,11 +1,12 @@
 """Evaluation as a Prefect task: samples from the pool, verdicts, statistics, one record for every completion."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE, SCORES_FILE
 from tasks.evaluate.score import score
+from tasks.evaluate.votes import Pair, with_votes
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.prompts.render import Renderer
@@ -19,7 +20,7 @@ from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
 
-EVALUATE = Stage("evaluate", version=3, kind="evaluation", pool="gpu")
+EVALUATE = Stage("evaluate", version=4, kind="evaluation", pool="gpu")
 ROLE = "questions."
 """Parents of this stage are `model` and, for each benchmark, `questions.<name>`."""
 
@@ -44,7 +45,12 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     wanted = wanted_samples(build, config)
     samples = fill(build, wanted)
     target = build.out / SAMPLES_FILE
-    write_parquet(_graded(build, config, samples, wanted.form), target, EVALUATED)
+    runtime = build.runtime
+    # Pairs of bare answers are put to the verifier as boxes, whatever completions are read for.
+    boxes = config.verification.model_copy(update={"extraction": ("boxed",)})
+    with VerifierPool(runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=boxes) as pairs:
+        graded = _graded(build, config, samples, wanted.form)
+        write_parquet(with_votes(graded, lambda answers: _equal(pairs, answers)), target, EVALUATED)
     summary = score(read_rows(target), config) | {"asked": asked(wanted.form, config.sampling)}
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
@@ -82,6 +88,12 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: Prompt
                     "meta": questions[row["question_id"]]["meta"],
                     **{key: row[key] for key in EVALUATED.names if key in row},
                 }
+
+
+def _equal(verifiers: VerifierPool, answers: Sequence[Pair]) -> list[bool]:
+    """Whether the verifier takes the second answer of each pair for the first."""
+    verdicts = verifiers.verify((f"\\boxed{{{other}}}", one) for one, other in answers)
+    return [verdict.verdict == "correct" for verdict in verdicts]
 
 
 def _order(row: Row) -> tuple[str, int]:

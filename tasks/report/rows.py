@@ -41,7 +41,7 @@ class ModelRow(BaseModel):
     questions: int
     samples: int
     metrics: dict[str, Metric]
-    """`greedy` and `pass@k` for every k."""
+    """`greedy`, `pass@k` and `maj@k` for every k."""
     headline: list[str]
     """Metrics of the main table."""
     overlapping: int = 0
@@ -94,6 +94,8 @@ class ComparisonRow(BaseModel):
     confidence: float
     trainings: int = 0
     """Trainings of the side that has the fewest; 0 where neither was trained."""
+    adjusted_p: float | None = None
+    """The p-value by Holm's correction over the benchmarks of this pair and metric; None for a single benchmark."""
 
     @classmethod
     def of(cls, result: "Paired", confidence: float, trainings: int, **names: str) -> "ComparisonRow":
@@ -116,7 +118,7 @@ class ComparisonRow(BaseModel):
 
         One training shows no luck of training, so it orders nothing, however far apart two models are.
         """
-        if self.low <= 0 <= self.high or self.p_value > 1 - self.confidence:
+        if self.low <= 0 <= self.high or (self.adjusted_p or self.p_value) > 1 - self.confidence:
             return "unclear"
         if self.trainings == 1:
             return ONE_TRAINING
@@ -233,7 +235,8 @@ def lost_share_warnings(
 
 def interval_words(row: ComparisonRow) -> str:
     """Interval and p-value of a comparison, for a sentence."""
-    text = f"{row.confidence:.0%} interval {points(row.low)} to {points(row.high)}, {p_text(row.p_value)}"
+    corrected = "" if row.adjusted_p is None else f", corrected {p_text(row.adjusted_p)}"
+    text = f"{row.confidence:.0%} interval {points(row.low)} to {points(row.high)}, {p_text(row.p_value)}{corrected}"
     return text.replace("p ", "p\N{NO-BREAK SPACE}").replace("= ", "=\N{NO-BREAK SPACE}")
 
 

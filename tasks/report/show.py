@@ -20,7 +20,7 @@ def tables(manifest: Manifest) -> list[Table]:
     if _is_report(manifest):
         return tables_of(ReportSummary.model_validate(manifest.summary))
     if manifest.kind == "evaluation":
-        return [_evaluation(manifest), _lost_answers(manifest)]
+        return [_evaluation(manifest), *_votes(manifest), _lost_answers(manifest)]
     if manifest.kind == "prediction":
         return [_prediction(manifest), _lost_predictions(manifest)]
     return []
@@ -68,22 +68,35 @@ def _scores(manifest: Manifest) -> dict[str, dict[str, float]]:
 def _evaluation(manifest: Manifest) -> Table:
     """Scores of one model on its benchmarks."""
     scores = _scores(manifest)
-    metrics = dict.fromkeys(key for values in scores.values() for key in values if f"{key}_low" in values)
-
-    def metric(name: str) -> Column:
-        def cell(benchmark: str) -> Cell:
-            mean, low, high = (scores[benchmark][key] for key in (name, f"{name}_low", f"{name}_high"))
-            return estimate(Metric(mean=mean, low=low, high=high))
-
-        return Column(name, cell, True)
-
+    metrics = [name for name in _metrics(scores) if not name.startswith("maj@")]
     columns = [
         Column("benchmark", str),
         Column("questions", lambda benchmark: f"{scores[benchmark]['questions']:.0f}", True),
-        *map(metric, metrics),
+        *(_metric(name, scores) for name in metrics),
     ]
     title = f"Scores of {manifest.parents.get('model', manifest.ref)} (percent, with intervals over questions)"
     return Table.of(title, scores, columns, note=asked_words(manifest.summary))
+
+
+def _votes(manifest: Manifest) -> list[Table]:
+    """Scores of the most frequent answers, where there are enough samples for a vote."""
+    scores = _scores(manifest)
+    voted = [name for name in _metrics(scores) if name.startswith("maj@")]
+    columns = [Column("benchmark", str), *(_metric(name, scores) for name in voted)]
+    return [Table.of("The most frequent answer: percent right", scores, columns)] if voted else []
+
+
+def _metrics(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Metrics with an interval that a benchmark has."""
+    return list(dict.fromkeys(key for values in scores.values() for key in values if f"{key}_low" in values))
+
+
+def _metric(name: str, scores: Mapping[str, Mapping[str, float]]) -> Column:
+    def cell(benchmark: str) -> Cell:
+        mean, low, high = (scores[benchmark][key] for key in (name, f"{name}_low", f"{name}_high"))
+        return estimate(Metric(mean=mean, low=low, high=high))
+
+    return Column(name, cell, True)
 
 
 def _lost_answers(manifest: Manifest) -> Table:

@@ -36,6 +36,30 @@ class StageRow(BaseModel):
     """The stage's configuration, dotted keys."""
 
 
+class DiversityRow(BaseModel):
+    """How different the solutions of one training set are."""
+
+    used_by: str
+    """Labels of the models that were trained on it."""
+    seed: int
+    kernel: str
+    """What their similarity is that of."""
+    questions: int
+    solutions: int
+    vendi_all: float
+    vendi_per_question: float | None = None
+    """Mean over questions with several solutions; None where there are none."""
+    solutions_per_question: float | None = None
+    self_bleu: float | None = None
+
+
+class CompositionRow(BaseModel):
+    """How often one label's answers use more than one style, by benchmark."""
+
+    label: str
+    shares: dict[str, float]
+
+
 class Claim(BaseModel):
     """Something that the paper orders, and what came out here."""
 
@@ -146,6 +170,10 @@ class ReportSummary(BaseModel):
     heuristics: list[HeuristicRow]
     starts: list[StartRow] = []
     """What could be known before each RL training."""
+    diversity: list[DiversityRow] = []
+    """The training sets that the measured models were trained on."""
+    compositions: list[CompositionRow] = []
+    """Of labels whose answers show their styles."""
     stages: list[StageRow]
     styles: dict[str, dict[str, dict[str, float]]]
     """Benchmark, label, style: share of the sampled completions."""

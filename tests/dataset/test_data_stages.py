@@ -152,6 +152,12 @@ def test_solutions_become_a_dataset_with_card_and_ledger(settings: Settings) -> 
     assert rows[0]["prompt"] == "Q: Question 1?\nA:"
     card = (files(outcome, settings) / "README.md").read_text()
     assert parent.digest in card
+    measured = outcome.manifest.summary["diversity"]
+    assert (measured["kernel"], measured["questions"], measured["solutions"]) == ("word n-grams", 40, 70)
+    assert measured["solutions_per_question"] == 2
+    assert 1 < measured["vendi_per_question"] < 2 < measured["vendi_all"] < 70
+    assert 0 < measured["self_bleu"] < 1
+    assert f"| self-BLEU of such a question | {measured['self_bleu']:.2f} |" in card
     assert re.search(r"\| backward \| \d+ \| 0.2 of 50 \|", card)
 
 

@@ -130,6 +130,7 @@ def card(tally: DatasetTally) -> str:
         ledger=tally.ledger(),
         heuristics={"a|b": 3, "": 1_234},
         by_accident={"": "0.4 of 20"},
+        diversity={},
         examples=[*tally.examples, {"prompt": "```\nx", "completion": "````y", "rank": 0}],
         lineage={"kept": "filtered/abc"},
         config_json=json.dumps({"variants": 2}),

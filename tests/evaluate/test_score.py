@@ -22,6 +22,7 @@ def row(name: str, index: int, completion: str, meta: dict[str, str]) -> dict[st
         "sample_index": index,
         "completion": completion,
         "verdict": "correct",
+        "vote": "2",
         "finish_reason": "stop",
         "completion_tokens": 5,
         "meta": json.dumps(meta),
@@ -44,6 +45,25 @@ def test_a_completion_that_was_cut_is_not_counted_as_unread_too() -> None:
     rows[1] |= {"finish_reason": "rejected"}
     scores = score(rows, EvaluateConfig(samples=4, greedy=False, resamples=100))["scores"]["gsm8k"]
     assert (scores["truncated_share"], scores["unparsed_share"]) == (0.25, 0.75)
+
+
+def test_completions_that_use_two_styles_are_composed() -> None:
+    config = EvaluateConfig(benchmarks=("tiny-test",), samples=4, greedy=False, resamples=100)
+    texts = (" Step 1. Split 2\n#### 2", " Step 1. Step 2\n#### 2", " Guess Let Split", "")
+    rows = [row("tiny-test", index, text, {}) for index, text in enumerate(texts)]
+    assert score(rows, config)["composition"] == {"tiny-test": 0.5}
+    assert score([one | {"benchmark": "gsm8k"} for one in rows], config)["composition"] == {}
+
+
+def test_the_vote_of_the_samples_is_scored_beside_them() -> None:
+    votes = ("2", "2", "3", None)
+    rows = [row("gsm8k", index, "", {}) | {"vote": vote} for index, vote in enumerate(votes)]
+    for one, verdict in zip(rows, ("correct", "correct", "wrong", "unparsed"), strict=True):
+        one["verdict"] = verdict
+    rows.append(rows[0] | {"sample_index": -1})
+    scores = score(rows, EvaluateConfig(samples=4, resamples=100))["scores"]["gsm8k"]
+    assert (scores["pass@1"], scores["maj@4"], scores["maj@4_high"]) == (0.5, 1.0, 1.0)
+    assert "maj@2" not in scores
 
 
 def test_questions_of_a_user_never_ask_for_styles() -> None:

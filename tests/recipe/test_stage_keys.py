@@ -16,10 +16,10 @@ RECIPES = ("tiny-cpu", "tiny-cpu-rmt")
 SOURCES = {"questions": resolve_questions, "texts": resolve_texts}
 """Stages whose identity is the content that their settings lead to."""
 KEYS = {
-    "dataset": "a43f5f2c53ddc8c9",
+    "dataset": "bf10d5263aa8f8a1",
     "decontaminate": "8176a4f7a530bed9",
     "entropy": "56bcb0badd45a3be",
-    "evaluate": "8748d2abe39cbca1",
+    "evaluate": "1939450237aa1b38",
     "filter": "a37ac911884b802e",
     "generate": "87c8d5d2e351a9af",
     "midtrain": "39ef22a7e2cc2bad",

@@ -53,6 +53,16 @@ def test_the_numbers_are_those_of_the_evaluations(world: World, written: tuple[P
     assert summary.models[0].headline == ["greedy", "pass@1", "pass@8"]
 
 
+def test_diversity_of_training_sets_and_composed_answers_are_told(written: tuple[Path, ReportSummary]) -> None:
+    out, summary = written
+    (row,) = summary.diversity
+    assert (row.used_by, row.vendi_per_question, row.self_bleu) == ("Mid-trained, RL from mid-trained", 2.31, 0.42)
+    assert [row.label for row in summary.compositions] == list(summary.labels)
+    text = (out / "summary.md").read_text()
+    assert "| Mid-trained, RL from mid-trained | 610 | 3.20 | 2.31 | 88.40 | 0.42 |" in text
+    assert "| model | pass@1 | maj@4 | maj@8 |" in text
+
+
 def test_what_could_be_known_before_rl_stands_beside_what_it_met(
     world: World, written: tuple[Path, ReportSummary]
 ) -> None:

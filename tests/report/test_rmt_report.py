@@ -211,7 +211,7 @@ def test_markdown_and_numbers(written: tuple[Path, ReportSummary]) -> None:
     out, summary = written
     text = (out / "summary.md").read_text()
     assert "| RMT | Qwen3-14B | 76.9 | 55.8 | 44.6 | 59.1 | 186-188 |" in text.splitlines()
-    assert text.count(f"| {BASE.label} | **") == 3
+    assert text.count(f"| {BASE.label} | **") == 4
     assert "\n\n\n" not in text
     numbers = json.loads((out / "summary.json").read_text())
     assert ReportSummary.model_validate(numbers).model_dump() == summary.model_dump()

@@ -10,7 +10,8 @@ import pytest
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.numbers.collect import Evaluated, QuestionScores, read_evaluation, same_questions
-from tasks.report.numbers.statistics import compare, headline_metrics, ks, score
+from tasks.report.numbers.statistics import compare, headline_metrics, ks, over_benchmarks, score
+from tasks.report.rows import ComparisonRow
 from tasks.shared.tables.parquet import write_parquet
 from tests.support.report_worlds import World, answers
 
@@ -34,7 +35,7 @@ def test_reads_what_the_evaluation_counted(world: World) -> None:
             scores = found.benchmarks[benchmark]
             assert scores.samples == expected["samples"]
             assert len(scores.ids) == expected["questions"]
-            for metric in ("greedy", "pass@1", "pass@8"):
+            for metric in ("greedy", "pass@1", "pass@8", "maj@4", "maj@8"):
                 assert score(CONFIG, [found], benchmark, metric).mean == pytest.approx(expected[metric])
 
 
@@ -116,3 +117,24 @@ def test_ks(samples: int, expected: tuple[int, ...]) -> None:
 def test_headline(samples: int, expected: list[str]) -> None:
     assert list(headline_metrics(samples, greedy=False)) == expected
     assert list(headline_metrics(samples, greedy=True)) == ["greedy", *expected]
+
+
+def test_verdicts_go_by_p_values_corrected_over_the_benchmarks_of_a_pair() -> None:
+    def row(benchmark: str, p_value: float, metric: str = "pass@1", candidate: str = "B") -> ComparisonRow:
+        names = {"baseline": "A", "candidate": candidate, "benchmark": benchmark, "metric": metric}
+        return ComparisonRow(
+            **names, difference=0.1, low=0.01, high=0.2, p_value=p_value, minimum_detectable=None, confidence=0.95
+        )
+
+    rows = [
+        row("x", 0.03),
+        row("y", 0.04),
+        row("x", 0.03, "greedy"),
+        row("x", 0.001, candidate="C"),
+        row("y", 0.03, candidate="C"),
+    ]
+    corrected = over_benchmarks(rows)
+    assert [item.adjusted_p for item in corrected] == pytest.approx([0.06, 0.06, None, 0.002, 0.03])
+    assert [item.verdict for item in corrected] == ["unclear", "unclear", "better", "better", "better"]
+    assert [item.verdict for item in rows] == ["better"] * 5
+    assert "p = 0.030, corrected p = 0.060)" in corrected[0].sentence.replace("\N{NO-BREAK SPACE}", " ")

@@ -93,6 +93,17 @@ class World:
         return ReportConfig(**(values | changes))
 
 
+DIVERSITY = {
+    "kernel": "word n-grams",
+    "questions": 200,
+    "solutions": 610,
+    "vendi_all": 88.4,
+    "vendi_per_question": 2.31,
+    "solutions_per_question": 3.2,
+    "self_bleu": 0.42,
+}
+
+
 def answers(
     name: str, rate: float, *, benchmarks: dict[str, int], samples: int, seed: int, styles: bool = True
 ) -> Iterator[dict[str, Any]]:
@@ -112,6 +123,7 @@ def answers(
                     "completion": f" {opening} so\n#### {question}",
                     "verdict": "correct" if right else "wrong",
                     "extracted": str(question),
+                    "vote": str(question) if right else f"wrong {index % 3}",
                     "finish_reason": "stop",
                     "completion_tokens": int(draw.integers(20, 60)),
                     "meta": '{"family": "sum"}' if styles else "{}",
@@ -278,6 +290,7 @@ def _polya(world: World, seed: int) -> None:
         "dataset",
         {"variants": 4, "seed": seed},
         parents={"kept": f"kept-{seed}", "model": "base"},
+        summary={"diversity": DIVERSITY},
         ledger={
             "candidates": kept,
             "duplicates": 12,

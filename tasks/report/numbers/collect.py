@@ -1,7 +1,9 @@
 """Reading evaluations: per question, how many completions were right."""
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,8 @@ from tasks.shared.tables.parquet import read_columns
 from tasks.spine.store.manifest import Manifest
 
 GREEDY_INDEX = -1
+Votes = dict[tuple[str, str], tuple[list[int], list[int]]]
+"""By benchmark and question: samples in each class of equal answers, and right ones among them."""
 
 
 @dataclass(frozen=True)
@@ -26,15 +30,21 @@ class QuestionScores:
     """Right ones among them, int, shape (questions,)."""
     greedy: np.ndarray | None
     """1.0 where the greedy completion is right, shape (questions,); None where there was none."""
+    votes: tuple[list[int], ...] = ()
+    """Samples in each class of equal answers, by question."""
+    right_votes: tuple[list[int], ...] = ()
+    """Right ones among them."""
 
     def without(self, ids: Collection[str]) -> "QuestionScores":
         """The same without some questions."""
         left = np.array([question not in ids for question in self.ids], dtype=bool)
         return QuestionScores(
-            ids=tuple(question for question in self.ids if question not in ids),
+            ids=tuple(compress(self.ids, left)),
             samples=self.samples,
             correct=self.correct[left],
             greedy=None if self.greedy is None else self.greedy[left],
+            votes=tuple(compress(self.votes, left)),
+            right_votes=tuple(compress(self.right_votes, left)),
         )
 
 
@@ -53,21 +63,28 @@ def read_evaluation(entry: ReportEntry, manifest: Manifest, folder: Path) -> Eva
     Raises:
         ValueError: questions of one benchmark have different numbers of samples, which would bias pass@k.
     """
-    table = read_columns(folder / SAMPLES_FILE, ["benchmark", "question_id", "sample_index", "verdict"])
+    table = read_columns(folder / SAMPLES_FILE, ["benchmark", "question_id", "sample_index", "verdict", "vote"])
     right = pc.cast(pc.equal(table["verdict"], "correct"), "int64")
     is_greedy = pc.equal(table["sample_index"], GREEDY_INDEX)
     table = table.append_column("right", right)
     keys = ["benchmark", "question_id"]
-    sampled = table.filter(pc.invert(is_greedy)).group_by(keys).aggregate([("right", "sum"), ("right", "count")])
+    counted = table.filter(pc.invert(is_greedy))
+    sampled = counted.group_by(keys).aggregate([("right", "sum"), ("right", "count")])
+    classes = counted.filter(pc.is_valid(counted["vote"])).group_by([*keys, "vote"])
     greedy = {(row["benchmark"], row["question_id"]): row["right"] for row in table.filter(is_greedy).to_pylist()}
     rows: dict[str, dict[str, tuple[int, int]]] = {}
     for row in sampled.to_pylist():
         rows.setdefault(row["benchmark"], {})[row["question_id"]] = (row["right_sum"], row["right_count"])
-    return Evaluated(entry, manifest, {name: _scores(name, rows[name], greedy) for name in sorted(rows)})
+    votes: Votes = defaultdict(lambda: ([], []))
+    for row in classes.aggregate([("right", "sum"), ("right", "count")]).sort_by("vote").to_pylist():
+        cast, good = votes[row["benchmark"], row["question_id"]]
+        cast.append(row["right_count"])
+        good.append(row["right_sum"])
+    return Evaluated(entry, manifest, {name: _scores(name, rows[name], greedy, votes) for name in sorted(rows)})
 
 
 def _scores(
-    benchmark: str, questions: dict[str, tuple[int, int]], greedy: dict[tuple[str, str], int]
+    benchmark: str, questions: dict[str, tuple[int, int]], greedy: dict[tuple[str, str], int], votes: Votes
 ) -> QuestionScores:
     ids = tuple(sorted(questions))
     counts = {questions[question][1] for question in ids}
@@ -79,6 +96,8 @@ def _scores(
         samples=counts.pop(),
         correct=np.array([questions[question][0] for question in ids]),
         greedy=np.array(decoded, dtype=float) if len(decoded) == len(ids) else None,
+        votes=tuple(votes[benchmark, question][0] for question in ids),
+        right_votes=tuple(votes[benchmark, question][1] for question in ids),
     )
 
 

@@ -17,7 +17,8 @@ from tasks.report.numbers.inputs import Line
 from tasks.report.rows import ACCURACY, ComparisonRow, Metric
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean, mean_over_seeds, seed_spread
 from tasks.shared.statistics.clustered import Array, clustered_mean, compare_clustered
-from tasks.shared.statistics.paired import Paired, compare_paired
+from tasks.shared.statistics.majority import maj_at_k, majority_ks
+from tasks.shared.statistics.paired import Paired, compare_paired, holm
 from tasks.shared.statistics.passk import pass_at_k
 
 GREEDY = "greedy"
@@ -35,6 +36,17 @@ def headline_metrics(samples: int, greedy: bool) -> tuple[str, ...]:
     return ((GREEDY,) if greedy else ()) + tuple(f"pass@{k}" for k in shown)
 
 
+def compared_metrics(samples: int, greedy: bool) -> tuple[str, ...]:
+    """Metrics that two models are compared in: those of the main table, and the vote of all samples."""
+    return headline_metrics(samples, greedy) + tuple(f"maj@{k}" for k in majority_ks(samples)[-1:])
+
+
+def every_metric(samples: int, greedy: bool) -> tuple[str, ...]:
+    """All that is computed: greedy, pass@k and maj@k for every k."""
+    voted = tuple(f"maj@{k}" for k in majority_ks(samples))
+    return ((GREEDY,) if greedy else ()) + tuple(f"pass@{k}" for k in ks(samples)) + voted
+
+
 def values(evaluated: Evaluated, benchmark: str, metric: str) -> np.ndarray:
     """A metric per question, shape (questions,)."""
     scores = evaluated.benchmarks[benchmark]
@@ -44,7 +56,10 @@ def values(evaluated: Evaluated, benchmark: str, metric: str) -> np.ndarray:
                 f"{benchmark}: {evaluated.entry.evaluation} has no greedy completions; set evaluate.greedy"
             )
         return scores.greedy
-    return pass_at_k(scores.samples, scores.correct, int(metric.removeprefix("pass@")))
+    kind, k = metric.split("@")
+    if kind == "maj":
+        return maj_at_k(scores.samples, scores.votes, scores.right_votes, int(k))
+    return pass_at_k(scores.samples, scores.correct, int(k))
 
 
 def over_seeds(seeds: Sequence[Evaluated], benchmark: str, metric: str) -> np.ndarray:
@@ -81,6 +96,22 @@ def compare(
     names = {"baseline": pair[0], "candidate": pair[1], "benchmark": benchmark, "metric": metric}
     trainings = fewest_trainings(*([seed.entry for seed in side] for side in sides))
     return ComparisonRow.of(result, config.confidence, trainings, **names)
+
+
+def over_benchmarks(rows: Sequence[ComparisonRow]) -> list[ComparisonRow]:
+    """The rows with p-values corrected over the benchmarks that a pair is compared on in one metric.
+
+    Metrics of the same answers are not corrected for one another, nor are the tiers of next-token predictions, which
+    are parts of one measurement.
+    """
+    families: dict[tuple[str, str, str], list[int]] = {}
+    for index, row in enumerate(rows):
+        families.setdefault((row.baseline, row.candidate, row.metric), []).append(index)
+    corrected = list(rows)
+    for family in (family for family in families.values() if len(family) > 1):
+        for index, p_value in zip(family, holm([rows[index].p_value for index in family]), strict=True):
+            corrected[index] = rows[index].model_copy(update={"adjusted_p": p_value})
+    return corrected
 
 
 def accuracy(config: ReportConfig, line: Line, mode: str, rule: str) -> dict[str, Metric]:

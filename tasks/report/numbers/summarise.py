@@ -12,14 +12,16 @@ from tasks.report.numbers.before_rl import starts
 from tasks.report.numbers.caveats import caveats
 from tasks.report.numbers.claims import claims
 from tasks.report.numbers.collect import Evaluated, benchmarks
+from tasks.report.numbers.diversity import compositions, training_sets
 from tasks.report.numbers.inputs import Line, ReportInputs
 from tasks.report.numbers.statistics import (
-    GREEDY,
     accuracy,
     compare,
     compare_predictions,
+    compared_metrics,
+    every_metric,
     headline_metrics,
-    ks,
+    over_benchmarks,
     reasoning_tokens,
     score,
 )
@@ -40,7 +42,8 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
     shared = benchmarks(seed for seeds in inputs.evaluations.values() for seed in seeds)
     models = [row for benchmark in shared for row in _models(inputs, benchmark)]
     pairs = [pair for pair in config.comparisons if set(pair) <= set(inputs.evaluations)]
-    on_questions = [row for pair in pairs for name in shared for row in _comparisons(inputs, pair, name)]
+    compared = [row for pair in pairs for name in shared for row in _comparisons(inputs, pair, name)]
+    on_questions = over_benchmarks(compared)
     predictions = _predictions(inputs, models, on_questions)
     summary = ReportSummary(
         title=config.title,
@@ -54,6 +57,8 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
         comparisons=[*compare_predictions(config, inputs.predictions), *on_questions],
         heuristics=_heuristics(inputs),
         starts=starts(inputs),
+        diversity=training_sets(inputs),
+        compositions=compositions(inputs),
         stages=provenance.stages(),
         styles={name: styles for name in shared if (styles := _styles(inputs, name))},
         finished=max(manifest.created_at for manifest in provenance.manifests),
@@ -71,7 +76,7 @@ def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
     for label, seeds in inputs.evaluations.items():
         scores = seeds[0].benchmarks[benchmark]
         has_greedy = all(evaluated.benchmarks[benchmark].greedy is not None for evaluated in seeds)
-        names = ((GREEDY,) if has_greedy else ()) + tuple(f"pass@{k}" for k in ks(scores.samples))
+        metrics = every_metric(scores.samples, has_greedy)
         yield ModelRow(
             label=label,
             checkpoint=seeds[0].entry.checkpoint,
@@ -79,7 +84,7 @@ def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
             seeds=[evaluated.entry.seed for evaluated in seeds],
             questions=len(scores.ids),
             samples=scores.samples,
-            metrics={name: score(inputs.config, seeds, benchmark, name) for name in names},
+            metrics={name: score(inputs.config, seeds, benchmark, name) for name in metrics},
             headline=list(headline_metrics(scores.samples, has_greedy)),
             **_clean(inputs, seeds, benchmark),
             mean_tokens=_mean_of(seeds, benchmark, "mean_tokens"),
@@ -106,7 +111,7 @@ def _mean_of(seeds: Sequence[Evaluated], benchmark: str, key: str) -> float | No
 
 def _comparisons(inputs: ReportInputs, pair: tuple[str, str], benchmark: str) -> Iterator[ComparisonRow]:
     both = [evaluated.benchmarks[benchmark] for label in pair for evaluated in inputs.evaluations[label]]
-    for metric in headline_metrics(both[0].samples, all(scores.greedy is not None for scores in both)):
+    for metric in compared_metrics(both[0].samples, all(scores.greedy is not None for scores in both)):
         yield compare(inputs.config, inputs.evaluations, pair, benchmark, metric)
 
 

@@ -103,7 +103,7 @@ def _passes(summary: ReportSummary, narrow: bool) -> Drawing:
 
 
 def _pass_curve(axis: Axes, row: ModelRow, style: FigureStyle) -> None:
-    metrics = {int(name.removeprefix("pass@")): metric for name, metric in row.metrics.items() if "@" in name}
+    metrics = {int(name.removeprefix("pass@")): metric for name, metric in row.metrics.items() if name[:5] == "pass@"}
     colour, ks = style.colour(row.label), list(metrics)
     low, high = [100 * metric.low for metric in metrics.values()], [100 * metric.high for metric in metrics.values()]
     axis.fill_between(ks, low, high, color=colour, alpha=0.14, linewidth=0)

@@ -17,6 +17,10 @@ def tone_of(row: ComparisonRow) -> str:
     return "unclear" if row.verdict == ONE_TRAINING else row.verdict
 
 
+def _bare(p_value: float) -> str:
+    return p_text(p_value).removeprefix("p ").removeprefix("= ")
+
+
 def compared(rows: Sequence[ComparisonRow], same: str, what: str) -> list[Block]:
     """A table for each pair of labels; `same` says what both met, `what` names the first column."""
     blocks: list[Block] = []
@@ -45,13 +49,15 @@ def difference_tables(
     def strip(row: ComparisonRow) -> Strip:
         return Strip(*(50 + 50 * value / reach for value in (row.low, row.difference, row.high)), tone=tone_of(row))
 
+    corrected = any(row.adjusted_p is not None for row in rows)
     columns = [
         Column("on", lambda row: row.benchmark, title=what),
         Column("metric", lambda row: row.metric),
-        Column("difference", lambda row: points(row.difference), True),
+        Column("difference", lambda row: points(row.difference), True, title="points"),
         Column("axis", strip, media=PAGE, axis=(f"{MINUS}{100 * reach:.0f}", "0", f"+{100 * reach:.0f}")),
         Column("interval", lambda row: f"[{points(row.low)}, {points(row.high)}]", True),
-        Column("p", lambda row: p_text(row.p_value).removeprefix("p ").removeprefix("= "), True),
+        Column("p", lambda row: _bare(row.p_value), True),
+        *([Column("Holm", lambda row: optional(row.adjusted_p, _bare), True)] if corrected else []),
         Column("detectable", lambda row: optional(row.minimum_detectable), True, PAGE),
         Column("verdict", verdict, title=""),
     ]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.report.blocks import Block, Table
-from tasks.report.sections import curves, examples, origins, predictions, scores, starts
+from tasks.report.sections import curves, diversity, examples, origins, predictions, scores, starts, votes
 from tasks.report.summary import ReportSummary
 
 
@@ -27,12 +27,14 @@ ORIGINS = (
 OF_EVALUATIONS = (
     Section("findings", scores.findings),
     Section("models", scores.models),
+    Section("votes", votes.votes),
     Section("comparisons", scores.comparisons),
     Section("curves", scores.curves),
     Section("before-rl", starts.before_rl),
     Section("training", curves.training),
     Section("heuristics", scores.heuristics),
     Section("styles", scores.styles),
+    Section("diversity", diversity.diversity),
     Section("examples", examples.examples),
     *ORIGINS,
 )

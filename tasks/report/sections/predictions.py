@@ -11,6 +11,7 @@ from tasks.report.sections.bars import accuracy_bars
 from tasks.report.sections.curves import pass_curves
 from tasks.report.sections.differences import compared, optional
 from tasks.report.sections.scores import SPREAD_CAPTION, model_column, most_seeds, remarks, scores
+from tasks.report.sections.votes import vote_tables
 from tasks.report.summary import PredictionSummary, ReportSummary
 
 TONES = {"holds": "better", "does not hold": "worse", "unclear": "unclear", ONE_TRAINING: "unclear"}
@@ -183,6 +184,7 @@ def afterwards(summary: ReportSummary) -> list[Block]:
     return [
         Paragraph("After GRPO on questions" if after else "Benchmarks", "title"),
         *scores(summary),
+        *vote_tables(summary),
         Paragraph("The paper's, after GRPO", "heading"),
         _of_paper(f"The paper's accuracy after GRPO ({paper.PAPER})", paper.AFTERWARDS, accuracies),
         pass_curves(summary),

@@ -28,8 +28,9 @@ QUESTIONS_CAPTION = (
     "Percentage points. Each question is answered by both models; the interval is a bootstrap over questions, p is a "
     "sign-flip test on the paired differences, “detectable” the smallest true difference that so many questions would "
     "show with 80% power. Of several trainings, all three hold the luck of training too. Where either side is one "
-    "training nothing is called higher, as nothing shows that luck. Rows are tested one by one: with many of them, "
-    "expect one in twenty to look significant by luck."
+    "training nothing is called higher, as nothing shows that luck. “Holm” is p corrected for the benchmarks that the "
+    "pair is compared on in one metric (Holm 1979), and the verdict goes by it; metrics of the same answers are not "
+    "corrected for one another."
 )
 HEURISTICS_CAPTION = (
     "Adherence is the mean score of the correct solutions for following their heuristic, in the unit of the configured "

@@ -126,6 +126,18 @@ def _exact_tail(steps: NDArray[np.int64], observed: int) -> float:
     return float(min(1.0, distribution[sums >= observed].sum()))
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number, in their order: whoever calls those up to alpha significant is wrong about
+    any of them with a chance of at most alpha, however the tests hang together (Holm 1979).
+    """
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        corrected[index] = largest
+    return corrected
+
+
 def minimum_detectable_effect(
     differences: ArrayLike, *, alpha: float = 0.05, power: float = 0.8, trainings: float = 0.0
 ) -> float:

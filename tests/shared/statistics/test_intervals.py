@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tasks.shared.statistics.bootstrap import bootstrap_draws, bootstrap_mean, mean_over_seeds, seed_spread
-from tasks.shared.statistics.paired import compare_paired, minimum_detectable_effect, sign_flip_test
+from tasks.shared.statistics.paired import compare_paired, holm, minimum_detectable_effect, sign_flip_test
 from tasks.shared.statistics.passk import pass_at_k
 
 SETTINGS = {"confidence": 0.95, "resamples": 2_000, "seed": 0}
@@ -146,18 +146,21 @@ def test_sign_flip_equals_mcnemar_on_greedy_answers() -> None:
     assert sign_flip_test(ten_against_two, resamples=10, seed=0)[0] == pytest.approx(2 * (1 + 12 + 66) / 2**12)
 
 
-def test_false_positives_are_as_rare_as_promised_and_pairing_finds_what_it_should() -> None:
+def test_paired_intervals_cover_and_false_positives_are_as_rare_as_promised_and_pairing_finds_what_it_should() -> None:
     random = np.random.default_rng(11)
-    rejected = {0.0: 0, 0.08: 0}
+    rejected, covered = {0.0: 0, 0.08: 0}, 0
     runs = 300
     for effect in rejected:
         for run in range(runs):
             difficulty = random.beta(0.5, 0.5, 100) * (1 - effect)
             a = random.binomial(8, difficulty) / 8
             b = random.binomial(8, difficulty + effect) / 8
-            rejected[effect] += compare_paired(a, b, confidence=0.95, resamples=200, seed=run).p_value < 0.05
+            found = compare_paired(a, b, confidence=0.95, resamples=200, seed=run)
+            rejected[effect] += found.p_value < 0.05
+            covered += found.low <= effect <= found.high
     assert rejected[0.0] / runs < 0.09
     assert rejected[0.08] / runs > 0.9
+    assert 0.91 <= covered / (2 * runs) <= 0.98
 
 
 def test_paired_interval_is_narrower_than_the_unpaired_spread() -> None:
@@ -192,3 +195,22 @@ def test_a_thousand_questions_at_64_samples_take_a_moment() -> None:
     random = np.random.default_rng(14)
     a, b = (pass_at_k(64, random.binomial(64, 0.4, 1_319), 8) for _ in range(2))
     assert compare_paired(a, b, confidence=0.95, resamples=10_000, seed=0).questions == 1_319
+
+
+def test_holm_by_hand() -> None:
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.6, 0.001, 0.5]) == pytest.approx([1.0, 0.003, 1.0])
+    assert (holm([0.04]), holm([])) == ([0.04], [])
+
+
+def test_over_several_benchmarks_equal_models_are_told_apart_once_in_twenty_runs() -> None:
+    """Five benchmarks, the models being equal: without the correction every fifth run finds something."""
+    random = np.random.default_rng(15)
+    runs, wrong, corrected = 200, 0, 0
+    for run in range(runs):
+        sets = random.binomial(8, random.beta(0.5, 0.5, (5, 40, 1)), size=(5, 40, 2)) / 8
+        p_values = [sign_flip_test(rates[:, 1] - rates[:, 0], resamples=10, seed=run)[0] for rates in sets]
+        wrong += min(p_values) <= 0.05
+        corrected += min(holm(p_values)) <= 0.05
+    assert wrong / runs > 0.12
+    assert corrected / runs <= 0.08
