@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import Field, field_validator
@@ -11,6 +11,7 @@ from tasks.config import Frozen, Seed, StageConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.sandbox.config import SandboxConfig
 from tasks.shared.verification.config import VerificationConfig
 
 BENCHMARKS = Path(__file__).parent / "benchmarks"
@@ -24,6 +25,23 @@ class Benchmark(Frozen):
     """The publisher's set; `EvaluateConfig.sources` may say that it lies elsewhere."""
     styles: dict[str, str] = {}
     """First word of an answer in each style that is to be counted, where a model's answers show theirs so."""
+    answers: Literal["math", "choice", "code"] = "math"
+    """What an answer is: mathematics, a letter (read by the same rules), or code that unit tests run in the sandbox."""
+    answer_instruction: str = ""
+    """How an answer is to be stated, in the place of `prompt.answer_instruction`; empty leaves that."""
+    version: int = Field(1, ge=1)
+    """Raised when the same completions get other verdicts than before for a reason that stands in this file alone."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """What of it, apart from questions and styles, decides on completions and verdicts; empty where it is usual."""
+        told = ("answers", "answer_instruction", "version")
+        usual = type(self).model_fields
+        return {name: value for name in told if (value := getattr(self, name)) != usual[name].default}
+
+    def prompt(self, prompt: PromptConfig) -> PromptConfig:
+        """The prompt of its questions."""
+        changed = {"answer_instruction": self.answer_instruction} if self.answer_instruction else {}
+        return prompt.model_copy(update=changed)
 
 
 @cache
@@ -81,6 +99,8 @@ class EvaluateConfig(StageConfig):
     """Bootstrap resamples of questions."""
     prompt: PromptConfig = PromptConfig()
     verification: VerificationConfig = VerificationConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    """Limits of code that a model wrote, for benchmarks whose answers are code."""
 
     @field_validator("benchmarks")
     @classmethod
@@ -99,12 +119,20 @@ class EvaluateConfig(StageConfig):
         return value
 
     def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed, with the styles of benchmarks that have some: scores tell them apart."""
+        """Fields as hashed, with what benchmarks say beside their questions; styles, because scores tell them apart."""
         # Which questions those are, the parents say: a moved file is the same benchmark.
-        places = {"sources", "parts"}
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in places}
+        apart = {"sources", "parts", "sandbox"}
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
         styles = {name: found for name in self.benchmarks if (found := benchmark(name).styles)}
-        return {**fields, "styles": styles} if styles else fields
+        scoring = {name: found for name in self.benchmarks if (found := benchmark(name).identity_payload())}
+        sandbox = self.sandbox if self.runs_code else None
+        further = {"styles": styles, "scoring": scoring, "sandbox": sandbox}
+        return {**fields, **{name: value for name, value in further.items() if value}}
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether a benchmark's answers are code."""
+        return any(benchmark(name).answers == "code" for name in self.benchmarks)
 
     @property
     def draws(self) -> int:

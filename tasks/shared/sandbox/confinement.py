@@ -1,0 +1,119 @@
+"""How a program is confined on this machine: bubblewrap, or Linux namespaces; refused where there is neither."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from tasks.errors import Permanent
+
+REMEDY = (
+    "install bubblewrap (`apt-get install bubblewrap`) and allow unprivileged user namespaces, or run as root with "
+    "CAP_SYS_ADMIN (in Docker: `--cap-add SYS_ADMIN --security-opt apparmor=unconfined`); on a machine that is "
+    "thrown away afterwards, runtime.allow_unsandboxed_code=true runs such code without a sandbox"
+)
+_LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
+_DEVICES = ("/dev/null", "/dev/urandom")
+_PROJECT = Path(__file__).resolve().parents[3]
+_INSIDE = Path("tasks/shared/sandbox/inside")
+_FOLDER_OF_PROJECT = "/sandbox"
+
+
+class SandboxUnavailable(Permanent):
+    """This machine offers no sandbox; the message says what would."""
+
+
+@dataclass(frozen=True)
+class Confinement:
+    """One way to confine a program."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    """What the interpreter's own command line is put behind."""
+    project: str = str(_PROJECT)
+    """Where the project's code is found by the program's first steps."""
+    takes_files_away: bool = False
+    """Whether those first steps build the root folder, because `command` has not."""
+    own_users: bool = False
+    """Whether `command` makes a namespace of users that those steps have to close."""
+    own_user_id: bool = False
+    """Whether the program gets a user of its own: no limit on processes binds root."""
+    binds: tuple[str, ...] = field(default=(), repr=False)
+    """Files and folders that the program may read: the interpreter and its libraries."""
+
+
+UNCONFINED = Confinement("nothing")
+"""Limits alone."""
+
+
+def interpreter() -> str:
+    """The interpreter that runs in the sandbox: this one's, without its virtual environment."""
+    return os.path.realpath(sys.executable)
+
+
+def readable() -> tuple[str, ...]:
+    """What a program in the sandbox may read of the machine."""
+    own = (f"{sys.base_prefix}/lib", sysconfig.get_path("stdlib"), interpreter())
+    return tuple(path for path in dict.fromkeys((*_LIBRARIES, *own, *_DEVICES)) if os.path.exists(path))
+
+
+def ways() -> list[Confinement]:
+    """Ways that this machine's programs offer, the best first; whether the kernel lets them is another question."""
+    found = []
+    unshare, bubblewrap = shutil.which("unshare"), shutil.which("bwrap")
+    namespaces = ("--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child=KILL")
+    if os.geteuid() == 0:
+        # Root stays root under bubblewrap, and no limit on processes binds it there.
+        if unshare:
+            found.append(
+                Confinement(
+                    "namespaces of root",
+                    (unshare, *namespaces),
+                    takes_files_away=True,
+                    own_user_id=True,
+                    binds=readable(),
+                )
+            )
+        return found
+    if bubblewrap:
+        found.append(Confinement("bubblewrap", _bubblewrap(bubblewrap), project=_FOLDER_OF_PROJECT))
+    if unshare:
+        command = (unshare, "--user", "--map-root-user", *namespaces)
+        found.append(Confinement("namespaces", command, takes_files_away=True, own_users=True, binds=readable()))
+    return found
+
+
+def _bubblewrap(program: str) -> tuple[str, ...]:
+    helped = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    options = helped.stdout + helped.stderr
+    closed = ("--disable-userns",) if "--disable-userns" in options else ()
+    command = [program, "--unshare-all", "--unshare-user", *closed, "--die-with-parent", "--new-session", "--clearenv"]
+    for path in readable():
+        command += ["--dev-bind" if path in _DEVICES else "--ro-bind", path, path]
+    command += ["--ro-bind", str(_PROJECT / _INSIDE), f"{_FOLDER_OF_PROJECT}/{_INSIDE}"]
+    return (*command, "--tmpfs", "/tmp", "--remount-ro", "/", "--")
+
+
+@cache
+def confinement() -> Confinement:
+    """The way that works here, tried once.
+
+    Raises:
+        SandboxUnavailable: none does.
+    """
+    from tasks.shared.sandbox.process import probe
+
+    failures = []
+    for way in ways():
+        failure = probe(way)
+        if not failure:
+            return way
+        failures.append(f"{way.name}: {failure}")
+    tried = "; ".join(failures) or "neither bubblewrap nor unshare is installed"
+    raise SandboxUnavailable(
+        f"model-written code is not run without a sandbox, and there is none here ({tried}); {REMEDY}"
+    )
