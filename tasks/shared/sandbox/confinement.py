@@ -16,6 +16,8 @@ REMEDY = (
     "CAP_SYS_ADMIN (in Docker: `--cap-add SYS_ADMIN --security-opt apparmor=unconfined`); on a machine that is "
     "thrown away afterwards, runtime.allow_unsandboxed_code=true runs such code without a sandbox"
 )
+DISK_BYTES = "<bytes>"
+"""Stands in a command for the size of the temporary folder."""
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
 _DEVICES = ("/dev/null", "/dev/urandom")
 _PROJECT = Path(__file__).resolve().parents[3]
@@ -95,7 +97,8 @@ def _bubblewrap(program: str) -> tuple[str, ...]:
     for path in readable():
         command += ["--dev-bind" if path in _DEVICES else "--ro-bind", path, path]
     command += ["--ro-bind", str(_PROJECT / _INSIDE), f"{_FOLDER_OF_PROJECT}/{_INSIDE}"]
-    return (*command, "--tmpfs", "/tmp", "--remount-ro", "/", "--")
+    size = ("--size", DISK_BYTES) if "--size" in options else ()
+    return (*command, *size, "--tmpfs", "/tmp", "--remount-ro", "/", "--")
 
 
 @cache

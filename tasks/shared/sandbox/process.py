@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tasks.shared.sandbox.config import SandboxConfig
-from tasks.shared.sandbox.confinement import Confinement, interpreter
+from tasks.shared.sandbox.confinement import DISK_BYTES, Confinement, interpreter
 
 _START = "import sys; sys.path.insert(0, {!r}); from tasks.shared.sandbox.inside.enter import main; main()"
 _GRACE_S = 5
@@ -48,8 +48,10 @@ class SandboxedProcess:
             "user_id": _FIRST_USER_ID + (os.getpid() << 8) + next(_users) % 256 if way.own_user_id else 0,
             "folder": "/tmp" if way.command else self._folder.name,
         }
+        disk_bytes = str(config.disk_mb << 20)
+        command = [disk_bytes if part == DISK_BYTES else part for part in way.command]
         self._process = subprocess.Popen(
-            [*way.command, interpreter(), "-I", "-S", "-c", _START.format(way.project), json.dumps(settings)],
+            [*command, interpreter(), "-I", "-S", "-c", _START.format(way.project), json.dumps(settings)],
             stdin=self._input,
             stdout=self._output,
             stderr=self._errors,

@@ -4,6 +4,7 @@ What arrives is built of Python's own types, member by member. So an object that
 with its own `__eq__` does, does not get through.
 """
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ def encode(value: Any, refer: Callable[[Any], int]) -> Any:
             return {"bytes": value.hex()}
         case dict():
             return {"dict": [[encode(key, refer), encode(item, refer)] for key, item in value.items()]}
+        case type() if vars(builtins).get(value.__name__) is value:
+            return {"type": value.__name__}
         case range():
             return {"range": [hex(value.start), hex(value.stop), hex(value.step)]}
     for name, kind in _CONTAINERS.items():
@@ -59,6 +62,8 @@ def decode(data: Any, find: Callable[[int], Any]) -> Any:
             return {decode(key, find): decode(item, find) for key, item in content}
         case "range":
             return range(*(int(part, 16) for part in content))
+        case "type" if isinstance(vars(builtins).get(content), type):
+            return vars(builtins)[content]
         case "object":
             return find(content)
         case _ if kind in _CONTAINERS:
