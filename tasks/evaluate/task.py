@@ -13,7 +13,7 @@ from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import asked, graded_text
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
-from tasks.shared.sandbox.confinement import confinement
+from tasks.shared.sandbox.available import confinement
 from tasks.shared.sandbox.pool import CodePool
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool

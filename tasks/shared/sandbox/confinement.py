@@ -1,4 +1,4 @@
-"""How a program is confined on this machine: bubblewrap, or Linux namespaces; refused where there is neither."""
+"""Ways to confine a program: bubblewrap, or Linux namespaces."""
 
 import os
 import shutil
@@ -6,16 +6,8 @@ import subprocess
 import sys
 import sysconfig
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-from tasks.errors import Permanent
-
-REMEDY = (
-    "install bubblewrap (`apt-get install bubblewrap`) and allow unprivileged user namespaces, or run as root with "
-    "CAP_SYS_ADMIN (in Docker: `--cap-add SYS_ADMIN --security-opt apparmor=unconfined`); on a machine that is "
-    "thrown away afterwards, runtime.allow_unsandboxed_code=true runs such code without a sandbox"
-)
 DISK_BYTES = "<bytes>"
 """Stands in a command for the size of the temporary folder."""
 _LIBRARIES = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/etc/ld.so.cache")
@@ -23,10 +15,6 @@ _DEVICES = ("/dev/null", "/dev/urandom")
 _PROJECT = Path(__file__).resolve().parents[3]
 _INSIDE = Path("tasks/shared/sandbox/inside")
 _FOLDER_OF_PROJECT = "/sandbox"
-
-
-class SandboxUnavailable(Permanent):
-    """This machine offers no sandbox; the message says what would."""
 
 
 @dataclass(frozen=True)
@@ -99,24 +87,3 @@ def _bubblewrap(program: str) -> tuple[str, ...]:
     command += ["--ro-bind", str(_PROJECT / _INSIDE), f"{_FOLDER_OF_PROJECT}/{_INSIDE}"]
     size = ("--size", DISK_BYTES) if "--size" in options else ()
     return (*command, *size, "--tmpfs", "/tmp", "--remount-ro", "/", "--")
-
-
-@cache
-def confinement() -> Confinement:
-    """The way that works here, tried once.
-
-    Raises:
-        SandboxUnavailable: none does.
-    """
-    from tasks.shared.sandbox.process import probe
-
-    failures = []
-    for way in ways():
-        failure = probe(way)
-        if not failure:
-            return way
-        failures.append(f"{way.name}: {failure}")
-    tried = "; ".join(failures) or "neither bubblewrap nor unshare is installed"
-    raise SandboxUnavailable(
-        f"model-written code is not run without a sandbox, and there is none here ({tried}); {REMEDY}"
-    )

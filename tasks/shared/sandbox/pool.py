@@ -15,8 +15,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self, cast
 
+from tasks.shared.sandbox.available import confinement
 from tasks.shared.sandbox.config import SandboxConfig
-from tasks.shared.sandbox.confinement import UNCONFINED, confinement
+from tasks.shared.sandbox.confinement import UNCONFINED
 from tasks.shared.sandbox.extraction import code_of
 from tasks.shared.sandbox.inside.enter import OUT_OF_TIME
 from tasks.shared.sandbox.process import SandboxedProcess

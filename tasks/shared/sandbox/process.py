@@ -90,17 +90,6 @@ class SandboxedProcess:
         return _text(self._errors)
 
 
-def probe(way: Confinement) -> str:
-    """Why a way to confine does not work on this machine; empty where it does."""
-    try:
-        with SandboxedProcess("probe", way, SandboxConfig()) as process:
-            status = process.wait()
-            reached = status == 0 and process.output().strip() == "inside"
-            return "" if reached else (process.errors().strip().splitlines() or [f"exit status {status}"])[-1]
-    except OSError as error:
-        return str(error)
-
-
 def _text(file: Any) -> str:
     file.seek(0)
     return str(file.read(_MOST_OUTPUT).decode(errors="replace"))

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tasks.shared.sandbox.available import SandboxUnavailable, confinement
 from tasks.shared.sandbox.config import SandboxConfig
-from tasks.shared.sandbox.confinement import SandboxUnavailable, confinement
 from tasks.shared.sandbox.pool import CodePool
 from tasks.shared.verification.verdict import Verdict
 

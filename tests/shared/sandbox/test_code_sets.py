@@ -28,10 +28,12 @@ Row = Mapping[str, Any]
 SIGNATURES: list[Row] = [
     {
         "task_id": "own/0",
-        "prompt": 'import math\nfrom typing import List\n\ndef area(radii: List[float]) -> float:\n    """Of circles."""\n',
+        "prompt": "import math\nfrom typing import List\n\ndef area(radii: List[float]) -> float:\n"
+        '    """Of circles."""\n',
         "entry_point": "area",
         "canonical_solution": "    return sum(math.pi * radius**2 for radius in radii)\n",
-        "test": "def check(candidate):\n    assert abs(candidate([1, 2]) - 15.70796) < 1e-4\n    assert candidate([]) == 0\n",
+        "test": "def check(candidate):\n    assert abs(candidate([1, 2]) - 15.70796) < 1e-4\n"
+        "    assert candidate([]) == 0\n",
     },
     {
         "task_id": "own/1",
@@ -39,7 +41,8 @@ SIGNATURES: list[Row] = [
         '    """Undo shift."""\n',
         "entry_point": "unshift",
         "canonical_solution": "    return text[-1:] + text[:-1]\n",
-        "test": "def check(candidate):\n    for text in ('', 'a', 'abc'):\n        assert candidate(shift(text)) == text\n",
+        "test": "def check(candidate):\n    for text in ('', 'a', 'abc'):\n"
+        "        assert candidate(shift(text)) == text\n",
     },
 ]
 SENTENCES: list[Row] = [

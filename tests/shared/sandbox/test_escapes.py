@@ -134,7 +134,8 @@ def test_it_sees_the_interpreter_and_an_empty_folder_and_nothing_else(
         import os
         def f(x):
             os.chdir('/')
-            return [[path for path in {places!r} if os.path.exists(path)], os.listdir('/tmp'), os.environ.get('OPENAI_API_KEY')]"""
+            seen = [path for path in {places!r} if os.path.exists(path)]
+            return [seen, os.listdir('/tmp'), os.environ.get('OPENAI_API_KEY')]"""
     verdict = judged(textwrap.dedent(code), "assert f(3) == [[], [], None], f(3)")
     assert verdict.verdict == "correct", verdict.detail
 
@@ -201,6 +202,3 @@ def test_what_sleeps_is_ended_by_the_clock(judged: Judged) -> None:
         began = time.monotonic()
         assert judged("import time\ndef f(x):\n    time.sleep(1000)", on=pool).verdict == "timeout"
     assert time.monotonic() - began < 60
-    assert not [
-        thread for thread in threading.enumerate() if thread.name.startswith("sandbox") and not thread.is_alive()
-    ]
