@@ -36,6 +36,7 @@ PLACES = (
     "tests/bench",
     "tasks/filter",
     "tasks/generate",
+    "tasks/shared/sandbox",
     "tasks/shared/verification",
 )
 PAGES = [FRONT, ROOT / "CONTRIBUTING.md", *(ROOT / place / "README.md" for place in PLACES)]

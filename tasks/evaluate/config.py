@@ -3,7 +3,7 @@
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
@@ -14,6 +14,7 @@ from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.sandbox.config import SandboxConfig
 from tasks.shared.verification.config import VerificationConfig
 from tasks.yaml_text import read_yaml
 
@@ -30,6 +31,23 @@ class Benchmark(Frozen):
     """The publisher's set; `EvaluateConfig.sources` may say that it lies elsewhere."""
     styles: dict[str, str] = {}
     """First word of an answer in each style that is to be counted, where a model's answers show theirs so."""
+    answers: Literal["math", "choice", "code"] = "math"
+    """What an answer is: mathematics, a letter (read by the same rules), or code that unit tests run in the sandbox."""
+    answer_instruction: str = ""
+    """How an answer is to be stated, in the place of `prompt.answer_instruction`; empty leaves that."""
+    version: int = Field(1, ge=1)
+    """Raised when the same completions get other verdicts than before for a reason that stands in this file alone."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """What of it, apart from questions and styles, decides on completions and verdicts; empty where it is usual."""
+        told = ("answers", "answer_instruction", "version")
+        usual = type(self).model_fields
+        return {name: value for name in told if (value := getattr(self, name)) != usual[name].default}
+
+    def prompt(self, prompt: PromptConfig) -> PromptConfig:
+        """The prompt of its questions."""
+        changed = {"answer_instruction": self.answer_instruction} if self.answer_instruction else {}
+        return prompt.model_copy(update=changed)
 
 
 @cache
@@ -88,6 +106,8 @@ class EvaluateConfig(StageConfig):
     """Bootstrap resamples of questions."""
     prompt: PromptConfig = PromptConfig()
     verification: VerificationConfig = VerificationConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    """Limits of code that a model wrote, for benchmarks whose answers are code."""
 
     @field_validator("benchmarks")
     @classmethod
@@ -126,12 +146,21 @@ class EvaluateConfig(StageConfig):
         return Benchmark.model_validate(read_yaml(Path(place).expanduser()))
 
     def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed, with the styles of benchmarks that have some: scores tell them apart."""
+        """Fields as hashed, with what benchmarks say beside their questions; styles, because scores tell them apart."""
         # Which questions those are, the parents say: a moved file is the same benchmark.
-        places = {"sources", "parts"}
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in places}
-        styles = {name: found for name in self.benchmarks if (found := self.benchmark(name).styles)}
-        return {**fields, "styles": styles} if styles else fields
+        apart = {"sources", "parts", "sandbox"}
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
+        found = {name: self.benchmark(name) for name in self.benchmarks}
+        styles = {name: known.styles for name, known in found.items() if known.styles}
+        scoring = {name: payload for name, known in found.items() if (payload := known.identity_payload())}
+        sandbox = self.sandbox if self.runs_code else None
+        further = {"styles": styles, "scoring": scoring, "sandbox": sandbox}
+        return {**fields, **{name: value for name, value in further.items() if value}}
+
+    @property
+    def runs_code(self) -> bool:
+        """Whether a benchmark's answers are code."""
+        return any(self.benchmark(name).answers == "code" for name in self.benchmarks)
 
     @property
     def draws(self) -> int:

@@ -1,6 +1,7 @@
 """Evaluation as a Prefect task: samples from the pool, verdicts, statistics, one record for every completion."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from tasks.evaluate.config import EvaluateConfig
@@ -13,6 +14,8 @@ from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import asked, graded_text
 from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
+from tasks.shared.sandbox.available import confinement
+from tasks.shared.sandbox.pool import CodePool
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
 from tasks.spine.stage.call import Stage
@@ -25,23 +28,31 @@ ROLE = "questions."
 """Parents of this stage are `model` and, for each benchmark, `questions.<name>`."""
 
 
-def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[Question]:
+def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[tuple[Question, Renderer]]:
     """Sampled completions of every benchmark question, and the greedy one if asked for."""
-    renderer = Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
+    prompts = {name: config.benchmark(name).prompt(config.prompt) for name in config.benchmarks}
+    trusts = build.runtime.trust_remote_code
+    renderers = {
+        name: Renderer.for_model(prompt, build.path("model"), trust_remote_code=trusts)
+        for name, prompt in prompts.items()
+    }
     greedy = config.sampling.model_copy(update={"temperature": 0.0, "top_p": 1.0, "top_k": 0})
     return Wanted(
-        sources={name: _asked(build, name) for name in config.benchmarks},
-        render=lambda question: [plain_prompt(question, renderer)],
+        sources={name: _asked(build, name, renderer) for name, renderer in renderers.items()},
+        render=lambda asked: [plain_prompt(*asked)],
         samplings=(config.sampling, greedy) if config.greedy else (config.sampling,),
         num_samples=config.samples,
         seed=config.seed,
-        form=renderer.form,
+        form=renderers[config.benchmarks[0]].form,
     )
 
 
 @stage_task(EVALUATE)
 def measure(build: Build, config: EvaluateConfig) -> None:
     """Sample every benchmark question, grade every completion, compute pass@k and greedy accuracy with intervals."""
+    if config.runs_code and not build.runtime.allow_unsandboxed_code:
+        # Refused before anything is spent on completions that could not be graded.
+        confinement()
     wanted = wanted_samples(build, config)
     samples = fill(build, wanted)
     target = build.out / SAMPLES_FILE
@@ -57,32 +68,44 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     build.record(rows=_counts(target), summary=summary, measured_on=measured_on)
 
 
-def _questions(build: Build, benchmark: str) -> Path:
-    return build.path(ROLE + benchmark) / QUESTIONS_FILE
+def _questions(build: Build, name: str) -> Path:
+    return build.path(ROLE + name) / QUESTIONS_FILE
 
 
-def _asked(build: Build, benchmark: str) -> Iterator[Question]:
-    for row in read_rows(_questions(build, benchmark), ["id", "question"]):
-        yield row["id"], row["question"]
+def _asked(build: Build, name: str, renderer: Renderer) -> Iterator[tuple[Question, Renderer]]:
+    for row in read_rows(_questions(build, name), ["id", "question"]):
+        yield (row["id"], row["question"]), renderer
+
+
+def _graders(build: Build, config: EvaluateConfig, opened: ExitStack) -> dict[bool, VerifierPool | CodePool]:
+    """Pools of graders by whether answers are code; one that is not needed starts nothing."""
+    runtime = build.runtime
+    number, memory_mb = runtime.num_verifiers, runtime.verifier_memory_mb
+    pools: dict[bool, VerifierPool | CodePool] = {
+        False: opened.enter_context(VerifierPool(number, memory_mb=memory_mb, config=config.verification))
+    }
+    if config.runs_code:
+        allowed = runtime.allow_unsandboxed_code
+        pools[True] = opened.enter_context(CodePool(number, config=config.sandbox, allow_unsandboxed=allowed))
+    return pools
 
 
 def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: PromptForm) -> Iterator[Row]:
     """Every completion with its verdict."""
     done, total = 0, samples.count
-    runtime = build.runtime
-    with VerifierPool(
-        runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=config.verification
-    ) as verifiers:
-        for benchmark in samples.sets:
-            questions = {row["id"]: row for row in read_rows(_questions(build, benchmark), ["id", "answer", "meta"])}
-            rows = sorted(samples.rows(benchmark), key=_order)
+    with ExitStack() as opened:
+        graders = _graders(build, config, opened)
+        for name in samples.sets:
+            questions = {row["id"]: row for row in read_rows(_questions(build, name), ["id", "answer", "meta"])}
+            rows = sorted(samples.rows(name), key=_order)
             pairs = ((graded_text(row, form), questions[row["question_id"]]["answer"]) for row in rows)
-            for row, verdict in zip(rows, verifiers.stream(pairs), strict=True):
+            grader = graders[config.benchmark(name).answers == "code"]
+            for row, verdict in zip(rows, grader.stream(pairs), strict=True):
                 done += 1
                 if done % 200 == 0 or done == total:
                     build.progress(done, total, "answers checked")
                 yield {
-                    "benchmark": benchmark,
+                    "benchmark": name,
                     "verdict": verdict.verdict,
                     "extracted": verdict.extracted,
                     "meta": questions[row["question_id"]]["meta"],

@@ -50,8 +50,9 @@ class QuestionsConfig(StageConfig):
     """`tiny` (the embedded world), `hub` (the preset's own home), a Hugging Face dataset id `org/name`, a local
     file, folder or glob, or any fsspec address such as `s3://bucket/file.jsonl`."""
     preset: str = ""
-    """Name of a published schema: gsm8k, math500, aime24, amc23, minerva_math, olympiadbench, svamp, dapo-math-17k; or
-    the path of a YAML file of your own, `fields: {question: problem, answer: solution}` in it."""
+    """Name of a published schema: gsm8k, math500, aime24, aime25, amc23, minerva_math, olympiadbench, svamp,
+    dapo-math-17k; musr, gpqa (choices); humaneval, mbpp (code). Or the path of a YAML file of your own,
+    `fields: {question: problem, answer: solution}` in it."""
     fields: FieldMapping | None = None
     """The schema of a set that has no preset."""
     name: str = ""

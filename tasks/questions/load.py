@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import SYNONYMS
-from tasks.questions.rows import TINY_FIELDS, normalise, to_question
+from tasks.questions.rows import TINY_FIELDS, members, normalise, to_question
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.questions.sources import read_source
 from tasks.shared.sources.errors import Reject, excerpt
@@ -48,7 +48,7 @@ def build_questions(config: QuestionsConfig, out: Path, work: Path) -> QuestionI
     """
     intake = QuestionIntake()
     mapping = TINY_FIELDS if config.source == "tiny" else config.mapping()
-    mapped = intake.mapped(read_source(config), partial(to_question, config=config, mapping=mapping))
+    mapped = intake.mapped(members(read_source(config), mapping), partial(to_question, config=config, mapping=mapping))
     unique = work / "unique.parquet"
     ordered = sort_rows(mapped, _SPOOL, lambda row: row["id"], work, weight=_RUN)
     write_parquet(_merged(ordered, intake), unique, _SPOOL, weight=_GROUP)

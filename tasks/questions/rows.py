@@ -3,13 +3,16 @@
 import hashlib
 import json
 import unicodedata
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tasks.questions.answers import extract_answer
+from tasks.questions.choices import lettered
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
+from tasks.questions.unit_tests import gold_tests
 from tasks.shared.sources.errors import Record, Reject, excerpt
-from tasks.shared.sources.paths import MissingField, resolve, scalars
+from tasks.shared.sources.paths import MissingField, look_up, resolve, scalars
 from tasks.shared.sources.values import UnusableValue, as_text, check_text
 
 ID_HEX_DIGITS = 16
@@ -40,7 +43,12 @@ def to_question(record: Record, config: QuestionsConfig, mapping: FieldMapping) 
         question = _question_text(value, mapping, config)
         field, value = mapping.answer, None
         value = resolve(record.row, mapping.answer)
-        answer = extract_answer(value, mapping.answer_rule)
+        if mapping.unit_tests:
+            answer = gold_tests(record.row, value, mapping.unit_tests)
+        elif mapping.choices:
+            question, answer = lettered(record.row, question, value, mapping.choices)
+        else:
+            answer = extract_answer(value, mapping.answer_rule)
         if len(answer) > config.max_answer_chars:
             raise UnusableValue(f"is {len(answer)} characters long, more than max_answer_chars")
     except MissingField as error:
@@ -54,6 +62,23 @@ def to_question(record: Record, config: QuestionsConfig, mapping: FieldMapping) 
         "source": config.label(),
         "meta": json.dumps(_meta(record.row, mapping), sort_keys=True),
     }
+
+
+def members(records: Iterable[Record | Reject], mapping: FieldMapping) -> Iterator[Record | Reject]:
+    """The records of single questions: those of `mapping.each` in the place of a row that holds several."""
+    for record in records:
+        if isinstance(record, Reject) or not mapping.each:
+            yield record
+            continue
+        try:
+            found = look_up(record.row, mapping.each)
+            if not isinstance(found, list) or not found or not all(isinstance(member, dict) for member in found):
+                raise UnusableValue("is no list of objects")
+        except (MissingField, UnusableValue) as error:
+            yield Reject(record.file, record.line, mapping.each, excerpt(record.row), str(error))
+            continue
+        for member in found:
+            yield Record(record.file, record.line, {**record.row, **member})
 
 
 def _question_text(value: Any, mapping: FieldMapping, config: QuestionsConfig) -> str:

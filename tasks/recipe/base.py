@@ -67,6 +67,18 @@ class Recipe(Sections):
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
+    def _code_is_no_training_data(self) -> Self:
+        for name in type(self).model_fields:
+            section = getattr(self, name)
+            if isinstance(section, QuestionsConfig) and section.source != "tiny" and section.mapping().unit_tests:
+                raise ValueError(
+                    f"{name}: its answers are code, which only evaluate runs, in a sandbox, and no reward is given "
+                    "for; choose a set whose answers are mathematics or choices, and put this one among "
+                    "evaluate.benchmarks"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _adapters_are_not_sharded(self) -> Self:
         if self.runtime.num_processes > 1 and self.runtime.distribution != "ddp":
             for name in type(self).model_fields:

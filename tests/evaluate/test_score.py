@@ -121,3 +121,25 @@ def test_a_benchmark_of_ones_own_is_a_file_of_data_or_a_definition(tmp_path: Pat
             EvaluateConfig.model_validate(wrong)
     with pytest.raises(ValidationError, match="is no name"):
         EvaluateConfig(benchmarks=("a/b",), sources={"a/b": "c.jsonl"})
+
+
+def test_only_benchmarks_of_code_have_the_sandbox_in_their_identity() -> None:
+    plain, code = (EvaluateConfig(benchmarks=(name,)) for name in ("gsm8k", "humaneval"))
+    changed = {"sandbox": plain.sandbox.model_copy(update={"cpu_s": 9})}
+    assert plain.model_copy(update=changed).identity_payload() == plain.identity_payload()
+    assert code.model_copy(update=changed).identity_payload() != code.identity_payload()
+    assert not {"sandbox", "scoring", "styles"} & set(plain.identity_payload())
+
+
+def test_a_raised_version_is_another_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: key(name) for name in ("gsm8k", "gpqa")}
+    raised = benchmark("gpqa").model_copy(update={"version": 2})
+    monkeypatch.setattr(configuration, "benchmark", lambda name: raised if name == "gpqa" else benchmark(name))
+    assert {name: key(name) == before[name] for name in before} == {"gsm8k": True, "gpqa": False}
+
+
+def test_a_benchmark_says_how_its_answers_are_stated_where_the_prompt_does_not() -> None:
+    prompt = EvaluateConfig().prompt
+    assert benchmark("aime25").prompt(prompt) == prompt
+    assert "letter" in benchmark("gpqa").prompt(prompt).answer_instruction
+    assert "fenced block" in benchmark("mbpp").prompt(prompt).answer_instruction

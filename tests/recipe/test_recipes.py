@@ -226,3 +226,10 @@ def test_arms_that_are_set_replace_those_of_the_recipe_and_a_section_is_merged()
     lora = load(PolyaRecipe, "qwen3-8b-lora", {"rl": {"lora": {"alpha": 5}}}).rl.lora
     assert lora is not None
     assert (lora.rank, lora.alpha) == (32, 5)
+
+
+@pytest.mark.parametrize("section", ["questions", "rl_questions"])
+def test_code_is_evaluated_and_never_training_data(section: str) -> None:
+    """No reward is given for it, and outside of the sandbox none of it runs."""
+    with pytest.raises(RecipeError, match=rf"{section}: its answers are code, which only evaluate runs"):
+        load(PolyaRecipe, "tiny-cpu", {f"{section}.source": "a.jsonl", f"{section}.preset": "mbpp"})

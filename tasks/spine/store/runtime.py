@@ -55,6 +55,9 @@ class Runtime(Frozen):
     """Child processes that check answers."""
     verifier_memory_mb: int = Field(2048, ge=256)
     """Address space that one verifier may use, MiB."""
+    allow_unsandboxed_code: bool = False
+    """Run code that a model wrote without a sandbox, with limits alone, where the machine offers none. Such code can
+    read and delete what this user can: only on a machine that is thrown away afterwards."""
     num_threads: int = Field(0, ge=0)
     """CPU threads of a worker; 0 leaves the choice to torch."""
     gpu_memory_utilization: float = Field(0.85, gt=0, le=1)
