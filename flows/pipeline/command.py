@@ -14,6 +14,12 @@ PIPELINES = ("polya", "rmt", "compare")
 """Flows that `midtrain run` has."""
 LEFT_OUT = ("force", "dispatch", "overrides")
 """Parameters that change nothing of what is made, or are no option."""
+SETTINGS = {
+    "question_source": "questions.source",
+    "question_preset": "questions.preset",
+    "benchmarks": "evaluate.benchmarks",
+}
+"""Fields of forms that are settings on the command line."""
 PLAIN = re.compile(r"(?!(?i:true|false|yes|no|on|off|null|nan|inf)$)[A-Za-z/][\w/.+-]*")
 """Text that YAML reads as itself."""
 
@@ -32,11 +38,14 @@ def command_of(name: str, parameters: Mapping[str, Any]) -> str:
 
 
 def _options(parameters: Mapping[str, Any]) -> Iterator[str]:
-    for key, value in parameters.items():
-        if key not in LEFT_OUT and value not in ("", None, []):
+    given = {key: value for key, value in parameters.items() if key not in LEFT_OUT and value not in ("", None, [])}
+    for key, value in given.items():
+        if key not in SETTINGS:
             yield f"--{key.replace('_', '-')}"
             yield ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    for key, value in (parameters.get("overrides") or {}).items():
+    filled_in = {SETTINGS[key]: value for key, value in given.items() if key in SETTINGS}
+    # What the form's own fields say stands above its overrides.
+    for key, value in {**(parameters.get("overrides") or {}), **filled_in}.items():
         yield "--set"
         yield f"{key}={_text(value)}"
 

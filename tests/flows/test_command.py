@@ -29,5 +29,23 @@ def test_a_shell_and_the_command_line_read_it_back(name: str, parameters: dict[s
     )
     assert (program, verb, pipeline) == ("midtrain", "run", name)
     command = get_command(pipelines.run_app).commands[name]
-    read = getattr(pipelines, name)(**command.make_context(name, words).params)
+    options = command.make_context(name, words).params
+    options.pop("verbose")
+    read = getattr(pipelines, name)(**options)
     assert {key: read[key] for key in parameters} == parameters
+
+
+def test_what_a_form_alone_has_a_field_for_is_a_setting_on_the_command_line() -> None:
+    filled_in = {"question_source": "a b.csv", "question_preset": "gsm8k", "benchmarks": ["svamp"]}
+    overrides = {"questions.preset": "svamp", "rl.steps": 4}
+    words = shlex.split(command_of("polya", {"recipe": "mine", **filled_in, "arms": ["star"], "overrides": overrides}))
+    options = get_command(pipelines.run_app).commands["polya"].make_context("polya", words[3:]).params
+    options.pop("verbose")
+    read = pipelines.polya(**options)
+    assert (read["recipe"], read["arms"]) == ("mine", ["star"])
+    assert read["overrides"] == {
+        "questions.preset": "gsm8k",
+        "rl.steps": 4,
+        "questions.source": "a b.csv",
+        "evaluate.benchmarks": ["svamp"],
+    }

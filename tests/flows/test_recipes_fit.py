@@ -56,7 +56,7 @@ def test_the_command_takes_what_fits_unless_told_otherwise(
     world: World, stranger: Path, options: list[str], recipe: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(commands, "run_and_show", lambda name, parameters, console: asked.append(parameters) or 0)
+    monkeypatch.setattr(commands, "run_and_show", lambda name, parameters, *_: asked.append(parameters) or 0)
     assert CliRunner().invoke(app, ["evaluate", str(stranger), *options]).exit_code == 0
     assert asked == [{"recipe": recipe, "overrides": {"model.source": str(stranger)}}]
 
