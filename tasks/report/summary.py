@@ -173,7 +173,7 @@ class ReportSummary(BaseModel):
     diversity: list[DiversityRow] = []
     """The training sets that the measured models were trained on."""
     compositions: list[CompositionRow] = []
-    """Of labels whose answers show their styles."""
+    """One for each label whose answers show their styles."""
     stages: list[StageRow]
     styles: dict[str, dict[str, dict[str, float]]]
     """Benchmark, label, style: share of the sampled completions."""

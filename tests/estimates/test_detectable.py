@@ -25,7 +25,7 @@ def test_the_published_example_comes_out() -> None:
 
 
 def test_what_it_names_is_found_four_times_in_five() -> None:
-    """By the report's own test, on differences that vary as it assumes."""
+    """The report's own test decides, on differences that vary as it assumes."""
     questions, samples, runs = 150, 4, 150
     effect = smallest_effect(questions, samples, 1, alpha=0.05)
     random = np.random.default_rng(0)

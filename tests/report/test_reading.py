@@ -11,7 +11,7 @@ from tasks.spine.store.store import Store
 from tests.support.report_worlds import World
 
 FATES = {"recovered": (False, "correct", ""), "cut": (True, "unparsed", "truncated")}
-"""Of two samples that met the token limit: whether it counts as truncated, its verdict and drop reason."""
+"""Two samples that met the token limit: whether each counts as truncated, its verdict and drop reason."""
 
 
 def test_a_sample_that_was_cut_behind_its_solution_is_shown_with_its_verdict(tmp_path: Path) -> None:

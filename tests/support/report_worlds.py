@@ -213,7 +213,7 @@ def asked_questions(count: int) -> list[dict[str, Any]]:
 
 
 def _candidates(world: World, seed: int) -> None:
-    """Of each heuristic, a solution that is right, one that is wrong and one that was cut; all are full of markup."""
+    """Under each heuristic a solution that is right, one that is wrong and one that was cut; all are full of markup."""
     fates = (("right", "correct", False), ("wrong", "wrong", False), ("cut", "unparsed", True))
     rows, verdicts = [], []
     for heuristic in HEURISTICS:

@@ -16,7 +16,7 @@ from tasks.spine.store.manifest import Manifest
 
 GREEDY_INDEX = -1
 Votes = dict[tuple[str, str], tuple[list[int], list[int]]]
-"""By benchmark and question: samples in each class of equal answers, and right ones among them."""
+"""Samples in each class of equal answers, and right ones among them, by benchmark and question."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from tasks.spine.store.store import ArtifactMissing, Store
 
 HEURISTIC, QUESTION, ROLLOUTS = "heuristic", "question", "rollouts"
 OUTCOMES = ("correct", "wrong", TRUNCATED)
-"""Of each heuristic, one that came out so."""
+"""Fates of which each heuristic shows one completion."""
 
 
 def examples(
@@ -93,7 +93,7 @@ def _first_samples(store: Store, model: Evaluated, benchmark: str) -> dict[str, 
 
 
 def _early_and_late(model: Manifest, used_by: str, kept: Sequence[ReadCompletion]) -> ExampleSet:
-    """Of the first and of the last batch with kept rollouts, the ones with the highest and the lowest reward."""
+    """From the first and the last batch with kept rollouts, the ones with the highest and the lowest reward."""
     steps = dict.fromkeys((kept[0].step, kept[-1].step))
     shown = [row for step in steps for row in _extremes(row for row in kept if row.step == step)]
     return ExampleSet(ROLLOUTS, model.stage, used_by, str(model.ref), tuple(shown))

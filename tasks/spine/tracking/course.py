@@ -25,7 +25,7 @@ class StageProgress:
     began_at: float = field(default_factory=time.monotonic)
     done: int = 0
     total: int = 0
-    """Of the worker that speaks now; 0 before any has spoken."""
+    """What the worker that speaks now has to do; 0 before any has spoken."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     record: StageRecord | None = None
     """What the stage came to, once it has."""
@@ -40,7 +40,7 @@ class StageProgress:
 
     @property
     def share(self) -> float:
-        """Of the stage's present work, 0 to 1."""
+        """How much of the stage's present work is done, 0 to 1."""
         return self.done / self.total if self.total else 0.0
 
     @property

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tasks.spine.tracking.tracker import Tracker
 
 TRACES = 200
-"""Of one artifact at most. Ours: all are written in one transaction, in half a second of CPU time; one by one, in
+"""Most traces of one artifact. Ours: all are written in one transaction, in half a second of CPU time; one by one, in
 eight."""
 TRACE_CHARS = 8_000
 """Characters of a text in a trace; whole ones are in the artifact. Ours."""
