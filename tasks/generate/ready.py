@@ -201,4 +201,6 @@ def _read(ready: ReadySolutions) -> Iterator[Record | Reject]:
 
 
 def _files(ready: ReadySolutions) -> SourceFiles:
-    return SourceFiles(ready.source, "solutions", "a dataset of the hub", format=ready.format, split=ready.split)
+    return SourceFiles(
+        ready.source, "solutions", "a teacher (generate.model) in its place", format=ready.format, split=ready.split
+    )
