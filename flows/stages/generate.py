@@ -26,7 +26,7 @@ def generate(
         config = run.settings.generate
         parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
         if not config.solutions:
-            fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force)
+            fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force, label=label)
         return generate_samples(config, run.runtime, **parents, force=force, label=label)
 
 

@@ -33,5 +33,5 @@ def predict(
             entropy = str(run.parent("", entropy_flow, texts=documents))
         config = run.settings.prediction_at_end()
         parents = {"entropy": run.parent(entropy, entropy_flow), "model": starting_model(run, model)}
-        fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force)
+        fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force, label=label)
         return measure(config, run.runtime, **parents, force=force, label=label)
