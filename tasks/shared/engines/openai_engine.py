@@ -7,6 +7,7 @@ import queue
 import random
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,8 @@ from tasks.shared.engines.server_patience import (
     START_PATIENCE_S,
     UNREACHED,
     ServerPatience,
+    TurnedAway,
+    check_taken,
     only_model,
 )
 from tasks.shared.engines.tokens import encode_prompts
@@ -29,10 +32,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 API_KEY = "OPENAI_API_KEY"
-RETRY_STATUS = frozenset({408, 409, 425, 429, *range(500, 600)} - {501, 505})
-"""What passes: a server that is busy or down, or what stands before it, which has numbers of its own (520 to 530)."""
+RETRY_STATUS = frozenset({408, 409, 425, *range(500, 600)} - {501, 505})
+"""Errors that pass, and cost an attempt; a server that is full or away costs none (`NOT_NOW_STATUS`)."""
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_DELAY_S = 60.0
+MOST_DOUBLINGS = 4
+"""Of the delay before a server that is away is asked again, so that its return is soon seen (ours)."""
 
 Outcome = Completion | tuple[str, str]
 """A completion, or the key of a failed request and why it failed."""
@@ -68,7 +73,8 @@ class OpenAIEngine:
         """`model` empty: the only one that the server lists. The API key comes from OPENAI_API_KEY alone.
 
         A server that never answers is waited for `start_patience_s`; one that has answered and is away, later,
-        `away_patience_s`. Neither counts as an attempt: no request has reached it.
+        `away_patience_s`, and so is one that is full or whose proxy answers for it (429, 502 to 504). None of it counts
+        as an attempt: no model has seen the request.
 
         With `tokenizer`, rendered prompts travel as token ids. As text they would meet a server that puts a
         begin-of-text token before the one that a chat template has written.
@@ -151,28 +157,34 @@ class OpenAIEngine:
             await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(requests)))))
 
     async def _one(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> Outcome:
-        reason, after, attempts = "", "", 0
+        reason, attempts, waits, away_since = "", 0, 0, 0.0
         while attempts < self._max_attempts:
-            if attempts:
-                await asyncio.sleep(self._delay_s(attempts, after))
+            after = ""
             try:
                 response = await self._post(client, request, sampling)
+                check_taken(response)
                 self._patience.note_answer()
                 if response.is_success:
                     return self._read(request.key, response)
-                reason = f"HTTP {response.status_code}: {response.text[:200]}"
+                reason, after = f"HTTP {response.status_code}: {response.text[:200]}", _retry_after(response)
                 if response.status_code not in RETRY_STATUS:
                     return request.key, reason
-                after = response.headers.get("retry-after", "")
             except UNREACHED as error:
                 self._patience.check(error)
-                await asyncio.sleep(self._delay_s(1, ""))
+                away_since = away_since or time.monotonic()
+                if self._patience.is_over(away_since):
+                    return request.key, f"{error} (for as long as a server is waited for, while it served others)"
+                waits += 1
+                after = _retry_after(error.response) if isinstance(error, TurnedAway) else ""
+                await asyncio.sleep(self._delay_s(min(waits, MOST_DOUBLINGS), after))
                 continue
             except httpx.RequestError as error:
-                reason, after = f"{type(error).__name__}: {error}", ""
+                reason = f"{type(error).__name__}: {error}"
             except _NoCompletion as error:
-                reason, after = str(error), ""
+                reason = str(error)
             attempts += 1
+            if attempts < self._max_attempts:
+                await asyncio.sleep(self._delay_s(attempts, after))
         return request.key, f"{reason} ({self._max_attempts} attempts)"
 
     async def _post(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> httpx.Response:
@@ -237,6 +249,10 @@ class OpenAIEngine:
         own = self._first_delay_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
         asked = float(after) if re.fullmatch(r"[0-9]+(\.[0-9]+)?", after) else 0.0
         return min(max(own, asked), LONGEST_DELAY_S)
+
+
+def _retry_after(response: httpx.Response) -> str:
+    return str(response.headers.get("retry-after", ""))
 
 
 def _unread(error: Exception, response: httpx.Response) -> str:
