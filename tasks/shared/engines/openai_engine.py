@@ -9,12 +9,13 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tasks.shared.engines.openai_answers import Endpoint, NoCompletion, Outcome, read_answer
 from tasks.shared.engines.openai_fields import REFUSED_STATUS, SamplingFields
-from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling, read_finish_reason
+from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling
 from tasks.shared.engines.server_patience import (
     AWAY_PATIENCE_S,
     START_PATIENCE_S,
@@ -39,13 +40,6 @@ LONGEST_DELAY_S = 60.0
 MOST_DOUBLINGS = 4
 """Of the delay before a server that is away is asked again, so that its return is soon seen (ours)."""
 
-Outcome = Completion | tuple[str, str]
-"""A completion, or the key of a failed request and why it failed."""
-
-
-class _NoCompletion(Exception):
-    """An answer in which no completion ended; another attempt may bring one."""
-
 
 class OpenAIEngine:
     """Sends each request on its own to `/completions` (rendered prompts) or `/chat/completions` (bare messages).
@@ -61,7 +55,7 @@ class OpenAIEngine:
         base_url: str,
         model: str = "",
         concurrency: int = 64,
-        endpoint: Literal["completions", "chat"] = "completions",
+        endpoint: Endpoint = "completions",
         tokenizer: "PreTrainedTokenizerBase | None" = None,
         adds_prefix: bool = True,
         max_attempts: int = 6,
@@ -165,7 +159,7 @@ class OpenAIEngine:
                 check_taken(response)
                 self._patience.note_answer()
                 if response.is_success:
-                    return self._read(request.key, response)
+                    return read_answer(request.key, response, self._endpoint)
                 reason, after = f"HTTP {response.status_code}: {response.text[:200]}", _retry_after(response)
                 if response.status_code not in RETRY_STATUS:
                     return request.key, reason
@@ -180,7 +174,7 @@ class OpenAIEngine:
                 continue
             except httpx.RequestError as error:
                 reason = f"{type(error).__name__}: {error}"
-            except _NoCompletion as error:
+            except NoCompletion as error:
                 reason = str(error)
             attempts += 1
             if attempts < self._max_attempts:
@@ -217,33 +211,6 @@ class OpenAIEngine:
             return {"prompt": request.prompt}
         return {"prompt": encode_prompts(self._tokenizer, [request.prompt], adds_prefix=self._adds_prefix)[0]}
 
-    def _read(self, key: str, response: httpx.Response) -> Outcome:
-        try:
-            content = response.json()
-            choice = content["choices"][0]
-        except (ValueError, LookupError, TypeError, RecursionError) as error:
-            # A page of a proxy, or an error that is called a success.
-            raise _NoCompletion(_unread(error, response)) from error
-        try:
-            usage = content["usage"]
-            text = choice["message"]["content"] if self._endpoint == "chat" else choice["text"]
-            if not isinstance(text, str | None):
-                raise TypeError(f"the text is of type {type(text).__name__}")
-            ended = choice.get("finish_reason")
-            reason = read_finish_reason(ended)
-            # A thought that was cut, or a call of a tool, may leave no text.
-            if reason is None or (reason == "stop" and text is None):
-                raise _NoCompletion(f"finish reason {ended!r} {'without a' if text is None else 'behind the'} text")
-            return Completion(
-                key=key,
-                text=text or "",
-                finish_reason=reason,
-                prompt_tokens=int(usage["prompt_tokens"]),
-                completion_tokens=int(usage["completion_tokens"]),
-            )
-        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-            return key, _unread(error, response)
-
     def _delay_s(self, attempt: int, after: str) -> float:
         """Seconds before the next attempt: doubling, with jitter so that rejected requests do not come back as one."""
         own = self._first_delay_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
@@ -253,7 +220,3 @@ class OpenAIEngine:
 
 def _retry_after(response: httpx.Response) -> str:
     return str(response.headers.get("retry-after", ""))
-
-
-def _unread(error: Exception, response: httpx.Response) -> str:
-    return f"not an OpenAI completion ({type(error).__name__}: {error}): {response.text[:200]}"
