@@ -2,8 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -52,10 +52,12 @@ def _counts(file: Path) -> Iterator[tuple[str, int]]:
                 yield name, sum(_count(block, least) for block in _blocks(stream, end - start, next(iter(least))))
 
 
-def _blocks(stream: BinaryIO, size: int, kind: str) -> Iterator[np.ndarray]:
+def _blocks(stream: BufferedReader, size: int, kind: str) -> Iterator[np.ndarray]:
     """The next bytes as integers; read and not mapped, for a mapped file that is cut meanwhile ends the process."""
+    buffer = np.empty(BLOCK_BYTES, np.uint8)
     for left in range(size, 0, -BLOCK_BYTES):
-        yield np.fromfile(stream, kind, min(left, BLOCK_BYTES) // np.dtype(kind).itemsize)
+        read = stream.readinto(buffer[: min(left, BLOCK_BYTES)])
+        yield buffer[: read - read % np.dtype(kind).itemsize].view(kind)
 
 
 def _count(block: np.ndarray, least: dict[str, int]) -> int:
