@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.errors import Permanent
-from tasks.shared.models.files import MOST_NAMED
+from tasks.shared.models.files import shortened
 
 LEAST = {
     "F64": {"<i8": 0x7FF0 << 48, "<u8": 0xFFF0 << 48},
@@ -27,21 +27,26 @@ BLOCK_BYTES = 1 << 20
 """Small enough to be still in the processor's cache for the second look."""
 
 
-def check_finite(file: Path, remedy: str) -> None:
-    """Refuse a safetensors file in which a value is no number.
+def check_finite(file: Path, remedy: str) -> list[str]:
+    """Refuse a safetensors file in which a value is no number; the names of its matrices that are all zeros.
 
     Raises:
         Permanent: there are some; it names their tensors, how many they are, and `remedy`.
     """
-    found = {name: count for name, count in _counts(file) if count}
+    found, zeros = {}, []
+    for name, count, is_zero in _tensors(file):
+        if count:
+            found[name] = count
+        if is_zero:
+            zeros.append(name)
     if found:
-        named = ", ".join(f"{name} ({count})" for name, count in sorted(found.items())[:MOST_NAMED])
-        more = f" and {len(found) - MOST_NAMED} more tensors" if len(found) > MOST_NAMED else ""
-        raise Permanent(f"{file} holds {sum(found.values())} values that are NaN or infinite: {named}{more}; {remedy}")
+        named = shortened(f"{name} ({count})" for name, count in found.items())
+        raise Permanent(f"{file} holds {sum(found.values())} values that are NaN or infinite: {named}; {remedy}")
+    return zeros
 
 
-def _counts(file: Path) -> Iterator[tuple[str, int]]:
-    """Each tensor of a file whose header was read before, with its number of values that are none."""
+def _tensors(file: Path) -> Iterator[tuple[str, int, bool]]:
+    """Each tensor of a file whose header was read before: its values that are none, whether it is a matrix of zeros."""
     with file.open("rb") as stream:
         size = int.from_bytes(stream.read(8), "little")
         header = json.loads(stream.read(size))
@@ -49,7 +54,11 @@ def _counts(file: Path) -> Iterator[tuple[str, int]]:
             if least := LEAST.get(stored.get("dtype")):
                 start, end = stored["data_offsets"]
                 stream.seek(8 + size + start)
-                yield name, sum(_count(block, least) for block in _blocks(stream, end - start, next(iter(least))))
+                count, is_zero = 0, len(stored["shape"]) > 1 and end > start
+                for block in _blocks(stream, end - start, next(iter(least))):
+                    count += _count(block, least)
+                    is_zero = is_zero and not block.any()
+                yield name, count, is_zero
 
 
 def _blocks(stream: BufferedReader, size: int, kind: str) -> Iterator[np.ndarray]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tasks.errors import Permanent
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelCheckJob, ModelConfig
 from tasks.shared.models.fetching import download, fetch
-from tasks.shared.models.files import Incomplete, check_fetched, local_names, local_reader, model_files
+from tasks.shared.models.files import Incomplete, check_fetched, local_names, local_reader, model_files, shortened
 from tasks.shared.models.finite import check_finite
 from tasks.shared.models.folder import quantization
 from tasks.shared.models.weights import Weights, read_weights
@@ -111,7 +111,14 @@ def _check_finite_once(file: Path, digest: str, settings: Settings) -> None:
     """See that all values of a weight file are numbers, unless a file of this content was looked at."""
     checked = settings.cache / "finite" / digest[:16]
     if not checked.exists():
-        check_finite(file, FETCH_AGAIN)
+        if zeros := check_finite(file, FETCH_AGAIN):
+            log.warning(
+                "%s: %d matrices are all zeros (%s), as in a file whose download was cut; fetch it again unless the "
+                "model is made that way",
+                file,
+                len(zeros),
+                shortened(zeros),
+            )
         _note(checked)
 
 

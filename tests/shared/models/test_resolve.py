@@ -101,9 +101,16 @@ def test_values_that_are_no_numbers_are_counted_in_every_type(dtype: torch.dtype
 
 
 def test_weights_that_hold_no_numbers_are_refused_at_import_and_looked_at_once(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = Path(shutil.copytree(EMBEDDED_PATH, tmp_path / "model"))
+    embedding = "model.embed_tokens.weight"
+    change_weights(folder, lambda weights: {**weights, embedding: weights[embedding].zero_()})
+    resolve(ModelConfig(source=str(folder)), settings)
+    assert caplog.messages == [
+        f"{folder}/model.safetensors: 1 matrices are all zeros ({embedding}), as in a file whose download was cut; "
+        "fetch it again unless the model is made that way"
+    ]
     change_weights(folder, lambda weights: {**weights, "model.norm.weight": weights["model.norm.weight"] / 0})
     with pytest.raises(Permanent, match=r"model\.source=.*infinite: model\.norm\.weight \(\d+\); fetch it again, or"):
         resolve(ModelConfig(source=str(folder)), settings)
