@@ -21,8 +21,8 @@ from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort
-from prefect.exceptions import ParameterTypeError, PrefectHTTPStatusError
-from prefect.utilities.callables import get_call_parameters
+from prefect.exceptions import PrefectHTTPStatusError
+from prefect.utilities.schema_tools import ValidationError, validate
 from prefect.utilities.templating import apply_values
 
 from flows.server.pulling import pull_steps
@@ -121,11 +121,8 @@ def _fields(
 ) -> dict[str, Any]:
     """What the file says of a deployment, as Prefect's API has it."""
     parameters, pool = item.get("parameters", {}), item["work_pool"]
-    try:
-        # The server would hold them to the form, but not when it makes a deployment.
-        flow.validate_parameters(get_call_parameters(flow.fn, (), parameters))
-    except (ParameterTypeError, TypeError) as error:
-        raise ValueError(f"{FILE.name}: deployment {item['name']!r} of {item['entrypoint']}: {error}") from error
+    form = flow.parameters.model_dump(mode="json", exclude_unset=True)
+    _check(parameters, form, f"{FILE.name}: deployment {item['name']!r} of {item['entrypoint']}")
     return {
         "version": version,
         "description": item.get("description") or flow.description,
@@ -135,9 +132,24 @@ def _fields(
         "work_pool_name": pool["name"],
         "work_queue_name": pool.get("work_queue_name", DEFAULT_QUEUE),
         "job_variables": pool.get("job_variables", {}),
-        "parameter_openapi_schema": flow.parameters.model_dump(mode="json", exclude_unset=True),
+        "parameter_openapi_schema": form,
         "pull_steps": list(pull),
     }
+
+
+def _check(parameters: Mapping[str, Any], form: Mapping[str, Any], where: str) -> None:
+    """Hold parameters to a flow's form, as the server does when it changes a deployment and when it makes a run.
+
+    It checks the whole form itself each time, which takes it most of a second; here it is the fields in question alone.
+    """
+    fields = form["properties"]
+    if unknown := set(parameters) - set(fields):
+        raise ValueError(f"{where}: the flow has no parameter {', '.join(unknown)}; it has {', '.join(fields)}")
+    asked = {name: fields[name] for name in parameters}
+    try:
+        validate(dict(parameters), {**form, "properties": asked}, raise_on_error=True, ignore_required=True)
+    except ValidationError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
 def _put(

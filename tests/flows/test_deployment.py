@@ -64,10 +64,10 @@ def test_what_the_api_has_no_field_for_is_left_to_prefects_own_command(
     plain = {"name": "nightly", "entrypoint": "flows/stages/questions.py:questions", "tags": [], "work_pool": CPU}
     nightly = {**plain, "schedules": [{"cron": "0 4 * * *", "active": False}]}
     with temporary_settings({PREFECT_API_URL: deployed.api}), get_client(sync_client=True) as client:
-        there = register(client, {**deployments_file(), "deployments": [nightly]})
         wrong = {**plain, "parameters": {"recipe": "tiny-cpx"}}
         with pytest.raises(ValueError, match=r"(?s)deployment 'nightly' of flows/stages/.*tiny-cpx"):
             register(client, {**deployments_file(), "deployments": [wrong]})
+        there = register(client, {**deployments_file(), "deployments": [nightly]})
     assert there["questions/nightly"].now == "by `prefect deploy`"
     assert there["questions/questions"].now == "not of this checkout"
     (schedule,) = deployed.ask("deployments/name/questions/nightly")["schedules"]
