@@ -65,11 +65,10 @@ def test_a_stage_of_either_pool_makes_what_an_inline_run_finds(server: Deployed,
 def check_found(server: Deployed, spread: str, again: dict[str, Any], inline: str, overrides: dict[str, Any]) -> None:
     """A spread pipeline that runs again, and an inline one, make nothing and start no run of a stage."""
     made, runs = artifacts(server), {name: len(found) for name, found in stage_runs(server).items()}
-    run_id = server.start_run(spread, overrides=again)
+    assert finish(server, server.start_run(spread, overrides=again)) == "COMPLETED"
     # As CI starts it.
     arguments = [f"--param=overrides={json.dumps(overrides)}", "--watch", "--tag", "ci-1-1"]
     assert "Completed" in server.prefect("deployment", "run", inline, *arguments)
-    assert finish(server, run_id) == "COMPLETED"
     assert artifacts(server) == made
     assert {name: len(found) for name, found in stage_runs(server).items()} == runs
 
