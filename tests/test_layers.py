@@ -95,7 +95,7 @@ def test_the_gate_starts_with_what_the_workflow_installs() -> None:
     """Continuous integration compares runs without the packages that compute or draw."""
     check(
         (*FRAMEWORKS[:5], "mlflow", "numpy", "matplotlib", "pyarrow"),
-        ["flows.cli.app", "flows.cli.commands", "flows.cli.gate"],
+        ["flows.cli.app", "flows.cli.commands", "flows.cli.gate", "flows.server.reading"],
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
-from flows.server.deploy import deployments_file
+from flows.server.deployments import deployments_file
 from flows.stages import stage_flow, stage_modules, stage_names
 from tasks.estimates.stages import estimate
 from tasks.recipe.base import Recipe

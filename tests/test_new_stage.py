@@ -33,7 +33,7 @@ import json, sys
 import pytest
 from typer.testing import CliRunner
 from flows.cli.app import app
-from flows.server.deploy import deployments_file
+from flows.server.deployments import deployments_file
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 

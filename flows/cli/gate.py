@@ -1,6 +1,5 @@
 """`midtrain gate`: the comparisons of a run as Markdown, and a failure where one is a regression beyond a margin."""
 
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -115,27 +114,6 @@ def _of_report(name: str) -> list[ComparisonRow]:
 
 def _table_of_run(name: str, key: str) -> list[dict[str, Any]]:
     """A table that a run left on the server, so that who judges it needs no way to the store."""
-    import json
+    from flows.server.reading import table_of_run
 
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import ArtifactFilter, FlowRunFilter
-
-    named = {"id": {"any_": [name]}} if _is_id(name) else {"tags": {"all_": [name]}}
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(named))
-        if len(runs) != 1:
-            raise ValueError(f"{len(runs)} flow runs have the tag {name!r}; give the id of one")
-        wanted = {"flow_run_id": {"any_": [runs[0].id]}, "key": {"any_": [key]}}
-        found = client.read_artifacts(artifact_filter=ArtifactFilter.model_validate(wanted))
-    if not found:
-        raise ValueError(f"flow run {name} left no {key}; it ended as {runs[0].state_name}")
-    data = found[-1].data
-    return list(json.loads(data) if isinstance(data, str) else data)
-
-
-def _is_id(name: str) -> bool:
-    try:
-        uuid.UUID(name)
-    except ValueError:
-        return False
-    return True
+    return table_of_run(name, key)

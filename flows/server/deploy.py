@@ -7,15 +7,10 @@ The templates of the work pools, the automations and the deployments are those o
 import json
 import os
 import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import (
     DeploymentScheduleCreate,
@@ -25,18 +20,14 @@ from prefect.client.schemas.actions import (
 )
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.exceptions import ObjectNotFound
-from prefect.flows import load_flow_from_entrypoint
 from rich.console import Console
 from rich.table import Table
 
 from flows.server.automations import WATCHED, automations
+from flows.server.deployments import ROOT, deployments_file, register
 from flows.server.notifications import notifications
-from flows.server.pulling import pull_steps
 from flows.server.result_storage import BLOCK, DEFAULT_BLOCK, save_result_storage
-from flows.stages import stage_flow, stage_modules, stage_names
-from tasks.recipe.loading import METHODS
 from tasks.spine.stage.context import run_context
-from tasks.spine.stage.task import STAGES
 from tasks.spine.stage.training_slot import limit_name
 from tasks.spine.store.settings import Settings
 
@@ -45,7 +36,6 @@ if TYPE_CHECKING:
 
 PoolType = Literal["process", "docker", "kubernetes"]
 
-ROOT = Path(__file__).resolve().parents[2]
 POOLS = ("cpu", "gpu")
 IN_IMAGES = "/opt/midtrain"
 """The project's folder in the images of docker/."""
@@ -77,13 +67,14 @@ def deploy(pool_type: PoolType, gpu_hosts: Sequence[str], console: Console) -> N
         if settings.results:
             save_result_storage(settings)
             table.add_row("result storage", BLOCK, settings.results)
-        found = _deployments(client)
-        _deploy_flows(pool_type)
-        ids = _deployments(client)
-        wanted = _names()
-        for name in sorted(ids):
-            now = "as in the checkout" if name in found else "made"
-            table.add_row("deployment", name, now if name in wanted else "not of this checkout")
+        # Read by the pull step of deployments/prefect.yaml.
+        os.environ["MIDTRAIN_PROJECT"] = os.environ.get("MIDTRAIN_PROJECT") or (
+            str(ROOT) if pool_type == "process" else IN_IMAGES
+        )
+        deployments = register(client, deployments_file())
+        for name, deployment in sorted(deployments.items()):
+            table.add_row("deployment", name, deployment.now)
+        ids = {name: deployment.id for name, deployment in deployments.items()}
         for automation in (*automations(ids, POOLS), *notifications(client, POOLS)):
             table.add_row("automation", automation.name, _automation(client, automation))
         table.add_row("schedule", WATCHED, _schedule(client, ids[WATCHED]))
@@ -125,63 +116,6 @@ def _limit(client: SyncPrefectClient, name: str) -> str:
         return "as it was" if found.limit == 1 else f"as it was: {found.limit} at a time"
     client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1))
     return "made"
-
-
-def _deployments(client: SyncPrefectClient) -> dict[str, "UUID"]:
-    """Ids of the server's deployments by flow/deployment."""
-    names = {flow.id: flow.name for flow in _pages(client.read_flows)}
-    return {f"{names[item.flow_id]}/{item.name}": item.id for item in _pages(client.read_deployments)}
-
-
-def _pages(read: Callable[..., list[Any]]) -> list[Any]:
-    found: list[Any] = []
-    while page := read(limit=200, offset=len(found)):
-        found += page
-    return found
-
-
-def deployments_file() -> dict[str, Any]:
-    """deployments/prefect.yaml, and one deployment for every stage, on the pool that the stage names.
-
-    Runs work in the folder of the project on their worker, or in a clone of the commit that the environment states.
-    """
-    found = yaml.safe_load((ROOT / "deployments" / "prefect.yaml").read_text())
-    found["pull"] = pull_steps() or found["pull"]
-    found["deployments"] += [_of_stage(name) for name in stage_names()]
-    return found
-
-
-def _of_stage(name: str) -> dict[str, Any]:
-    """The deployment of a stage alone, with the methods that have it as tags."""
-    stage_flow(name)
-    pool = STAGES[name].pool
-    tags = ["stage", *(method for method, kind in METHODS.items() if name in kind.stages())]
-    return {
-        "name": name,
-        "entrypoint": f"{stage_modules()[name].replace('.', '/')}.py:{name}",
-        "tags": [*tags, *(["gpu"] if pool == "gpu" else [])],
-        "work_pool": {"name": pool},
-    }
-
-
-def _names() -> set[str]:
-    """flow/deployment of every deployment of the checkout."""
-    items = deployments_file()["deployments"]
-    return {f"{load_flow_from_entrypoint(str(ROOT / item['entrypoint'])).name}/{item['name']}" for item in items}
-
-
-def _deploy_flows(pool_type: PoolType) -> None:
-    """Register every deployment."""
-    project = os.environ.get("MIDTRAIN_PROJECT") or (str(ROOT) if pool_type == "process" else IN_IMAGES)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "prefect.yaml")
-        file.write_text(yaml.safe_dump(deployments_file(), sort_keys=False))
-        command = [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", str(file)]
-        done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, "MIDTRAIN_PROJECT": project}, capture_output=True, text=True
-        )
-    if done.returncode != 0:
-        raise ValueError(f"`prefect deploy` failed:\n{(done.stdout + done.stderr)[-4000:]}")
 
 
 def _automation(client: SyncPrefectClient, wanted: Any) -> str:

@@ -7,6 +7,7 @@ from prefect.client.schemas.filters import FlowRunFilter, TaskRunFilter
 from prefect.client.schemas.objects import FlowRun
 from prefect.states import Crashed
 
+from flows.server.reading import all_rows
 from tasks.spine.process import has_ended, own_identity
 from tasks.spine.store.settings import Settings
 from tasks.spine.tracking.tracker import Tracker
@@ -33,7 +34,8 @@ def close_left_runs(settings: Settings) -> None:
     try:
         with get_client(sync_client=True) as client:
             wanted = {"tags": {"all_": [OF_A_COMMAND]}, "state": UNFINISHED}
-            left = [run for run in _runs(client, wanted) if _is_left(run)]
+            runs = all_rows(client.read_flow_runs, flow_run_filter=FlowRunFilter.model_validate(wanted))
+            left = [run for run in runs if _is_left(run)]
             for run in left:
                 _close(client, run)
     except Exception as error:
@@ -43,10 +45,6 @@ def close_left_runs(settings: Settings) -> None:
         Tracker("left runs", settings=settings).close_left_runs()
 
 
-def _runs(client: SyncPrefectClient, wanted: dict[str, object]) -> list[FlowRun]:
-    return client.read_flow_runs(flow_run_filter=FlowRunFilter.model_validate(wanted))
-
-
 def _is_left(run: FlowRun) -> bool:
     return any(has_ended(tag.removeprefix(PROCESS)) for tag in run.tags if tag.startswith(PROCESS))
 
@@ -54,6 +52,6 @@ def _is_left(run: FlowRun) -> bool:
 def _close(client: SyncPrefectClient, run: FlowRun) -> None:
     own = FlowRunFilter.model_validate({"id": {"any_": [run.id]}})
     unfinished = TaskRunFilter.model_validate({"state": UNFINISHED})
-    for task_run in client.read_task_runs(flow_run_filter=own, task_run_filter=unfinished):
+    for task_run in all_rows(client.read_task_runs, flow_run_filter=own, task_run_filter=unfinished):
         client.set_task_run_state(task_run.id, Crashed(message=MESSAGE), force=True)
     client.set_flow_run_state(run.id, Crashed(message=MESSAGE), force=True)

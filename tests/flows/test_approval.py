@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowFilter
+from prefect.client.schemas.filters import ArtifactFilter, FlowFilter
 from prefect.flow_runs import resume_flow_run
 
 from flows import compare
@@ -53,7 +53,8 @@ def test_a_paused_run_goes_on_when_it_is_resumed(prefect_server: None, monkeypat
             for _ in range(300):
                 runs = client.read_flow_runs(flow_filter=named)
                 if runs and runs[0].state and runs[0].state.is_paused():
-                    seen.extend(str(item.data) for item in client.read_artifacts())
+                    own = ArtifactFilter.model_validate({"flow_run_id": {"any_": [runs[0].id]}})
+                    seen.extend(str(item.data) for item in client.read_artifacts(artifact_filter=own))
                     resume_flow_run(runs[0].id)
                     return
                 time.sleep(0.2)

@@ -100,6 +100,9 @@ def soon(server: Deployed) -> Iterator[None]:
     server.wait_less("restarted", before)
 
 
+@pytest.mark.long(
+    reason="two crashes each of four runs, and the wait for every restart; a run that is killed once comes back"
+)
 def test_runs_that_crash_again_and_again_are_restarted_each_time(soon: None, server: Deployed) -> None:
     server.prefect("work-queue", "create", "nobody", "--pool", "cpu")
     server.prefect("work-queue", "pause", "nobody", "--pool", "cpu")

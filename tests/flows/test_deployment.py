@@ -8,8 +8,10 @@ import urllib.request
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.server.deploy import deployments_file
+from flows.server.deployments import deployments_file, register
 from tests.support.commands import wait_until
 from tests.support.deployed import BIN, Deployed
 from tests.support.paths import ROOT
@@ -17,6 +19,7 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.slow
 
 DEPLOYMENTS = deployments_file()["deployments"]
+CPU = {"name": "cpu"}
 
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda item: item["entrypoint"] + "/" + item["name"])
@@ -35,6 +38,7 @@ def test_deploying_again_changes_nothing(deployed: Deployed) -> None:
     assert not schedule["active"]
     deployed.ask(f"deployments/{watcher['id']}/schedules/{schedule['id']}", pause, method="PATCH")
     before = state(deployed)
+    deployed.ask(f"deployments/{watcher['id']}", {"description": "not that of the checkout"}, method="PATCH")
     deployed.midtrain("deploy", *deployed.hosts)
     assert state(deployed) == before
     assert {limit["name"] for limit in before["v2/concurrency_limits"]} == {
@@ -50,6 +54,25 @@ def test_deploying_again_changes_nothing(deployed: Deployed) -> None:
     _notify(deployed)
     assert deployed.ask("deployments/name/watch-base-models/watch")["schedules"][0]["active"]
     deployed.ask(f"deployments/{watcher['id']}/schedules/{schedule['id']}", {"active": False}, method="PATCH")
+
+
+def test_what_the_api_has_no_field_for_is_left_to_prefects_own_command(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in deployed.environment.items():
+        monkeypatch.setenv(name, value)
+    plain = {"name": "nightly", "entrypoint": "flows/stages/questions.py:questions", "tags": [], "work_pool": CPU}
+    nightly = {**plain, "schedules": [{"cron": "0 4 * * *", "active": False}]}
+    with temporary_settings({PREFECT_API_URL: deployed.api}), get_client(sync_client=True) as client:
+        wrong = {**plain, "parameters": {"recipe": "tiny-cpx"}}
+        with pytest.raises(ValueError, match=r"(?s)deployment 'nightly' of flows/stages/.*tiny-cpx"):
+            register(client, {**deployments_file(), "deployments": [wrong]})
+        there = register(client, {**deployments_file(), "deployments": [nightly]})
+    assert there["questions/nightly"].now == "by `prefect deploy`"
+    assert there["questions/questions"].now == "not of this checkout"
+    (schedule,) = deployed.ask("deployments/name/questions/nightly")["schedules"]
+    assert schedule["schedule"]["cron"] == "0 4 * * *"
+    deployed.ask(f"deployments/{there['questions/nightly'].id}", method="DELETE")
 
 
 def _notify(deployed: Deployed) -> None:
@@ -135,7 +158,8 @@ def state(deployed: Deployed) -> dict[str, Any]:
     return {kind: sorted(items, key=lambda item: item["id"]) for kind, items in found.items()}
 
 
-VOLATILE = {"updated", "last_polled", "status", "last_heartbeat_time"}
+VOLATILE = {"updated", "last_polled", "status", "last_heartbeat_time", "version"}
+"""A version is the commit of the checkout, in which somebody may work on meanwhile."""
 
 
 def test_a_run_that_is_refused_fails_the_command_that_ci_calls(deployed: Deployed) -> None:

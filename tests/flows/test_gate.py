@@ -7,7 +7,7 @@ import pytest
 from prefect.deployments.steps import git_clone
 
 from flows.cli.gate import check_commit, markdown, regressions
-from flows.server.deploy import deployments_file
+from flows.server.deployments import deployments_file
 from flows.server.pulling import COMMIT, REPOSITORY, SECRET
 from tasks.report.rows import ComparisonRow
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from prefect import flow, tags
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter
 from prefect.states import Running
 
 from flows.server.left_runs import OF_A_COMMAND, PROCESS, close_left_runs, command_tags
+from flows.server.reading import all_rows
 from tasks.spine.process import has_ended, own_identity
 from tasks.spine.store.settings import Settings
 from tasks.spine.tracking import tracker
@@ -50,7 +52,10 @@ def test_runs_of_ended_commands_are_closed_and_others_go_on(in_new_home: Path, m
         alive._close_left_runs = lambda: None  # type: ignore[method-assign]
         going_on = alive.start_pipeline()
         close_left_runs(settings)
+        of_commands = FlowRunFilter.model_validate({"tags": {"all_": [OF_A_COMMAND]}})
+        paged = {run.id for run in all_rows(client.read_flow_runs, flow_run_filter=of_commands, limit=1)}
         states = {name: client.read_flow_run(run.id).state for name, run in runs.items()}
+    assert paged >= {run.id for run in runs.values()}
     assert {name: state.name for name, state in states.items() if state} == {
         "killed": "Crashed",
         "alive": "Running",

@@ -51,6 +51,7 @@ def watched(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> I
         pytest.skip(str(reason))
 
 
+@pytest.mark.long(reason="waits until the server has restarted a run that crashed once less often")
 def test_a_run_that_crashes_at_every_start_is_left_alone_in_the_end(watched: Watched) -> None:
     often, once_less = watched.server.new_runs(2)
     watched.server.tell(often, "PENDING", *["RUNNING"] * (MAX_RESTARTS + 1), "CRASHED")

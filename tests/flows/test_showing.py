@@ -28,6 +28,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from flows.pipeline.pages import show_results
 from flows.polya import polya
+from flows.server.reading import all_rows
 from flows.stages.generate import generate
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
@@ -133,7 +134,8 @@ def test_a_run_that_is_through_shows_results_and_no_progress(page: dict[str, Art
 def test_the_log_of_a_pipeline_has_a_line_for_each_stage(parent: MlflowRun, finished: Run) -> None:
     chosen = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[UUID(parent.data.tags["prefect.flow_run_id"])]))
     with get_client(sync_client=True) as client:
-        lines = [log.message for log in client.read_logs(chosen) if log.message.startswith("[")]
+        logs = all_rows(client.read_logs, log_filter=chosen)
+    lines = [log.message for log in logs if log.message.startswith("[")]
     stages = once(finished.stages)
     assert [line.split("]")[0] for line in lines] == [f"[{k}/{len(stages)}" for k in range(1, len(stages) + 1)]
     built = next(passed.manifest for passed in stages if passed.label == "RL from base")
