@@ -20,6 +20,7 @@ from uuid import uuid4
 import psutil
 
 from flows.server.automations import HEARTBEAT
+from flows.server.environment import PATIENT
 from flows.server.ui import LEASES
 from tasks.spine.stage.launch import end_tree
 from tests.support.homes import Databases
@@ -74,6 +75,8 @@ class Deployed(AbstractContextManager["Deployed"]):
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_API_URL": self.api,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            # Several runs and a server share one SQLite database.
+            **PATIENT,
             **LEASES,
             "MIDTRAIN_HOME": str(self.home),
             "MIDTRAIN_PROJECT": str(ROOT),
