@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
 """Okabe and Ito's colours, grey first: the base model is the reference."""
-SHADES = (("black", 0.0), ("black", 0.45), ("white", 0.5))
+BLACK, WHITE = 0.0, 1.0
+SHADES = ((BLACK, 0.0), (BLACK, 0.45), (WHITE, 0.5))
 """What the palette is mixed with, and how much, each time that it begins again."""
 WIDTH = 10.3
 """Inches across the page."""
@@ -86,12 +87,10 @@ class FigureStyle:
 
     def colour(self, label: str) -> str:
         """Colour of a label; 24 are told apart."""
-        from matplotlib.colors import to_hex, to_rgb
-
         lap, place = divmod(self.labels.index(label), len(PALETTE))
         other, share = SHADES[lap % len(SHADES)]
-        mixed = zip(to_rgb(PALETTE[place]), to_rgb(other), strict=True)
-        return to_hex(tuple((1 - share) * own + share * added for own, added in mixed))
+        mixed = ((1 - share) * (own / 255) + share * other for own in bytes.fromhex(PALETTE[place][1:]))
+        return "#" + bytes(round(255 * part) for part in mixed).hex()
 
     def name(self, label: str) -> str:
         """A label as a legend shows it, which leaves out what begins with an underscore."""
