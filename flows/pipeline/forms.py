@@ -52,7 +52,7 @@ class Form:
         self.schema = cache(make)
 
     def __get_pydantic_json_schema__(self, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> Schema:
-        return self.schema() if _wanted.get() else {}
+        return dict(self.schema()) if _wanted.get() else {}
 
 
 def recipe_form(method: str = "") -> Form:
