@@ -54,7 +54,8 @@ def test_forms_are_made_for_deployments_alone() -> None:
         ({"arms.polya.label": 3}, ""),
         ({"arms.polya.overrides": {"rl.step": 8}}, "'rl.step'"),
         ({"name": "x"}, "no setting"),
-        ({"model.source": "http://user:secret@host/model"}, "an address with a password in it"),
+        ({"model.source": "http://user:secret@host/model"}, "an address with a password"),
+        ({"model.source": "https://host/model?Sig=secret"}, "an address with a password, token or signature in it"),
     ],
 )
 @pytest.mark.parametrize("flow", ["polya", "rl"])

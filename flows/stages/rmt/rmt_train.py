@@ -2,8 +2,8 @@
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import flow, stage_run
-from flows.stages.schedule import schedule as schedule_flow
-from flows.stages.think_tags import starting_model
+from flows.stages.rmt.schedule import schedule as schedule_flow
+from flows.stages.rmt.think_tags import starting_model
 from tasks.recipe.rmt import RmtRecipe
 from tasks.rmt.task import train
 from tasks.spine.store.ref import ArtifactRef

@@ -2,8 +2,8 @@
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, RmtName, RmtOverrides
 from flows.pipeline.run import flow, stage_run
-from flows.stages.texts import texts as texts_flow
-from flows.stages.think_tags import starting_model
+from flows.stages.rmt.texts import texts as texts_flow
+from flows.stages.rmt.think_tags import starting_model
 from tasks.entropy.task import compute_entropy
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.models.task import import_model
