@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Annotated, Any
 
-from prefect import flow
 from pydantic import Field, JsonValue
 
 from flows.arms import polya, rmt
@@ -14,7 +13,7 @@ from flows.pipeline.approval import wait_for_approval
 from flows.pipeline.concurrent import each
 from flows.pipeline.forms import About, Arms, Dispatch, Overrides, Recipe, stages_form
 from flows.pipeline.pages import show_results
-from flows.pipeline.run import FLOW_OPTIONS, expect_stages, pipeline, with_fields
+from flows.pipeline.run import expect_stages, flow, pipeline, with_fields
 from tasks.config import Seed
 from tasks.estimates.stages import planned_cost, planned_total
 from tasks.recipe.base import Recipe as AnyRecipe
@@ -29,11 +28,10 @@ METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
 """The module of each method, with prepare, run_arm and report_on."""
 
 Seeds = Annotated[list[Seed], Field(min_length=1), About("Seeds to run every arm at.")]
-STAGES = dict.fromkeys(name for kind in RECIPES.values() for name in kind.stages())
-ForceStages = Annotated[list[str], stages_form(STAGES)]
+ForceStages = Annotated[list[str], stages_form(*RECIPES.values())]
 
 
-@flow(name="compare", flow_run_name="compare-{recipe}", **FLOW_OPTIONS)
+@flow(name="compare", flow_run_name="compare-{recipe}")
 def compare(
     recipe: Recipe = "tiny-cpu",
     seeds: Seeds = [0, 1, 2],  # noqa: B006 - Prefect shows the default in its form

@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field, JsonValue
 
 from flows.compare import run_comparison
@@ -17,7 +16,7 @@ from flows.pipeline.forms import (
     QuestionSource,
     stages_form,
 )
-from flows.pipeline.run import FLOW_OPTIONS, with_fields
+from flows.pipeline.run import flow, with_fields
 from tasks.config import Seed
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
@@ -25,10 +24,10 @@ from tasks.spine.store.ref import ArtifactRef
 BaseModelName = Annotated[str, About("Folder, org/name of a hub, s3://... or artifact; empty keeps the recipe's.")]
 RunSeed = Annotated[Seed | None, About("Of generation and training; empty keeps the recipe's.")]
 Limit = Annotated[int | None, Field(ge=1), About("Seed questions at most; empty keeps the recipe's.")]
-ForceStages = Annotated[list[str], stages_form(PolyaRecipe.stages())]
+ForceStages = Annotated[list[str], stages_form(PolyaRecipe)]
 
 
-@flow(name="polya", flow_run_name="polya-{recipe}", **FLOW_OPTIONS)
+@flow(name="polya", flow_run_name="polya-{recipe}")
 def polya(
     recipe: PolyaName = "tiny-cpu",
     base_model: BaseModelName = "",

@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field, JsonValue
 
 from flows.pipeline.approval import wait_for_approval
 from flows.pipeline.forms import About, Overrides, Recipe
 from flows.pipeline.pages import show_results
-from flows.pipeline.run import FLOW_OPTIONS, call, pipeline
+from flows.pipeline.run import call, flow, pipeline
 from flows.polya import polya
 from flows.rmt import rmt
 from flows.server.automations import awaits_restart
@@ -59,7 +58,7 @@ Metric = Annotated[
 ]
 
 
-@flow(name="release", flow_run_name="release: {model}", **FLOW_OPTIONS)
+@flow(name="release", flow_run_name="release: {model}")
 def release(
     model: Model = "embedded",
     revision: Revision = "",

@@ -2,22 +2,21 @@
 
 from typing import Annotated
 
-from prefect import flow
 from pydantic import Field, JsonValue
 
 from flows.compare import run_comparison
 from flows.pipeline.forms import About, Benchmarks, Dispatch, RmtArms, RmtName, RmtOverrides, stages_form
-from flows.pipeline.run import FLOW_OPTIONS, with_fields
+from flows.pipeline.run import flow, with_fields
 from flows.polya import BaseModelName, RunSeed
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 Limit = Annotated[int | None, Field(ge=1), About("Training documents at most; empty keeps the recipe's.")]
-ForceStages = Annotated[list[str], stages_form(RmtRecipe.stages())]
+ForceStages = Annotated[list[str], stages_form(RmtRecipe)]
 
 
-@flow(name="rmt", flow_run_name="rmt-{recipe}", **FLOW_OPTIONS)
+@flow(name="rmt", flow_run_name="rmt-{recipe}")
 def rmt(
     recipe: RmtName = "tiny-cpu-rmt",
     base_model: BaseModelName = "",

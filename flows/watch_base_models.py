@@ -3,12 +3,11 @@
 import logging
 from typing import Annotated
 
-from prefect import flow
 from prefect.deployments import run_deployment
 from pydantic import Field
 
 from flows.pipeline.forms import About, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, call
+from flows.pipeline.run import call, flow
 from flows.release import Metric, Pipeline, release
 from flows.server.automations import awaits_restart
 from tasks.recipe.base import Recipe as AnyRecipe
@@ -40,7 +39,7 @@ SettleS = Annotated[
 Attempts = Annotated[int, Field(ge=1, le=20), About("Runs of a deployment for a model, if they fail.")]
 
 
-@flow(name="watch-base-models", flow_run_name="watch {source}", **FLOW_OPTIONS)
+@flow(name="watch-base-models", flow_run_name="watch {source}")
 def watch_base_models(
     source: Source = "",
     recipe: Recipe = "tiny-cpu",

@@ -91,6 +91,17 @@ def test_the_tasks_import_without_torch() -> None:
     check(FRAMEWORKS[:5], [dotted(path) for path in modules() if path.name in PARENT_SIDE])
 
 
+@pytest.mark.slow
+def test_a_command_imports_nothing_that_only_workers_figures_or_trackers_use() -> None:
+    """Prefect takes pandas along where it finds it; matplotlib is for who draws, MLflow for a run that builds."""
+    program = (
+        "import sys\nfrom flows.cli.commands import flow_named\nfor name in ('polya', 'rmt'): flow_named(name)\n"
+        "print(*{'matplotlib', 'mlflow', 'pandas', 'scipy', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_the_gate_starts_with_what_the_workflow_installs() -> None:
     """Continuous integration compares runs without the packages that compute or draw."""
     check(

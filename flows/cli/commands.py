@@ -21,6 +21,7 @@ from flows.server.reaching import StartingServer, wait_for_server
 from flows.server.result_storage import save_result_storage
 from tasks.spine.process import Interrupted
 from tasks.spine.stage.context import run_context, run_context_with
+from tasks.spine.stage.imports import UNUSED_BY_PREFECT, lean_imports
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.stage.plan import count_stages, planning
 from tasks.spine.stage.prefect_retry import retry_while_unreachable
@@ -42,7 +43,8 @@ def flow_named(name: str) -> "Flow[..., ArtifactRef]":
 
     from flows.stages import stage_modules
 
-    return getattr(importlib.import_module(stage_modules().get(name, f"flows.{name}")), name)
+    with lean_imports(*UNUSED_BY_PREFECT):
+        return getattr(importlib.import_module(stage_modules().get(name, f"flows.{name}")), name)
 
 
 def run_and_show(name: str, parameters: dict[str, Any], console: Console, verbose: bool = False) -> int:

@@ -11,6 +11,7 @@ from rich.text import Text
 from flows.cli.output import from_here, print_json
 from tasks.errors import in_a_line, tells_the_user
 from tasks.spine.stage.context import run_context
+from tasks.spine.stage.imports import UNUSED_BY_PREFECT, lean_imports
 from tasks.spine.store.store import ArtifactMissing, Store
 from tasks.spine.tracking.journal import StageRecord, once
 
@@ -54,7 +55,8 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
 
 def show_estimate(recipe: str, device: str, overrides: dict[str, Any], as_json: bool, console: Console) -> int:
     """Print a recipe's cost and memory as Markdown. Returns an exit code: a failure where memory is short."""
-    from flows.compare import outline
+    with lean_imports(*UNUSED_BY_PREFECT):
+        from flows.compare import outline
     from tasks.estimates.memory import require_fit
     from tasks.estimates.precision import float32_warnings
     from tasks.estimates.table import cost_table, estimate_numbers, memory_table

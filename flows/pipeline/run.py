@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, ParamSpec, TypeVar
 
+import prefect
 from prefect import Flow, Task
 from prefect.context import FlowRunContext
 from pydantic import JsonValue
 
 from flows.pipeline.command import current_command
 from flows.pipeline.dispatch import dispatch, is_dispatched
+from flows.pipeline.forms import without_forms
 from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, show_stages
 from flows.pipeline.recipes import check_fit
 from flows.pipeline.traces import trace_completions
@@ -31,13 +33,26 @@ from tasks.spine.tracking.course import Course
 from tasks.spine.tracking.journal import StageRecord
 from tasks.spine.tracking.tracker import PARENT_TAG, Tracker
 
-FLOW_OPTIONS: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
-"""Results of flows are references, kept as JSON so that a parent on another machine can read them."""
-
 RecipeT = TypeVar("RecipeT", bound=Recipe)
+P = ParamSpec("P")
 R = TypeVar("R")
 SUBFLOWS_OF_A_START = 1000
 """More than any start of a run has subflows of one kind."""
+
+
+def flow(*, name: str, flow_run_name: str) -> Callable[[Callable[P, R]], Flow[P, R]]:
+    """Prefect's `flow`, as all of this project's are declared.
+
+    Results are references, kept as JSON so that a parent on another machine can read them. The form is left to who
+    deploys the flow.
+    """
+    options: dict[str, Any] = {"persist_result": True, "result_serializer": "json"}
+
+    def declare(function: Callable[P, R]) -> Flow[P, R]:
+        with without_forms():
+            return prefect.flow(function, name=name, flow_run_name=flow_run_name, **options)
+
+    return declare
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,8 @@ def prepare(settings: Settings) -> None:
         os.environ.setdefault(name, value)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # Eight processes beside the server, for judges of traces that are set up in its pages; nothing here needs them.
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     end_left_servers()
     os.environ[COMMAND] = own_identity()

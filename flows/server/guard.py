@@ -11,6 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flows.server.reaching import LOCAL
+from tasks.spine.stage.imports import UNUSED_BY_PREFECT, lean_imports
 
 
 class OwnOriginOnly:
@@ -48,9 +49,10 @@ def _place(address: str) -> tuple[str, int]:
 
 def prefect_server() -> Any:
     """Prefect's server behind the guard, for uvicorn."""
-    from prefect.server.api.server import create_app
+    with lean_imports(*UNUSED_BY_PREFECT):
+        from prefect.server.api.server import create_app
 
-    return OwnOriginOnly(create_app())
+        return OwnOriginOnly(create_app())
 
 
 def mlflow_server() -> Any:
@@ -58,6 +60,7 @@ def mlflow_server() -> Any:
 
     MLflow's own check of origins lets every other server of this machine through.
     """
-    from mlflow.server.fastapi_app import app
+    with lean_imports():
+        from mlflow.server.fastapi_app import app
 
     return OwnOriginOnly(app)

@@ -1,16 +1,14 @@
 """Write the mid-training dataset as Parquet."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.filter import filter as filter_flow
 from tasks.dataset.task import write_dataset
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="dataset", flow_run_name="dataset: {label}", **FLOW_OPTIONS)
+@flow(name="dataset", flow_run_name="dataset: {label}")
 def dataset(
     recipe: PolyaName = "tiny-cpu",
     filtered: Artifact = "",

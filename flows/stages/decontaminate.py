@@ -2,10 +2,8 @@
 
 from typing import Annotated, Literal
 
-from prefect import flow
-
 from flows.pipeline.forms import About, Artifact, Force, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.questions import questions as questions_flow
 from tasks.decontaminate.task import QUESTIONS, ROLE, leave_out_overlaps
 from tasks.spine.store.ref import ArtifactRef
@@ -13,7 +11,7 @@ from tasks.spine.store.ref import ArtifactRef
 Which = Annotated[Literal["questions", "rl_questions"], About("Whose questions these are: the model's own, or RL's.")]
 
 
-@flow(name="decontaminate", flow_run_name="decontaminate: {which}", **FLOW_OPTIONS)
+@flow(name="decontaminate", flow_run_name="decontaminate: {which}")
 def decontaminate(
     recipe: Recipe = "tiny-cpu",
     questions: Artifact = "",

@@ -1,16 +1,14 @@
 """Measure a model on benchmarks."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, Force, Label, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
 from tasks.evaluate.task import EVALUATE, measure, wanted_samples
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="evaluate", flow_run_name="evaluate: {label}", **FLOW_OPTIONS)
+@flow(name="evaluate", flow_run_name="evaluate: {label}")
 def evaluate(
     recipe: Recipe = "tiny-cpu",
     model: Artifact = "",

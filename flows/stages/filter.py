@@ -1,9 +1,7 @@
 """Keep the solutions that are right, whole and faithful to their heuristic."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.decontaminate import decontaminate
 from flows.stages.generate import generate, writer
 from tasks.filter.task import filter_solutions
@@ -11,7 +9,7 @@ from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="filter", flow_run_name="filter: {label}", **FLOW_OPTIONS)
+@flow(name="filter", flow_run_name="filter: {label}")
 def filter(
     recipe: PolyaName = "tiny-cpu",
     samples: Artifact = "",

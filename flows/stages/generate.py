@@ -1,9 +1,7 @@
 """Let the model solve every seed question under every heuristic."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, StageRun, stage_run
+from flows.pipeline.run import StageRun, flow, stage_run
 from flows.pipeline.shards import fill_pool
 from flows.stages.decontaminate import decontaminate
 from tasks.generate.task import GENERATE, generate_samples, wanted_samples
@@ -12,7 +10,7 @@ from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="generate", flow_run_name="generate: {label}", **FLOW_OPTIONS)
+@flow(name="generate", flow_run_name="generate: {label}")
 def generate(
     recipe: PolyaName = "tiny-cpu",
     questions: Artifact = "",

@@ -1,16 +1,14 @@
 """Fine-tune the base model on its own diverse, correct solutions."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, Force, Label, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.dataset import dataset as dataset_flow
 from tasks.midtrain.task import train
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="midtrain", flow_run_name="midtrain: {label}", **FLOW_OPTIONS)
+@flow(name="midtrain", flow_run_name="midtrain: {label}")
 def midtrain(
     recipe: PolyaName = "tiny-cpu",
     dataset: Artifact = "",

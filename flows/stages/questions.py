@@ -2,10 +2,8 @@
 
 from typing import Annotated
 
-from prefect import flow
-
 from flows.pipeline.forms import About, Force, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.task import load_questions
 from tasks.recipe.base import Recipe as AnyRecipe
@@ -15,7 +13,7 @@ from tasks.spine.store.ref import ArtifactRef
 Which = Annotated[str, About("`questions`, `rl_questions`, or the name of a benchmark.")]
 
 
-@flow(name="questions", flow_run_name="questions: {which}", **FLOW_OPTIONS)
+@flow(name="questions", flow_run_name="questions: {which}")
 def questions(
     recipe: Recipe = "tiny-cpu", which: Which = "questions", force: Force = False, overrides: Overrides | None = None
 ) -> ArtifactRef:

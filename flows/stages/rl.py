@@ -1,15 +1,13 @@
 """Train a model with GRPO on a 0/1 correctness reward."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, Force, Label, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.rl_prompts import rl_prompts
 from tasks.rl.task import train
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="rl", flow_run_name="rl: {label}", **FLOW_OPTIONS)
+@flow(name="rl", flow_run_name="rl: {label}")
 def rl(
     recipe: Recipe = "tiny-cpu",
     prompts: Artifact = "",

@@ -1,15 +1,13 @@
 """Write the prompts of RL as Parquet."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, DataLabel, Force, Overrides, Recipe
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.decontaminate import decontaminate
 from tasks.dataset.task import write_rl_prompts
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="rl_prompts", flow_run_name="rl_prompts: {label}", **FLOW_OPTIONS)
+@flow(name="rl_prompts", flow_run_name="rl_prompts: {label}")
 def rl_prompts(
     recipe: Recipe = "tiny-cpu",
     questions: Artifact = "",

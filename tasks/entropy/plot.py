@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
-from tasks.shared.figures import INK, PALETTE, drawing_style
+from tasks.shared.figures import INK, PALETTE, blank_figure, drawing_style
 from tasks.shared.next_token.method import TIERS, TierConfig
 from tasks.texts.schema import SPLIT_FILES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SHOWN_NATS = 0.1
 """Width of a bar, nats."""
@@ -28,7 +28,7 @@ def draw_histogram(histogram: Mapping[str, Any], path: Path, tiers: TierConfig |
     splits = {name: histogram[name] for name in SPLIT_FILES if sum(histogram[name])}
     together = round(SHOWN_NATS * histogram["bins_per_nat"])
     with drawing_style():
-        figure = Figure(figsize=(7.2, 3.4), layout="constrained")
+        figure = blank_figure(7.2, 3.4)
         axis = figure.subplots()
         for index, (split, counts) in enumerate(splits.items()):
             _bars(axis, counts, together, split, (index + 0.5) / len(splits), 1 / len(splits))
@@ -43,7 +43,7 @@ def draw_histogram(histogram: Mapping[str, Any], path: Path, tiers: TierConfig |
         figure.savefig(path, format="png", dpi=160, metadata={"Software": None})
 
 
-def _bars(axis: Axes, counts: list[int], together: int, split: str, middle: float, share: float) -> None:
+def _bars(axis: "Axes", counts: list[int], together: int, split: str, middle: float, share: float) -> None:
     summed = [sum(counts[start : start + together]) for start in range(0, len(counts), together)]
     total = sum(counts)
     axis.bar(
@@ -55,7 +55,7 @@ def _bars(axis: Axes, counts: list[int], together: int, split: str, middle: floa
     )
 
 
-def _tiers(axis: Axes, thresholds: Mapping[str, float]) -> None:
+def _tiers(axis: "Axes", thresholds: Mapping[str, float]) -> None:
     for name, threshold in thresholds.items():
         axis.axvline(threshold, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
         axis.annotate(

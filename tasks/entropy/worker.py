@@ -10,11 +10,11 @@ from tasks.entropy.encoding import Encoded, Encoder, chunks, read_encoded
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE, GROUP
 from tasks.entropy.tally import EntropyTally
 from tasks.errors import Permanent
-from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device
+from tasks.shared.engines.factory import resolve_device
 from tasks.shared.engines.tokens import context_length, load_tokenizer
 from tasks.shared.sources.rejects import REJECTS_FILE, write_rejects
 from tasks.shared.tables.parquet import Row, write_parquet
-from tasks.spine.stage.imports import hide_packages, offline
+from tasks.spine.stage.imports import UNUSED_BY_TRANSFORMERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 from tasks.spine.store.runtime import Runtime
 
@@ -55,7 +55,7 @@ def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTra
     Raises:
         Permanent: its logits are more than its output layer's, or it has fewer tokens than `top_k`.
     """
-    with hide_packages(*UNUSED_BY_TRANSFORMERS):
+    with lean_imports(*UNUSED_BY_TRANSFORMERS):
         import torch
 
         from tasks.shared.models.causal_lm import is_plain_head, load_causal_lm

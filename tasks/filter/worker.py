@@ -7,9 +7,9 @@ from typing import Any
 from tasks.filter.config import CHUNK_REQUESTS, ScoringJob
 from tasks.filter.protocol import AdherenceScore, Scorer, ScoreRequest
 from tasks.filter.schema import SCORES
-from tasks.shared.engines.factory import UNUSED_BY_TRANSFORMERS, resolve_device, resolve_dtype
+from tasks.shared.engines.factory import resolve_device, resolve_dtype
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.imports import hide_packages, offline
+from tasks.spine.stage.imports import UNUSED_BY_TRANSFORMERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 from tasks.spine.store.fingerprint import digest_text
 
@@ -39,7 +39,7 @@ def run(job: ScoringJob, reporter: Reporter) -> dict[str, Any]:
 
 
 def _scorer(job: ScoringJob) -> Scorer:
-    with hide_packages(*UNUSED_BY_TRANSFORMERS):
+    with lean_imports(*UNUSED_BY_TRANSFORMERS):
         import torch
 
         from tasks.filter.scorer import LikelihoodRatio

@@ -5,13 +5,13 @@ from typing import Any
 from tasks.errors import Permanent
 from tasks.midtrain.config import MidtrainJob
 from tasks.shared.training.fit import fit
-from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, hide_packages, offline
+from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
 
 def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    with hide_packages(*UNUSED_BY_TRAINERS):
+    with lean_imports(*UNUSED_BY_TRAINERS):
         from tasks.midtrain.packing import settle_packing
         from tasks.midtrain.trainer import METRICS, make_trainer
     from tasks.midtrain.encoding import read_examples

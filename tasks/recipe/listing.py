@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from inspect import get_annotations
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -11,6 +10,7 @@ from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined, to_jsonable_python
 
+from tasks.recipe.docstrings import docstring, owner
 from tasks.recipe.loading import METHODS
 from tasks.recipe.merging import RecipeError, closest
 
@@ -81,7 +81,7 @@ def _listed(kind: type[BaseModel], defaults: Any, shared: tuple[str, ...], prefi
         default = defaults[name] if isinstance(defaults, dict) and name in defaults else _default(field)
         inner = _models(field.annotation)
         if not inner or field.annotation not in inner:
-            yield Setting(prefix + name, type_text(field), default, source(kind, name), _text(field), ())
+            yield Setting(prefix + name, type_text(field), default, source(kind, name), _text(kind, name), ())
         for model in inner:
             yield from _listed(model, default, shared, f"{prefix}{name}.")
 
@@ -97,18 +97,17 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [option for option in options if isinstance(option, type) and issubclass(option, BaseModel)]
 
 
-def _text(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split())
+def _text(kind: type[BaseModel], name: str) -> str:
+    return " ".join(docstring(kind, name).split())
 
 
 def source(kind: type[BaseModel], name: str) -> Source:
     """Where the default of a field is from, as its docstring says, or else that of the class which declares it."""
-    text = _text(kind.model_fields[name])
+    text = _text(kind, name)
     for pattern, said in WORDS:
         if re.search(pattern, text):
             return said
-    owner = next(base for base in kind.__mro__ if name in get_annotations(base))
-    return "ours" if OWN_DEFAULTS.search(owner.__doc__ or "") else ""
+    return "ours" if OWN_DEFAULTS.search(owner(kind, name).__doc__ or "") else ""
 
 
 def type_text(field: FieldInfo) -> str:

@@ -3,15 +3,25 @@
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic_core.core_schema import ModelSchema
 
+from tasks.recipe.docstrings import docstring
 from tasks.recipe.loading import METHODS
 from tasks.recipe.polya import PolyaRecipe
 
 
-class _WithoutTitles(GenerateJsonSchema):
+class _Explained(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
         """No: a title says a field's name once more."""
         return False
+
+    def model_schema(self, schema: ModelSchema) -> dict[str, Any]:
+        """The schema of a section, with what the code says of each setting."""
+        found = super().model_schema(schema)
+        for name, field in found.get("properties", {}).items():
+            if text := docstring(schema["cls"], name):
+                field["description"] = text
+        return found
 
 
 FILE = "recipe.schema.json"
@@ -23,7 +33,7 @@ DEFINITIONS = "#/$defs/{model}"
 def recipe_schema() -> dict[str, Any]:
     """The schema of a recipe file of any method; which one, its `method` says."""
     kinds = [(kind, "validation") for kind in METHODS.values()]
-    places, shared = models_json_schema(kinds, ref_template=DEFINITIONS, schema_generator=_WithoutTitles)
+    places, shared = models_json_schema(kinds, ref_template=DEFINITIONS, schema_generator=_Explained)
     for kind in METHODS.values():
         # A file's name is its recipe's.
         del shared["$defs"][kind.__name__]["properties"]["name"]

@@ -8,13 +8,13 @@ from tasks.rl.config import RLJob
 from tasks.shared.training.config import wants_vllm
 from tasks.shared.training.fit import fit
 from tasks.shared.verification.pool import VerifierPool
-from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, hide_packages, offline
+from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
 
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
-    with hide_packages(*(("mlflow",) if wants_vllm(job) else UNUSED_BY_TRAINERS)):
+    with lean_imports(*(("mlflow",) if wants_vllm(job) else UNUSED_BY_TRAINERS)):
         from tasks.rl.trainer import METRICS, make_trainer
     from tasks.rl.own_reward import OwnReward
     from tasks.rl.prompts import read_prompts

@@ -11,7 +11,7 @@ from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.training.config import wants_vllm
 from tasks.shared.training.fit import fit
-from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, hide_packages, offline
+from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     """
     config = job.config
     rollouts = config.objective != "ntp"
-    with hide_packages(*(("mlflow",) if rollouts and wants_vllm(job) else UNUSED_BY_TRAINERS)):
+    with lean_imports(*(("mlflow",) if rollouts and wants_vllm(job) else UNUSED_BY_TRAINERS)):
         from tasks.rmt.trainer import METRICS, make_trainer
     from tasks.shared.engines.tokens import context_length
     from tasks.shared.training.distributed import join

@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING, Any
 
 from tasks.schedule.config import ScheduleConfig
-from tasks.shared.figures import INK, MARKERS, PALETTE, drawing_style
+from tasks.shared.figures import INK, MARKERS, PALETTE, blank_figure, drawing_style, whole_ticks
 from tasks.shared.next_token.method import TIERS, budget, mixture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _COLOURS = dict(zip(TIERS, (PALETTE[4], PALETTE[1], PALETTE[3]), strict=True))
 
@@ -23,19 +22,19 @@ def draw_schedule(summary: Mapping[str, Any], config: ScheduleConfig, path: Path
         path: file of the picture; its folder is made.
     """
     with drawing_style():
-        figure = Figure(figsize=(10.3, 3.4), layout="constrained")
+        figure = blank_figure(10.3, 3.4)
         left, right = figure.subplots(1, 2)
         _budget(left, summary["steps"], config)
         _tiers(right, summary, config)
         for axis in (left, right):
             axis.set_xlabel("step")
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+            whole_ticks(axis)
             axis.set_ylim(bottom=0)
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, format="png", dpi=160, metadata={"Software": None})
 
 
-def _budget(axis: Axes, steps: int, config: ScheduleConfig) -> None:
+def _budget(axis: "Axes", steps: int, config: ScheduleConfig) -> None:
     if not config.budget.enabled:
         axis.set(title="Token budget: none is asked for", yticks=[])
         return
@@ -43,7 +42,7 @@ def _budget(axis: Axes, steps: int, config: ScheduleConfig) -> None:
     axis.set(title="Token budget", ylabel="tokens of reasoning asked for")
 
 
-def _tiers(axis: Axes, summary: Mapping[str, Any], config: ScheduleConfig) -> None:
+def _tiers(axis: "Axes", summary: Mapping[str, Any], config: ScheduleConfig) -> None:
     planned = _planned(summary, config)
     blocks = summary["blocks"]
     middles = [(block["first_step"] + block["last_step"]) / 2 for block in blocks]

@@ -1,18 +1,22 @@
-"""What all figures share: colours that colour-blind readers can tell apart, markers for print, the legend."""
+"""What all figures share: colours that colour-blind readers can tell apart, markers for print, the legend.
+
+matplotlib is imported where something is drawn: most commands draw nothing.
+"""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
-from matplotlib.figure import Figure
-from matplotlib.style import context
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 PALETTE = ("#7a7a7a", "#e69f00", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#8c6d31")
 """Okabe and Ito's colours, grey first: the base model is the reference."""
-SHADES = (("black", 0.0), ("black", 0.45), ("white", 0.5))
+BLACK, WHITE = 0.0, 1.0
+SHADES = ((BLACK, 0.0), (BLACK, 0.45), (WHITE, 0.5))
 """What the palette is mixed with, and how much, each time that it begins again."""
 WIDTH = 10.3
 """Inches across the page."""
@@ -56,7 +60,23 @@ def drawing_style(salt: str = "report") -> AbstractContextManager[None]:
 
     Figures that one page shows twice need a `salt` each: the names inside of an SVG follow from it.
     """
+    from matplotlib.style import context
+
     return context({**STYLE, "svg.hashsalt": salt}, after_reset=True)
+
+
+def blank_figure(width: float, height: float) -> "Figure":
+    """A figure of so many inches, whose parts make room for one another."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def whole_ticks(axis: "Axes", most: int = 10) -> None:
+    """Have the ticks of x at whole numbers, with at most so many intervals between them."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=most, integer=True))
 
 
 @dataclass(frozen=True)
@@ -69,8 +89,8 @@ class FigureStyle:
         """Colour of a label; 24 are told apart."""
         lap, place = divmod(self.labels.index(label), len(PALETTE))
         other, share = SHADES[lap % len(SHADES)]
-        mixed = zip(to_rgb(PALETTE[place]), to_rgb(other), strict=True)
-        return to_hex(tuple((1 - share) * own + share * added for own, added in mixed))
+        mixed = ((1 - share) * (own / 255) + share * other for own in bytes.fromhex(PALETTE[place][1:]))
+        return "#" + bytes(round(255 * part) for part in mixed).hex()
 
     def name(self, label: str) -> str:
         """A label as a legend shows it, which leaves out what begins with an underscore."""
@@ -81,7 +101,7 @@ class FigureStyle:
         return MARKERS[self.labels.index(label) % len(MARKERS)]
 
 
-def shared_legend(figure: Figure, axes: Sequence[Axes], style: FigureStyle) -> Figure:
+def shared_legend(figure: "Figure", axes: "Sequence[Axes]", style: FigureStyle) -> "Figure":
     """The figure, grown by one legend below all panels, in the order of the tables, whichever panel a line is in."""
     handles = {name: handle for axis in axes for handle, name in zip(*axis.get_legend_handles_labels(), strict=True)}
     names = [style.name(label) for label in style.labels]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.shared.engines.tokens import load_tokenizer
-from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, hide_packages, offline
+from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 from tasks.think_tags.config import TagJob
 
@@ -17,7 +17,7 @@ GENERATION_CONFIG = "generation_config.json"
 
 def run(job: TagJob, reporter: Reporter) -> dict[str, Any]:
     """Write the model with the tags, in the precision that it is stored in; returns what was added."""
-    with hide_packages(*UNUSED_BY_TRAINERS):
+    with lean_imports(*UNUSED_BY_TRAINERS):
         from tasks.shared.models.causal_lm import load_causal_lm
     tokenizer = load_tokenizer(job.model, trust_remote_code=job.trust_remote_code)
     model = load_causal_lm(job.model, dtype="auto", trust_remote_code=job.trust_remote_code)

@@ -10,11 +10,11 @@ import time
 
 import numpy as np
 
-from tasks.spine.stage.imports import hide_packages, offline
+from tasks.spine.stage.imports import UNUSED_BY_TRANSFORMERS, hide_packages, offline
 
 offline()
 
-with hide_packages("sklearn", "scipy", "pandas"):
+with hide_packages(*UNUSED_BY_TRANSFORMERS):
     import torch
     from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 

@@ -80,6 +80,7 @@ def _start(command: list[str], log: Path, home: Path, database: str) -> subproce
         "PREFECT_API_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     }
     program = Path(sys.executable).with_name(command[0])
     with log.open("w") as file:

@@ -66,7 +66,7 @@ def test_defaults_are_those_of_the_fields() -> None:
     assert recipe.model_dump() == PolyaRecipe(name=DEFAULTS, evaluate={"samples": 2}).model_dump()
     assert recipe.prompt.style == "auto"
     assert DEFAULTS not in names()
-    forms = [recipe_form(method).json_schema["anyOf"][0]["enum"] for method in ("", "polya", "rmt")]
+    forms = [recipe_form(method).schema()["anyOf"][0]["enum"] for method in ("", "polya", "rmt")]
     assert [DEFAULTS in form for form in forms] == [True, True, False]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from prefect.utilities.callables import parameter_schema
 from typer.testing import CliRunner
 
 from flows.cli import commands
@@ -155,7 +156,7 @@ def helps() -> Iterator[str]:
 
     yield from below(typer.main.get_command(app))
     for flow in (polya, rmt):
-        yield from (item.get("description", "") for item in flow.parameters.properties.values())
+        yield from (item.get("description", "") for item in parameter_schema(flow).properties.values())
 
 
 def test_examples_in_help_work() -> None:

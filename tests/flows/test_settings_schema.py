@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, is_valid_schema, validate
 from pydantic import BaseModel
 
@@ -13,21 +14,28 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load, names
 from tasks.recipe.merging import RecipeError
 
-FLOWS = {"polya": polya, "rmt": rmt, "rl": rl}
+SCHEMAS = {flow.name: parameter_schema(flow).model_dump() for flow in (polya, rmt, rl)}
+"""As a deployment of a flow makes them."""
 
 
 def refused(flow: str, **parameters: Any) -> str:
     """Why the server refuses parameters; empty where it takes them."""
     try:
-        validate(parameters, FLOWS[flow].parameters.model_dump(), raise_on_error=True)
+        validate(parameters, SCHEMAS[flow], raise_on_error=True)
     except ValidationError as error:
         return str(error)
     return ""
 
 
-@pytest.mark.parametrize("flow", FLOWS)
+@pytest.mark.parametrize("flow", SCHEMAS)
 def test_the_schema_is_one_that_the_server_takes(flow: str) -> None:
-    is_valid_schema(FLOWS[flow].parameters.model_dump())
+    is_valid_schema(SCHEMAS[flow])
+
+
+def test_forms_are_made_for_deployments_alone() -> None:
+    """Where a flow is imported, they would take as long as all else."""
+    assert "patternProperties" in SCHEMAS["polya"]["properties"]["overrides"]
+    assert {*polya.parameters.properties["overrides"]} == {"default", "position", "title"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a run shares with others (the store, the disk, MLflow) fails or is busy: no harm is done."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -92,7 +93,8 @@ def mlflow_server(tmp_path: Path) -> Iterator[tuple[str, int]]:
     program = Path(sys.executable).with_name("mlflow")
     with (tmp_path / "mlflow.log").open("w") as log:
         command = [str(program), "server", "--port", str(port), "--workers", "1", *places]
-        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+        alone = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        server = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path, env=alone)
     try:
         wait_for(f"http://127.0.0.1:{port}/health")
         yield f"http://127.0.0.1:{port}", server.pid

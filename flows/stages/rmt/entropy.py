@@ -1,9 +1,7 @@
 """Measure the next-token entropy at every position of the texts."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, DataLabel, Force, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.rmt.texts import texts as texts_flow
 from flows.stages.rmt.think_tags import starting_model
 from tasks.entropy.task import compute_entropy
@@ -12,7 +10,7 @@ from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="entropy", flow_run_name="entropy: {label}", **FLOW_OPTIONS)
+@flow(name="entropy", flow_run_name="entropy: {label}")
 def entropy(
     recipe: RmtName = "tiny-cpu-rmt",
     texts: Artifact = "",

@@ -1,9 +1,7 @@
 """Measure how well a model predicts next tokens of held-out documents."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.pipeline.shards import fill_pool
 from flows.stages.rmt.entropy import entropy as entropy_flow
 from flows.stages.rmt.texts import texts as texts_flow
@@ -14,7 +12,7 @@ from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="predict", flow_run_name="predict: {label}", **FLOW_OPTIONS)
+@flow(name="predict", flow_run_name="predict: {label}")
 def predict(
     recipe: RmtName = "tiny-cpu-rmt",
     entropy: Artifact = "",

@@ -1,9 +1,7 @@
 """Reinforcement mid-training of a model along a schedule."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.rmt.schedule import schedule as schedule_flow
 from flows.stages.rmt.think_tags import starting_model
 from tasks.recipe.rmt import RmtRecipe
@@ -11,7 +9,7 @@ from tasks.rmt.task import train
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="rmt_train", flow_run_name="rmt_train: {label}", **FLOW_OPTIONS)
+@flow(name="rmt_train", flow_run_name="rmt_train: {label}")
 def rmt_train(
     recipe: RmtName = "tiny-cpu-rmt",
     schedule: Artifact = "",

@@ -1,9 +1,7 @@
 """Write the whole course of reinforcement mid-training ahead."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.rmt.entropy import entropy as entropy_flow
 from flows.stages.rmt.think_tags import starting_model
 from tasks.recipe.rmt import RmtRecipe
@@ -11,7 +9,7 @@ from tasks.schedule.task import write_schedule
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="schedule", flow_run_name="schedule: {label}", **FLOW_OPTIONS)
+@flow(name="schedule", flow_run_name="schedule: {label}")
 def schedule(
     recipe: RmtName = "tiny-cpu-rmt",
     entropy: Artifact = "",

@@ -2,11 +2,10 @@
 
 from typing import Annotated, Literal
 
-from prefect import flow
 from pydantic import Field
 
 from flows.pipeline.forms import Force, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 from tasks.texts.task import load_texts
@@ -17,7 +16,7 @@ Which = Annotated[
 ]
 
 
-@flow(name="texts", flow_run_name="texts: {which}", **FLOW_OPTIONS)
+@flow(name="texts", flow_run_name="texts: {which}")
 def texts(
     recipe: RmtName = "tiny-cpu-rmt",
     which: Which = "texts",

@@ -1,16 +1,14 @@
 """Give a base model that has no think tags two of its own, and teach it their form."""
 
-from prefect import flow
-
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
-from flows.pipeline.run import FLOW_OPTIONS, StageRun, call, stage_run
+from flows.pipeline.run import StageRun, call, flow, stage_run
 from flows.stages.rmt.texts import texts as texts_flow
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 from tasks.think_tags.task import add_think_tags
 
 
-@flow(name="think_tags", flow_run_name="think_tags: {label}", **FLOW_OPTIONS)
+@flow(name="think_tags", flow_run_name="think_tags: {label}")
 def think_tags(
     recipe: RmtName = "tiny-cpu-rmt",
     texts: Artifact = "",

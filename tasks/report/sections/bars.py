@@ -1,14 +1,16 @@
 """Figures of bars: accuracy by tier, solutions by heuristic, styles of answers."""
 
 from collections.abc import Mapping, Sequence
-
-from matplotlib.figure import Figure as Drawing
+from typing import TYPE_CHECKING
 
 from tasks.report.blocks import Figure
 from tasks.report.rows import HeuristicRow
 from tasks.report.sections.drawing import figure
 from tasks.report.summary import PredictionSummary, ReportSummary
-from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, shared_legend
+from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, blank_figure, shared_legend
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Drawing
 
 PALE = ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#dddddd", "#aaaa00")
 """Paul Tol's light scheme, for parts of a whole; no model has one of these colours."""
@@ -25,9 +27,9 @@ def accuracy_bars(summary: ReportSummary, predictions: PredictionSummary) -> Fig
     return figure("accuracy", title, caption, lambda narrow: _accuracy(predictions, style, narrow))
 
 
-def _accuracy(predictions: PredictionSummary, style: FigureStyle, narrow: bool) -> Drawing:
+def _accuracy(predictions: PredictionSummary, style: FigureStyle, narrow: bool) -> "Drawing":
     parts, rows = predictions.parts, predictions.rows
-    drawing = Drawing(figsize=(NARROW if narrow else WIDTH, 3.3), layout="constrained")
+    drawing = blank_figure(NARROW if narrow else WIDTH, 3.3)
     axis = drawing.subplots()
     width = 0.84 / len(rows)
     for number, row in enumerate(rows):
@@ -63,11 +65,11 @@ def heuristic_bars(rows: Sequence[HeuristicRow]) -> Figure:
     return figure("heuristics", "Solutions by heuristic", caption, lambda narrow: _heuristics(rows, narrow))
 
 
-def _heuristics(rows: Sequence[HeuristicRow], narrow: bool) -> Drawing:
+def _heuristics(rows: Sequence[HeuristicRow], narrow: bool) -> "Drawing":
     several = len({row.arms for row in rows}) > 1
     ordered = sorted(rows, key=lambda row: row.correct_rate)
     names = [(row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered]
-    drawing = Drawing(figsize=(NARROW if narrow else 0.78 * WIDTH, 0.9 + 0.3 * len(rows)), layout="constrained")
+    drawing = blank_figure(NARROW if narrow else 0.78 * WIDTH, 0.9 + 0.3 * len(rows))
     axis = drawing.subplots()
     correct = [100 * row.correct_rate for row in ordered]
     kept = [100 * row.kept / row.samples if row.samples else 0.0 for row in ordered]
@@ -95,12 +97,10 @@ def style_bars(styles: Styles) -> Figure:
     return figure("styles", title, caption, lambda narrow: _styles(styles, narrow))
 
 
-def _styles(styles: Styles, narrow: bool) -> Drawing:
+def _styles(styles: Styles, narrow: bool) -> "Drawing":
     names = list(dict.fromkeys(style for labels in styles.values() for shares in labels.values() for style in shares))
     rows = max(len(labels) for labels in styles.values())
-    drawing = Drawing(
-        figsize=(NARROW if narrow else WIDTH, (0.5 + 0.36 * rows) * len(styles) + 0.7), layout="constrained"
-    )
+    drawing = blank_figure(NARROW if narrow else WIDTH, (0.5 + 0.36 * rows) * len(styles) + 0.7)
     axes = drawing.subplots(len(styles), 1, squeeze=False, sharex=True).ravel()
     for axis, (benchmark, labels) in zip(axes, styles.items(), strict=True):
         left = [0.0] * len(labels)

@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
-from matplotlib.ticker import MaxNLocator
+from typing import TYPE_CHECKING
 
 from tasks.report.blocks import Block, Figure, Paragraph
 from tasks.report.rows import ModelRow
 from tasks.report.sections.drawing import SMOOTHED, draw_curve, figure, is_long, over_seeds, reporting
 from tasks.report.summary import Curve, ReportSummary
-from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, shared_legend
+from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, blank_figure, shared_legend, whole_ticks
 from tasks.shared.next_token.method import TIERS
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 BUDGETS = ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 """Dashes of budgets, so that two arms with the same one are told apart."""
@@ -84,12 +85,12 @@ def pass_curves(summary: ReportSummary) -> Figure:
     return figure("pass-at-k", "Solved within k samples", caption, lambda narrow: _passes(summary, narrow))
 
 
-def _passes(summary: ReportSummary, narrow: bool) -> Drawing:
+def _passes(summary: ReportSummary, narrow: bool) -> "Drawing":
     names, style = summary.benchmarks, FigureStyle(summary.labels)
     columns = 1 if narrow else min(3, len(names))
     lines = -(-len(names) // columns)
     width = NARROW if narrow else WIDTH if columns > 1 else 0.6 * WIDTH
-    drawing = Drawing(figsize=(width, 3.0 * lines + 0.2), layout="constrained")
+    drawing = blank_figure(width, 3.0 * lines + 0.2)
     axes = drawing.subplots(lines, columns, squeeze=False).ravel()
     for axis, benchmark in zip(axes, names, strict=False):
         for row in summary.models:
@@ -102,7 +103,7 @@ def _passes(summary: ReportSummary, narrow: bool) -> Drawing:
     return shared_legend(drawing, axes, style)
 
 
-def _pass_curve(axis: Axes, row: ModelRow, style: FigureStyle) -> None:
+def _pass_curve(axis: "Axes", row: ModelRow, style: FigureStyle) -> None:
     metrics = {int(name.removeprefix("pass@")): metric for name, metric in row.metrics.items() if name[:5] == "pass@"}
     colour, ks = style.colour(row.label), list(metrics)
     low, high = [100 * metric.low for metric in metrics.values()], [100 * metric.high for metric in metrics.values()]
@@ -151,9 +152,9 @@ def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figu
     width = 5.0 if panels.runs or (panels.half and len(next(iter(shown.values()))) <= 6) else WIDTH
     height = 3.0 if panels.runs else 3.2 if panels.half else 2.7
 
-    def draw(narrow: bool) -> Drawing:
+    def draw(narrow: bool) -> "Drawing":
         lines, columns = (len(shown), 1) if narrow else (1, len(shown))
-        drawing = Drawing(figsize=(NARROW if narrow else width, height * lines), layout="constrained")
+        drawing = blank_figure(NARROW if narrow else width, height * lines)
         axes = drawing.subplots(lines, columns, squeeze=False, sharey=bool(panels.together)).ravel()
         for axis, (metric, reported) in zip(axes, shown.items(), strict=True):
             named: set[str] = set()
@@ -166,7 +167,7 @@ def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figu
         # Panels that share their scale settle it when all of them are drawn.
         for axis, metric in zip(axes, shown, strict=True):
             axis.set(title=panels.titles[metric], xlabel="step")
-            axis.xaxis.set_major_locator(MaxNLocator(nbins=10 if panels.runs else 5, integer=True))
+            whole_ticks(axis, 10 if panels.runs else 5)
             if panels.from_zero:
                 axis.set_ylim(0, panels.top)
         axes[0].set_ylabel(panels.together)
@@ -178,7 +179,7 @@ def _panels(panels: Panels, curves: Sequence[Curve], style: FigureStyle) -> Figu
     return figure(panels.name, panels.title, panels.caption, draw, half=panels.half)
 
 
-def _budgets(axis: Axes, curves: Sequence[Curve]) -> None:
+def _budgets(axis: "Axes", curves: Sequence[Curve]) -> None:
     """A dashed line for each budget of tokens."""
     budgets: dict[tuple[float, ...], list[Curve]] = {}
     for curve in curves:

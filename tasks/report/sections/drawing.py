@@ -2,20 +2,22 @@
 
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Drawing
+from typing import TYPE_CHECKING
 
 from tasks.report.blocks import DrawnFigure, Figure
 from tasks.report.summary import Curve
 from tasks.shared.figures import FigureStyle, drawing_style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawing
 
 SMOOTHING = 9
 """Steps of the moving average drawn over a noisy training curve."""
 SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 
 
-def figure(name: str, title: str, caption: str, draw: Callable[[bool], Drawing], *, half: bool = False) -> Figure:
+def figure(name: str, title: str, caption: str, draw: "Callable[[bool], Drawing]", *, half: bool = False) -> Figure:
     """A figure in every form, the same bytes for the same content; `draw` is told whether it is for a phone."""
 
     def make() -> DrawnFigure:
@@ -31,7 +33,7 @@ def figure(name: str, title: str, caption: str, draw: Callable[[bool], Drawing],
     return Figure(name, title, caption, make, half)
 
 
-def _svg(drawing: Drawing) -> str:
+def _svg(drawing: "Drawing") -> str:
     svg = io.StringIO()
     drawing.savefig(svg, format="svg", metadata={"Date": None})
     text = svg.getvalue()
@@ -39,7 +41,7 @@ def _svg(drawing: Drawing) -> str:
 
 
 def draw_curve(
-    axis: Axes, curve: Curve, metric: str, style: FigureStyle, *, label: str | None, scale: float = 1
+    axis: "Axes", curve: Curve, metric: str, style: FigureStyle, *, label: str | None, scale: float = 1
 ) -> None:
     """A training curve; a long one with its moving average. A label of None leaves the legend alone."""
     steps, values = curve.series(metric)

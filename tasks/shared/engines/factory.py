@@ -10,14 +10,10 @@ from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Engine
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.weights import read_weights
-from tasks.spine.stage.imports import hide_packages
+from tasks.spine.stage.imports import UNUSED_BY_TRANSFORMERS, lean_imports
 from tasks.spine.store.runtime import Runtime
 
 log = logging.getLogger(__name__)
-
-UNUSED_BY_TRANSFORMERS = ("sklearn", "scipy", "pandas")
-"""Packages that transformers imports wherever it finds them, for speculative decoding: a fifth of a worker's start-up
-time."""
 
 _LEFT_TO_THE_SERVER = {
     "rendered": "prompts go to the server as token ids; tags such as <think> stay in texts if it keeps special tokens "
@@ -36,7 +32,8 @@ EngineName = Literal["transformers", "vllm", "openai"]
 
 def resolve_device(runtime: Runtime) -> Literal["cpu", "cuda"]:
     """Device of this process: the runtime's, or CUDA where torch sees it."""
-    import torch
+    with lean_imports():
+        import torch
 
     available = torch.cuda.is_available()
     if runtime.device == "cuda" and not available:
@@ -114,7 +111,7 @@ def make_engine(
             adds_prefix=form.adds_prefix,
             longest=longest,
         )
-    with hide_packages(*UNUSED_BY_TRANSFORMERS):
+    with lean_imports(*UNUSED_BY_TRANSFORMERS):
         import torch
 
         from tasks.shared.engines.transformers_engine import TransformersEngine

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tasks.errors import Permanent
 from tasks.shared.engines.protocol import PromptTooLong, Request, Sampling
 from tasks.shared.models.folder import embedding_size
+from tasks.spine.stage.imports import UNUSED_BY_TRANSFORMERS, lean_imports
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,7 +25,8 @@ def load_tokenizer(model_path: Path, *, trust_remote_code: bool = False) -> "Pre
     first token. Padding is masked everywhere, so that any token will do.
     """
     with _IMPORTING:
-        from transformers import AutoTokenizer
+        with lean_imports(*UNUSED_BY_TRANSFORMERS):
+            from transformers import AutoTokenizer
 
         tokenizer = AutoTokenizer.from_pretrained(model_path, trust_remote_code=trust_remote_code)
     size = embedding_size(model_path)

@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.errors import Permanent
 from tasks.shared.models.config import ModelCheckJob
-from tasks.spine.stage.imports import offline
+from tasks.spine.stage.imports import UNUSED_BY_TRANSFORMERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
 PROBE = "2 + 3 = 5"
@@ -13,7 +13,8 @@ PROBE = "2 + 3 = 5"
 
 def run(job: ModelCheckJob, reporter: Reporter) -> dict[str, str]:
     """Returns what is wrong with the model, in words; empty where nothing is."""
-    from tasks.shared.models.causal_lm import check_architecture
+    with lean_imports(*UNUSED_BY_TRANSFORMERS):
+        from tasks.shared.models.causal_lm import check_architecture
 
     try:
         check_architecture(job.folder, trust_remote_code=job.trust_remote_code)

@@ -1,16 +1,15 @@
 """Count the rows of a mid-training dataset."""
 
-from prefect import flow
 from tasks.tally.task import count
 
 from flows.pipeline.forms import Artifact, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import FLOW_OPTIONS, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.stages.dataset import dataset as dataset_flow
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef
 
 
-@flow(name="tally", flow_run_name="tally", **FLOW_OPTIONS)
+@flow(name="tally", flow_run_name="tally")
 def tally(
     recipe: PolyaName = "tiny-cpu",
     dataset: Artifact = "",
