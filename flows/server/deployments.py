@@ -22,6 +22,7 @@ from prefect.client.schemas.actions import DeploymentUpdate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import DeploymentSort
 from prefect.exceptions import PrefectHTTPStatusError
+from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools import ValidationError, validate
 from prefect.utilities.templating import apply_values
 
@@ -121,7 +122,8 @@ def _fields(
 ) -> dict[str, Any]:
     """What the file says of a deployment, as Prefect's API has it."""
     parameters, pool = item.get("parameters", {}), item["work_pool"]
-    form = flow.parameters.model_dump(mode="json", exclude_unset=True)
+    # Made here: flows are declared without their forms.
+    form = parameter_schema(flow.fn).model_dump(mode="json", exclude_unset=True)
     _check(parameters, form, f"{FILE.name}: deployment {item['name']!r} of {item['entrypoint']}")
     return {
         "version": version,
