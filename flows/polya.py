@@ -14,6 +14,7 @@ from flows.pipeline.forms import (
     PolyaOverrides,
     Preset,
     QuestionSource,
+    RLQuestionSource,
     stages_form,
 )
 from flows.pipeline.run import flow, with_fields
@@ -33,6 +34,8 @@ def polya(
     base_model: BaseModelName = "",
     question_source: QuestionSource = "",
     question_preset: Preset = "",
+    rl_question_source: RLQuestionSource = "",
+    rl_question_preset: Preset = "",
     benchmarks: Benchmarks = [],  # noqa: B006 - Prefect shows the default in its form
     arms: PolyaArms = [],  # noqa: B006
     seed: RunSeed = None,
@@ -49,6 +52,8 @@ def polya(
         "model.source": base_model,
         "questions.source": question_source,
         "questions.preset": question_preset,
+        "rl_questions.source": rl_question_source,
+        "rl_questions.preset": rl_question_preset,
         "questions.limit": limit,
         "evaluate.benchmarks": benchmarks,
         "runtime.dispatch": dispatch,

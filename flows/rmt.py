@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, JsonValue
 
 from flows.compare import run_comparison
-from flows.pipeline.forms import About, Benchmarks, Dispatch, RmtArms, RmtName, RmtOverrides, stages_form
+from flows.pipeline.forms import About, Benchmarks, Dispatch, RmtArms, RmtName, RmtOverrides, TextSource, stages_form
 from flows.pipeline.run import flow, with_fields
 from flows.polya import BaseModelName, RunSeed
 from tasks.recipe.loading import load
@@ -20,6 +20,7 @@ ForceStages = Annotated[list[str], stages_form(RmtRecipe)]
 def rmt(
     recipe: RmtName = "tiny-cpu-rmt",
     base_model: BaseModelName = "",
+    text_source: TextSource = "",
     benchmarks: Benchmarks = [],  # noqa: B006 - Prefect shows the default in its form
     arms: RmtArms = [],  # noqa: B006
     seed: RunSeed = None,
@@ -34,6 +35,7 @@ def rmt(
     """
     given: dict[str, JsonValue] = {
         "model.source": base_model,
+        "texts.source": text_source,
         "texts.limit": limit,
         "evaluate.benchmarks": benchmarks,
         "runtime.dispatch": dispatch,

@@ -17,6 +17,9 @@ LEFT_OUT = ("force", "dispatch", "overrides")
 SETTINGS = {
     "question_source": "questions.source",
     "question_preset": "questions.preset",
+    "rl_question_source": "rl_questions.source",
+    "rl_question_preset": "rl_questions.preset",
+    "text_source": "texts.source",
     "benchmarks": "evaluate.benchmarks",
 }
 """Fields of forms that are settings on the command line."""

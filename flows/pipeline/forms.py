@@ -121,9 +121,13 @@ QuestionSource = Annotated[
     About("Seed questions: tiny, hub (the preset's home), org/name, a file or s3://...; empty keeps the recipe's."),
 ]
 
+RLQuestionSource = Annotated[str, About("The same for the questions of RL; empty keeps the recipe's.")]
+
+TextSource = Annotated[str, About("Corpus: tiny, org/name, a file or s3://...; empty keeps the recipe's.")]
+
 Preset = Annotated[
     Literal["", *preset_names()],
-    About("Schema of the seed questions; empty keeps the recipe's."),
+    About("Schema of these questions; empty keeps the recipe's."),
 ]
 
 Benchmarks = Annotated[

@@ -36,7 +36,12 @@ def test_a_shell_and_the_command_line_read_it_back(name: str, parameters: dict[s
 
 
 def test_what_a_form_alone_has_a_field_for_is_a_setting_on_the_command_line() -> None:
-    filled_in = {"question_source": "a b.csv", "question_preset": "gsm8k", "benchmarks": ["svamp"]}
+    filled_in = {
+        "question_source": "a b.csv",
+        "question_preset": "gsm8k",
+        "rl_question_source": "rl.jsonl",
+        "benchmarks": ["svamp"],
+    }
     overrides = {"questions.preset": "svamp", "rl.steps": 4}
     words = shlex.split(command_of("polya", {"recipe": "mine", **filled_in, "arms": ["star"], "overrides": overrides}))
     options = get_command(pipelines.run_app).commands["polya"].make_context("polya", words[3:]).params
@@ -47,5 +52,7 @@ def test_what_a_form_alone_has_a_field_for_is_a_setting_on_the_command_line() ->
         "questions.preset": "gsm8k",
         "rl.steps": 4,
         "questions.source": "a b.csv",
+        "rl_questions.source": "rl.jsonl",
         "evaluate.benchmarks": ["svamp"],
     }
+    assert "texts.source=corpus" in command_of("rmt", {"recipe": "mine", "text_source": "corpus"})
