@@ -20,7 +20,7 @@ FEW = {"questions.tiny.count": 6, "runtime.num_threads": 1}
 
 
 def test_shards_fill_the_pool_and_their_number_is_no_part_of_the_identity(in_new_home: Path) -> None:
-    sharded = run(generate, recipe="tiny-cpu", overrides={**FEW, "runtime.num_shards": 2})
+    sharded = run(generate, recipe="tiny-cpu", overrides={**FEW, "runtime.num_shards": 3})
     manifest = next(manifest for name, manifest, *_ in sharded.stages if name == "generate")
     assert manifest.summary["generated_now"] == 0, "the shards had done it all"
     assert manifest.summary["from_pool"] == manifest.rows["samples"] == 6 * 6
