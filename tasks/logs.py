@@ -1,8 +1,9 @@
-"""Logs without passwords, in every process that a command or a worker of Prefect starts a run in."""
+"""Logs and errors without passwords, in every process that a command or a worker of Prefect starts a run in."""
 
 import contextlib
 import logging
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from tasks.text import has_password, without_passwords
@@ -30,3 +31,19 @@ def hide_passwords_in_logs() -> None:
 
     without.hides_passwords = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(without)
+
+
+@contextlib.contextmanager
+def errors_without_passwords() -> Iterator[None]:
+    """Raise errors without the passwords of addresses: Prefect keeps the message of a failed run in its database."""
+    try:
+        yield
+    except Exception as error:
+        text = without_passwords(str(error))
+        if text == str(error):
+            raise
+        error.args = (text,)
+        if str(error) == text:
+            raise
+        # Some libraries put their message together anew each time.
+        raise RuntimeError(f"{type(error).__name__}: {text}") from None

@@ -11,6 +11,13 @@ PASSWORD = re.compile(
 
 On the web a user without a password is a token.
 """
+_NAMES = "token|sig(?:nature)?|secret|p(?:ass)?w(?:or)?d|api[-_]?key|auth"
+_ANY_CASE = re.sub("[a-z]", lambda letter: f"[{letter[0]}{letter[0].upper()}]", _NAMES)
+SECRET = re.compile(rf"(?<=[?&#;])([\w.-]*(?:{_ANY_CASE}|key(?==AIza))=)(?!\*\*\*)[^&#\s'\"\\<>]+")
+"""A parameter of an address that opens what it names: of signed addresses (S3, Google, Azure) and of access tokens.
+
+Without flags of Python's, for JSON schemas have none.
+"""
 MARKUP = re.compile(r"[\\`*_|~$]|](?=[(\[:])|<(?=[A-Za-z/!?])|&(?=[A-Za-z#])")
 STARTS = re.compile(r"^(\d*)([-+.)](?=\s|$)|[#>\[])")
 """What would begin a list, a heading, a quotation or a box to tick."""
@@ -22,13 +29,14 @@ def printable(text: str) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """The text with `***` for user and password of every address in it."""
-    return PASSWORD.sub("***@", text) if "://" in text else text
+    """The text with `***` for user and password of every address in it, and for tokens and signatures behind one."""
+    text = PASSWORD.sub("***@", text) if "://" in text else text
+    return SECRET.sub(r"\1***", text) if "=" in text else text
 
 
 def has_password(text: str) -> bool:
-    """True for text with an address that holds a password."""
-    return "://" in text and PASSWORD.search(text) is not None
+    """True for text with an address that holds a password, a token or a signature."""
+    return without_passwords(text) != text
 
 
 def in_markdown(text: str) -> str:

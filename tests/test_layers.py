@@ -247,8 +247,6 @@ def test_no_import_runs_in_a_circle_among_modules_nor_among_rooms() -> None:
 
 def test_no_folder_holds_more_modules_than_one_can_take_in() -> None:
     counts = Counter(path.parent for path in code().values() if path.name != "__init__.py")
-    # A list of flows of one shape, which grows with the stages.
-    del counts[ROOT / "flows" / "stages"]
     assert {str(folder): count for folder, count in counts.items() if count > MOST_MODULES} == {}
 
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 from flows.server.deploy import deployments_file
-from flows.stages import stage_flow, stage_names
+from flows.stages import stage_flow, stage_modules, stage_names
 from tasks.estimates.stages import estimate
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import METHODS, base_model_of, load
@@ -39,7 +39,9 @@ def test_every_stage_has_a_deployment_on_the_pool_that_it_names() -> None:
         for item in deployments_file()["deployments"]
         if "stage" in item["tags"]
     }
-    assert pools == {f"flows/stages/{name}.py:{name}": STAGES[name].pool for name in stage_names()}
+    files = {name: module.replace(".", "/") + ".py" for name, module in stage_modules().items()}
+    assert pools == {f"{files[name]}:{name}": STAGES[name].pool for name in stage_names()}
+    assert files["texts"] == "flows/stages/rmt/texts.py"
     assert STAGES["questions"].pool == "cpu"
     assert STAGES["rl"].pool == "gpu"
 

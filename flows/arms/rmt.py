@@ -5,12 +5,12 @@ from typing import get_args
 
 from flows.arms.common import Arm, after_rl, measured
 from flows.pipeline.run import call
-from flows.stages.entropy import entropy
-from flows.stages.predict import predict
-from flows.stages.rmt_train import rmt_train
-from flows.stages.schedule import schedule
-from flows.stages.texts import texts
-from flows.stages.think_tags import think_tags
+from flows.stages.rmt.entropy import entropy
+from flows.stages.rmt.predict import predict
+from flows.stages.rmt.rmt_train import rmt_train
+from flows.stages.rmt.schedule import schedule
+from flows.stages.rmt.texts import texts
+from flows.stages.rmt.think_tags import think_tags
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.rmt import RmtArm, RmtRecipe

@@ -39,10 +39,10 @@ LEAVE_AFTER_S = 10.0
 def flow_named(name: str) -> "Flow[..., ArtifactRef]":
     """A flow of this package by its name."""
     import importlib
-    import importlib.util
 
-    folder = "flows.stages" if importlib.util.find_spec(f"flows.stages.{name}") else "flows"
-    return getattr(importlib.import_module(f"{folder}.{name}"), name)
+    from flows.stages import stage_modules
+
+    return getattr(importlib.import_module(stage_modules().get(name, f"flows.{name}")), name)
 
 
 def run_and_show(name: str, parameters: dict[str, Any], console: Console, verbose: bool = False) -> int:

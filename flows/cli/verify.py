@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 from rich.console import Console
 
+from tasks.shared.sources.values import UnusableValue, as_text
 from tasks.shared.tables.parquet import write_parquet
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.second_check import second_verdicts
@@ -41,6 +42,10 @@ class VerdictTally:
     only_there: list[int] = field(default_factory=list)
 
 
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it stands in its file, a key that comes twice included."""
+
+
 @dataclass(frozen=True)
 class FieldNames:
     """Fields of a row that hold the gold answer and the completion."""
@@ -67,8 +72,8 @@ def verify_file(source: Path, out: Path, fields: FieldNames, workers: int, secon
         raise ValueError(f"{source} has no rows")
     console.print(f"{count:,} rows: {verdicts_in_words(tally.verdicts)}. Written: {out}", markup=False, soft_wrap=True)
     if tally.unreadable:
-        first = tally.unreadable[0]
-        console.print(f"{len(tally.unreadable):,} rows cannot be read: {first}", markup=False, soft_wrap=True)
+        named = "; ".join(tally.unreadable[:_NAMED_ROWS]) + ("; ..." if len(tally.unreadable) > _NAMED_ROWS else "")
+        console.print(f"{len(tally.unreadable):,} rows cannot be read: {named}", markup=False, soft_wrap=True)
     if second:
         console.print(_disagreement(tally), markup=False, soft_wrap=True)
 
@@ -102,20 +107,23 @@ def _rows(
 def _pair(line: bytes, place: str, fields: FieldNames) -> tuple[str, str] | str:
     """Completion and gold answer of a line, or what is wrong with it."""
     try:
-        row = json.loads(line.decode("utf-8-sig"))
+        pairs = json.loads(line.decode("utf-8-sig"), object_pairs_hook=_Pairs)
     except (ValueError, RecursionError) as error:
         return f"{place} is no JSON in UTF-8: {error}"
-    if not isinstance(row, dict):
+    if not isinstance(pairs, _Pairs):
         return f"{place} is no JSON object"
+    names, row = [name for name, _ in pairs], dict(pairs)
     for name in (fields.completion, fields.gold):
-        if name not in row:
-            return f"{place} has no field {name!r}; it has {', '.join(map(repr, row)) or 'none'}"
-    completion, gold = row[fields.completion], row[fields.gold]
-    if isinstance(gold, int | float) and not isinstance(gold, bool):
-        gold = str(gold)
-    for name, value in ((fields.completion, completion), (fields.gold, gold)):
-        if not isinstance(value, str):
-            return f"{place}: field {name!r} is {json.dumps(value)[:80]}, which is no text"
+        if names.count(name) != 1:
+            found = "has no" if name not in row else "has more than one"
+            return f"{place} {found} field {name!r}; it has {', '.join(map(repr, names)) or 'none'}"
+    completion = row[fields.completion]
+    if not isinstance(completion, str):
+        return f"{place}: field {fields.completion!r} is {json.dumps(completion)[:80]}, which is no text"
+    try:
+        gold = as_text(row[fields.gold])
+    except UnusableValue as error:
+        return f"{place}: field {fields.gold!r} {error}"
     return (completion, gold) if gold.strip() else f"{place}: field {fields.gold!r} is empty"
 
 

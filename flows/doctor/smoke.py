@@ -16,7 +16,7 @@ from flows.stages.dataset import dataset
 from flows.stages.generate import generate
 from flows.stages.midtrain import midtrain
 from flows.stages.rl import rl
-from flows.stages.rmt_train import rmt_train
+from flows.stages.rmt.rmt_train import rmt_train
 from tasks.shared.models.random_weights import write_random_llama
 from tasks.shared.models.resolve import SHIPPED
 from tasks.shared.training.accelerate import SHIPPED as LAUNCHES

@@ -16,7 +16,7 @@ from flows.pipeline.pages import current_flow_run, flow_run_link, show_link, sho
 from flows.pipeline.recipes import check_fit
 from flows.pipeline.traces import trace_completions
 from flows.progress.page import shown_on_page
-from tasks.logs import hide_passwords_in_logs
+from tasks.logs import errors_without_passwords, hide_passwords_in_logs
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.models.task import import_model
@@ -166,7 +166,7 @@ def pipeline(
     about = {"flow_run_id": run and run.id, "command": current_command()}
     entered = {"journal": journal, "course": course, "called": {}, "tracker": tracker, **about}
     try:
-        with run_context_with(**entered), shown_on_page(course):
+        with errors_without_passwords(), run_context_with(**entered), shown_on_page(course):
             yield journal
         failed = False
         show_stages(journal[before:], tracker)

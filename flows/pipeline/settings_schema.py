@@ -9,13 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.recipe.base import Recipe
-from tasks.text import PASSWORD
+from tasks.text import PASSWORD, SECRET
 
 Schema = dict[str, Any]
 WORDS = ("title", "description", "default", "discriminator")
 """What a schema says to people, and what only a form with a field for each setting could use."""
-PASSWORDS = {"type": "string", "pattern": PASSWORD.pattern, "title": "an address with a password in it"}
-NO_PASSWORD: Schema = {"not": PASSWORDS}
+WITH_PASSWORD = "an address with a password, token or signature in it"
+NO_PASSWORD: Schema = {
+    "allOf": [
+        {"not": {"type": "string", "pattern": secret.pattern, "title": WITH_PASSWORD}} for secret in (PASSWORD, SECRET)
+    ]
+}
 UNKNOWN: Schema = {"not": {"title": "there is no setting of this name"}}
 """Refuses any value; its title stands in the message."""
 ANY_NAME = r"[^.]+"

@@ -11,6 +11,7 @@ from tasks.spine.stage.call import Stage
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.gpus import shards_here, workers_at_once
 from tasks.spine.stage.stage import Build
+from tasks.spine.stage.threads import ProgressOfAll
 from tasks.spine.store.fingerprint import fingerprint
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
@@ -24,6 +25,7 @@ def fill_pool(
     parents: dict[str, ArtifactRef],
     *,
     force: bool = False,
+    label: str = "",
 ) -> None:
     """Have shards make what a stage wants, where there are several or Ray is asked for, and the stage has work to do.
 
@@ -43,7 +45,8 @@ def fill_pool(
         return
     shards = Shards(stage, wanted, config, runtime, parents, count)
     if not runtime.ray_address:
-        each(lambda index: run_shard(shards, index), range(count), workers_at_once(runtime, gpus))
+        together = _progress(stage, key, label)
+        each(lambda index: run_shard(shards, index, together.of(index)), range(count), workers_at_once(runtime, gpus))
         return
     try:
         from flows.pipeline.shards_on_ray import run_on_ray
@@ -53,3 +56,15 @@ def fill_pool(
             "extra `ray` (pip install 'midtrain[ray]') here and on every node, or leave runtime.ray_address empty"
         ) from None
     run_on_ray(shards)
+
+
+def _progress(stage: Stage, key: str, label: str) -> ProgressOfAll:
+    """Takes the shards' progress and tells it as that of their stage."""
+    course = run_context().course
+    step = course.begin(key, stage.name, label) if course else None
+
+    def tell(line: dict[str, Any]) -> None:
+        if course and step:
+            course.advance(step, line)
+
+    return ProgressOfAll(tell)

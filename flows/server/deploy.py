@@ -33,7 +33,7 @@ from flows.server.automations import WATCHED, automations
 from flows.server.notifications import notifications
 from flows.server.pulling import pull_steps
 from flows.server.result_storage import BLOCK, DEFAULT_BLOCK, save_result_storage
-from flows.stages import stage_flow, stage_names
+from flows.stages import stage_flow, stage_modules, stage_names
 from tasks.recipe.loading import METHODS
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.task import STAGES
@@ -158,7 +158,7 @@ def _of_stage(name: str) -> dict[str, Any]:
     tags = ["stage", *(method for method, kind in METHODS.items() if name in kind.stages())]
     return {
         "name": name,
-        "entrypoint": f"flows/stages/{name}.py:{name}",
+        "entrypoint": f"{stage_modules()[name].replace('.', '/')}.py:{name}",
         "tags": [*tags, *(["gpu"] if pool == "gpu" else [])],
         "work_pool": {"name": pool},
     }

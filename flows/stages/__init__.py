@@ -10,11 +10,17 @@ if TYPE_CHECKING:
     from tasks.spine.store.ref import ArtifactRef
 
 
+def stage_modules() -> dict[str, str]:
+    """Every stage with the module of its flow: all modules of this package and of the folders in it."""
+    found = pkgutil.walk_packages(__path__, f"{__name__}.")
+    return {module.name.rpartition(".")[2]: module.name for module in found if not module.ispkg}
+
+
 def stage_names() -> list[str]:
-    """Names of all stages: the modules of this package."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+    """Names of all stages."""
+    return sorted(stage_modules())
 
 
 def stage_flow(name: str) -> "Flow[..., ArtifactRef]":
     """The flow of a stage."""
-    return getattr(importlib.import_module(f"{__name__}.{name}"), name)
+    return getattr(importlib.import_module(stage_modules()[name]), name)

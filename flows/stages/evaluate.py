@@ -23,5 +23,5 @@ def evaluate(
         config, parents = run.settings.evaluate, {"model": run.model(model)}
         for name in config.benchmarks:
             parents[f"questions.{name}"] = run.parent("", questions_flow, which=name)
-        fill_pool(EVALUATE, wanted_samples, config, run.runtime, parents, force=force)
+        fill_pool(EVALUATE, wanted_samples, config, run.runtime, parents, force=force, label=label)
         return measure(config, run.runtime, **parents, force=force, label=label)

@@ -6,7 +6,7 @@ from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOve
 from flows.pipeline.run import FLOW_OPTIONS, StageRun, stage_run
 from flows.pipeline.shards import fill_pool
 from flows.stages.decontaminate import decontaminate
-from tasks.generate.task import GENERATE, assemble, wanted_samples
+from tasks.generate.task import GENERATE, generate_samples, wanted_samples
 from tasks.recipe.polya import PolyaRecipe
 from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
@@ -25,8 +25,9 @@ def generate(
     with stage_run("generate", recipe, overrides, PolyaRecipe) as run:
         config = run.settings.generate
         parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
-        fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force)
-        return assemble(config, run.runtime, **parents, force=force, label=label)
+        if not config.solutions:
+            fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force, label=label)
+        return generate_samples(config, run.runtime, **parents, force=force, label=label)
 
 
 def writer(run: StageRun[PolyaRecipe], name: str) -> ArtifactRef:

@@ -3,7 +3,6 @@
 from tasks.dataset.config import DatasetConfig, PromptSetConfig
 from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
-from tasks.generate.heuristics import load_heuristics
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.estimate import QUESTION_BYTES, count, plain_tokens, set_size
 from tasks.shared.costs.lengths import Texts
@@ -40,9 +39,8 @@ def training_rows(
     dataset: DatasetConfig, filter: FilterConfig, generate: GenerateConfig, questions: QuestionsConfig
 ) -> int:
     """The most rows that a dataset can have."""
-    heuristics = load_heuristics(generate.heuristics)
-    used = [item for item in heuristics if not dataset.heuristics or item.name in dataset.heuristics]
-    kept = min(filter.keep_per_heuristic, generate.samples_per_heuristic)
+    used = [item for item in generate.answered() if not dataset.heuristics or item.name in dataset.heuristics]
+    kept = min(filter.keep_per_heuristic, generate.most_per_heuristic)
     held = count(questions, "questions")
     rows = min(held, dataset.max_questions or held) * min(dataset.variants, len(used) * kept)
     return min(rows, dataset.max_rows or rows)

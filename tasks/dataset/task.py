@@ -80,10 +80,12 @@ def write_rl_prompts(build: Build, config: PromptSetConfig) -> None:
 def _write_training_card(build: Build, config: DatasetConfig, tally: DatasetTally, measured: Mapping[str, Any]) -> None:
     of_rank = {f"rows of rank {rank}": count for rank, count in sorted(tally.ranks.items())}
     counts = {"rows": tally.rows["kept"], "questions": tally.questions, **of_rank}
+    own = _is_self_generated(build)
+    origin = "a model wrote itself under several heuristics" if own else "were there already"
     card = dataset_card(
-        title="Self-generated diverse solutions",
+        title="Self-generated diverse solutions" if own else "Solutions for mid-training",
         about=(
-            f"Solutions with {config.verdict} final answers that a model wrote itself under several heuristics, "
+            f"Solutions with {config.verdict} final answers that {origin}, "
             f"at most {config.variants} a question. The prompt does not name the heuristic. Sets are nested: "
             "the set with n variants is the rows with rank < n."
         ),
@@ -112,6 +114,13 @@ def _renderer(build: Build, prompt: PromptConfig) -> Renderer:
             "pass model=..., or set prompt.style to 'plain'"
         )
     return Renderer(prompt)
+
+
+def _is_self_generated(build: Build) -> bool:
+    """Whether a model wrote the solutions here; otherwise they were read."""
+    kept = build.parent("kept")
+    samples = build.store.manifest(kept.parents["samples"]) if "samples" in kept.parents else None
+    return samples is None or not samples.payload["config"].get("solutions")
 
 
 def _opened_thought(build: Build) -> str:

@@ -127,7 +127,13 @@ class LikelihoodRatio:
         token_values = self._token_log_probabilities(hidden[predicts], targets)
         sums = torch.zeros(len(texts), dtype=torch.float64, device=device)
         owners = predicts.nonzero()[:, 0]
-        return sums.index_add_(0, owners, token_values.double()).tolist()
+        sums.index_add_(0, owners, token_values.double())
+        if not bool(sums.isfinite().all()):
+            raise Permanent(
+                f"the model's log-likelihoods are not finite in {self._model.dtype}: its weights are damaged, or this "
+                "precision is too small for them; try runtime.dtype=float32"
+            )
+        return sums.tolist()
 
     def _token_log_probabilities(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Log-probability [positions] of each target after its hidden state [positions, width], in bounded memory."""

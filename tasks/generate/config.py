@@ -2,13 +2,57 @@
 
 from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
-from tasks.config import RecipeSeed, StageConfig
-from tasks.generate.heuristics import load_heuristics
+from tasks.config import Frozen, RecipeSeed, StageConfig
+from tasks.generate.heuristics import Heuristic, load_heuristics
+from tasks.questions.config import Format
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.prompts.config import PromptConfig
+from tasks.shared.sources.paths import checked_spec
+
+
+class ReadySolutions(Frozen):
+    """Solutions that exist already, such as an open set of traces: they are read, and none is generated.
+
+    Defaults are ours. Identity is the content of the source, never its place.
+    """
+
+    source: str
+    """A Hugging Face dataset id `org/name`, a local file, folder or glob, or any fsspec address."""
+    question: str = "question"
+    """Path (`a.b[0]`) or template of the question; but for white space it has to be one of the stage `questions`."""
+    solution: str = "solution"
+    """Path or template of the solution's whole text, its answer at the end."""
+    format: Format = "auto"
+    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`). Gzip is recognised by itself."""
+    revision: str = ""
+    """Hub only: branch, tag or commit; it is resolved to a commit."""
+    subset: str = ""
+    """Hub only: configuration name."""
+    split: str = ""
+    """Split of a dataset of the hub (empty takes `train`), or of a folder whose files' names tell splits."""
+    max_per_question: int = Field(4, ge=1)
+    """Different solutions of a question that are taken, the first ones as they stand; the others are counted."""
+    max_solution_chars: int = Field(100_000, ge=1)
+    """Longer solutions are rejected, never cut."""
+    max_rejected_share: float = Field(0.2, ge=0, le=1)
+    """The stage fails when it rejects a larger share of the rows."""
+    source_digest: str = ""
+    """Digest of the source's content; `tasks.generate.ready.resolve` fills it in."""
+
+    @field_validator("question", "solution")
+    @classmethod
+    def _names_a_field(cls, value: str) -> str:
+        return checked_spec(value)
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed. Raises ValueError before `tasks.generate.ready.resolve` has filled in the digest."""
+        if not self.source_digest:
+            raise ValueError("the source was not looked at yet; call tasks.generate.ready.resolve(config) first")
+        places = {"source", "format", "revision", "subset", "split"}
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in places}
 
 
 class GenerateConfig(StageConfig):
@@ -19,6 +63,9 @@ class GenerateConfig(StageConfig):
     model: ModelConfig | None = None
     """A teacher that writes the solutions, and scores how well they follow their heuristic: the paper's distilled arm.
     None: the base model writes them itself, which is the method."""
+    solutions: ReadySolutions | None = None
+    """Solutions from elsewhere, which take the place of generated ones under the plain prompt; the settings of
+    heuristics and sampling then have no effect."""
     heuristics: str = "polya16"
     """A shipped set (`polya16`, `tiny`, `plain` = the STaR control without heuristics) or a folder of YAML files."""
     samples_per_heuristic: int = Field(4, ge=1)
@@ -28,10 +75,30 @@ class GenerateConfig(StageConfig):
     seed: RecipeSeed = 0
     """Another seed gives other candidates; the stored text of this one is never replaced."""
 
+    @model_validator(mode="after")
+    def _has_one_writer(self) -> "GenerateConfig":
+        if self.model and self.solutions:
+            raise ValueError(
+                f"model.source={self.model.source!r} would write what solutions.source={self.solutions.source!r} has "
+                "already; give generate.model or generate.solutions, not both"
+            )
+        return self
+
+    def answered(self) -> tuple[Heuristic, ...]:
+        """The heuristics under which there are solutions; ready ones stand under the plain prompt."""
+        return load_heuristics("plain" if self.solutions else self.heuristics)
+
+    @property
+    def most_per_heuristic(self) -> int:
+        """The most solutions of a question under one heuristic."""
+        return self.solutions.max_per_question if self.solutions else self.samples_per_heuristic
+
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed: heuristics by what is in them, so that neither a path nor a file name counts.
 
-        Which model writes, the stage's parents say.
+        Which model writes, the stage's parents say. Of ready solutions only they and the prompt count.
         """
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
+        if self.solutions:
+            return {"solutions": self.solutions.identity_payload(), "prompt": self.prompt}
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in ("model", "solutions")}
         return {**fields, "heuristics": {item.name: item.digest for item in load_heuristics(self.heuristics)}}

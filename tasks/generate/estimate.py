@@ -1,7 +1,6 @@
 """Cost of `generate`: the most work, every question under every heuristic."""
 
 from tasks.generate.config import GenerateConfig
-from tasks.generate.heuristics import load_heuristics
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.estimate import count, question_tokens, set_size
 from tasks.shared.costs.lengths import Texts, prompt_tokens
@@ -14,13 +13,15 @@ from tasks.shared.prompts.under_heuristics import heuristic_text
 def generate(
     machine: Machine, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig
 ) -> StageEstimate:
-    """Cost of all samples.
+    """Cost of all samples; ready ones are only read.
 
     The shared part of a heuristic's prompt is read once, and a prompt once for all its samples, because engines keep
     the caches of both.
     """
     machine = written_by(machine, generate)
     samples = generated(machine.model, generate, questions, prompt)
+    if generate.solutions:
+        return machine.table(samples.all_tokens * STORED_PER_TOKEN)
     fixed = _fixed_tokens(machine.model, generate, prompt)
     asked = count(questions, "questions") * len(fixed)
     read = sum(fixed) + asked * question_tokens(machine.model, questions)
@@ -42,11 +43,10 @@ def generated(model: ModelConfig, generate: GenerateConfig, questions: Questions
     """All samples, with the mean prompt of a heuristic."""
     fixed = _fixed_tokens(model, generate, prompt)
     solution = min(set_size(questions).solution_tokens, generate.sampling.max_new_tokens)
-    samples = count(questions, "questions") * len(fixed) * generate.samples_per_heuristic
+    samples = count(questions, "questions") * len(fixed) * generate.most_per_heuristic
     return Texts(samples, sum(fixed) / len(fixed) + question_tokens(model, questions), solution)
 
 
 def _fixed_tokens(model: ModelConfig, generate: GenerateConfig, prompt: PromptConfig) -> list[float]:
     """Tokens of each heuristic's prompt without a question."""
-    heuristics = load_heuristics(generate.heuristics)
-    return [prompt_tokens(model, prompt, len(heuristic_text(prompt, item, ""))) for item in heuristics]
+    return [prompt_tokens(model, prompt, len(heuristic_text(prompt, item, ""))) for item in generate.answered()]

@@ -7,9 +7,11 @@ from functools import partial
 from itertools import groupby
 from typing import Any
 
-from tasks.generate.config import GenerateConfig
+from tasks.generate.config import GenerateConfig, ReadySolutions
 from tasks.generate.heuristics import Heuristic, heuristic_prompts, load_heuristics
+from tasks.generate.ready import resolve, write_samples
 from tasks.questions.schema import QUESTIONS_FILE
+from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, REJECTED, SAMPLES, SAMPLES_FILE, TRUNCATED
@@ -18,6 +20,8 @@ from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
+from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Runtime
 
 GENERATE = Stage("generate", version=4, kind="samples", pool="gpu")
 QUESTIONS = "questions"
@@ -47,10 +51,23 @@ def _wanted(build: Build, config: GenerateConfig, renderer: Renderer) -> Wanted[
     )
 
 
+def generate_samples(
+    config: GenerateConfig, runtime: Runtime, *, force: bool = False, label: str = "", **parents: ArtifactRef
+) -> ArtifactRef:
+    """The samples as an artifact; a source of ready ones is hashed first, so that a changed file is a miss."""
+    return assemble(resolve(config), runtime, force=force, label=label, **parents)
+
+
 @stage_task(GENERATE)
 def assemble(build: Build, config: GenerateConfig) -> None:
-    """All samples in order from the pool, which a worker fills first where it lacks some; and every prompt."""
+    """All samples in order from the pool, which a worker fills first where it lacks some; and every prompt.
+
+    Ready solutions are read in their place. The config must have been resolved; flows call `generate_samples`.
+    """
     renderer = _renderer(build, config)
+    if config.solutions:
+        _take_ready(build, config.solutions, renderer)
+        return
     wanted = _wanted(build, config, renderer)
     samples = fill(build, wanted)
     tally = _Tally()
@@ -74,6 +91,45 @@ def assemble(build: Build, config: GenerateConfig) -> None:
             "generated_tokens": sum(tally.tokens.values()),
             "generated_now": samples.generated,
             "from_pool": count - samples.generated,
+            "engines": sorted(tally.engines),
+        },
+    )
+
+
+def _take_ready(build: Build, ready: ReadySolutions, renderer: Renderer) -> None:
+    """Ready solutions as samples under the plain prompt."""
+    tokenizer = load_tokenizer(build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
+    form = renderer.form
+    questions = {row["id"]: row["question"] for row in read_rows(build.path(QUESTIONS) / QUESTIONS_FILE)}
+    intake = write_samples(
+        ready,
+        questions,
+        build.out,
+        build.work,
+        opened_thought=form.opened_thought,
+        prompt_tokens=lambda text: len(
+            encode_prompts(tokenizer, [renderer.plain(text)], adds_prefix=form.adds_prefix)[0]
+        ),
+        completion_tokens=lambda texts: list(map(len, tokenizer(texts, add_special_tokens=False)["input_ids"])),
+    )
+    tally = _Tally()
+    for _ in tally.counted(read_rows(build.out / SAMPLES_FILE)):
+        pass
+    solved = dict.fromkeys(row["question_id"] for row in read_rows(build.out / SAMPLES_FILE, ["question_id"]))
+    shown = ({"question_id": key, "heuristic": "", "prompt": renderer.plain(questions[key])} for key in solved)
+    prompts = write_parquet(shown, build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
+    build.record(
+        rows={"samples": intake.kept, "prompts": prompts, "rejects": intake.rejected},
+        ledger=intake.ledger(),
+        facts={"solutions": "ready, none generated"},
+        summary={
+            **form.summary(),
+            "heuristics": tally.by_heuristic(),
+            "questions_without_solution": len(questions) - len(solved),
+            "reject_reasons": dict(intake.reasons.most_common(20)),
+            "generated_tokens": 0,
+            "generated_now": 0,
+            "from_pool": 0,
             "engines": sorted(tally.engines),
         },
     )

@@ -125,9 +125,9 @@ def refuse_passwords(values: Any, where: str, prefix: str = "") -> None:
             refuse_passwords(value, where, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(values, str) and has_password(values):
         raise RecipeError(
-            f"{where}{prefix}={without_passwords(values)!r} has a password in its address, and settings are kept with "
-            "every run; leave it out, and give the key in the environment (OPENAI_API_KEY, HF_TOKEN, AWS_*; "
-            f"for web pages {WEB_KEY})"
+            f"{where}{prefix}={without_passwords(values)!r} has a password, token or signature in its address, and "
+            "settings are kept with every run; leave it out, and give the key in the environment (OPENAI_API_KEY, "
+            f"HF_TOKEN, AWS_*; for web pages {WEB_KEY}), or fetch the file of a signed address and give its path"
         )
 
 

@@ -199,8 +199,10 @@ class StartRow(BaseModel):
     """Share of questions that have a right sample."""
     expected: Metric
     """Share of groups of `group_size` that would have one reward, so that they teach nothing."""
+    seldom: Metric
+    """Share of questions so hard that a group more likely than not has no right rollout."""
     seen: float | None = None
-    """Their mean share in the training, on its own questions."""
+    """Mean share of groups that taught nothing in the training, on its own questions."""
     first_entropy: float | None = None
     """Entropy of the policy at the first step, nats a token."""
     last_entropy: float | None = None

@@ -1,6 +1,6 @@
 """The identity of an RL run, and the job of its worker."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -39,6 +39,17 @@ class RLConfig(GRPOSettings, StageConfig):
     """Longest rollout; one that reaches it without an end gets reward 0 (paper)."""
     verification: VerificationConfig = VerificationConfig()
     """Rules of the reward; the same as those of filtering."""
+    reward: str = ""
+    """A reward of one's own: name of an entry point of the group `midtrain.rewards` that an installed package offers.
+    It sees what the verifier found. Empty (paper): 1 for a right final answer, 0 for anything else."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed; a reward of one's own is known by its code."""
+        from tasks.rl.own_reward import reward_identity
+
+        fields = super().identity_payload()
+        name = fields.pop("reward")
+        return {**fields, "reward": reward_identity(name)} if name else fields
 
 
 class RLJob(RolloutJob):

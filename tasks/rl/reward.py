@@ -45,7 +45,7 @@ class CorrectnessReward:
         """One reward for each rollout, in order."""
         whole = [bool(ids) and ids[-1] in self._end_ids for ids in completion_ids]
         rows = [row for row, finished in enumerate(whole) if finished]
-        pairs = [(self._text(completion_ids[row]), answer[row]) for row in rows]
+        pairs = [(self.text(completion_ids[row]), answer[row]) for row in rows]
         names = [TRUNCATED] * len(completion_ids)
         for row, verdict in zip(rows, self._pool.verify(pairs), strict=True):
             names[row] = verdict.verdict
@@ -55,7 +55,8 @@ class CorrectnessReward:
         self.fates = names
         return [float(name == "correct") for name in names]
 
-    def _text(self, ids: Sequence[int]) -> str:
+    def text(self, ids: Sequence[int]) -> str:
+        """A rollout as text, with the thought that its prompt opened."""
         return self._form.graded(decode_completion(self._tokenizer, ids, self._end_ids), whole=True)
 
 

@@ -178,12 +178,12 @@ class GroupTrainer(PolicyLoss):
         last = history[-self._max_zero_advantage_steps :]
         if len(last) < self._max_zero_advantage_steps or not all(map(self._is_zero_advantage, last)):
             return
-        if min(entry["reward"] for entry in last) == 1:
+        if min(entry.get("verdict/correct", entry["reward"]) for entry in last) == 1:
             self.solved = True
             self.control.should_training_stop = True
             return
         reward = last[-1]["reward"]
-        cause = "every rollout is wrong" if reward == 0 else "rollouts of a group are all right or all wrong"
+        cause = "every rollout is wrong" if reward == 0 else "all rollouts of a group have one reward"
         raise Permanent(
             f"{self._where()}: for {self.section}.max_zero_advantage_steps={self._max_zero_advantage_steps} batches "
             f"{self.zero_advantage_cause}, so every advantage is 0 and there is no gradient (last batch: {cause}, mean "

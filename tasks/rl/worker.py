@@ -16,6 +16,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
     with hide_packages(*(("mlflow",) if wants_vllm(job) else UNUSED_BY_TRAINERS)):
         from tasks.rl.trainer import METRICS, make_trainer
+    from tasks.rl.own_reward import OwnReward
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
     from tasks.shared.engines.tokens import check_inside, encode_prompts
@@ -37,10 +38,12 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         check_context(
             model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
-        reward = CorrectnessReward(
-            pool, tokenizer, end_token_ids(model.generation_config, tokenizer.eos_token_id), job.form
-        )
+        ends = end_token_ids(model.generation_config, tokenizer.eos_token_id)
+        graded = CorrectnessReward(pool, tokenizer, ends, job.form)
+        reward = OwnReward(config.reward, graded) if config.reward else graded
         trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
+        if config.reward:
+            trainer.zero_advantage_cause = f"rl.reward={config.reward!r} told no rollouts of a group apart"
         trained = fit(trainer, tokenizer, job, METRICS)
         trainer.write_rollouts(job.out)
     return {

@@ -73,25 +73,29 @@ def test_plans_of_the_tiny_pipeline_show_estimates(tmp_path: Path, monkeypatch: 
         assert any(" generate " in line and f"{amount(size)} tokens" in line for line in lines)
 
 
-def test_a_teacher_writes_and_scores_and_the_base_model_is_trained(
+def test_a_teacher_writes_or_ready_solutions_are_read_and_the_base_model_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from flows.polya import polya
 
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
+    traces = tmp_path / "traces.jsonl"
+    traces.write_text('{"question": "1 + 1?", "solution": "#### 2"}')
     arms = {
         "polya": {"label": "self-written"},
         "distilled": {"label": "Distilled", "overrides": {"generate.model.source": "embedded-thinking"}},
+        "traces": {"label": "Traces", "overrides": {"generate.solutions.source": str(traces)}},
     }
     fits = {"generate.sampling.max_new_tokens": 96, "prompt.style": "plain"}
     with planning(Store.open()) as plan:
         polya.fn(recipe="tiny-cpu", overrides={"arms": arms, **fits})
-    own, distilled = ({row.stage: row for row in plan.rows if row.arm == arm}["generate"] for arm in arms)
+    own, distilled, ready = ({row.stage: row for row in plan.rows if row.arm == arm}["generate"] for arm in arms)
     assert own.ref != distilled.ref
     assert own.config.identity_payload() == distilled.config.identity_payload()
     assert "tokens generated" in planned_cost(distilled)
+    assert "tokens generated" not in planned_cost(ready)
     assert len({row.ref for row in plan.rows if row.stage == "model"}) == 2
-    assert len({row.ref for row in plan.rows if row.stage == "midtrain"}) == 2
+    assert len({row.ref for row in plan.rows if row.stage == "midtrain"}) == 3
 
 
 def test_a_plan_counts_what_differs_only_in_what_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,6 +118,14 @@ def test_text_that_follows_its_heuristic_scores_higher() -> None:
     assert sum(a > b for a, b in zip(own, other, strict=True)) >= 0.9 * len(own)
 
 
+def test_a_broken_model_scores_nothing(tmp_path: Path) -> None:
+    save_talking_model(tmp_path)
+    broken = scorer(tmp_path)
+    broken._model.get_output_embeddings().weight.data[7] = float("nan")
+    with pytest.raises(Permanent, match=r"not finite in torch\.float32.*runtime\.dtype=float32"):
+        list(broken.score([ScoreRequest(key="0", prompt="the sum", plain="the", completion=" of")]))
+
+
 def test_a_model_that_rescales_its_logits_is_refused(tmp_path: Path) -> None:
     save_talking_model(tmp_path)
     config = Gemma2Config(

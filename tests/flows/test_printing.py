@@ -74,6 +74,15 @@ def test_control_codes_do_not_reach_the_terminal(console: Console) -> None:
         ("ssh://git@host/x", "ssh://git@host/x"),
         ("https://secret-token@host/x", "https://***@host/x"),
         ("https://host/@name, https://host?to=a@b", "https://host/@name, https://host?to=a@b"),
+        (
+            "https://b.s3.host/x?X-Amz-Date=1&X-Amz-Signature=0af",
+            "https://b.s3.host/x?X-Amz-Date=1&X-Amz-Signature=***",
+        ),
+        ("'https://h/x?sv=2&sig=a%2Fb%3D' and 'y'", "'https://h/x?sv=2&sig=***' and 'y'"),
+        ("postgresql://h/db?user=me&password=s@c/r", "postgresql://h/db?user=me&password=***"),
+        ("GET /x?access_token=abc HTTP/1.1", "GET /x?access_token=*** HTTP/1.1"),
+        ("https://h/x?API_KEY=abc&b=1#id_token=d", "https://h/x?API_KEY=***&b=1#id_token=***"),
+        ("https://h/x?max_tokens=5&key=name&page=2", "https://h/x?max_tokens=5&key=name&page=2"),
     ],
 )
 def test_passwords_in_addresses_are_never_printed(console: Console, text: str, shown: str) -> None:

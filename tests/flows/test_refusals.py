@@ -58,6 +58,10 @@ def test_shipped_names_have_dots_and_stay_apart() -> None:
         ("rl: {learning_rate: .inf}", "rl.learning_rate: Input should be a finite number"),
         ("seed: 4294967296", "less than or equal to 4294967295"),
         ("model: {source: 'http://me:secret@host/m'}", r"model.source='http://\*\*\*@host/m' has a password"),
+        (
+            "questions: {source: 'https://b.s3.host/q.csv?X-Amz-Signature=secret'}",
+            r"questions.source='https://.*Signature=\*\*\*' has a .*signature .* fetch the file",
+        ),
     ],
 )
 def test_a_recipe_that_cannot_be_read_is_refused_in_a_line(tmp_path: Path, text: str, why: str) -> None:

@@ -24,6 +24,7 @@ from flows.server.environment import prepare
 from flows.server.guard import OwnOriginOnly
 from flows.server.reaching import go_around_proxies, wait_for_server
 from flows.server.ui import check_ports
+from tasks.errors import Permanent
 from tasks.logs import hide_passwords_in_logs
 from tasks.spine.store.settings import Settings
 from tests.support.network import free_port
@@ -149,6 +150,10 @@ def test_a_run_that_no_command_began_hides_passwords_too(
     with pipeline("some", {}):
         logging.getLogger("some.library").warning("no answer from postgresql://me:secret@host/db")
     assert "secret" not in caplog.text
+    with pytest.raises(Permanent, match=r"^https://host/x\?sig=\*\*\* is away$"), pipeline("some", {}):
+        raise Permanent("https://host/x?sig=secret is away")
+    with pytest.raises(RuntimeError, match=r"^FileNotFoundError: .*\?token=\*\*\*'$"), pipeline("some", {}):
+        raise FileNotFoundError(2, "No such file", "https://host/x?token=secret")
 
 
 def test_a_taken_port_is_refused_and_a_free_one_proposed() -> None:

@@ -46,7 +46,8 @@ def test_the_schema_is_one_that_the_server_takes(flow: str) -> None:
         ({"arms.polya.label": 3}, ""),
         ({"arms.polya.overrides": {"rl.step": 8}}, "'rl.step'"),
         ({"name": "x"}, "no setting"),
-        ({"model.source": "http://user:secret@host/model"}, "an address with a password in it"),
+        ({"model.source": "http://user:secret@host/model"}, "an address with a password"),
+        ({"model.source": "https://host/model?Sig=secret"}, "an address with a password, token or signature in it"),
     ],
 )
 @pytest.mark.parametrize("flow", ["polya", "rl"])

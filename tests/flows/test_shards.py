@@ -1,16 +1,21 @@
 """Sampling split into shard tasks: the same samples, whatever the number of shards."""
 
+import io
 import signal
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from flows.progress.terminal import Lines
 from flows.stages.evaluate import evaluate
 from flows.stages.generate import generate
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.context import run_context_with
 from tasks.spine.stage.gpus import VARIABLE
 from tasks.spine.store.store import Store
+from tasks.spine.tracking.course import Course
 from tests.support.commands import GENERATION, SLOWLY, batches, gone, pooled, processes, start
 from tests.support.small import run
 
@@ -20,10 +25,16 @@ FEW = {"questions.tiny.count": 6, "runtime.num_threads": 1}
 
 
 def test_shards_fill_the_pool_and_their_number_is_no_part_of_the_identity(in_new_home: Path) -> None:
-    sharded = run(generate, recipe="tiny-cpu", overrides={**FEW, "runtime.num_shards": 3})
+    said = io.StringIO()
+    course = Course(followers=[Lines(Console(file=said, width=120))])
+    with run_context_with(course=course):
+        sharded = run(generate, recipe="tiny-cpu", overrides={**FEW, "runtime.num_shards": 3})
     manifest = next(manifest for name, manifest, *_ in sharded.stages if name == "generate")
     assert manifest.summary["generated_now"] == 0, "the shards had done it all"
     assert manifest.summary["from_pool"] == manifest.rows["samples"] == 6 * 6
+    step = next(step for step in course._steps.values() if step.stage == "generate")
+    assert (step.done, step.total) == (36, 36), "the shards' counts are those of their stage"
+    assert said.getvalue().count("generate samples begins") == 1
     rows = list(read_rows(Store.open().local(sharded.ref) / SAMPLES_FILE))
     assert len({row["key"] for row in rows}) == 36
     whole = run(generate, recipe="tiny-cpu", overrides=FEW)

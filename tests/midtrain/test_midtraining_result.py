@@ -9,6 +9,7 @@ import pytest
 from tasks.errors import Permanent
 from tasks.midtrain.worker import run
 from tasks.spine.stage.worker import Reporter
+from tests.support.base_models import change_config, change_weights
 from tests.support.midtraining_jobs import job
 
 SETTINGS = {"do_sample": False, "temperature": 0.6, "top_p": 0.9, "eos_token_id": [0], "transformers_version": "4.40.0"}
@@ -39,3 +40,15 @@ def test_a_place_that_cannot_be_written_is_said_before_the_first_step(
     with pytest.raises(Permanent, match=r"could be trained but not written to .*FileExistsError"):
         run(blocked, Reporter(tmp_path / "run"))
     assert not (tmp_path / "run" / "metrics.jsonl").exists()
+
+
+def test_a_model_that_its_last_step_has_spoilt_is_not_published(
+    random_model: Path, dataset: Path, tmp_path: Path
+) -> None:
+    """No loss tells: there is none after it, and only what is written is in 16 bits."""
+    model = Path(shutil.copytree(random_model, tmp_path / "model"))
+    change_weights(model, lambda weights: {name: weight.half() for name, weight in weights.items()})
+    change_config(model, dtype="float16")
+    settings = {"learning_rate": 1e6, "epochs": 1, "batch_size": 20}
+    with pytest.raises(Permanent, match=r"out/model\.safetensors holds .* infinite: .* do not fit into torch.float16"):
+        run(job(model, dataset, tmp_path / "run", settings=settings), Reporter(tmp_path / "run"))

@@ -74,7 +74,10 @@ def test_what_is_odd_but_whole_is_read(name: str, tmp_path: Path) -> None:
     assert outcome(tmp_path, file, data) == ({row}, [])
 
 
-PLACEHOLDERS = "nan NaN -nan None none N/A n/a NA <NA> #N/A null NULL TBD tbd. - -- – ? ... (none) [null] 'nan' #DIV/0!"
+PLACEHOLDERS = (
+    "nan NaN -nan None none N/A n/a NA <NA> #N/A null NULL TBD tbd. - -- – ? ... (none) [null] 'nan' #DIV/0! "
+    "#ERROR! \\N \u200b \u2060\u200d"
+)
 ANSWERS = "Na -1 0 no < > () ∅ x-y nano undefined todo NAND".split()
 
 

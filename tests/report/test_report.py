@@ -81,7 +81,11 @@ def test_what_could_be_known_before_rl_stands_beside_what_it_met(
     base = world.made["evaluation-base-0"]
     scores = read_evaluation(world.entries[0], base, world.store.local(base.ref)).benchmarks["tiny-test"]
     assert rows[0].expected.mean == pytest.approx(np.isin(scores.correct, (0, 8)).mean())
-    assert "1.20 → 0.61" in (out / "report.html").read_text()
+    # A group of 8 has none right, more likely than not, below a chance of 8.3 percent: none of 8 samples.
+    assert rows[0].seldom.mean == pytest.approx(np.mean(scores.correct == 0))
+    page = (out / "report.html").read_text()
+    assert "1.20 → 0.61" in page
+    assert "below p*" in page
 
 
 def test_a_difference_that_is_there_is_found_and_said_of_several_trainings_alone(

@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tasks.report.numbers.collect import Evaluated
 from tasks.report.numbers.inputs import ReportInputs
 from tasks.report.rows import Metric, StartRow
 from tasks.shared.statistics.bootstrap import bootstrap_mean
-from tasks.shared.statistics.passk import pass_at_k, same_reward
+from tasks.shared.statistics.passk import pass_at_k, same_reward, seldom_right
 from tasks.spine.store.lineage import Node
 
 ZERO_ADVANTAGE = "zero_advantage_group_share"
@@ -45,7 +48,7 @@ def _rows(inputs: ReportInputs, after: Evaluated, trained: Node, before: Evaluat
     entropy = [point["entropy"] for point in curve if "entropy" in point]
     for name, scores in before.benchmarks.items():
         lost = same_reward(scores.samples, scores.correct, group_size)
-        interval = bootstrap_mean(lost, **inputs.config.bootstrap)
+        hard = seldom_right(scores.samples, scores.correct, group_size)
         yield StartRow(
             label=after.entry.label,
             seed=after.entry.seed,
@@ -54,8 +57,15 @@ def _rows(inputs: ReportInputs, after: Evaluated, trained: Node, before: Evaluat
             group_size=group_size,
             samples=scores.samples,
             solved=float(pass_at_k(scores.samples, scores.correct, scores.samples).mean()),
-            expected=Metric(mean=interval.mean, low=interval.low, high=interval.high),
+            expected=_share(inputs, lost),
+            seldom=_share(inputs, hard),
             seen=sum(seen) / len(seen) if seen else None,
             first_entropy=entropy[0] if entropy else None,
             last_entropy=entropy[-1] if entropy else None,
         )
+
+
+def _share(inputs: ReportInputs, values: NDArray[np.float64]) -> Metric:
+    """The mean over questions, with its interval."""
+    interval = bootstrap_mean(values, **inputs.config.bootstrap)
+    return Metric(mean=interval.mean, low=interval.low, high=interval.high)

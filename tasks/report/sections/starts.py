@@ -10,10 +10,12 @@ from tasks.report.summary import ReportSummary
 TITLE = "Before RL"
 CAPTION = (
     "The model that each training starts from, on the questions of the benchmark. “solved” is the percentage of "
-    "questions with a right one among the samples. Groups whose rollouts have one reward teach GRPO nothing: "
-    "“expected” is their share by these samples (overstated where a group has more rollouts than a question has "
-    "samples), “met” their mean share on the training's curve, on its own questions. “entropy” is that of the policy "
-    "on the rollouts that move it, nats a token, at the first and at the last step."
+    "questions with a right one among the samples; “below p*” of those whose share of right samples is less than "
+    "p*(G) = 1 - 0.5^(1/G), so that a group of G rollouts more likely than not has no right one. Groups whose "
+    "rollouts have one reward teach GRPO nothing: “expected” is their share by these samples (overstated where a group "
+    "has more rollouts than a question has samples), “met” their mean share on the training's curve, on its own "
+    "questions. “entropy” is that of the policy on the rollouts that move it, nats a token, at the first and at the "
+    "last step."
 )
 
 
@@ -28,6 +30,7 @@ def before_rl(summary: ReportSummary) -> list[Block]:
         Column("starts from", lambda row: row.start, media=PAGE),
         Column("benchmark", lambda row: row.benchmark),
         Column("solved", lambda row: percent(row.solved), True),
+        Column("below p*", lambda row: estimate(row.seldom), True, PAGE),
         Column("expected", lambda row: estimate(row.expected), True),
         Column("met", lambda row: optional(row.seen), True),
         Column("entropy", lambda row: _from_to(row.first_entropy, row.last_entropy), True, PAGE),

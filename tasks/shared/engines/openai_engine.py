@@ -7,18 +7,22 @@ import queue
 import random
 import re
 import threading
+import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tasks.shared.engines.openai_answers import Endpoint, NoCompletion, Outcome, read_answer
 from tasks.shared.engines.openai_fields import REFUSED_STATUS, SamplingFields
-from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling, read_finish_reason
+from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling
 from tasks.shared.engines.server_patience import (
     AWAY_PATIENCE_S,
     START_PATIENCE_S,
     UNREACHED,
     ServerPatience,
+    TurnedAway,
+    check_taken,
     only_model,
 )
 from tasks.shared.engines.tokens import encode_prompts
@@ -29,17 +33,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 API_KEY = "OPENAI_API_KEY"
-RETRY_STATUS = frozenset({408, 409, 425, 429, *range(500, 600)} - {501, 505})
-"""What passes: a server that is busy or down, or what stands before it, which has numbers of its own (520 to 530)."""
+RETRY_STATUS = frozenset({408, 409, 425, *range(500, 600)} - {501, 505})
+"""Errors that pass, and cost an attempt; a server that is full or away costs none (`NOT_NOW_STATUS`)."""
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_DELAY_S = 60.0
-
-Outcome = Completion | tuple[str, str]
-"""A completion, or the key of a failed request and why it failed."""
-
-
-class _NoCompletion(Exception):
-    """An answer in which no completion ended; another attempt may bring one."""
+MOST_DOUBLINGS = 4
+"""Of the delay before a server that is away is asked again, so that its return is soon seen (ours)."""
 
 
 class OpenAIEngine:
@@ -56,7 +55,7 @@ class OpenAIEngine:
         base_url: str,
         model: str = "",
         concurrency: int = 64,
-        endpoint: Literal["completions", "chat"] = "completions",
+        endpoint: Endpoint = "completions",
         tokenizer: "PreTrainedTokenizerBase | None" = None,
         adds_prefix: bool = True,
         max_attempts: int = 6,
@@ -68,7 +67,8 @@ class OpenAIEngine:
         """`model` empty: the only one that the server lists. The API key comes from OPENAI_API_KEY alone.
 
         A server that never answers is waited for `start_patience_s`; one that has answered and is away, later,
-        `away_patience_s`. Neither counts as an attempt: no request has reached it.
+        `away_patience_s`, and so is one that is full or whose proxy answers for it (429, 502 to 504). None of it counts
+        as an attempt: no model has seen the request.
 
         With `tokenizer`, rendered prompts travel as token ids. As text they would meet a server that puts a
         begin-of-text token before the one that a chat template has written.
@@ -151,28 +151,34 @@ class OpenAIEngine:
             await asyncio.gather(*(work() for _ in range(min(self._concurrency, len(requests)))))
 
     async def _one(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> Outcome:
-        reason, after, attempts = "", "", 0
+        reason, attempts, waits, away_since = "", 0, 0, 0.0
         while attempts < self._max_attempts:
-            if attempts:
-                await asyncio.sleep(self._delay_s(attempts, after))
+            after = ""
             try:
                 response = await self._post(client, request, sampling)
+                check_taken(response)
                 self._patience.note_answer()
                 if response.is_success:
-                    return self._read(request.key, response)
-                reason = f"HTTP {response.status_code}: {response.text[:200]}"
+                    return read_answer(request.key, response, self._endpoint)
+                reason, after = f"HTTP {response.status_code}: {response.text[:200]}", _retry_after(response)
                 if response.status_code not in RETRY_STATUS:
                     return request.key, reason
-                after = response.headers.get("retry-after", "")
             except UNREACHED as error:
                 self._patience.check(error)
-                await asyncio.sleep(self._delay_s(1, ""))
+                away_since = away_since or time.monotonic()
+                if self._patience.is_over(away_since):
+                    return request.key, f"{error} (for as long as a server is waited for, while it served others)"
+                waits += 1
+                after = _retry_after(error.response) if isinstance(error, TurnedAway) else ""
+                await asyncio.sleep(self._delay_s(min(waits, MOST_DOUBLINGS), after))
                 continue
             except httpx.RequestError as error:
-                reason, after = f"{type(error).__name__}: {error}", ""
-            except _NoCompletion as error:
-                reason, after = str(error), ""
+                reason = f"{type(error).__name__}: {error}"
+            except NoCompletion as error:
+                reason = str(error)
             attempts += 1
+            if attempts < self._max_attempts:
+                await asyncio.sleep(self._delay_s(attempts, after))
         return request.key, f"{reason} ({self._max_attempts} attempts)"
 
     async def _post(self, client: httpx.AsyncClient, request: Request, sampling: Sampling) -> httpx.Response:
@@ -205,33 +211,6 @@ class OpenAIEngine:
             return {"prompt": request.prompt}
         return {"prompt": encode_prompts(self._tokenizer, [request.prompt], adds_prefix=self._adds_prefix)[0]}
 
-    def _read(self, key: str, response: httpx.Response) -> Outcome:
-        try:
-            content = response.json()
-            choice = content["choices"][0]
-        except (ValueError, LookupError, TypeError, RecursionError) as error:
-            # A page of a proxy, or an error that is called a success.
-            raise _NoCompletion(_unread(error, response)) from error
-        try:
-            usage = content["usage"]
-            text = choice["message"]["content"] if self._endpoint == "chat" else choice["text"]
-            if not isinstance(text, str | None):
-                raise TypeError(f"the text is of type {type(text).__name__}")
-            ended = choice.get("finish_reason")
-            reason = read_finish_reason(ended)
-            # A thought that was cut, or a call of a tool, may leave no text.
-            if reason is None or (reason == "stop" and text is None):
-                raise _NoCompletion(f"finish reason {ended!r} {'without a' if text is None else 'behind the'} text")
-            return Completion(
-                key=key,
-                text=text or "",
-                finish_reason=reason,
-                prompt_tokens=int(usage["prompt_tokens"]),
-                completion_tokens=int(usage["completion_tokens"]),
-            )
-        except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-            return key, _unread(error, response)
-
     def _delay_s(self, attempt: int, after: str) -> float:
         """Seconds before the next attempt: doubling, with jitter so that rejected requests do not come back as one."""
         own = self._first_delay_s * 2 ** (attempt - 1) * random.uniform(0.5, 1.0)
@@ -239,5 +218,5 @@ class OpenAIEngine:
         return min(max(own, asked), LONGEST_DELAY_S)
 
 
-def _unread(error: Exception, response: httpx.Response) -> str:
-    return f"not an OpenAI completion ({type(error).__name__}: {error}): {response.text[:200]}"
+def _retry_after(response: httpx.Response) -> str:
+    return str(response.headers.get("retry-after", ""))

@@ -1,19 +1,36 @@
 """The way to a server of models: waited for briefly at the start, and long once it has answered; what it serves."""
 
+import logging
 import time
 
 import httpx
 
 from tasks.errors import Permanent
 
+log = logging.getLogger(__name__)
+
 START_PATIENCE_S = 20.0
 """A wrong address or a server that nobody started is told this soon. Ours."""
 AWAY_PATIENCE_S = 600.0
 """A server that starts again has its weights to load. Ours."""
 POLL_S = 1.0
+SAY_EVERY_S = 60.0
+"""A wait is said this often at most (ours)."""
 LONGEST_ANSWER_S = 60.0
-UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout)
-"""Errors of a request that no server has seen."""
+NOT_NOW_STATUS = frozenset({429, 502, 503, 504, *range(520, 531)})
+"""Answers of a server that loads or is full, or of a proxy whose server is away; 520 to 530 are Cloudflare's."""
+
+
+class TurnedAway(Exception):
+    """An answer of `NOT_NOW_STATUS`: nobody has worked on the request."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        super().__init__(f"HTTP {response.status_code}: {response.text[:200]}")
+        self.response = response
+
+
+UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout, TurnedAway)
+"""Errors of a request that no model has seen."""
 
 
 class ServerPatience:
@@ -24,10 +41,15 @@ class ServerPatience:
         self._start_s, self._away_s = start_s, away_s
         self._has_answered = False
         self._since = time.monotonic()
+        self._said_at = float("-inf")
 
     def note_answer(self) -> None:
-        """The server is there, whatever it said."""
+        """The server is there, whatever it said, unless it turned the request away."""
         self._has_answered, self._since = True, time.monotonic()
+
+    def is_over(self, since: float) -> bool:
+        """Whether a request that is turned away since then, while others are served, has waited long enough."""
+        return time.monotonic() - since >= self._away_s
 
     def check(self, error: Exception) -> None:
         """Return where the server may yet come.
@@ -35,14 +57,23 @@ class ServerPatience:
         Raises:
             Permanent: it was waited for long enough, and neither a retry nor another worker would find it.
         """
-        waited_s = time.monotonic() - self._since
-        if waited_s < (self._away_s if self._has_answered else self._start_s):
+        # A proxy, or a server that loads, has weights behind it that take their time.
+        self._has_answered |= isinstance(error, TurnedAway)
+        patience_s = self._away_s if self._has_answered else self._start_s
+        now = time.monotonic()
+        waited_s = now - self._since
+        place = f"runtime.openai_base_url={self._base_url!r}"
+        reason = str(error) if isinstance(error, TurnedAway) else f"{type(error).__name__}: {error}"
+        if waited_s < patience_s:
+            if now - self._said_at >= SAY_EVERY_S:
+                self._said_at = now
+                log.warning("%s takes no request now (%s); it is waited for, up to %.0f s", place, reason, patience_s)
             return
-        place, reason = f"runtime.openai_base_url={self._base_url!r}", f"{type(error).__name__}: {error}"
         if self._has_answered:
+            what = "turned all away for" if isinstance(error, TurnedAway) else "went away and did not come back within"
             raise Permanent(
-                f"{place}: the server went away and did not come back within {waited_s:.0f} s ({reason}); what it "
-                "completed is kept: start it, and run again"
+                f"{place}: the server {what} {waited_s:.0f} s ({reason}); what it completed is kept: start it, and run "
+                "again"
             ) from error
         raise Permanent(
             f"{place}: no server answers there ({reason}, tried for {waited_s:.0f} s); start it, or set the address of "
@@ -55,12 +86,13 @@ class ServerPatience:
         while True:
             try:
                 response = httpx.get(f"{self._base_url}/models", headers=headers, timeout=timeout)
+                check_taken(response)
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
                 raise Permanent(
                     f"runtime.openai_base_url={self._base_url!r} is no address ({error}); write it as "
                     "http://HOST:PORT/v1"
                 ) from error
-            except httpx.RequestError as error:
+            except (httpx.RequestError, TurnedAway) as error:
                 self.check(error)
                 time.sleep(POLL_S)
                 continue
@@ -71,6 +103,12 @@ class ServerPatience:
                 )
             self.note_answer()
             return response
+
+
+def check_taken(response: httpx.Response) -> None:
+    """Raise `TurnedAway` for an answer that says: not now."""
+    if response.status_code in NOT_NOW_STATUS:
+        raise TurnedAway(response)
 
 
 def only_model(base_url: str, listed: httpx.Response) -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 from tasks.errors import Permanent
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelCheckJob, ModelConfig
 from tasks.shared.models.fetching import download, fetch
-from tasks.shared.models.files import Incomplete, check_fetched, local_names, local_reader, model_files
+from tasks.shared.models.files import Incomplete, check_fetched, local_names, local_reader, model_files, shortened
+from tasks.shared.models.finite import check_finite
 from tasks.shared.models.folder import quantization
 from tasks.shared.models.weights import Weights, read_weights
 from tasks.spine.stage.launch import run_worker
@@ -29,6 +30,8 @@ SHIPPED = {EMBEDDED: EMBEDDED_PATH, EMBEDDED_THINK: EMBEDDED_PATH.with_name("thi
 """Models that come with this package, whose weights its tests look at."""
 CHECK_TIMEOUT_S = 1800.0
 """Longest look at a model's architecture; without its data it takes seconds (ours)."""
+
+FETCH_AGAIN = "fetch it again, or take a checkpoint from before its training diverged"
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,13 @@ def _look(path: Path, settings: Settings, trust_remote_code: bool) -> tuple[tupl
         check_fetched(file)
     weights = read_weights(path)
     before = [file_identity(file.stat()) for file in files]
-    digests = digest_memory(settings.cache).digests(files)
+    digests = []
+    for file in files:
+        (digest,) = digest_memory(settings.cache).digests([file])
+        if file.name in weights.files:
+            # At once, as long as the file is still in memory: large ones are not read from the disk twice.
+            _check_finite_once(file, digest, settings)
+        digests.append(digest)
     if before != [file_identity(file.stat()) for file in files]:
         raise Incomplete(f"{path} changed while it was read; run again when nobody writes to it")
     entries = [
@@ -96,6 +105,28 @@ def _look(path: Path, settings: Settings, trust_remote_code: bool) -> tuple[tupl
         for name, digest in zip(names, digests, strict=True)
     ]
     return tuple(entries), weights
+
+
+def _check_finite_once(file: Path, digest: str, settings: Settings) -> None:
+    """See that all values of a weight file are numbers, unless a file of this content was looked at."""
+    checked = settings.cache / "finite" / digest[:16]
+    if not checked.exists():
+        if zeros := check_finite(file, FETCH_AGAIN):
+            log.warning(
+                "%s: %d matrices are all zeros (%s), as in a file whose download was cut; fetch it again unless the "
+                "model is made that way",
+                file,
+                len(zeros),
+                shortened(zeros),
+            )
+        _note(checked)
+
+
+def _note(checked: Path) -> None:
+    """Remember a look; where nothing can be written, the next run looks again."""
+    with contextlib.suppress(OSError):
+        checked.parent.mkdir(parents=True, exist_ok=True)
+        checked.touch()
 
 
 def _structure(entries: Sequence[FileEntry], weights: Weights) -> str:
@@ -118,9 +149,7 @@ def _check_once(path: Path, structure: str, settings: Settings, trust_remote_cod
         found = run_worker("tasks.shared.models.worker", job, Path(folder), timeout_s=CHECK_TIMEOUT_S)
     if found["problem"]:
         raise Permanent(found["problem"])
-    with contextlib.suppress(OSError):
-        checked.parent.mkdir(parents=True, exist_ok=True)
-        checked.touch()
+    _note(checked)
 
 
 def _locate(config: ModelConfig, settings: Settings, trust_remote_code: bool) -> tuple[Path, str]:

@@ -18,7 +18,7 @@ from tasks.shared.sampling.sampler import fill
 from tasks.shared.sampling.wanted import Part, Wanted
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.context import run_context
-from tasks.spine.stage.launch import check_stop
+from tasks.spine.stage.launch import OnLine, check_stop
 from tasks.spine.stage.progress import PrefectWatcher
 from tasks.spine.stage.stage import LEASE_POLL_S, Build, Watcher
 from tasks.spine.stage.task import is_transient
@@ -59,10 +59,14 @@ class Shards:
     retry_delay_seconds=5,
     retry_condition_fn=is_transient,
 )
-def run_shard(shards: Shards, index: int) -> int:
-    """Have a worker make what the pool lacks of one shard's samples; returns the number of new ones."""
+def run_shard(shards: Shards, index: int, on_progress: OnLine | None = None) -> int:
+    """Have a worker make what the pool lacks of one shard's samples; returns the number of new ones.
+
+    Args:
+        on_progress: told of each progress line, besides the shard's own page and log.
+    """
     label = f"{index + 1} of {shards.count}"
-    return fill_part(shards, index, PrefectWatcher(shards.shard, None, get_run_logger(), label))
+    return fill_part(shards, index, PrefectWatcher(shards.shard, None, get_run_logger(), label, on_progress))
 
 
 def fill_part(shards: Shards, index: int, watcher: Watcher) -> int:

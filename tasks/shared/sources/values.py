@@ -1,17 +1,18 @@
 """Values of a publisher's row as text: what counts as text or a number, and what only fills an empty place."""
 
 import math
+import unicodedata
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 _PLACEHOLDERS = frozenset(
-    "nan -nan none null n/a n.a n.a. #n/a #na <na> #ref! #value! #div/0! #name? #num! #null! "
+    "nan -nan none null n/a n.a n.a. #n/a #na <na> #ref! #value! #div/0! #name? #num! #null! #error! #spill! #calc! "
     "tbd tba tbc ? ?? ??? - -- --- – — … ...".split()
 )
 """As pandas, databases, spreadsheets and people write a missing value; compared in lower case."""
-_EXACTLY = frozenset({"NA", "NaT", "TODO"})
-"""Compared as written: sodium is Na, and all is todo."""
+_EXACTLY = frozenset({"NA", "NaT", "TODO", "\\N"})
+r"""Compared as written: sodium is Na, and all is todo. Exports of databases have ``\N``."""
 PLACEHOLDER = "is a placeholder for a missing value"
 _AROUND = " .\"'()[]$"
 
@@ -63,8 +64,10 @@ def as_text(value: Any) -> str:
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether a text only fills the place of a missing value: nan, None, N/A, null, TBD, a dash."""
+    """Whether a text only fills the place of a missing value: nan, None, N/A, null, TBD, a dash, what nobody sees."""
     bare = text.strip()
+    if bare and all(character.isspace() or unicodedata.category(character) == "Cf" for character in bare):
+        return True
     inner = bare.strip(_AROUND)
     return bool({bare, inner} & _EXACTLY or {bare.casefold(), inner.casefold()} & _PLACEHOLDERS)
 

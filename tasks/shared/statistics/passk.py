@@ -48,6 +48,14 @@ def same_reward(n: int, correct: NDArray[np.int64] | Sequence[int], group_size: 
     return share**group_size + (1.0 - share) ** group_size
 
 
+def seldom_right(n: int, correct: NDArray[np.int64] | Sequence[int], group_size: int) -> NDArray[np.float64]:
+    """1 for each question of which a group more likely than not has no right rollout, else 0, shape (questions,).
+
+    The chance of a right sample is then below p*(G) = 1 - 0.5^(1/G); the share of right samples is taken for it.
+    """
+    return np.asarray(np.asarray(correct, dtype=np.int64) / n < 1.0 - 0.5 ** (1.0 / group_size), dtype=np.float64)
+
+
 def check_sample_counts(samples: Mapping[str, int], n: int) -> None:
     """Raise SampleCountError, naming questions, unless every question (id to number) has exactly `n` samples.
 

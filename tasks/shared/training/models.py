@@ -13,6 +13,7 @@ from transformers.utils import GENERATION_CONFIG_NAME as GENERATION_CONFIG
 from tasks.errors import Permanent
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.causal_lm import load_causal_lm
+from tasks.shared.models.finite import check_finite
 from tasks.shared.models.folder import quantization
 from tasks.shared.models.weights import own_weights_alone
 from tasks.shared.training import distributed
@@ -105,6 +106,9 @@ def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) ->
 
     Adapters are merged into the weights, and kept in a folder beside them. Every process of a training calls this, and
     the main one writes.
+
+    Raises:
+        Permanent: a value is no number any more.
     """
     model = base_model(trainer.model)
     adapted = model is not trainer.model
@@ -120,6 +124,13 @@ def save(trainer: Trainer, tokenizer: PreTrainedTokenizerBase, job: TrainJob) ->
         _write(model, tokenizer, job, job.out, state_dict={name: weight.to("cpu", dtype) for name, weight in weights})
     if adapted:
         write_adapters(trainer.model, job.model_name, job.out / FOLDER)
+    # The last step may have spoilt them, and so may the type in which they are stored.
+    for file in sorted(job.out.rglob("*.safetensors")):
+        check_finite(
+            file,
+            f"the training diverged, or its weights do not fit into {dtype}, in which the base model is stored; "
+            "nothing is published: lower learning_rate, or store the base model in another type",
+        )
 
 
 def _write(

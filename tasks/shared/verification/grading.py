@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 
 from tasks.shared.verification import forms
 from tasks.shared.verification.answers.spelling import is_amount
+from tasks.shared.verification.answers.units import split_amounts
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.extraction import extract_answers
 from tasks.shared.verification.latex.cost import too_costly
@@ -35,8 +36,9 @@ from tasks.shared.verification.verdict import Verdict
 
 
 def same_text(answer: str, gold: str, context: Context) -> Decision | None:
-    """Texts that read the same are equal, whatever they mean."""
-    return ("correct", "the same text") if forms.normal_form(answer) == forms.normal_form(gold) else None
+    """Texts that read the same are equal, whatever they mean, and so are amounts in several units."""
+    same = forms.normal_form(answer) == forms.normal_form(gold) or () != split_amounts(answer) == split_amounts(gold)
+    return ("correct", "the same text") if same else None
 
 
 def cost(answer: str, gold: str, context: Context) -> Decision | None:

@@ -12,6 +12,7 @@ from prefect.context import TaskRunContext
 
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.context import run_context
+from tasks.spine.stage.launch import OnLine
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.store import Store
@@ -34,6 +35,8 @@ class PrefectWatcher:
     logger: logging.Logger | logging.LoggerAdapter[Any]
     label: str = ""
     """What people call what is being made."""
+    on_progress: OnLine | None = None
+    """Told of each progress line, in place of a stage of the course: what is watched is a part of one."""
     _store: Store | None = None
     _run_id: str | None = None
     _step: StageProgress | None = None
@@ -72,7 +75,9 @@ class PrefectWatcher:
 
     def progress(self, line: dict[str, Any]) -> None:
         course = run_context().course
-        if course and self._step:
+        if self.on_progress:
+            self.on_progress(line)
+        elif course and self._step:
             course.advance(self._step, line)
         now, share = time.monotonic(), 100.0 * line["done"] / max(line["total"], 1)
         values = "".join(f", {key} {value:.4g}" for key, value in line["values"].items())

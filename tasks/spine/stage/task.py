@@ -25,6 +25,7 @@ from prefect.tasks import Task
 from prefect.utilities.annotations import opaque
 
 from tasks.errors import Permanent
+from tasks.logs import errors_without_passwords
 from tasks.spine.stage.call import Body, Stage, StageCall
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.progress import PrefectWatcher
@@ -118,7 +119,7 @@ class StageTask:
         watcher = PrefectWatcher(call.stage, context.tracker, get_run_logger(), label)
         trains = call.stage.trains and (call.force or context.store.find(call.stage.kind, call.key) is None)
         # The slot before the lease: whoever waited with a lease for a slot would keep others waiting on other hosts.
-        with training_slot(context.settings) if trains else nullcontext():
+        with errors_without_passwords(), training_slot(context.settings) if trains else nullcontext():
             outcome = ensure(call, watcher=watcher, settings=context.settings)
         return Completed(name="Reused" if outcome.hit else "Built", data=outcome.manifest.ref)
 

@@ -117,9 +117,11 @@ class Course:
         return sum(1.0 if step.record else step.share for step in steps) / max(self.total, len(steps), 1)
 
     def begin(self, key: str, stage: str, label: str) -> StageProgress:
-        """A stage begins to be built; `key` is its fingerprint."""
+        """A stage begins to be built; `key` is its fingerprint. Of one that has begun already nobody is told again."""
+        known = key in self._steps
         step = self._step(key, stage, label)
-        self._tell("began", step)
+        if not known:
+            self._tell("began", step)
         return step
 
     def advance(self, step: StageProgress, line: Mapping[str, Any]) -> None:

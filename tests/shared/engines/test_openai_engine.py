@@ -1,6 +1,7 @@
 """The server engine against a real HTTP server that runs a real model and misbehaves on request."""
 
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -47,6 +48,8 @@ class Server:
     garbage: dict[str, list[bytes]] = field(default_factory=dict)
     """Prompt -> bytes that are called a success and answered with first."""
     retry_after: str = "0.05"
+    proxy_status: int = 0
+    """What a proxy before it answers in its place, 0 while it is there."""
     away: bool = False
     """Whether connections are closed without an answer, as those of a server that is gone."""
     active: int = 0
@@ -82,6 +85,8 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if server.proxy_status:
+                return self.reply(server.proxy_status, b"<html>no upstream</html>")
             self.reply(200, server.listed or {"data": [{"id": name} for name in server.models]})
 
         def do_POST(self) -> None:
@@ -89,6 +94,8 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
             if server.away:
                 self.close_connection = True
                 return
+            if server.proxy_status:
+                return self.reply(server.proxy_status, b"<html>no upstream</html>")
             with server.lock:
                 server.active += 1
                 server.most_active = max(server.most_active, server.active)
@@ -105,7 +112,7 @@ def handler(server: Server) -> type[BaseHTTPRequestHandler]:
             raw = content if isinstance(content, bytes) else json.dumps(content).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(raw)))
-            if status == 429:
+            if status in (429, 503):
                 self.send_header("Retry-After", server.retry_after)
             self.end_headers()
             self.wfile.write(raw)
@@ -158,6 +165,27 @@ def test_transient_errors_are_retried_and_disturb_nobody(server: Server) -> None
     assert len(server.bodies) == 9 + 5
 
 
+def test_being_turned_away_costs_no_attempt_and_is_said_once(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    server.faults = {
+        request.prompt: [status] * 9 for request, status in zip(requests(5), [429, 502, 503, 504, 522], strict=True)
+    }
+    found = list(client(server, max_attempts=1).stream(requests(6), GREEDY))
+    assert Counter(item.key for item in found) == Counter(f"k{index}" for index in range(6))
+    (line,) = caplog.messages
+    assert re.fullmatch(
+        r"runtime\.openai_base_url=.* takes no request now \(HTTP .*\); it is waited for, .* 600 s", line
+    )
+
+
+def test_a_request_that_is_turned_away_while_others_are_served_fails_alone(server: Server) -> None:
+    server.faults = {requests(1)[0].prompt: [504] * 999}
+    served = []
+    stream = client(server, concurrency=2, away_patience_s=0.5).stream(requests(40), GREEDY)
+    with pytest.raises(RequestsFailed, match=r"1 requests failed.*k0: HTTP 504.* while it served others"):
+        served += stream
+    assert len(served) == 39
+
+
 @pytest.mark.parametrize("after", ["0", "-1", "\xb2", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_a_server_that_asks_for_no_pause_or_an_odd_one_gets_the_usual_pause(server: Server, after: str) -> None:
     server.faults, server.retry_after = {requests(1)[0].prompt: [429, 529]}, after
@@ -189,10 +217,10 @@ def test_a_completion_in_another_form_is_listed_and_takes_no_others_down(server:
 
 
 def test_hopeless_requests_are_listed_after_all_others_were_served(server: Server) -> None:
-    server.faults = {requests(9)[0].prompt: [503] * 99, requests(9)[4].prompt: [400] * 99}
+    server.faults = {requests(9)[0].prompt: [500] * 99, requests(9)[4].prompt: [400] * 99}
     served: list[str] = []
     stream = client(server, concurrency=2, max_attempts=3).stream(requests(9), GREEDY)
-    with pytest.raises(RequestsFailed, match=r"2 requests failed.*k0: HTTP 503.*3 attempts.*k4: HTTP 400") as caught:
+    with pytest.raises(RequestsFailed, match=r"2 requests failed.*k0: HTTP 500.*3 attempts.*k4: HTTP 400") as caught:
         served.extend(item.key for item in stream)
     assert set(caught.value.failures) == {"k0", "k4"}
     assert sorted(served) == ["k1", "k2", "k3", "k5", "k6", "k7", "k8"]
@@ -376,6 +404,18 @@ def test_a_server_that_goes_away_is_waited_for_at_the_cost_of_no_attempt(server:
     with listening(server, port):
         served += [item.key for item in stream]
     assert Counter(served) == Counter(request.key for request in requests(20))
+
+
+def test_a_proxy_whose_server_still_loads_is_waited_for_as_one_that_goes_away(server: Server) -> None:
+    server.proxy_status = 503
+    threading.Timer(1.2, lambda: setattr(server, "proxy_status", 0)).start()
+    engine = client(server, start_patience_s=0.1)
+    server.proxy_status = 502
+    threading.Timer(0.3, lambda: setattr(server, "proxy_status", 0)).start()
+    assert len(list(engine.stream(requests(2), GREEDY))) == 2
+    server.proxy_status = 503
+    with pytest.raises(Permanent, match=r"the server turned all away for .*HTTP 503: <html>"):
+        client(server, away_patience_s=0.5)
 
 
 def test_a_server_that_stays_away_ends_the_stream_whatever_is_left(server: Server) -> None:

@@ -6,11 +6,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tasks.errors import Permanent
 from tasks.shared.models.causal_lm import check_architecture
 from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
 from tasks.shared.models.files import Incomplete
+from tasks.shared.models.finite import check_finite
 from tasks.shared.models.resolve import EMBEDDED_PATH, SHIPPED, resolve
 from tasks.spine.store.digests import DigestMemory
 from tasks.spine.store.settings import Settings
@@ -74,6 +77,46 @@ def test_weights_that_are_overwritten_with_their_size_and_time_kept_are_others(
         os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         digests.add(resolve(ModelConfig(source=str(folder)), settings).digest)
     assert len(digests) == 3
+
+
+TYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
+EIGHT_BITS = [torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e8m0fnu]
+
+
+@pytest.mark.parametrize("dtype", [*TYPES, *EIGHT_BITS])
+def test_values_that_are_no_numbers_are_counted_in_every_type(dtype: torch.dtype, tmp_path: Path) -> None:
+    bits = torch.arange(256, dtype=torch.uint8).repeat(8)
+    values = bits.view(dtype) if dtype in EIGHT_BITS else bits.view(torch.int8).to(dtype)
+    bad = int((~values.float().isfinite()).sum())
+    if dtype in TYPES:
+        values[[3, 700, 1500]] = torch.tensor([float("inf"), float("-inf"), float("nan")]).to(dtype)
+        values[[5, 9]] = torch.tensor([torch.finfo(dtype).max, torch.finfo(dtype).min], dtype=torch.float64).to(dtype)
+        bad = 3
+    save_file({"whole": torch.arange(9), "some": values, "empty": values[:0]}, tmp_path / "a.safetensors")
+    with pytest.raises(Permanent, match=rf"a\.safetensors holds {bad} values .* infinite: some \({bad}\); mend it"):
+        check_finite(tmp_path / "a.safetensors", "mend it")
+    if dtype in TYPES:
+        save_file({"some": values[10:700].clone()}, tmp_path / "a.safetensors")
+        check_finite(tmp_path / "a.safetensors", "mend it")
+
+
+def test_weights_that_hold_no_numbers_are_refused_at_import_and_looked_at_once(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(EMBEDDED_PATH, tmp_path / "model"))
+    embedding = "model.embed_tokens.weight"
+    change_weights(folder, lambda weights: {**weights, embedding: weights[embedding].zero_()})
+    resolve(ModelConfig(source=str(folder)), settings)
+    assert caplog.messages == [
+        f"{folder}/model.safetensors: 1 matrices are all zeros ({embedding}), as in a file whose download was cut; "
+        "fetch it again unless the model is made that way"
+    ]
+    change_weights(folder, lambda weights: {**weights, "model.norm.weight": weights["model.norm.weight"] / 0})
+    with pytest.raises(Permanent, match=r"model\.source=.*infinite: model\.norm\.weight \(\d+\); fetch it again, or"):
+        resolve(ModelConfig(source=str(folder)), settings)
+    whole = resolve(ModelConfig(), settings)
+    monkeypatch.setattr("tasks.shared.models.resolve.check_finite", None)
+    assert resolve(ModelConfig(), settings).digest == whole.digest
 
 
 @pytest.mark.slow

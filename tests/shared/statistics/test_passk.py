@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from tasks.shared.statistics.passk import SampleCountError, check_sample_counts, pass_at_k, same_reward
+from tasks.shared.statistics.passk import SampleCountError, check_sample_counts, pass_at_k, same_reward, seldom_right
 
 
 def brute_force(n: int, c: int, k: int) -> float:
@@ -37,6 +37,14 @@ def test_a_group_of_one_reward_is_counted_in_subsets(n: int, group: int) -> None
 
 def test_with_fewer_samples_than_a_group_has_their_share_is_the_chance() -> None:
     np.testing.assert_allclose(same_reward(4, [0, 1, 4], 8), [1.0, 0.25**8 + 0.75**8, 1.0])
+
+
+@pytest.mark.parametrize("group", [4, 16])
+def test_a_question_is_seldom_right_where_most_groups_have_no_right_rollout(group: int) -> None:
+    n = 1000
+    counts = np.arange(n + 1)
+    none_right = (1 - counts / n) ** group
+    assert seldom_right(n, counts, group).tolist() == (none_right > 0.5).astype(float).tolist()
 
 
 def test_stable_where_binomials_overflow() -> None:

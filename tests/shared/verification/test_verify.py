@@ -39,6 +39,8 @@ def test_every_row_of_a_file_gets_one_verdict(tmp_path: Path) -> None:
         json.dumps({"completion": r"\boxed{cat}", "answer": "act"}),
         json.dumps({"completion": "I give up", "answer": "8"}),
         json.dumps({"text": "8"}),
+        '{"completion": "#### 6", "answer": "5", "answer": "6"}',
+        '{"completion": "#### nan", "answer": NaN}',
     ]
     source, out = tmp_path / "answers.jsonl", tmp_path / "verdicts.parquet"
     source.write_bytes("\n".join(lines).encode() + b'\n{"completion": "\xff"}\n')
@@ -48,13 +50,15 @@ def test_every_row_of_a_file_gets_one_verdict(tmp_path: Path) -> None:
     table = pq.read_table(out)
     assert table.column_names == ["verdict", "extracted", "rule", "seconds"]
     rows = table.to_pylist()
-    verdicts = ["correct", "correct", "error", "wrong", "error", "unparsed", "wrong", "unparsed", "error", "error"]
+    verdicts = ["correct", "correct", "error", "wrong", "error", "unparsed", "wrong", "unparsed", *["error"] * 4]
     assert [row["verdict"] for row in rows] == verdicts
     assert [row["rule"] for row in rows[:4]] == ["text", "unit", "input", "number"]
     assert [row["extracted"] for row in rows[:4]] == ["5", "12 apples", None, "7"]
     assert all(0 < row["seconds"] < 5 for row in rows if row["verdict"] != "error")
-    assert "4 rows cannot be read" in done.output
+    assert "6 rows cannot be read" in done.output
     assert f"{source}:3 is no JSON" in done.output
+    assert f"{source}:10 has more than one field 'answer'" in done.output
+    assert f"{source}:11: field 'answer' is not a finite number; ..." in done.output
     assert "disagrees on 1 of 6 rows (16.7%); 1 correct there only (lines 7)" in done.output
 
 

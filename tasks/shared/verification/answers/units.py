@@ -1,6 +1,7 @@
 r"""Take the unit phrase off a value: ``12`` and *dollars per hour* of ``12\text{ dollars per hour}``.
 
-Units are compared as words, never converted: 2 hours are not 120 minutes. One of two answers may leave its unit out.
+Units are compared by their names, never converted: 2 hours are not 120 minutes. One of two answers may leave its unit
+out.
 """
 
 import re
@@ -8,25 +9,21 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tasks.shared.verification.answers.spelling import FUNCTIONS, is_amount, spell
+from tasks.shared.verification.answers.unit_names import (
+    COMPOUND,
+    EITHER,
+    MEASURES,
+    TEMPERATURES,
+    is_listed,
+    is_symbol,
+    unit_name,
+)
 
-_NAMES = """
-mm millimeter millimetre|cm centimeter centimetre|m meter metre|km kilometer kilometre|inch in inche|foot ft feet
-yard yd|mile mi|mg milligram|g gram gm|kg kilogram kilo|pound lb lbs|ounce oz|ton tonne|ml milliliter millilitre
-l liter litre|gallon gal|second sec s|minute min|hour hr h|day|week wk|month|year yr|deg degree|rad radian
-dollar usd buck|cent|euro eur|am|pm|k kelvin|celsius c|fahrenheit f|hz hertz|n newton|j joule|w watt|v volt|amp ampere
-pa pascal|mol mole|erg|ev electronvolt|ms millisecond|person people|child children|man men|woman women|foot feet
-gbp|rupee rs inr|yen yuan|kmh kph|mph|kb|mb|gb|kw kilowatt|kj kilojoule|kpa|mhz|ghz|khz|nm nanometer|acre
-"""
-_CANONICAL = {name: names.split()[0] for names in _NAMES.replace("\n", "|").split("|") for name in names.split()}
-_COUNTED = {"person", "child", "man", "woman"}
-_MEASURES = set(_CANONICAL.values()) - _COUNTED
-_COMPOUND = {"mph": (("mile", 1), ("hour", -1)), "kmh": (("km", 1), ("hour", -1))}
-_SHORT = set(_CANONICAL) - {"in", "c", "f", "s", "h", "k", "n", "j", "w", "v", "m", "g", "l"} | {"in", "sq", "cu"}
 _CONNECTING = {"of", "the", "a", "an", "it", "them"}
 _FILLERS = _CONNECTING | {"in", "total", "altogether", "unit", "all", "each", "left"}
 """Words that say nothing about what is counted; a phrase of connecting words alone is no unit."""
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee"}
+_CURRENCIES = {"$": "dollar", "€": "euro", "£": "gbp", "¥": "yensign", "₹": "rupee", "¢": "cent"}
 _NEVER = frozenset(
     "or and to plus minus times over at least most more less fewer than not about approximately around nearly almost "
     "roughly up above below under between base mod modulo remainder with without if when where for such that unless "
@@ -48,6 +45,18 @@ _PREFIX = re.compile(
     r"([+-]?)\s*(?:\\text\s*\{\s*)?(\\?\$|[€£¥₹]|\\pounds|\b(?:USD|EUR|GBP|Rs\.?|INR)\b)\s*\}?\s*(?=[\d.+-])"
 )
 _QUOTIENT = re.compile(r"(\d)\s+([A-Za-z]{1,4})/([A-Za-z]{1,4})(?=$|\^)")
+_SYMBOLS = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        (r"\\mu\s*\\text\s*\{\s*|\\text\s*\{\s*(?:\\mu|μ)\s*", r"\\text{micro"),
+        (r"(?:\\mu\s*|μ)(?=[mgslL]\b)", "micro"),
+        (r"(?<=\d)\s*(?:\\Omega|Ω)", " ohm"),
+        (r"\b([mcdk]?m|in|ft|yd|mi)([23])\b", r"\1^\2"),
+    )
+)
+"""Spellings of symbols, and what they mean."""
+_SQUARE = re.compile(r"\b(?:square|sq\.?|cubic|cu\.?)$")
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)\.?(?:\s*,|(?:\s*,)?\s+and\b)?\s*")
 _EXPONENT = re.compile(r"\^\{?([+-]?\d)\}?")
 _PHRASE_WORDS = 8
 
@@ -63,33 +72,47 @@ class Unit:
         """Whether both say the same; the shorter of two counted phrases may leave words out, "units" say nothing."""
         if not (self.measures or self.nouns) or not (other.measures or other.nouns):
             return True
-        return self.measures == other.measures and (self.nouns <= other.nouns or other.nouns <= self.nouns)
+        same = self._measures_beside(other) == other._measures_beside(self)
+        return same and (self.nouns <= other.nouns or other.nouns <= self.nouns)
+
+    def _measures_beside(self, other: "Unit") -> frozenset[tuple[str, int]]:
+        """The measures, names of two units taken for that which the other has."""
+        return frozenset(
+            (next((one for one in EITHER.get(name, ()) if (one, power) in other.measures), name), power)
+            for name, power in self.measures
+        )
 
 
 @lru_cache(maxsize=16_384)
-def split_unit(text: str) -> tuple[str, Unit | None]:
-    """A value and the unit phrase behind it or the currency before it; None where there is none."""
+def split_unit(text: str, *, symbols: bool = False) -> tuple[str, Unit | None]:
+    """A value and the unit phrase behind it or the currency before it; None where there is none.
+
+    Args:
+        symbols: take for units what may be variables too, such as the ``m`` of ``5 m``.
+    """
     spelled = spell(text)
+    for pattern, replacement in _SYMBOLS if symbols else ():
+        spelled = pattern.sub(replacement, spelled)
     currency, body = "", spelled
     prefix = _PREFIX.match(spelled)
     if prefix:
         currency = _CURRENCIES.get(prefix.group(2)[-1], prefix.group(2).lower().strip("\\."))
         body = prefix.group(1) + spelled[prefix.end() :]
     tokens = [body] if is_amount(body) else _TOKEN.findall(_QUOTIENT.sub(_as_unit, body))
-    start = _unit_start(tokens)
+    start = _unit_start(tokens, symbols)
     value, phrase = "".join(tokens[:start]).strip(), "".join(tokens[start:])
     phrase = "/" + phrase if value.endswith("/") else phrase
     value = re.sub(r"(?:/|\\cdot|\*)\s*$", "", value).rstrip() if phrase else value
     is_power = re.match(r"(?:\\text\s*\{)?\s*(?:squared|cubed)", phrase)
     if not (phrase or currency) or is_power or value[-1:] in "+-=(<>^_,;:" or not _is_value(value):
         return spelled, None
-    named = set(re.findall(r"[a-z]+|\\circ|[$€£¥₹]", phrase.lower())) - _CONNECTING - {"text"}
+    named = set(re.findall(r"[a-z]+|\\circ|[$€£¥₹¢]", phrase.lower())) - _CONNECTING - {"text"}
     return (value, _canonical(f"{currency} {phrase}")) if named or currency else (spelled, None)
 
 
 def _as_unit(match: re.Match[str]) -> str:
     r"""``m/s`` behind a number is a unit, though a bare ``m`` is a variable."""
-    known = all(name.lower() in _CANONICAL for name in match.group(2, 3))
+    known = all(unit_name(name) in MEASURES for name in match.group(2, 3))
     return rf"{match.group(1)}\text{{ {match.group(2)}/{match.group(3)}}}" if known else match.group()
 
 
@@ -97,7 +120,7 @@ def _is_value(value: str) -> bool:
     return bool(re.search(r"\d|\\[A-Za-z]", value)) or (len(value) == 1 and value.islower())
 
 
-def _unit_start(tokens: list[str]) -> int:
+def _unit_start(tokens: list[str], symbols: bool) -> int:
     """Index of the first token of the unit phrase that ends the text; the number of tokens where there is none."""
     start, words = len(tokens), 0
     for index in range(len(tokens) - 1, -1, -1):
@@ -111,13 +134,13 @@ def _unit_start(tokens: list[str]) -> int:
             if token == r"\$" or token in _CURRENCIES:
                 start = index
             continue
-        if not _is_unit(token, glued, "".join(tokens[:index]).strip()):
+        if not _is_unit(token, glued, "".join(tokens[:index]).strip(), symbols):
             break
         start, words = index, words + len(token.split())
     return start if words <= _PHRASE_WORDS else len(tokens)
 
 
-def _is_unit(token: str, glued: bool, before: str) -> bool:
+def _is_unit(token: str, glued: bool, before: str, symbols: bool) -> bool:
     if token.startswith(r"^\circ"):
         return bool(re.fullmatch(r"[+-]?[\d.,\s/]+|[+-]?\\frac[\d{}]+", before))
     if token in ("st", "nd", "rd", "th") and glued and before[-1:].isdigit():
@@ -132,11 +155,13 @@ def _is_unit(token: str, glued: bool, before: str) -> bool:
         # A thousand: kelvin is a capital.
         return False
     if groups:
-        return all(len(word) > 1 or word in _CANONICAL or word == "a" for word in words)
+        return all(len(word) > 1 or unit_name(word) in MEASURES or word == "a" for word in words)
     word = words[0]
     if not token[0].isalpha() or word in FUNCTIONS - {"sec", "min"} or word in ("lim", "max"):
         return False
-    if word in _SHORT:
+    if is_symbol(token.rstrip(".")) and (symbols or _SQUARE.search(before)):
+        return (not glued or before[-1:].isdigit() or before[-1:] in "/}") and before[-1:] not in ("+", "-")
+    if is_listed(word):
         return len(word) > 2 or not glued or before[-1:].isdigit()
     return word in ("per", "of", "the", "a", "an", "it") or (
         len(word) > 2 and not glued and any(c in "aeiouy" for c in word)
@@ -159,41 +184,35 @@ def _canonical(phrase: str) -> Unit:
     phrase = re.sub(r"\^\\circ", " deg ", _TEXT.sub(r" \1 ", phrase))
     for currency, name in _CURRENCIES.items():
         phrase = phrase.replace(currency, f" {name} ")
-    for token in re.findall(r"/|\^\{?[+-]?\d\}?|[a-z]+(?:'s)?", phrase.replace(".", "").replace("\\", " ").lower()):
-        exponent = _EXPONENT.fullmatch(token)
-        if token in ("/", "per"):
+    for token in re.findall(r"/|\^\{?[+-]?\d\}?|[A-Za-z]+(?:'s)?", phrase.replace(".", "").replace("\\", " ")):
+        word, exponent = token.lower(), _EXPONENT.fullmatch(token)
+        if word in ("/", "per"):
             sign = -1
-        elif token in ("squared", "cubed") or exponent:
+        elif word in ("squared", "cubed") or exponent:
             last = next(reversed(measures), None)
             if last:
-                measures[last] *= int(exponent.group(1)) if exponent else _POWERS[token]
-        elif token in _POWERS:
-            power = _POWERS[token]
+                measures[last] *= int(exponent.group(1)) if exponent else _POWERS[word]
+        elif word in _POWERS:
+            power = _POWERS[word]
         else:
-            name = _singular(token)
-            for measure, times in _COMPOUND.get(name, ((name, 1),)):
-                if measure in _MEASURES:
+            name = unit_name(token)
+            for measure, times in COMPOUND.get(name, ((name, 1),)):
+                if measure in MEASURES:
                     measures[measure] = sign * power * times
                 elif measure not in _FILLERS and measure not in ("cdot", "text"):
                     nouns.add(measure if sign > 0 else f"per {measure}")
             power = 1
+    if TEMPERATURES & measures.keys():
+        measures.pop("deg", None)
     return Unit(frozenset(measures.items()), frozenset(nouns))
 
 
-def _singular(word: str) -> str:
-    for end, replacement in (
-        ("", ""),
-        ("ies", "y"),
-        ("xes", "x"),
-        ("ches", "ch"),
-        ("shes", "sh"),
-        ("sses", "ss"),
-        ("s", ""),
-    ):
-        if word.endswith(end) and not (end == "s" and (word.endswith("ss") or len(word) < 3)):
-            stem = word[: len(word) - len(end)] + replacement
-            if stem in _CANONICAL:
-                return _CANONICAL[stem]
-            if end:
-                return stem
-    return word
+@lru_cache(maxsize=4_096)
+def split_amounts(text: str) -> tuple[tuple[float, str], ...]:
+    """The parts of an amount in several units, such as 2 hour and 30 minute; none where a text is no such amount."""
+    plain = _TEXT.sub(r" \1 ", spell(text)).strip()
+    parts, end = [], 0
+    while (match := _AMOUNT.match(plain, end)) and unit_name(match.group(2)) in MEASURES:
+        parts.append((float(match.group(1)), unit_name(match.group(2))))
+        end = match.end()
+    return tuple(parts) if end == len(plain) and len(parts) > 1 else ()

@@ -90,8 +90,16 @@ def percent(answer: str, gold: str, context: Context) -> Decision | None:
 
 
 def unit(answer: str, gold: str, context: Context) -> Decision | None:
-    """Units must say the same where both sides have one; then the values decide."""
+    """Units must say the same where both sides have one; then the values decide. Opposite a unit, what may be a
+    variable is the symbol of that unit, and of no other.
+    """
     (gold_value, gold_unit), (answer_value, answer_unit) = split_unit(gold), split_unit(answer)
+    if (gold_unit or answer_unit) and not (gold_unit and answer_unit and gold_unit.agrees(answer_unit)):
+        (gold_part, gold_measure), (answer_part, answer_measure) = (
+            split_unit(text, symbols=True) for text in (gold, answer)
+        )
+        if gold_measure and answer_measure and gold_measure.measures and gold_measure.agrees(answer_measure):
+            gold_value, gold_unit, answer_value, answer_unit = gold_part, gold_measure, answer_part, answer_measure
     if (gold_unit is None and answer_unit is None) or any(
         words(value) and read_number(value) is None for value in (gold_value, answer_value)
     ):

@@ -4,8 +4,8 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
-from flows.stages.entropy import entropy as entropy_flow
-from flows.stages.think_tags import starting_model
+from flows.stages.rmt.entropy import entropy as entropy_flow
+from flows.stages.rmt.think_tags import starting_model
 from tasks.recipe.rmt import RmtRecipe
 from tasks.schedule.task import write_schedule
 from tasks.spine.store.ref import ArtifactRef

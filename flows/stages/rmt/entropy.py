@@ -4,8 +4,8 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
-from flows.stages.texts import texts as texts_flow
-from flows.stages.think_tags import starting_model
+from flows.stages.rmt.texts import texts as texts_flow
+from flows.stages.rmt.think_tags import starting_model
 from tasks.entropy.task import compute_entropy
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.models.task import import_model

@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, StageRun, call, stage_run
-from flows.stages.texts import texts as texts_flow
+from flows.stages.rmt.texts import texts as texts_flow
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 from tasks.think_tags.task import add_think_tags

@@ -5,9 +5,9 @@ from prefect import flow
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
 from flows.pipeline.shards import fill_pool
-from flows.stages.entropy import entropy as entropy_flow
-from flows.stages.texts import texts as texts_flow
-from flows.stages.think_tags import starting_model
+from flows.stages.rmt.entropy import entropy as entropy_flow
+from flows.stages.rmt.texts import texts as texts_flow
+from flows.stages.rmt.think_tags import starting_model
 from tasks.predict.task import PREDICT, wanted_samples
 from tasks.predict.task import predict as measure
 from tasks.recipe.rmt import RmtRecipe
@@ -33,5 +33,5 @@ def predict(
             entropy = str(run.parent("", entropy_flow, texts=documents))
         config = run.settings.prediction_at_end()
         parents = {"entropy": run.parent(entropy, entropy_flow), "model": starting_model(run, model)}
-        fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force)
+        fill_pool(PREDICT, wanted_samples, config, run.runtime, parents, force=force, label=label)
         return measure(config, run.runtime, **parents, force=force, label=label)

@@ -4,8 +4,8 @@ from prefect import flow
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import FLOW_OPTIONS, stage_run
-from flows.stages.schedule import schedule as schedule_flow
-from flows.stages.think_tags import starting_model
+from flows.stages.rmt.schedule import schedule as schedule_flow
+from flows.stages.rmt.think_tags import starting_model
 from tasks.recipe.rmt import RmtRecipe
 from tasks.rmt.task import train
 from tasks.spine.store.ref import ArtifactRef

@@ -1,0 +1,1 @@
+"""Stages of reinforcement mid-training alone."""
