@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mlflow import MlflowClient
@@ -89,7 +90,8 @@ def _start(command: list[str], log: Path, home: Path, database: str) -> subproce
 
 def test_two_generations_at_once_lose_no_task_run(servers: Servers, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    run_two(servers, home, "generate", shards=12)
+    # One shard of each has a question.
+    run_two(servers, home, "generate", 12, {"questions.tiny.count": 1})
     assert len(Store.open(Settings(home=home)).all("samples")) == 2
 
 
@@ -97,13 +99,14 @@ def test_two_generations_at_once_lose_no_task_run(servers: Servers, tmp_path: Pa
 @pytest.mark.timeout(1500)
 def test_two_pipelines_at_once_with_200_shards_lose_no_task_run(servers: Servers, tmp_path: Path) -> None:
     home = tmp_path / "home"
-    run_two(servers, home, "polya", shards=40)
+    run_two(servers, home, "polya", 40, {})
     assert len(Store.open(Settings(home=home)).all("report")) == 2
 
 
-def run_two(servers: Servers, home: Path, flow: str, shards: int) -> None:
+def run_two(servers: Servers, home: Path, flow: str, shards: int, overrides: dict[str, Any]) -> None:
     """Run a flow twice at the same time, at two seeds, and look at all that the servers recorded."""
-    commands = [_start_flow(servers, home, flow, seed, shards) for seed in (1, 2)]
+    overrides = {**LEAN, **overrides, "runtime.num_shards": shards}
+    commands = [_start_flow(servers, home, flow, {**overrides, "seed": seed}) for seed in (1, 2)]
     try:
         assert [command.wait(1200) for command in commands] == [0, 0], "\n".join(
             item.output[-3000:] for item in commands
@@ -127,14 +130,14 @@ def run_two(servers: Servers, home: Path, flow: str, shards: int) -> None:
         assert "tracking is off" not in command.output
 
 
-def _start_flow(servers: Servers, home: Path, flow: str, seed: int, shards: int) -> Command:
+def _start_flow(servers: Servers, home: Path, flow: str, overrides: dict[str, Any]) -> Command:
     environment = {
         "PREFECT_API_URL": f"{servers.prefect}/api",
         "PREFECT_HOME": str(home / "prefect"),
         "PREFECT_LOCAL_STORAGE_PATH": str(home / "results"),
         "MIDTRAIN_TRACKING_URI": servers.mlflow,
     }
-    return start(home, flow, {**LEAN, "seed": seed, "runtime.num_shards": shards}, **environment)
+    return start(home, flow, overrides, **environment)
 
 
 def _check_mlflow(servers: Servers) -> None:

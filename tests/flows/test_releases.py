@@ -13,12 +13,13 @@ from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.base_models import put_model
+from tests.support.homes import copy_stages
 from tests.support.hub_server import COMMIT, Hub, Repository, ask, serve
-from tests.support.small import RL_ONLY, SMALL, run
+from tests.support.small import BEFORE_TRAINING, RL_ONLY, SMALL, Run, run
 
 pytestmark = pytest.mark.slow
 
-OVERRIDES = {**SMALL, **RL_ONLY, "rl.steps": 1, "runtime.num_threads": 1}
+OVERRIDES = {**SMALL, **RL_ONLY, "runtime.num_threads": 1}
 
 
 def watch(models: Path) -> tuple[list[str], list[tuple[str, bool]]]:
@@ -29,7 +30,11 @@ def watch(models: Path) -> tuple[list[str], list[tuple[str, bool]]]:
     return [Path(source).name for source in done.ref], [(name, hit) for name, _, hit, _ in done.stages]
 
 
-def test_each_new_base_model_is_released_once_by_two_watchers_and_compared(in_new_home: Path) -> None:
+def test_each_new_base_model_is_released_once_by_two_watchers_and_compared(
+    finished: Run, small_home: Path, in_new_home: Path
+) -> None:
+    """The first is the small pipeline's base model, whose stages are there; the second's are all made here."""
+    copy_stages(small_home, in_new_home, *BEFORE_TRAINING, "rl", "evaluate")
     models = in_new_home / "arrivals"
     put_model(models / "first")
     # Prefect's settings are those of a context, which a thread does not have of itself.

@@ -8,11 +8,13 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from flows.stages.rl import rl
+from tasks.errors import Permanent
 from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
@@ -25,9 +27,9 @@ pytestmark = pytest.mark.slow
 
 def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    runs = [start(home, "midtrain", {**SMALL, "runtime.num_threads": 1}) for _ in range(2)]
+    runs = [start(home, "generate", {**SMALL, "runtime.num_threads": 1}) for _ in range(2)]
     assert [command.wait() for command in runs] == [0, 0], runs[0].output + runs[1].output
-    made = {line for command in runs for line in command.output.splitlines() if "(this one: model/" in line}
+    made = {line for command in runs for line in command.output.splitlines() if "(this one: samples/" in line}
     assert len(made) == 1
     built = [stage for command in runs for stage in command.stages("built now")]
     assert sorted(built) == sorted(stage for command in runs[:1] for stage in command.stages(".+"))
@@ -66,10 +68,8 @@ def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
     else:
         (home / "work").symlink_to(small_disk)
     overrides = {**SMALL, "runtime.num_threads": 1, "runtime.save_every_steps": 1}
-    command = start(home, "rl", overrides, MIDTRAIN_STORE=str(store))
-    assert command.wait() == 1
-    assert "Stopped: " in command.output, command.output
-    message = command.output[command.output.index("Stopped: ") :].splitlines()[0]
+    monkeypatch.setenv("MIDTRAIN_STORE", str(store))
+    message = said_by_command(home, store, overrides) if place == "store" else said_by_flow(overrides)
     assert "no space left" in message.lower()
     assert str(small_disk) in message or str(home / "work") in message
     settings = Settings(home=home, store=str(store))
@@ -77,12 +77,26 @@ def test_a_full_disk_stops_the_run_naming_the_place_and_a_rerun_finishes(
     assert "rl" not in {manifest.stage for manifest in made}
     assert gone(home)
     subprocess.run(["mount", "-o", "remount,size=400m", str(small_disk)], check=True)
-    monkeypatch.setenv("MIDTRAIN_STORE", str(store))
     assert run(rl, overrides=overrides).built == ["rl"]
     (manifest,) = [found for found in Store.open(settings).all() if found.stage == "rl"]
     assert manifest.rows["steps"] == 2
     if place == "store":
         assert manifest.summary["resumed_from_step"] == 2
+
+
+def said_by_command(home: Path, store: Path, overrides: dict[str, Any]) -> str:
+    """What a command that fails says last."""
+    command = start(home, "rl", overrides, MIDTRAIN_STORE=str(store))
+    assert command.wait() == 1
+    assert "Stopped: " in command.output, command.output
+    return command.output[command.output.index("Stopped: ") :].splitlines()[0]
+
+
+def said_by_flow(overrides: dict[str, Any]) -> str:
+    """The error of the flow itself, which a command shows as it is."""
+    with pytest.raises(Permanent, match="no space left") as caught:
+        run(rl, overrides=overrides)
+    return str(caught.value)
 
 
 @pytest.fixture

@@ -6,10 +6,9 @@ import pytest
 
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.worker import run
-from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tests.support.adapters import LORA, adapter_bytes, check_artifact, check_bfloat16_artifact, stored_in_bfloat16
-from tests.support.killing import kill_when
+from tests.support.grpo_runs import Crash
 from tests.support.midtraining_jobs import points
 
 pytestmark = pytest.mark.slow
@@ -29,7 +28,7 @@ def job(model: Path, dataset: Path, folder: Path) -> MidtrainJob:
     )
 
 
-def test_adapters_learn_and_a_killed_training_of_them_ends_as_if_nothing_had_happened(
+def test_adapters_learn_and_an_interrupted_training_of_them_ends_as_if_nothing_had_happened(
     random_model: Path, dataset: Path, tmp_path: Path
 ) -> None:
     straight = run(job(random_model, dataset, tmp_path / "a"), Reporter(tmp_path / "a"))
@@ -37,13 +36,11 @@ def test_adapters_learn_and_a_killed_training_of_them_ends_as_if_nothing_had_hap
     losses = [point["loss"] for point in points(tmp_path / "a")]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
 
-    work = tmp_path / "b" / "w"
-    killer = kill_when(work, lines=13)
-    with pytest.raises(WorkerFailed, match="exit code -9"):
-        run_worker("tasks.midtrain.worker", job(random_model, dataset, tmp_path / "b"), work, timeout_s=200)
-    killer.join()
-    resumed = run(job(random_model, dataset, tmp_path / "b"), Reporter(work))
-    assert resumed["resumed_from_step"] >= 10
+    broken = job(random_model, dataset, tmp_path / "b")
+    with pytest.raises(KeyboardInterrupt):
+        run(broken, Crash(tmp_path / "b", at=13))
+    resumed = run(broken, Reporter(tmp_path / "b"))
+    assert resumed["resumed_from_step"] == 10
     assert resumed["ledger"] == straight["ledger"]
     a, b = (tmp_path / name / "out" for name in "ab")
     assert adapter_bytes(a) == adapter_bytes(b)

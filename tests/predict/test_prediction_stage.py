@@ -15,6 +15,7 @@ from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.sampling.task import Shards, fill_part
+from tasks.spine.store.ref import ArtifactRef
 from tests.bench.bare import Silent
 from tests.support.held_out import RUNTIME, Held, Numbered, make
 from tests.support.random_model import save_random_model
@@ -22,6 +23,12 @@ from tests.support.tables import check_schema
 from tests.support.thinking_model import CLOSE
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def greedy_of_another(held: Held) -> ArtifactRef:
+    """Greedy predictions of another checkpoint, which is asked for no budget; made once."""
+    sampling = held.config.sampling.model_copy(update={"temperature": 0.0}).model_dump()
+    return held.predict(held.trained, budget_tokens=0, sampling=sampling)
 
 
 def test_every_position_has_its_predictions(held: Held) -> None:
@@ -58,7 +65,7 @@ def test_the_base_models_direct_predictions_are_those_of_its_entropy(held: Held)
         assert row["predicted"] == tokenizer.decode([tokens[place - 1], top[place]]).removeprefix(before)
         assert row["correct"] == (tokens[place] == top[place])
     assert len({row["predicted"] for row in rows}) > 1
-    others = [row for row in held.rows(held.predict(held.trained, budget_tokens=0)) if row["mode"] == DIRECT]
+    others = [row for row in held.rows(greedy_of_another(held)) if row["mode"] == DIRECT]
     assert [row["predicted"] for row in others] != [row["predicted"] for row in rows]
 
 
@@ -78,7 +85,7 @@ def test_lengths_are_the_tokens_before_the_closing_tag(held: Held) -> None:
 
 def test_another_checkpoint_meets_the_same_positions_whatever_its_budget(held: Held) -> None:
     one = held.store.manifest(held.predict(held.base)).summary
-    two = held.store.manifest(held.predict(held.trained, budget_tokens=0)).summary
+    two = held.store.manifest(greedy_of_another(held)).summary
     assert one["positions_digest"] == two["positions_digest"]
     assert (one["budget_tokens"], two["budget_tokens"]) == (12, 0)
     assert one["reasoning_tokens"] != two["reasoning_tokens"]
@@ -108,11 +115,9 @@ def _key(row: dict) -> tuple[str, int, int]:
 
 
 def test_greedy_decoding_has_one_sample(held: Held) -> None:
-    sampling = held.config.sampling.model_copy(update={"temperature": 0.0}).model_dump()
-    ref = held.predict(held.base, sampling=sampling, positions_per_tier=5)
-    rows = [row for row in held.rows(ref) if row["mode"] == REASONING]
+    rows = [row for row in held.rows(greedy_of_another(held)) if row["mode"] == REASONING]
     assert {row["sample_index"] for row in rows} == {-1}
-    assert len(rows) == 15
+    assert len(rows) == 72
 
 
 def test_positions_are_spread_over_documents(held: Held) -> None:

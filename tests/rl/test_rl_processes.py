@@ -18,6 +18,7 @@ from tasks.spine.stage.launch import WorkerFailed, run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tests.support import given_rl_rollouts
+from tests.support.jobs_in_turn import result, run_in_turn
 from tests.support.killing import kill_when
 from tests.support.rl_jobs import MakeJob
 
@@ -26,7 +27,8 @@ with hide_packages("mlflow", "vllm"):
     from tasks.rl.arguments import grpo_arguments
 
 pytestmark = pytest.mark.slow
-TWO: dict[str, Any] = {"timeout_s": 900, "prefix": launcher(Runtime(num_processes=2))}
+MODULE = "tasks.rl.worker"
+TWO = launcher(Runtime(num_processes=2))
 
 PER_PASS = {"entropy", "kl", "clip_share"}
 """Metrics that are means over passes, whatever the number of their tokens."""
@@ -36,34 +38,41 @@ def curve(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("settings", [{}, {"loss_type": "grpo", "beta": 0.05, "mask_truncated_completions": True}])
+OBJECTIVES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "grpo": {"loss_type": "grpo", "beta": 0.05, "mask_truncated_completions": True},
+}
+
+
 def test_two_processes_learn_from_given_rollouts_as_one_does(
-    settings: dict[str, Any], make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rl_rollouts.write)
-    run(make_job("one", **settings), Reporter(tmp_path / "one"))
-    job = make_job("two", micro_batch_tokens=40, **settings)
-    two = run_worker("tests.support.given_rl_rollouts", job, tmp_path / "two" / "w", **TWO)
-    assert two["ledger"]["rollouts"] == 6 * 16
-    for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
-        assert point.keys() == expected.keys()
-        for name in point.keys() - PER_PASS:
-            assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (name, point["step"])
-    assert max(abs(point["loss"]) for point in curve(tmp_path / "two")) > 1e-3
-    weights = [load_file(tmp_path / name / "out" / "model.safetensors") for name in ("one", "two")]
-    for key, value in weights[0].items():
-        torch.testing.assert_close(weights[1][key], value, atol=2e-3, rtol=0)
+    jobs = {name: make_job(f"{name}-two", micro_batch_tokens=40, **given) for name, given in OBJECTIVES.items()}
+    run_in_turn(MODULE, list(jobs.values()), tmp_path / "w", TWO, "tests.support.given_rl_rollouts")
+    for name, given in OBJECTIVES.items():
+        run(make_job(f"{name}-one", **given), Reporter(tmp_path / f"{name}-one"))
+        assert result(jobs[name])["ledger"]["rollouts"] == 6 * 16
+        one, two = (tmp_path / f"{name}-{count}" for count in ("one", "two"))
+        for point, expected in zip(curve(two), curve(one), strict=True):
+            assert point.keys() == expected.keys()
+            for metric in point.keys() - PER_PASS:
+                assert point[metric] == pytest.approx(expected[metric], rel=2e-3, abs=2e-5), (metric, point["step"])
+        assert max(abs(point["loss"]) for point in curve(two)) > 1e-3
+        weights = [load_file(folder / "out" / "model.safetensors") for folder in (one, two)]
+        for key, value in weights[0].items():
+            torch.testing.assert_close(weights[1][key], value, atol=2e-3, rtol=0)
 
 
 def test_two_killed_processes_finish_as_if_nothing_had_happened(make_job: MakeJob, tmp_path: Path) -> None:
     """Rollouts are sampled, by each process from its own random state."""
     jobs = {name: make_job(name, save_every_steps=2, steps=6, learning_rate=1e-4) for name in "ab"}
-    straight = run_worker("tasks.rl.worker", jobs["a"], tmp_path / "a" / "w", **TWO)
     killer = kill_when(tmp_path / "b" / "w", lines=5)
     with pytest.raises(WorkerFailed, match="exit code"):
-        run_worker("tasks.rl.worker", jobs["b"], tmp_path / "b" / "w", **TWO)
+        run_worker(MODULE, jobs["b"], tmp_path / "b" / "w", timeout_s=900, prefix=TWO)
     killer.join()
-    resumed = run_worker("tasks.rl.worker", jobs["b"], tmp_path / "b" / "w", **TWO)
+    run_in_turn(MODULE, [jobs["b"], jobs["a"]], tmp_path / "w", TWO)
+    resumed, straight = result(jobs["b"]), result(jobs["a"])
     assert resumed["resumed_from_step"] == 4
     assert resumed["ledger"] == straight["ledger"]
     assert curve(tmp_path / "b") == curve(tmp_path / "a")

@@ -38,7 +38,6 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("settings", "half"),
     [
-        ({"steps": 6}, 3),
         ({"steps": 10}, 5),  # 5 batches of 4 are 2 epochs of 10 questions: a restart exactly between two epochs
         ({"steps": 4, "num_iterations": 2}, 3),  # rollouts are reused in steps 3 and 4, so the checkpoint waits for 4
         ({"steps": 4, "beta": 0.05, "schedule": "linear"}, 2),

@@ -11,47 +11,40 @@ from tasks.errors import Permanent
 from tasks.rmt.worker import run
 from tasks.shared.training.accelerate import launcher
 from tasks.spine.stage.imports import hide_packages
-from tasks.spine.stage.launch import run_worker
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tests.support import given_rmt_rollouts
 from tests.support.guessing import MakeJob
+from tests.support.jobs_in_turn import result, run_in_turn
 
 with hide_packages("mlflow", "vllm"):
     import tasks.rmt.trainer as trainer
 
 pytestmark = pytest.mark.slow
 TWO = launcher(Runtime(num_processes=2))
+OBJECTIVES = ("grpo", "sft", "ntp")
 
 
 def curve(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "out" / "training.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize(
-    "objective",
-    [
-        "grpo",
-        "sft",
-        pytest.param("ntp", marks=pytest.mark.long(reason="only the texts that the other objectives train on too")),
-    ],
-)
-def test_two_processes_train_as_one_does(
-    objective: str, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_processes_train_as_one_does(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The 3 texts of a step are dealt to the processes, in passes so short that one has more of them than the other."""
     monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rmt_rollouts.write)
-    one = run(make_job("one", steps=4, objective=objective), Reporter(tmp_path / "one"))
-    job = make_job("two", steps=4, objective=objective, micro_batch_tokens=60)
-    two = run_worker("tests.support.given_rmt_rollouts", job, tmp_path / "two" / "w", timeout_s=900, prefix=TWO)
-    assert two["ledger"] == one["ledger"]
-    for point, expected in zip(curve(tmp_path / "two"), curve(tmp_path / "one"), strict=True):
-        assert point.keys() == expected.keys()
-        for name in point.keys() - {"entropy", "clip_share"}:  # means of micro-batches
-            assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (name, point["step"])
-    weights = [load_file(tmp_path / name / "out" / "model.safetensors") for name in ("one", "two")]
-    for key, value in weights[0].items():
-        torch.testing.assert_close(weights[1][key], value, atol=2e-3, rtol=0)
+    jobs = {name: make_job(f"{name}-two", steps=4, objective=name, micro_batch_tokens=60) for name in OBJECTIVES}
+    run_in_turn("tasks.rmt.worker", list(jobs.values()), tmp_path / "w", TWO, "tests.support.given_rmt_rollouts")
+    for objective, job in jobs.items():
+        one, two = (tmp_path / f"{objective}-{count}" for count in ("one", "two"))
+        alone = run(make_job(one.name, steps=4, objective=objective), Reporter(one))
+        assert result(job)["ledger"] == alone["ledger"]
+        for point, expected in zip(curve(two), curve(one), strict=True):
+            assert point.keys() == expected.keys()
+            for name in point.keys() - {"entropy", "clip_share"}:  # means of micro-batches
+                assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (objective, name)
+        weights = [load_file(folder / "out" / "model.safetensors") for folder in (one, two)]
+        for key, value in weights[0].items():
+            torch.testing.assert_close(weights[1][key], value, atol=2e-3, rtol=0)
 
 
 def test_positions_that_cannot_be_shared_are_refused_by_name(

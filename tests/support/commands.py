@@ -28,8 +28,8 @@ sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), terminal(width=200),
 GENERATION, TRAINER = "tasks.shared.sampling.worker", "tasks.rl.worker"
 SLOWLY = {"questions.tiny.count": 32, "runtime.batch_size": 8, "runtime.flush_rows": 16, "runtime.num_threads": 1}
 """Overrides under which generation takes a dozen batches: time for a fault in the middle."""
-STEP_BY_STEP = {"rl.steps": 24, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
-"""Overrides under which RL takes two dozen checkpoints."""
+STEP_BY_STEP = {"rl.steps": 12, "runtime.save_every_steps": 1, "runtime.num_threads": 1}
+"""Overrides under which RL takes a dozen checkpoints."""
 
 
 @dataclass
@@ -70,7 +70,8 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 180) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"waited {timeout_s:.0f} s in vain"
-        time.sleep(0.02)
+        # Most conditions look at all processes of the machine, which has other work to do.
+        time.sleep(0.05)
 
 
 def start(home: Path, flow: str, overrides: dict[str, Any], **environment: str) -> Command:

@@ -9,11 +9,9 @@ from typing import Any
 from accelerate import DistributedType
 from accelerate.state import AcceleratorState
 
-from tasks.midtrain.config import MidtrainJob
-from tasks.midtrain.worker import run
 from tasks.shared.training import distributed
 from tasks.spine.stage.imports import offline
-from tasks.spine.stage.worker import worker_main
+from tests.support.jobs_in_turn import main
 
 _start = AcceleratorState.__init__
 
@@ -30,4 +28,4 @@ if __name__ == "__main__":
     offline()
     AcceleratorState.__init__ = start
     distributed.check_sharding = lambda *_: None
-    worker_main(MidtrainJob, run)
+    main()

@@ -2,10 +2,9 @@
 
 import random
 
-from tasks.rmt.config import RMTJob
 from tasks.spine.stage.imports import hide_packages, offline
-from tasks.spine.stage.worker import worker_main
 from tests.support.grpo_runs import written_by
+from tests.support.jobs_in_turn import main
 
 TOKENS_PER_PASS = {"cpu": 60}
 """So few that rollouts and texts take several passes, and not equally many in each process."""
@@ -24,8 +23,7 @@ if __name__ == "__main__":
     with hide_packages("mlflow", "vllm"):
         import tasks.rl.policy_loss as rl
         import tasks.rmt.trainer as rmt
-    from tasks.rmt.worker import run
 
     rmt.DualTrainer._generate_single_turn = write
     rl._TOKENS_PER_PASS = rmt._TEXT_TOKENS_PER_PASS = TOKENS_PER_PASS
-    worker_main(RMTJob, run)
+    main()

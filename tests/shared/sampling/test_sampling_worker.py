@@ -88,22 +88,18 @@ def test_killed_workers_lose_only_the_batch_in_flight_and_change_no_text(
         held = len(pool.scan().batch_of)
         assert 20 * batches <= held < 200
     written = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
-    result = run_worker(WORKER, job, tmp_path / "again", timeout_s=300)
+    lines: list[dict[str, Any]] = []
+    result = run_worker(WORKER, job, tmp_path / "again", timeout_s=300, on_progress=lines.append)
     assert result["generated"] == 200 - held
+    assert lines[0]["done"] == 0
+    assert (lines[-1]["done"], lines[-1]["total"], lines[-1]["unit"]) == (200 - held, 200 - held, "samples")
+    assert set(lines[-1]["values"]) == {"tokens_per_s", "truncated_share", "mean_tokens"}
     index = pool.scan()
     assert len(index.batch_of) == 200
     assert index.duplicates == 0
     assert all((folder / name).read_bytes() == content for name, content in written.items())
     texts = {row["key"]: row["completion"] for path in folder.glob("*.parquet") for row in read_rows(path)}
     assert texts == uninterrupted
-
-
-def test_the_worker_reports_how_it_fares(job: SamplingJob, tmp_path: Path) -> None:
-    lines: list[dict[str, Any]] = []
-    run_worker(WORKER, job, tmp_path / "work", timeout_s=300, on_progress=lines.append)
-    assert lines[0]["done"] == 0
-    assert (lines[-1]["done"], lines[-1]["total"], lines[-1]["unit"]) == (200, 200, "samples")
-    assert set(lines[-1]["values"]) == {"tokens_per_s", "truncated_share", "mean_tokens"}
 
 
 def test_vllm_is_imported_where_an_engine_can_start(job: SamplingJob, tmp_path: Path) -> None:

@@ -1,16 +1,13 @@
 """Shards: parts that fill the pool before a stage reads it, with the very samples that it would make alone."""
 
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.evaluate import task as evaluate
 from tasks.evaluate.config import EvaluateConfig
-from tasks.generate import task as generate
-from tasks.generate.config import GenerateConfig
+from tasks.evaluate.task import EVALUATE, measure, wanted_samples
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.sampler import fill
@@ -20,7 +17,6 @@ from tasks.shared.sampling.wanted import Prompt, Wanted
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.stage import Build
-from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tests.bench.bare import Silent
 from tests.support.small_world import TINY, World
@@ -37,31 +33,18 @@ def pooled(world: World) -> Counter[str]:
     return Counter(row["key"] for path in batches for row in read_rows(path, ["key"]))
 
 
-def generation(world: World) -> tuple[Shards, Callable[..., ArtifactRef]]:
-    config = GenerateConfig(heuristics="tiny", samples_per_heuristic=1, sampling=SHORT, prompt=TINY)
-    parents = {"questions": world.questions, "model": world.model}
-    return Shards(generate.GENERATE, generate.wanted_samples, config, RUNTIME, parents, 2), generate.assemble
-
-
-def evaluation(world: World) -> tuple[Shards, Callable[..., ArtifactRef]]:
+def test_two_shards_make_what_the_stage_alone_would_want(world: World) -> None:
+    """Of an evaluation, whose two benchmarks ask the same questions, and so for the same samples."""
     config = EvaluateConfig(benchmarks=("tiny-test", "tiny-dev"), samples=2, sampling=SHORT, prompt=TINY, resamples=100)
     parents = {"questions.tiny-test": world.questions, "questions.tiny-dev": world.questions, "model": world.model}
-    return Shards(evaluate.EVALUATE, evaluate.wanted_samples, config, RUNTIME, parents, 2), evaluate.measure
-
-
-# Both benchmarks ask the same questions, and so for the same samples.
-@pytest.mark.parametrize(("call", "half", "times"), [(generation, 5 * 6, 1), (evaluation, 5 * 3, 2)])
-def test_two_shards_make_what_the_stage_alone_would_want(
-    world: World, call: Callable[[World], tuple[Shards, Callable[..., ArtifactRef]]], half: int, times: int
-) -> None:
-    shards, stage = call(world)
+    shards = Shards(EVALUATE, wanted_samples, config, RUNTIME, parents, 2)
     before = pooled(world)
-    assert [fill_part(shards, index, Silent()) for index in range(2)] == [half, half]
+    assert [fill_part(shards, index, Silent()) for index in range(2)] == [5 * 3, 5 * 3]
     made = pooled(world) - before
     assert set(made.values()) == {1}
     assert [fill_part(shards, index, Silent()) for index in range(2)] == [0, 0]
-    samples = world.rows(stage(shards.config, RUNTIME, **shards.parents), SAMPLES_FILE)
-    assert len(samples) == len(made) * times
+    samples = world.rows(measure(config, RUNTIME, **parents), SAMPLES_FILE)
+    assert len(samples) == len(made) * 2
     assert pooled(world) - before == made, "nothing was left for the stage"
     assert not list((world.home / "work").iterdir())
 
