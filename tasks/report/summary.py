@@ -7,7 +7,8 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, Field
 
 from tasks.report.completions import ExampleSet
-from tasks.report.rows import ACCURACY, ComparisonRow, HeuristicRow, ModelRow, PredictionRow, StartRow
+from tasks.report.rows import ACCURACY, ComparisonRow, ModelRow, PredictionRow
+from tasks.report.training_rows import HeuristicRow, StartRow
 from tasks.text import printable
 
 T = TypeVar("T")

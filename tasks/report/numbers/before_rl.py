@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from tasks.report.numbers.collect import Evaluated
 from tasks.report.numbers.inputs import ReportInputs
-from tasks.report.rows import Metric, StartRow
+from tasks.report.rows import Metric
+from tasks.report.training_rows import StartRow
 from tasks.shared.statistics.bootstrap import bootstrap_mean
 from tasks.shared.statistics.passk import pass_at_k, same_reward, seldom_right
 from tasks.spine.store.lineage import Node

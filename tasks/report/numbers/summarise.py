@@ -25,8 +25,9 @@ from tasks.report.numbers.statistics import (
     reasoning_tokens,
     score,
 )
-from tasks.report.rows import ComparisonRow, HeuristicRow, ModelRow, PredictionRow, asked_words
+from tasks.report.rows import ComparisonRow, ModelRow, PredictionRow, asked_words
 from tasks.report.summary import Picture, PredictionSummary, ReportSummary, all_printable
+from tasks.report.training_rows import HeuristicRow
 from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
 from tasks.shared.next_token.method import TIERS
 

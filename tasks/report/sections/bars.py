@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.report.blocks import Figure
-from tasks.report.rows import HeuristicRow
 from tasks.report.sections.drawing import figure
 from tasks.report.summary import PredictionSummary, ReportSummary
+from tasks.report.training_rows import HeuristicRow
 from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, blank_figure, shared_legend
 
 if TYPE_CHECKING:

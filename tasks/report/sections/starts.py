@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from tasks.report.blocks import PAGE, Block, Column, Paragraph, Table, estimate
-from tasks.report.rows import StartRow, percent
+from tasks.report.rows import percent
 from tasks.report.sections.differences import optional
 from tasks.report.summary import ReportSummary
+from tasks.report.training_rows import StartRow
 
 TITLE = "Before RL"
 CAPTION = (
