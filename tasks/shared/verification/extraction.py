@@ -92,12 +92,22 @@ def extract_answer(completion: str, forms: Sequence[str] = ("boxed", "tag", "has
 
 def extract_answers(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash", "phrase")) -> tuple[str, ...]:
     """Return the last statement of an answer: one text, several where different boxes stand side by side, or none."""
-    found = find_answer(completion, forms)
-    return found.answers if found else ()
+    found = _stated(completion, forms)
+    return found[0].answers if found else ()
 
 
 def find_answer(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash", "phrase")) -> FoundAnswer | None:
     """The last statement of an answer, with its place in `completion`; None where there is none."""
+    found = _stated(completion, forms)
+    if found is None:
+        return None
+    last, part, offset = found
+    end = offset + sentence_end(part, last.end)
+    return FoundAnswer(last.answers, offset + last.start, end, offset + len(part))
+
+
+def _stated(completion: str, forms: Sequence[str]) -> tuple[_Statement, str, int] | None:
+    """The last statement of an answer, the part of the completion that it stands in, and where that begins."""
     text = answer_part(completion)
     if text is None:
         return None
@@ -106,11 +116,7 @@ def find_answer(completion: str, forms: Sequence[str] = ("boxed", "tag", "hash",
         part = text[start:end]
         statements = [statement for form in forms for statement in FINDERS[form](part)]
         if statements:
-            last = max(statements, key=lambda statement: statement.place)
-            offset += start
-            return FoundAnswer(
-                last.answers, offset + last.start, offset + sentence_end(part, last.end), offset + len(part)
-            )
+            return max(statements, key=lambda statement: statement.place), part, offset + start
     return None
 
 
@@ -154,7 +160,7 @@ def _tag(text: str) -> Iterator[_Statement]:
 
 
 def _hash(text: str) -> Iterator[_Statement]:
-    for match in _last(_HASH, text):
+    for match in _last(_HASH, text) if "####" in text else ():
         answer = clean(match.group(1))
         marked = _phrases(answer)
         alone = not text[match.end() :].strip()

@@ -11,7 +11,7 @@ _BRACE = re.compile(r"\{|\}|\\(?:(?P<box>(?:boxed|fbox|framebox)\s*)\{?|.)", re.
 
 def has_box(text: str) -> bool:
     """Whether the command of a box stands in a text."""
-    return _BOX.search(text) is not None
+    return "\\" in text and _BOX.search(text) is not None
 
 
 class Box(NamedTuple):
