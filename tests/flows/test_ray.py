@@ -82,7 +82,9 @@ class RayNodes:
             place = ["--address", f"127.0.0.1:{self.port}"]
         (self.folder / name).mkdir()
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MIDTRAIN_"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PREFECT_", "MIDTRAIN_", "MLFLOW_"))
         }
         with (self.folder / f"{name}.log").open("w") as log:
             self._nodes[name] = subprocess.Popen(

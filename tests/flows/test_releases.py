@@ -40,7 +40,9 @@ def test_each_new_base_model_is_released_once_by_two_watchers_and_compared(
     # Prefect's settings are those of a context, which a thread does not have of itself.
     with ThreadPoolExecutor() as threads:
         ticks = [threads.submit(copy_context().run, watch, models) for _ in range(2)]
-    assert sorted(tick.result()[0] for tick in ticks) == [[], ["first"]]
+    # A watcher that comes to it when the other has just ended finds what that released, and names it too.
+    assert max(tick.result()[0] for tick in ticks) == ["first"]
+    assert all(tick.result()[0] in ([], ["first"]) for tick in ticks)
     assert len(Store.open().all("report")) == 2
     assert len(Store.open().all("release")) == 1
 

@@ -82,7 +82,9 @@ def start(home: Path, flow: str, overrides: dict[str, Any], **environment: str) 
 def start_python(home: Path, arguments: list[str], **environment: str) -> Command:
     """Start a program of this project in a home."""
     home.mkdir(parents=True, exist_ok=True)
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MIDTRAIN_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MIDTRAIN_", "MLFLOW_"))
+    }
     log = home.parent / f"{home.name}-{time.monotonic_ns()}.log"
     with log.open("w") as file:
         process = subprocess.Popen(

@@ -66,7 +66,9 @@ class Deployed(AbstractContextManager["Deployed"]):
     def environment(self) -> dict[str, str]:
         """Environment of commands that talk to this server."""
         inherited = {
-            name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MIDTRAIN_"))
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PREFECT_", "MIDTRAIN_", "MLFLOW_"))
         }
         return inherited | {
             "PREFECT_HOME": str(self.folder / "prefect"),
