@@ -19,6 +19,20 @@ from tests.support.s3_proxy import Proxy, proxy_before
 pytest_plugins = ["tests.support.selection"]
 
 
+MLFLOW_ADDRESS = "MLFLOW_TRACKING_URI"
+GIVEN_ADDRESS = os.environ.get(MLFLOW_ADDRESS)
+
+
+@pytest.fixture(autouse=True)
+def no_address_of_mlflow_is_left() -> Iterator[None]:
+    """MLflow writes its address into the environment of a process that registers a model; no later test sees it."""
+    yield
+    if GIVEN_ADDRESS is None:
+        os.environ.pop(MLFLOW_ADDRESS, None)
+    else:
+        os.environ[MLFLOW_ADDRESS] = GIVEN_ADDRESS
+
+
 @pytest.fixture(scope="session")
 def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a random Llama with a byte-level tokenizer and a context of 1,024."""
