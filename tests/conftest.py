@@ -25,8 +25,10 @@ GIVEN_ADDRESS = os.environ.get(MLFLOW_ADDRESS)
 
 @pytest.fixture(autouse=True)
 def no_address_of_mlflow_is_left() -> Iterator[None]:
-    """MLflow writes its address into the environment of a process that registers a model; no later test sees it."""
+    """A registration sets MLflow's own address, for the process and in its environment; no later test sees it."""
     yield
+    if (mlflow := sys.modules.get("mlflow")) is not None:
+        mlflow.set_tracking_uri(None)
     if GIVEN_ADDRESS is None:
         os.environ.pop(MLFLOW_ADDRESS, None)
     else:
