@@ -113,9 +113,7 @@ def _take_ready(build: Build, ready: ReadySolutions, renderer: Renderer) -> None
         completion_tokens=lambda texts: list(map(len, tokenizer(texts, add_special_tokens=False)["input_ids"])),
     )
     tally = _Tally()
-    for _ in tally.counted(read_rows(build.out / SAMPLES_FILE)):
-        pass
-    solved = dict.fromkeys(row["question_id"] for row in read_rows(build.out / SAMPLES_FILE, ["question_id"]))
+    solved = dict.fromkeys(row["question_id"] for row in tally.counted(read_rows(build.out / SAMPLES_FILE)))
     shown = ({"question_id": key, "heuristic": "", "prompt": renderer.plain(questions[key])} for key in solved)
     prompts = write_parquet(shown, build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
     build.record(

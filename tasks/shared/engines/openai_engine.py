@@ -38,7 +38,7 @@ RETRY_STATUS = frozenset({408, 409, 425, *range(500, 600)} - {501, 505})
 CONNECT_TIMEOUT_S = 10.0
 LONGEST_DELAY_S = 60.0
 MOST_DOUBLINGS = 4
-"""Of the delay before a server that is away is asked again, so that its return is soon seen (ours)."""
+"""The delay before a server that is away is asked again doubles this often, so that its return is soon seen (ours)."""
 
 
 class OpenAIEngine:

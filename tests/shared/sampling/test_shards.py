@@ -34,7 +34,7 @@ def pooled(world: World) -> Counter[str]:
 
 
 def test_two_shards_make_what_the_stage_alone_would_want(world: World) -> None:
-    """Of an evaluation, whose two benchmarks ask the same questions, and so for the same samples."""
+    """What an evaluation wants, whose two benchmarks ask the same questions, and so for the same samples."""
     config = EvaluateConfig(benchmarks=("tiny-test", "tiny-dev"), samples=2, sampling=SHORT, prompt=TINY, resamples=100)
     parents = {"questions.tiny-test": world.questions, "questions.tiny-dev": world.questions, "model": world.model}
     shards = Shards(EVALUATE, wanted_samples, config, RUNTIME, parents, 2)
