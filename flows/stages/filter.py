@@ -4,8 +4,11 @@ from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOve
 from flows.pipeline.run import flow, stage_run
 from flows.stages.decontaminate import decontaminate
 from flows.stages.generate import generate, writer
+from tasks.filter.adherence.config import RewardModelScorer
+from tasks.filter.adherence.scores import REWARD_MODEL
 from tasks.filter.task import filter_solutions
 from tasks.recipe.polya import PolyaRecipe
+from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -23,4 +26,7 @@ def filter(
     with stage_run("filter", recipe, overrides, PolyaRecipe) as run:
         parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
         parents["samples"] = run.parent(samples, generate, **parents, label=label)
-        return filter_solutions(run.settings.filter, run.runtime, **parents, force=force, label=label)
+        config = run.settings.filter.following(run.settings.generate.answered())
+        if isinstance(config.scorer, RewardModelScorer):
+            parents[REWARD_MODEL] = import_model(config.scorer.model, run.runtime, classifies=True)
+        return filter_solutions(config, run.runtime, **parents, force=force, label=label)

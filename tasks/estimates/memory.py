@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tasks.entropy.config import EntropyConfig
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
+from tasks.filter.adherence.config import LikelihoodRatioScorer, RewardModelScorer
 from tasks.filter.config import FilterConfig
 from tasks.midtrain.config import MidtrainConfig
 from tasks.recipe.base import Recipe
@@ -61,7 +62,7 @@ def _phases(recipe: Recipe, facts: ModelFacts, device: Device, section: str) -> 
     if isinstance(config, MidtrainConfig):
         return [_fine_tuning(recipe, facts, device, section, config)] if getattr(config, "enabled", True) else []
     if isinstance(config, FilterConfig):
-        return [_scoring(facts, device)] if config.scorer.type != "none" else []
+        return _scoring(facts, device, config)
     if isinstance(sampling := getattr(config, "sampling", None), Sampling):
         return [_engine(recipe, facts, device, section, sampling, _prompt_tokens(recipe, section))]
     return []
@@ -115,16 +116,23 @@ def _engine(
     return MemoryNeed(section, parts, runtime.gpu_memory_utilization * device.memory_bytes * gpus, advice)
 
 
-def _scoring(facts: ModelFacts, device: Device) -> MemoryNeed:
-    """Adherence by likelihood ratio: one forward pass with the caches of the prompts' shared part."""
+def _scoring(facts: ModelFacts, device: Device, config: FilterConfig) -> list[MemoryNeed]:
+    """Adherence by a model that is loaded here: one forward pass.
+
+    A likelihood ratio needs the caches of the prompts' shared part, and logits; a reward model has neither.
+    """
+    scorer = config.scorer
+    if not isinstance(scorer, LikelihoodRatioScorer | RewardModelScorer):
+        return []
+    facts = model_facts(scorer.model) if isinstance(scorer, RewardModelScorer) else facts
     parts = {
         "weights": float(facts.stored_bytes),
-        "cache": 1.1 * SCORING_TOKENS * facts.cache_bytes,
         "activations": SCORING_TOKENS * (8 * facts.hidden_size + 3 * facts.intermediate_size) * 2.0,
-        "logits": 2.0 * (1 << 28),
     }
+    if isinstance(scorer, LikelihoodRatioScorer):
+        parts |= {"cache": 1.1 * SCORING_TOKENS * facts.cache_bytes, "logits": 2.0 * (1 << 28)}
     advice = "set filter.scorer.type=none, or score on a larger device"
-    return MemoryNeed("filter", parts, device.memory_bytes - CONTEXT, advice)
+    return [MemoryNeed("filter", parts, device.memory_bytes - CONTEXT, advice)]
 
 
 def _entropy(facts: ModelFacts, device: Device, config: EntropyConfig) -> MemoryNeed:

@@ -1,34 +1,14 @@
-"""The settings that decide which samples are kept, and the job of the scoring worker."""
+"""The settings that decide which samples are kept."""
 
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterable
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.config import Frozen, StageConfig
-from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.sampling.wanted import WHOLE, Part
+from tasks.config import StageConfig
+from tasks.filter.adherence.config import JudgeScorer, LikelihoodRatioScorer, RewardModelScorer, ScorerConfig
+from tasks.generate.heuristics import Heuristic
 from tasks.shared.verification.config import VerificationConfig, verifier_identity
-from tasks.spine.store.runtime import Runtime
-
-
-class NoScorer(Frozen):
-    """No adherence score: the first correct candidate by index is kept."""
-
-    type: Literal["none"] = "none"
-
-
-class LikelihoodRatioScorer(Frozen):
-    """(log p(completion | heuristic prompt) - log p(completion | plain prompt)) / tokens, by the generating model.
-
-    Above zero: the heuristic in the prompt made the text likelier, so the text follows it. Needs no second model. The
-    paper (arXiv 2605.08472) scores with a reward model of the Skywork family; this scorer is ours.
-    """
-
-    type: Literal["likelihood_ratio"] = "likelihood_ratio"
-
-
-ScorerConfig = Annotated[NoScorer | LikelihoodRatioScorer, Field(discriminator="type")]
 
 
 class FilterConfig(StageConfig):
@@ -38,6 +18,7 @@ class FilterConfig(StageConfig):
 
     verification: VerificationConfig = VerificationConfig()
     scorer: ScorerConfig = LikelihoodRatioScorer()
+    """`likelihood_ratio`, `reward_model`, `judge` or `none`, each with settings of its own."""
     min_adherence: float | None = None
     """Correct solutions that score lower are dropped; None drops none (ours: the paper only takes the best)."""
     min_arithmetic: float | None = Field(None, ge=0, le=1)
@@ -62,23 +43,8 @@ class FilterConfig(StageConfig):
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return {**fields, "verifier": verifier_identity()}
 
-
-CHUNK_REQUESTS = 1_024
-"""Completions that one worker scores before it writes: the most that a kill can lose."""
-
-
-class ScoringJob(Frozen):
-    """Scores for a table of completions, or for every `part.of`-th chunk of it."""
-
-    scorer: LikelihoodRatioScorer
-    model: Path
-    """Folder of the model that wrote the completions."""
-    requests: Path
-    """Parquet file of schema `TO_SCORE`."""
-    scores: Path
-    """Folder of Parquet files of schema `SCORES`; requests that have a score there are skipped."""
-    form: PromptForm = PromptForm()
-    """How the prompts were made."""
-    part: Part = WHOLE
-    """Chunks of the table that are scored."""
-    runtime: Runtime
+    def following(self, heuristics: Iterable[Heuristic]) -> "FilterConfig":
+        """The settings with what the scorer is told of the heuristics of the solutions."""
+        if not isinstance(self.scorer, RewardModelScorer | JudgeScorer):
+            return self
+        return self.model_copy(update={"scorer": self.scorer.following(heuristics)})

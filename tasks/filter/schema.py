@@ -56,14 +56,3 @@ CHECKED = pa.schema(
 )
 """Verdicts, and how much of each completion is the solution, in the order of samples.parquet, while filtering is under
 way."""
-
-TO_SCORE = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("key", "prompt", "plain", "completion")])
-"""`prompt` is the rendered prompt under the heuristic, `plain` the one without."""
-
-SCORES = pa.schema(
-    [
-        pa.field("key", pa.string(), nullable=False),
-        pa.field("adherence", pa.float64(), nullable=False),
-        pa.field("tokens", pa.int32(), nullable=False),
-    ]
-)

@@ -78,9 +78,9 @@ def _is_below(score: float | None, least: float | None) -> bool:
     return score is not None and least is not None and score < least
 
 
-def _rank(row: Row) -> tuple[float, int]:
+def _rank(row: Row) -> tuple[bool, float, int]:
     score = row["adherence"]
-    return (0.0 if score is None else -score, row["sample_index"])
+    return (score is None, -(score or 0.0), row["sample_index"])
 
 
 @dataclass

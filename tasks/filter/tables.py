@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from tasks.filter.accidents import Accidents
-from tasks.filter.config import FilterConfig, LikelihoodRatioScorer
+from tasks.filter.config import FilterConfig
 from tasks.filter.endings import Ending, ending
 from tasks.filter.schema import KEPT, VERDICTS
 from tasks.filter.select import CORRECT, CUT_BACK, RUNS_ON, WRONG, FilterTally, GroupDecision, decide
@@ -81,8 +81,6 @@ def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:
 
     Plain prompts have no heuristic to follow and are not scored.
     """
-    if not isinstance(config.scorer, LikelihoodRatioScorer):
-        return
     verdicts = {CORRECT, WRONG} if config.score_wrong else {CORRECT}
     prompts = groupby(read_rows(tables.samples / PROMPTS_FILE), key=lambda row: row["question_id"])
     samples = groupby(tables.judged(["completion"]), key=lambda row: row["question_id"])
@@ -95,6 +93,8 @@ def to_score(tables: Tables, config: FilterConfig) -> Iterator[Row]:
             if row["heuristic"] and usable:
                 yield {
                     "key": row["key"],
+                    "question": tables.gold[question_id][0],
+                    "heuristic": row["heuristic"],
                     "prompt": text[row["heuristic"]],
                     "plain": text[""],
                     "completion": row["completion"],

@@ -1,19 +1,16 @@
 """Filtering as a Prefect task: verify every sample, score the correct ones, keep the best of each kind."""
 
-import math
 from collections.abc import Iterator
-from itertools import chain
-from pathlib import Path
 
 from tasks.filter.accidents import Accidents
+from tasks.filter.adherence.scores import scores
 from tasks.filter.arithmetic.equations import check
-from tasks.filter.config import CHUNK_REQUESTS, FilterConfig, LikelihoodRatioScorer, ScoringJob
+from tasks.filter.config import FilterConfig
 from tasks.filter.endings import new_problem
 from tasks.filter.schema import (
     CHECKED,
     KEPT,
     KEPT_FILE,
-    TO_SCORE,
     VERDICTS,
     VERDICTS_FILE,
     WRONG_FILE,
@@ -22,17 +19,14 @@ from tasks.filter.select import FilterTally
 from tasks.filter.tables import Deciding, Tables, chosen_rows, to_score, verdict_rows
 from tasks.shared.engines.prompt_form import form_of
 from tasks.shared.sampling.schema import SAMPLES_FILE
-from tasks.shared.sampling.wanted import Part
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.verdict import verdicts_in_words
 from tasks.spine.stage.call import Stage
-from tasks.spine.stage.gpus import shards_here, workers_at_once
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
 FILTER = Stage("filter", version=5, kind="filtered")
-WORKER = "tasks.filter.worker"
 REPORT_EVERY = 200
 """Verdicts between two progress lines."""
 
@@ -41,7 +35,8 @@ REPORT_EVERY = 200
 def filter_solutions(build: Build, config: FilterConfig) -> None:
     """One verdict per sample of the parent `samples`; the best correct ones and, for the ablation, the best wrong ones.
 
-    Other parents: `questions` with the gold answers, and the `model` that wrote the samples and scores their adherence.
+    Other parents: `questions` with the gold answers, and the `model` that wrote the samples and scores their adherence,
+    or beside it the `reward_model` that does.
     """
     form = form_of(build.parent("samples"))
     asked = build.parent("samples").payload.get("config", {}).get("prompt", {})
@@ -55,7 +50,8 @@ def filter_solutions(build: Build, config: FilterConfig) -> None:
     )
     generated = write_parquet(_checked(build, config, tables), tables.checked, CHECKED)
     accidents = Accidents({question: answer for question, (_, answer) in tables.gold.items()}, tables.judged())
-    deciding = Deciding(config, _scores(build, config, tables), accidents)
+    adherence = scores(build, config.scorer, to_score(tables, config), tables.form)
+    deciding = Deciding(config, adherence, accidents)
     tally = FilterTally()
     rows = verdict_rows(deciding.decisions(tables), tally)
     write_parquet(rows, build.out / VERDICTS_FILE, VERDICTS, sorted_by=["question_id"])
@@ -108,29 +104,3 @@ def _checked(build: Build, config: FilterConfig, tables: Tables) -> Iterator[Row
                 "solution_chars": chars,
                 "arithmetic": check(sample["completion"][:chars]).score,
             }
-
-
-def _scores(build: Build, config: FilterConfig, tables: Tables) -> dict[str, float]:
-    """Adherence by sample key; what a killed run has scored already is not scored again."""
-    requests = build.work / "to_score.parquet"
-    if not isinstance(config.scorer, LikelihoodRatioScorer):
-        return {}
-    waiting = write_parquet(to_score(tables, config), requests, TO_SCORE)
-    if not waiting:
-        return {}
-    folder: Path = build.work / "scores"
-    folder.mkdir(exist_ok=True)
-    runtime = build.runtime
-    workers = min(shards_here(runtime), workers_at_once(runtime), math.ceil(waiting / CHUNK_REQUESTS))
-    job = ScoringJob(
-        scorer=config.scorer,
-        model=build.path("model"),
-        requests=requests,
-        scores=folder,
-        form=tables.form,
-        runtime=runtime,
-    )
-    parts = [job.model_copy(update={"part": Part(index, workers)}) for index in range(workers)]
-    build.workers(WORKER, parts, name="scoring")
-    rows = chain.from_iterable(read_rows(file, ["key", "adherence"]) for file in folder.glob("*.parquet"))
-    return {row["key"]: row["adherence"] for row in rows}

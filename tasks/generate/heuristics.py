@@ -1,8 +1,8 @@
 """Heuristics are data: one YAML file each, in folders that are sets.
 
-A file has `name`, `instruction` and `examples` (worked: `question`, `solution`, `answer`, and optionally `check`, an
-expression that evaluates to the answer and that the project's tests evaluate). A user adds a heuristic by adding a file
-to a set, or a set by pointing `generate.heuristics` at a folder.
+A file has `name`, `instruction`, optionally `rubric`, and `examples` (worked: `question`, `solution`, `answer`, and
+optionally `check`, an expression that evaluates to the answer and that the project's tests evaluate). A user adds a
+heuristic by adding a file to a set, or a set by pointing `generate.heuristics` at a folder.
 """
 
 from collections.abc import Sequence
@@ -17,6 +17,11 @@ from tasks.spine.store.fingerprint import canonical_json, digest_text
 from tasks.yaml_text import read_yaml
 
 SETS = Path(__file__).parent / "heuristics"
+GENERAL_RUBRIC = (
+    "1: every decisive step of the solution is a step of the method. 0.5: the method is there, but another way carries "
+    "the solution. 0: the method is only named, or plays no part."
+)
+"""Of a heuristic whose file has none (ours); what the method is, its instruction says."""
 
 
 class HeuristicExample(Frozen):
@@ -36,13 +41,20 @@ class Heuristic(Frozen):
     name: str
     """As the prompt names it. Empty: the control without a heuristic."""
     instruction: str = ""
+    rubric: str = ""
+    """By which a judge scores from 0 to 1 how well a solution follows it; no model that solves a problem sees it."""
     examples: tuple[HeuristicExample, ...] = ()
 
     @property
     def digest(self) -> str:
-        """SHA-256 over what a prompt shows of it; neither the file's name nor the checks change it."""
+        """SHA-256 over what a prompt shows of it; neither the file's name nor the checks or the rubric change it."""
         shown = [(example.question, example.solution) for example in self.examples]
         return digest_text(canonical_json([self.name, self.instruction, shown]))
+
+    @property
+    def rubric_text(self) -> str:
+        """Its rubric, or the general one."""
+        return self.rubric or GENERAL_RUBRIC
 
 
 def set_names() -> list[str]:

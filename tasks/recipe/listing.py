@@ -26,8 +26,8 @@ WORDS: tuple[tuple[str, Source], ...] = (
 """Words of a docstring that say where the default is from: the first mark in brackets, then others."""
 OWN_DEFAULTS = re.compile(r'(?<!")\bours\b')
 """Words of a class about all of its defaults that do not say otherwise."""
-READ, FILLED_IN = {"name"}, {"source_digest", "evaluation_digest"}
-"""Fields of a recipe and of sections that nobody sets: a file's name, and what sources hold."""
+READ, FILLED_IN = {"name"}, {"source_digest", "evaluation_digest", "followed"}
+"""Fields of a recipe and of sections that nobody sets: a file's name, and what sources and other sections hold."""
 
 
 @dataclass(frozen=True)

@@ -155,11 +155,25 @@ def test_several_passes_over_a_rollout_batch_cost_updates_but_no_rollouts() -> N
     assert once.hours < twice.hours < 2 * once.hours
 
 
+UNSCORED, JUDGE = {"filter.scorer": {"type": "none"}}, {"type": "judge", "judge": "anything"}
+
+
 def test_without_a_scorer_filtering_only_checks() -> None:
     scored = estimate(load(PolyaRecipe, RECIPE), H100)["filter"]
-    checked = estimate(load(PolyaRecipe, RECIPE, {"filter.scorer": {"type": "none"}}), H100)["filter"]
+    checked = estimate(load(PolyaRecipe, RECIPE, UNSCORED), H100)["filter"]
     assert scored.tokens > checked.tokens == 0
     assert checked.hours < scored.hours
+
+
+def test_a_scorer_costs_what_it_reads_where_it_reads() -> None:
+    """A reward model smaller than the writer, and a judge whose hours are another machine's."""
+    small = {"type": "reward_model", "model": {"source": "HuggingFaceTB/SmolLM2-135M-Instruct"}}
+    scorers = {"ratio": {}, "reward": {"filter.scorer": small}, "judge": {"filter.scorer": JUDGE}, "none": UNSCORED}
+    found = {name: estimate(load(PolyaRecipe, RECIPE, set_), H100)["filter"] for name, set_ in scorers.items()}
+    assert found["ratio"].tokens == 2 * found["reward"].tokens
+    assert found["ratio"].hours > found["reward"].hours > found["judge"].hours == found["none"].hours
+    assert found["judge"].flops == 0
+    assert "tokens judged by a server" in found["judge"].text
 
 
 def test_a_faster_device_takes_fewer_hours() -> None:

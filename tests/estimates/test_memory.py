@@ -100,7 +100,7 @@ def test_the_advised_share_of_rollouts_fits(overrides: dict[str, float], change:
 def test_assumed_pass_sizes_are_those_of_the_workers() -> None:
     import tasks.entropy.distribution as distribution
     import tasks.entropy.passes as entropy
-    import tasks.filter.worker as scoring
+    import tasks.filter.adherence.worker as scoring
 
     assert scoring.TOKENS_PER_BATCH["cuda"] == memory_model.SCORING_TOKENS
     assert entropy.TOKENS_PER_PASS["cuda"] == memory_model.ENTROPY_TOKENS

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from tasks.filter.config import FilterConfig, LikelihoodRatioScorer, NoScorer, ScoringJob
-from tasks.filter.schema import KEPT, KEPT_FILE, TO_SCORE, VERDICTS, VERDICTS_FILE, WRONG_FILE
+from tasks.filter.adherence.config import LikelihoodRatioScorer, NoScorer, ScoringJob
+from tasks.filter.adherence.schema import TO_SCORE
+from tasks.filter.adherence.worker import run as score
+from tasks.filter.config import FilterConfig
+from tasks.filter.schema import KEPT, KEPT_FILE, VERDICTS, VERDICTS_FILE, WRONG_FILE
 from tasks.filter.task import filter_solutions
-from tasks.filter.worker import run as score
 from tasks.generate.config import GenerateConfig
 from tasks.generate.task import assemble
 from tasks.shared.engines.prompt_form import PromptForm
@@ -236,6 +238,8 @@ def job(tmp_path: Path) -> ScoringJob:
     rows = [
         {
             "key": f"{index:05d}",
+            "question": f"Ann has {index} pens.",
+            "heuristic": "analogy",
             "prompt": f"Q: Ann has {index} pens.\nMethod: analogy\nA:",
             "plain": f"Q: Ann has {index} pens.\nA:",
             "completion": f" Like {index}+{index}={2 * index}.\n#### {2 * index}",
@@ -255,7 +259,7 @@ def job(tmp_path: Path) -> ScoringJob:
 def test_a_killed_scorer_goes_on_where_it_was(job: ScoringJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "job.json").write_text(job.model_dump_json())
-    child = subprocess.Popen([sys.executable, "-m", "tasks.filter.worker", str(tmp_path / "work")], cwd=ROOT)
+    child = subprocess.Popen([sys.executable, "-m", "tasks.filter.adherence.worker", str(tmp_path / "work")], cwd=ROOT)
     while not list(job.scores.glob("[!.]*.parquet")) and child.poll() is None:
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
@@ -264,7 +268,7 @@ def test_a_killed_scorer_goes_on_where_it_was(job: ScoringJob, tmp_path: Path, m
     assert 0 < held < 1300
     halves = [job.model_copy(update={"part": Part(index, 2)}) for index in range(2)]
     # This process is no worker, and other tests in it reach for a hub.
-    monkeypatch.setattr("tasks.filter.worker.offline", lambda: None)
+    monkeypatch.setattr("tasks.filter.adherence.worker.offline", lambda: None)
     results = [score(half, Reporter(tmp_path)) for half in halves]
     assert [result["scored"] for result in results] == [max(0, 1024 - held), 1300 - max(1024, held)], "two workers"
     keys = Counter(row["key"] for file in job.scores.glob("[!.]*.parquet") for row in read_rows(file))
@@ -275,4 +279,4 @@ def test_a_killed_scorer_goes_on_where_it_was(job: ScoringJob, tmp_path: Path, m
 def test_scorers_are_told_apart_by_type() -> None:
     assert FilterConfig.model_validate({"scorer": {"type": "none"}}).scorer == NoScorer()
     with pytest.raises(ValueError, match="likelihood_ratio"):
-        FilterConfig.model_validate({"scorer": {"type": "judge"}})
+        FilterConfig.model_validate({"scorer": {"type": "likelihood"}})

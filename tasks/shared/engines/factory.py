@@ -1,10 +1,10 @@
 """Picks and starts an engine for a machine."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Engine
@@ -72,7 +72,12 @@ def _has_vllm_for_cpus() -> bool:
 
 
 def make_engine(
-    model_path: Path, runtime: Runtime, form: PromptForm, *, longest: Sequence[tuple[str, int]] = ()
+    model_path: Path,
+    runtime: Runtime,
+    form: PromptForm,
+    *,
+    longest: Sequence[tuple[str, int]] = (),
+    response_format: Mapping[str, Any] | None = None,
 ) -> Engine:
     """Start the engine that `runtime` names on the model folder.
 
@@ -80,6 +85,7 @@ def make_engine(
         form: that of the prompts; bare user messages are for an OpenAI-compatible server alone.
         longest: prompts among which the longest of all are, each with the tokens that may follow it, so that vLLM
             starts once for all.
+        response_format: form of the answers that a server is asked for; other engines write free text.
     """
     name, as_messages = engine_name(runtime, model_path), form.style == "message"
     if name == "openai":
@@ -93,6 +99,7 @@ def make_engine(
             endpoint="chat" if as_messages else "completions",
             tokenizer=None if as_messages else load_tokenizer(model_path, trust_remote_code=runtime.trust_remote_code),
             adds_prefix=form.adds_prefix,
+            response_format=response_format,
         )
     if as_messages:
         raise ValueError(f"prompt.style 'message' needs runtime.engine 'openai'; it is {name!r}")

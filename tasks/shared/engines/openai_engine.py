@@ -8,7 +8,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -58,6 +58,7 @@ class OpenAIEngine:
         endpoint: Endpoint = "completions",
         tokenizer: "PreTrainedTokenizerBase | None" = None,
         adds_prefix: bool = True,
+        response_format: Mapping[str, Any] | None = None,
         max_attempts: int = 6,
         first_delay_s: float = 1.0,
         request_timeout_s: float = 600.0,
@@ -73,6 +74,9 @@ class OpenAIEngine:
         With `tokenizer`, rendered prompts travel as token ids. As text they would meet a server that puts a
         begin-of-text token before the one that a chat template has written.
 
+        `response_format` is sent with every request as it is (structured output); a server that refuses it fails the
+        request, as free text would be no answer.
+
         Delays double from `first_delay_s` up to a minute; a longer one that the server asks for (`Retry-After`) wins.
         """
         self._base_url = base_url.rstrip("/")
@@ -80,6 +84,7 @@ class OpenAIEngine:
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._concurrency, self._endpoint = concurrency, endpoint
         self._tokenizer, self._adds_prefix = tokenizer, adds_prefix
+        self._form = {"response_format": response_format} if response_format else {}
         self._max_attempts, self._first_delay_s = max_attempts, first_delay_s
         self._timeout = httpx.Timeout(request_timeout_s, connect=CONNECT_TIMEOUT_S)
         self._patience = ServerPatience(self._base_url, start_s=start_patience_s, away_s=away_patience_s)
@@ -188,7 +193,7 @@ class OpenAIEngine:
         """
         refused, prompt = self._fields.refused, self._prompt(request)
         while True:
-            body = {"model": self._model, **self._fields.body(request, sampling, refused), **prompt}
+            body = {"model": self._model, **self._fields.body(request, sampling, refused), **prompt, **self._form}
             response = await client.post(self._url, json=body)
             if response.status_code not in REFUSED_STATUS:
                 break

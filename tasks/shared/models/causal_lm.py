@@ -1,4 +1,4 @@
-"""A causal language model from a local folder, in the one way that trainers, engines and scorers load it."""
+"""A causal language model, or a classifier, from a local folder, in the one way that all who need it load it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +9,7 @@ from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
     GenerationConfig,
     PretrainedConfig,
     PreTrainedModel,
@@ -50,12 +51,34 @@ def load_causal_lm(
     Raises:
         Permanent: files are damaged, or the weights are not those of the architecture in config.json.
     """
+    return _loaded(AutoModelForCausalLM, folder, dtype, device, attention, trust_remote_code)
+
+
+def load_classifier(
+    folder: Path, *, dtype: str | torch.dtype, device: str = "", trust_remote_code: bool = False
+) -> PreTrainedModel:
+    """The same of a model whose head gives a sequence its scores, such as a reward model; the head is stored as well.
+
+    Raises:
+        Permanent: files are damaged, or the weights are not those of a classifier with the shape in config.json.
+    """
+    return _loaded(AutoModelForSequenceClassification, folder, dtype, device, None, trust_remote_code)
+
+
+def _loaded(
+    kind: type[AutoModelForCausalLM] | type[AutoModelForSequenceClassification],
+    folder: Path,
+    dtype: str | torch.dtype,
+    device: str,
+    attention: str | None,
+    trust_remote_code: bool,
+) -> PreTrainedModel:
     weights = read_weights(folder)
     config = _config(folder, trust_remote_code)
     # Left alone, transformers takes a model.safetensors even where an index names other files.
     config.transformers_weights = weights.entry
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = kind.from_pretrained(
             folder,
             config=config,
             dtype=dtype,
@@ -76,10 +99,14 @@ def load_causal_lm(
     return model.to(device) if device else model
 
 
-def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None:
+def check_architecture(folder: Path, *, classifies: bool = False, trust_remote_code: bool = False) -> None:
     """Load a model without its data: every tensor of the files has its parameter, every parameter its tensor.
 
     The weights of a quantized checkpoint are known to its own loader alone, whose report is asked for at each load.
+
+    Args:
+        classifies: it is a classifier, not a language model.
+        trust_remote_code: run model code that ships with the folder.
 
     Raises:
         Permanent: files are damaged, or the weights are not those of the architecture in config.json.
@@ -89,10 +116,11 @@ def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None
     if method := quantization(folder):
         _check_quantization(folder, method)
         return
+    kind = AutoModelForSequenceClassification if classifies else AutoModelForCausalLM
     state = {name: torch.empty(stored.shape, device="meta") for name, stored in weights.tensors.items()}
     try:
         with torch.device("meta"):
-            model_class = type(AutoModelForCausalLM.from_config(config, trust_remote_code=trust_remote_code))
+            model_class = type(kind.from_config(config, trust_remote_code=trust_remote_code))
         model, report = model_class.from_pretrained(
             None,
             config=config,
@@ -102,7 +130,8 @@ def check_architecture(folder: Path, *, trust_remote_code: bool = False) -> None
             ignore_mismatched_sizes=True,
         )
     except Exception as error:  # architectures raise what they like for settings that they cannot be built from
-        raise Permanent(f"{folder} cannot be read as a causal language model: {_said(error)}") from error
+        what = "classifier" if classifies else "causal language model"
+        raise Permanent(f"{folder} cannot be read as a {what}: {_said(error)}") from error
     _check_report(folder, report)
     _check_types(folder, weights, model)
     both = {name: of for name, of in model.all_tied_weights_keys.items() if {name, of} <= weights.tensors.keys()}

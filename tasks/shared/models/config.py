@@ -32,5 +32,7 @@ class ModelCheckJob(Frozen):
     """A model folder that is looked at before any stage takes it."""
 
     folder: Path
+    classifies: bool = False
+    """It is to give sequences a score, not to write text."""
     trust_remote_code: bool
     """Run model code that ships with the folder."""

@@ -52,10 +52,13 @@ class ResolvedModel:
         return content_digest(self.files)
 
 
-def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool = False) -> ResolvedModel:
+def resolve(
+    config: ModelConfig, settings: Settings, *, classifies: bool = False, trust_remote_code: bool = False
+) -> ResolvedModel:
     """Bring the model to this machine if need be, see that it is whole, and hash it.
 
     Args:
+        classifies: it is to give sequences a score, not to write text.
         trust_remote_code: run code that ships with the model, without which some cannot be looked at; its *.py are
             then part of the digest, as they are wherever an auto_map names any.
 
@@ -73,8 +76,8 @@ def resolve(config: ModelConfig, settings: Settings, *, trust_remote_code: bool 
                 config.source,
                 method,
             )
-        if path not in SHIPPED.values():
-            _check_once(path, _structure(entries, weights), settings, trust_remote_code)
+        if path not in SHIPPED.values() or classifies:
+            _check_once(path, _structure(entries, weights), settings, classifies, trust_remote_code)
     except Permanent as error:
         raise type(error)(f"model.source={config.source!r}: {error}") from error
     except (ValueError, ImportError) as error:
@@ -137,19 +140,24 @@ def _structure(entries: Sequence[FileEntry], weights: Weights) -> str:
     return digest_text(json.dumps([beside, tensors], sort_keys=True))
 
 
-def _check_once(path: Path, structure: str, settings: Settings, trust_remote_code: bool) -> None:
+def _check_once(path: Path, structure: str, settings: Settings, classifies: bool, trust_remote_code: bool) -> None:
     """Have a child process see that a model can be loaded, unless it saw one that is made alike."""
     version = importlib.metadata.version("transformers")
-    checked = settings.cache / "checked" / digest_text(f"{structure} {trust_remote_code} {version}")[:16]
-    if checked.exists() or structure in {_structure(*_look(folder, settings, False)) for folder in SHIPPED.values()}:
+    asked = f"{structure} {trust_remote_code} {version}{' classifier' if classifies else ''}"
+    checked = settings.cache / "checked" / digest_text(asked)[:16]
+    if checked.exists() or (not classifies and structure in _shipped(settings)):
         return
-    job = ModelCheckJob(folder=path, trust_remote_code=trust_remote_code)
+    job = ModelCheckJob(folder=path, classifies=classifies, trust_remote_code=trust_remote_code)
     settings.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=settings.work, prefix="model-") as folder:
         found = run_worker("tasks.shared.models.worker", job, Path(folder), timeout_s=CHECK_TIMEOUT_S)
     if found["problem"]:
         raise Permanent(found["problem"])
     _note(checked)
+
+
+def _shipped(settings: Settings) -> set[str]:
+    return {_structure(*_look(folder, settings, False)) for folder in SHIPPED.values()}
 
 
 def _locate(config: ModelConfig, settings: Settings, trust_remote_code: bool) -> tuple[Path, str]:

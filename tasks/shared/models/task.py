@@ -13,13 +13,18 @@ from tasks.spine.store.runtime import Runtime
 MODEL = Stage("model", version=2, kind="model")
 
 
-def import_model(config: ModelConfig, runtime: Runtime) -> ArtifactRef:
-    """The artifact of a base model, known by the digest of its files; a name that moves makes a new one."""
+def import_model(config: ModelConfig, runtime: Runtime, *, classifies: bool = False) -> ArtifactRef:
+    """The artifact of a base model, known by the digest of its files; a name that moves makes a new one.
+
+    Args:
+        classifies: it is to give sequences a score, not to write text.
+    """
     if config.source.startswith("model/"):
         return run_context().store.ref(config.source)
     if is_outline():
         return StageTask(MODEL, lambda *_: None)(ModelIdentity(digest=settings_digest(config)), runtime)
-    model = resolve(config, run_context().settings, trust_remote_code=runtime.trust_remote_code)
+    trusts = runtime.trust_remote_code
+    model = resolve(config, run_context().settings, classifies=classifies, trust_remote_code=trusts)
 
     def body(build: Build, identity: ModelIdentity) -> None:
         build.record(

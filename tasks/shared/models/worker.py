@@ -17,7 +17,7 @@ def run(job: ModelCheckJob, reporter: Reporter) -> dict[str, str]:
         from tasks.shared.models.causal_lm import check_architecture
 
     try:
-        check_architecture(job.folder, trust_remote_code=job.trust_remote_code)
+        check_architecture(job.folder, classifies=job.classifies, trust_remote_code=job.trust_remote_code)
     except Permanent as error:
         return {"problem": str(error)}
     return {"problem": _tokenizer_problem(job)}

@@ -95,5 +95,7 @@ class SamplingJob(Frozen):
     runtime: Runtime
     form: PromptForm
     """How the prompts are made."""
+    response_format: dict[str, Any] | None = None
+    """Form of all answers that a server is asked for, as OpenAI's API writes it; None: free text."""
     flush_s: float = 30.0
     """Seconds after which finished completions are written even if a batch is not full. Ours."""

@@ -110,7 +110,7 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     reporter.progress(0, total, "samples")
     if not total:
         return {"generated": 0, "notes": []}
-    engine = make_engine(job.model, job.runtime, job.form, longest=longest)
+    engine = make_engine(job.model, job.runtime, job.form, longest=longest, response_format=job.response_format)
     tally = SamplingTally(total, reporter)
     try:
         for sample_set in job.sets:

@@ -7,8 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -22,121 +21,20 @@ from tasks.shared.engines.protocol import Request, RequestsFailed, Sampling
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
 from tasks.spine.store.runtime import Runtime
+from tests.support.model_server import ModelServer, handler, serving
 from tests.support.network import free_port
 
 GREEDY = Sampling(temperature=0, max_new_tokens=16)
 
 
-@dataclass
-class Server:
-    """An OpenAI-compatible server around the transformers engine."""
-
-    engine: TransformersEngine
-    model: Path
-    models: list[str] = field(default_factory=lambda: ["talking"])
-    listed: bytes = b""
-    """What it says of its models instead."""
-    faults: dict[str, list[int]] = field(default_factory=dict)
-    """Prompt -> statuses to answer with first; 0 closes the connection without an answer."""
-    bodies: list[dict[str, Any]] = field(default_factory=list)
-    keys: set[str | None] = field(default_factory=set)
-    refuses: dict[str, set[Any]] = field(default_factory=dict)
-    """Fields that are answered with an error, and the values that are taken all the same."""
-    refusal: str = "unknown: {names}"
-    reasons: dict[str, list[str | None]] = field(default_factory=dict)
-    """Prompt -> finish reasons to answer with first."""
-    garbage: dict[str, list[bytes]] = field(default_factory=dict)
-    """Prompt -> bytes that are called a success and answered with first."""
-    retry_after: str = "0.05"
-    proxy_status: int = 0
-    """What a proxy before it answers in its place, 0 while it is there."""
-    away: bool = False
-    """Whether connections are closed without an answer, as those of a server that is gone."""
-    active: int = 0
-    most_active: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    url: str = ""
-
-    def answer(self, body: dict[str, Any]) -> tuple[int, dict[str, Any] | bytes]:
-        chat = "messages" in body
-        prompt = body["messages"][-1]["content"] if chat else body["prompt"]
-        if isinstance(prompt, list):
-            prompt = load_tokenizer(self.model).decode(prompt)
-        with self.lock:
-            self.bodies.append(body)
-            if garbage := self.garbage.get(prompt):
-                return 200, garbage.pop(0)
-            statuses = self.faults.get(prompt, [])
-            status = statuses.pop(0) if statuses else 200
-            if status != 200:
-                return status, {"error": {"message": f"status {status} of {body}"}}
-            if wrong := [name for name, taken in self.refuses.items() if name in body and body[name] not in taken]:
-                return 400, {"error": {"message": self.refusal.format(names=", ".join(wrong))}}
-            sampling = Sampling(temperature=body["temperature"], max_new_tokens=body["max_tokens"])
-            (done,) = self.engine.stream([Request("", prompt, body["seed"])], sampling)
-        ended = reasons.pop(0) if (reasons := self.reasons.get(prompt)) else done.finish_reason
-        choice = {"message": {"content": done.text}} if chat else {"text": done.text}
-        usage = {"prompt_tokens": done.prompt_tokens, "completion_tokens": done.completion_tokens}
-        return 200, {"choices": [{**choice, "finish_reason": ended}], "usage": usage}
-
-
-def handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            if server.proxy_status:
-                return self.reply(server.proxy_status, b"<html>no upstream</html>")
-            self.reply(200, server.listed or {"data": [{"id": name} for name in server.models]})
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if server.away:
-                self.close_connection = True
-                return
-            if server.proxy_status:
-                return self.reply(server.proxy_status, b"<html>no upstream</html>")
-            with server.lock:
-                server.active += 1
-                server.most_active = max(server.most_active, server.active)
-                server.keys.add(self.headers.get("Authorization"))
-            status, content = server.answer(body)
-            with server.lock:
-                server.active -= 1
-            if status:
-                self.reply(status, content)
-            else:
-                self.close_connection = True
-
-        def reply(self, status: int, content: dict[str, Any] | bytes) -> None:
-            raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
-            if status in (429, 503):
-                self.send_header("Retry-After", server.retry_after)
-            self.end_headers()
-            self.wfile.write(raw)
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    return Handler
-
-
 @pytest.fixture
-def server(talking_model: Path) -> Iterator[Server]:
-    state = Server(TransformersEngine(talking_model, device="cpu", dtype="float32", batch_size=1), talking_model)
-    http = ThreadingHTTPServer(("127.0.0.1", 0), handler(state))
-    state.url = f"http://127.0.0.1:{http.server_port}/v1"
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield state
-    http.shutdown()
-    http.server_close()
-    thread.join()
+def server(talking_model: Path) -> Iterator[ModelServer]:
+    engine = TransformersEngine(talking_model, device="cpu", dtype="float32", batch_size=1)
+    with serving(ModelServer(engine, talking_model)) as server:
+        yield server
 
 
-def client(server: Server, **options: Any) -> OpenAIEngine:
+def client(server: ModelServer, **options: Any) -> OpenAIEngine:
     return OpenAIEngine(base_url=server.url, first_delay_s=0.01, **options)
 
 
@@ -144,7 +42,7 @@ def requests(count: int) -> list[Request]:
     return [Request(f"k{index}", f"the sum of {index} is", index) for index in range(count)]
 
 
-def test_completions_are_those_of_the_model(server: Server) -> None:
+def test_completions_are_those_of_the_model(server: ModelServer) -> None:
     found = {item.key: item for item in client(server, concurrency=4).stream(requests(12), GREEDY)}
     direct = {item.key: item for item in server.engine.stream(requests(12), GREEDY)}
     assert found == direct
@@ -152,20 +50,22 @@ def test_completions_are_those_of_the_model(server: Server) -> None:
     assert {body["model"] for body in server.bodies} == {"talking"}
 
 
-def test_special_tokens_are_asked_for_by_name(server: Server) -> None:
+def test_special_tokens_are_asked_for_by_name(server: ModelServer) -> None:
     list(client(server).stream(requests(1), GREEDY))
     (body,) = server.bodies
     assert (body["skip_special_tokens"], body["spaces_between_special_tokens"]) == (False, False)
 
 
-def test_transient_errors_are_retried_and_disturb_nobody(server: Server) -> None:
+def test_transient_errors_are_retried_and_disturb_nobody(server: ModelServer) -> None:
     server.faults = {requests(9)[2].prompt: [429, 429], requests(9)[5].prompt: [500, 503], requests(9)[7].prompt: [0]}
     found = list(client(server, concurrency=3).stream(requests(9), GREEDY))
     assert Counter(item.key for item in found) == Counter(f"k{index}" for index in range(9))
     assert len(server.bodies) == 9 + 5
 
 
-def test_being_turned_away_costs_no_attempt_and_is_said_once(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+def test_being_turned_away_costs_no_attempt_and_is_said_once(
+    server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
     server.faults = {
         request.prompt: [status] * 9 for request, status in zip(requests(5), [429, 502, 503, 504, 522], strict=True)
     }
@@ -177,7 +77,7 @@ def test_being_turned_away_costs_no_attempt_and_is_said_once(server: Server, cap
     )
 
 
-def test_a_request_that_is_turned_away_while_others_are_served_fails_alone(server: Server) -> None:
+def test_a_request_that_is_turned_away_while_others_are_served_fails_alone(server: ModelServer) -> None:
     server.faults = {requests(1)[0].prompt: [504] * 999}
     served = []
     stream = client(server, concurrency=2, away_patience_s=0.5).stream(requests(40), GREEDY)
@@ -187,7 +87,7 @@ def test_a_request_that_is_turned_away_while_others_are_served_fails_alone(serve
 
 
 @pytest.mark.parametrize("after", ["0", "-1", "\xb2", "Wed, 21 Oct 2015 07:28:00 GMT"])
-def test_a_server_that_asks_for_no_pause_or_an_odd_one_gets_the_usual_pause(server: Server, after: str) -> None:
+def test_a_server_that_asks_for_no_pause_or_an_odd_one_gets_the_usual_pause(server: ModelServer, after: str) -> None:
     server.faults, server.retry_after = {requests(1)[0].prompt: [429, 529]}, after
     assert len(list(client(server).stream(requests(1), GREEDY))) == 1
     assert client(server)._delay_s(3, after) > 0
@@ -197,7 +97,7 @@ GARBAGE = [b"", b"<html>busy</html>", b"\xff\xfe\x00", b'{"error": "busy"}', b'{
 
 
 @pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
-def test_an_answer_that_holds_no_completion_is_tried_again(server: Server, garbage: bytes) -> None:
+def test_an_answer_that_holds_no_completion_is_tried_again(server: ModelServer, garbage: bytes) -> None:
     server.garbage = {requests(2)[0].prompt: [garbage], requests(2)[1].prompt: [garbage] * 2}
     engine, served = client(server, max_attempts=2), []
     with pytest.raises(RequestsFailed, match=r"k1: not an OpenAI completion .*2 attempts"):
@@ -205,7 +105,7 @@ def test_an_answer_that_holds_no_completion_is_tried_again(server: Server, garba
     assert [item.key for item in served] == ["k0"]
 
 
-def test_a_completion_in_another_form_is_listed_and_takes_no_others_down(server: Server) -> None:
+def test_a_completion_in_another_form_is_listed_and_takes_no_others_down(server: ModelServer) -> None:
     answers = [{"prompt_tokens": float("inf"), "completion_tokens": 1}, None]
     for request, usage in zip(requests(2), answers, strict=True):
         choice = {"text": "5", "finish_reason": "stop"}
@@ -216,7 +116,7 @@ def test_a_completion_in_another_form_is_listed_and_takes_no_others_down(server:
     assert [item.key for item in served] == ["k2"]
 
 
-def test_hopeless_requests_are_listed_after_all_others_were_served(server: Server) -> None:
+def test_hopeless_requests_are_listed_after_all_others_were_served(server: ModelServer) -> None:
     server.faults = {requests(9)[0].prompt: [500] * 99, requests(9)[4].prompt: [400] * 99}
     served: list[str] = []
     stream = client(server, concurrency=2, max_attempts=3).stream(requests(9), GREEDY)
@@ -228,13 +128,13 @@ def test_hopeless_requests_are_listed_after_all_others_were_served(server: Serve
     assert len(tries) <= 4, "a request that is refused whatever fields it has is not tried again"
 
 
-def test_messages_go_to_the_chat_endpoint(server: Server) -> None:
+def test_messages_go_to_the_chat_endpoint(server: ModelServer) -> None:
     (found,) = client(server, endpoint="chat").stream(requests(1), GREEDY)
     assert server.bodies[0]["messages"] == [{"role": "user", "content": "the sum of 0 is"}]
     assert found.text == next(server.engine.stream(requests(1), GREEDY)).text
 
 
-def test_rendered_prompts_travel_as_token_ids_through_the_factory(server: Server) -> None:
+def test_rendered_prompts_travel_as_token_ids_through_the_factory(server: ModelServer) -> None:
     """So that no server adds a second begin-of-text token."""
     engine = make_engine(server.model, Runtime(engine="openai", openai_base_url=server.url), PromptForm())
     found = {item.key: item for item in engine.stream(requests(3), GREEDY)}
@@ -243,7 +143,7 @@ def test_rendered_prompts_travel_as_token_ids_through_the_factory(server: Server
     assert sent == sorted(encode_prompts(load_tokenizer(server.model), [item.prompt for item in requests(3)]))
 
 
-def test_settings_reach_the_server(server: Server) -> None:
+def test_settings_reach_the_server(server: ModelServer) -> None:
     sampling = Sampling(temperature=0.5, top_p=0.9, top_k=7, max_new_tokens=3, stop=("\n",))
     list(client(server).stream(requests(1), sampling))
     expected = {"temperature": 0.5, "top_p": 0.9, "top_k": 7, "max_tokens": 3, "stop": ["\n"], "seed": 0}
@@ -263,7 +163,9 @@ NEUTRAL = {
 
 @pytest.mark.parametrize("endpoint", ["completions", "chat"])
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(top_p=1.0, max_new_tokens=3)])
-def test_every_sampling_field_is_sent_with_its_neutral_value(server: Server, endpoint: Any, sampling: Sampling) -> None:
+def test_every_sampling_field_is_sent_with_its_neutral_value(
+    server: ModelServer, endpoint: Any, sampling: Sampling
+) -> None:
     """A server would take from the model's generation config, or from defaults of its own, what is left out."""
     engine = client(server, endpoint=endpoint)
     list(engine.stream(requests(1), sampling))
@@ -273,7 +175,9 @@ def test_every_sampling_field_is_sent_with_its_neutral_value(server: Server, end
 
 
 @pytest.mark.parametrize("refusal", ["unknown: {names}", "extra inputs are not permitted"])
-def test_only_fields_that_a_server_refuses_are_left_out_and_that_is_said_once(server: Server, refusal: str) -> None:
+def test_only_fields_that_a_server_refuses_are_left_out_and_that_is_said_once(
+    server: ModelServer, refusal: str
+) -> None:
     server.refuses = {name: set() for name in NEUTRAL.keys() - {"presence_penalty", "frequency_penalty"}}
     server.refusal = refusal
     engine = client(server, concurrency=3)
@@ -289,7 +193,7 @@ def test_only_fields_that_a_server_refuses_are_left_out_and_that_is_said_once(se
     assert len(engine.notes) == 1
 
 
-def test_a_neutral_value_is_written_as_the_server_takes_it(server: Server) -> None:
+def test_a_neutral_value_is_written_as_the_server_takes_it(server: ModelServer) -> None:
     server.refuses = {"top_k": {0}}
     engine = client(server, concurrency=1)
     list(engine.stream(requests(3), GREEDY))
@@ -297,13 +201,13 @@ def test_a_neutral_value_is_written_as_the_server_takes_it(server: Server) -> No
     assert engine.notes == []
 
 
-def test_a_setting_that_a_server_refuses_is_never_left_out(server: Server) -> None:
+def test_a_setting_that_a_server_refuses_is_never_left_out(server: ModelServer) -> None:
     server.refuses = {"top_k": {-1, 0}}
     with pytest.raises(RequestsFailed, match=r"k0: HTTP 400: .*unknown: top_k"):
         list(client(server).stream(requests(1), GREEDY.model_copy(update={"top_k": 20})))
 
 
-def test_an_error_that_repeats_the_request_leaves_all_fields_in(server: Server) -> None:
+def test_an_error_that_repeats_the_request_leaves_all_fields_in(server: ModelServer) -> None:
     server.faults = {requests(2)[0].prompt: [400] * 99}
     engine = client(server, concurrency=1)
     with pytest.raises(RequestsFailed, match="1 requests failed"):
@@ -316,7 +220,7 @@ def test_an_error_that_repeats_the_request_leaves_all_fields_in(server: Server) 
     ("reported", "kept"),
     [("stop", "stop"), ("eos", "stop"), ("length", "length"), ("repetition", "length"), ("model_length", "length")],
 )
-def test_a_completion_ends_or_is_cut(server: Server, reported: str, kept: str) -> None:
+def test_a_completion_ends_or_is_cut(server: ModelServer, reported: str, kept: str) -> None:
     server.reasons = {requests(1)[0].prompt: [reported]}
     (found,) = client(server).stream(requests(1), GREEDY)
     assert found.finish_reason == kept
@@ -324,7 +228,7 @@ def test_a_completion_ends_or_is_cut(server: Server, reported: str, kept: str) -
 
 
 @pytest.mark.parametrize("reported", ["content_filter", "abort", "error", "tool_calls", "something new", "", None])
-def test_an_ending_that_is_none_is_tried_again_and_fails_in_the_end(server: Server, reported: str | None) -> None:
+def test_an_ending_that_is_none_is_tried_again_and_fails_in_the_end(server: ModelServer, reported: str | None) -> None:
     once, always = (request.prompt for request in requests(2))
     server.reasons = {once: [reported], always: [reported] * 3}
     served: list[str] = []
@@ -335,7 +239,7 @@ def test_an_ending_that_is_none_is_tried_again_and_fails_in_the_end(server: Serv
     assert len(server.bodies) == 2 + 3
 
 
-def test_the_key_comes_from_the_environment(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_comes_from_the_environment(server: ModelServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     list(client(server).stream(requests(1), GREEDY))
     monkeypatch.setenv("OPENAI_API_KEY", "from-the-environment")
@@ -343,7 +247,7 @@ def test_the_key_comes_from_the_environment(server: Server, monkeypatch: pytest.
     assert server.keys == {None, "Bearer from-the-environment"}
 
 
-def test_a_choice_of_models_has_to_be_made(server: Server) -> None:
+def test_a_choice_of_models_has_to_be_made(server: ModelServer) -> None:
     server.models = ["one", "two"]
     with pytest.raises(ValueError, match=r"serves 2 models \(one, two\); set runtime\.openai_model"):
         client(server)
@@ -367,7 +271,7 @@ def test_what_is_no_address_is_told_at_once(address: str) -> None:
 
 
 @contextmanager
-def listening(server: Server, port: int) -> Iterator[None]:
+def listening(server: ModelServer, port: int) -> Iterator[None]:
     """The server on a port, for a while."""
     http = ThreadingHTTPServer(("127.0.0.1", port), handler(server))
     server.away = False
@@ -381,7 +285,7 @@ def listening(server: Server, port: int) -> Iterator[None]:
         server.away = True
 
 
-def test_a_server_that_comes_a_little_later_is_waited_for(server: Server) -> None:
+def test_a_server_that_comes_a_little_later_is_waited_for(server: ModelServer) -> None:
     port = free_port()
     engines: list[OpenAIEngine] = []
     starting = threading.Thread(
@@ -394,7 +298,7 @@ def test_a_server_that_comes_a_little_later_is_waited_for(server: Server) -> Non
         assert len(list(engines[0].stream(requests(2), GREEDY))) == 2
 
 
-def test_a_server_that_goes_away_is_waited_for_at_the_cost_of_no_attempt(server: Server) -> None:
+def test_a_server_that_goes_away_is_waited_for_at_the_cost_of_no_attempt(server: ModelServer) -> None:
     port = free_port()
     with listening(server, port):
         options: dict[str, Any] = {"max_attempts": 3, "first_delay_s": 0.05, "concurrency": 1}
@@ -406,7 +310,7 @@ def test_a_server_that_goes_away_is_waited_for_at_the_cost_of_no_attempt(server:
     assert Counter(served) == Counter(request.key for request in requests(20))
 
 
-def test_a_proxy_whose_server_still_loads_is_waited_for_as_one_that_goes_away(server: Server) -> None:
+def test_a_proxy_whose_server_still_loads_is_waited_for_as_one_that_goes_away(server: ModelServer) -> None:
     server.proxy_status = 503
     threading.Timer(1.2, lambda: setattr(server, "proxy_status", 0)).start()
     engine = client(server, start_patience_s=0.1)
@@ -418,7 +322,7 @@ def test_a_proxy_whose_server_still_loads_is_waited_for_as_one_that_goes_away(se
         client(server, away_patience_s=0.5)
 
 
-def test_a_server_that_stays_away_ends_the_stream_whatever_is_left(server: Server) -> None:
+def test_a_server_that_stays_away_ends_the_stream_whatever_is_left(server: ModelServer) -> None:
     port = free_port()
     with listening(server, port):
         options: dict[str, Any] = {"first_delay_s": 0.05, "concurrency": 2, "away_patience_s": 0.5}
@@ -429,13 +333,13 @@ def test_a_server_that_stays_away_ends_the_stream_whatever_is_left(server: Serve
 
 
 @pytest.mark.parametrize("listed", [b"<html>", b"[]", b'{"data": [7]}'])
-def test_a_server_that_lists_no_models_is_told_with_what_to_set(server: Server, listed: bytes) -> None:
+def test_a_server_that_lists_no_models_is_told_with_what_to_set(server: ModelServer, listed: bytes) -> None:
     server.listed = listed
     with pytest.raises(ValueError, match=r"lists no models .*set runtime\.openai_model"):
         client(server)
 
 
-def test_leaving_a_stream_ends_its_requests(server: Server) -> None:
+def test_leaving_a_stream_ends_its_requests(server: ModelServer) -> None:
     stream = client(server, concurrency=1).stream(requests(200), GREEDY)
     next(stream)
     stream.close()

@@ -8,9 +8,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
 
 from tasks.errors import Permanent
-from tasks.filter import scorer as scorer_module
-from tasks.filter.protocol import ScoreRequest
-from tasks.filter.scorer import LikelihoodRatio
+from tasks.filter.adherence import likelihood_ratio as scorer_module
+from tasks.filter.adherence.likelihood_ratio import LikelihoodRatio
+from tasks.filter.adherence.protocol import ScoreRequest
 from tasks.generate.heuristics import load_heuristics
 from tasks.shared.engines.protocol import Request, Sampling
 from tasks.shared.engines.transformers_engine import TransformersEngine
@@ -50,6 +50,8 @@ def requests() -> list[ScoreRequest]:
     return [
         ScoreRequest(
             key=f"{heuristic.name}-{index}",
+            question="How many? " * (1 + index % 3),
+            heuristic=heuristic.name,
             prompt=renderer.heuristic(heuristic, "How many? " * (1 + index % 3)),
             plain=renderer.plain("How many? " * (1 + index % 3)),
             completion=" the sum is 42" * index,
@@ -105,6 +107,8 @@ def test_text_that_follows_its_heuristic_scores_higher() -> None:
         items = [
             ScoreRequest(
                 key=str(i),
+                question=item[0],
+                heuristic=item[which],
                 prompt=renderer.heuristic(heuristics[item[which]], item[0]),
                 plain=renderer.plain(item[0]),
                 completion=written[i],
@@ -123,7 +127,7 @@ def test_a_broken_model_scores_nothing(tmp_path: Path) -> None:
     broken = scorer(tmp_path)
     broken._model.get_output_embeddings().weight.data[7] = float("nan")
     with pytest.raises(Permanent, match=r"not finite in torch\.float32.*runtime\.dtype=float32"):
-        list(broken.score([ScoreRequest(key="0", prompt="the sum", plain="the", completion=" of")]))
+        list(broken.score([ScoreRequest("0", "the sum", "analogy", "the sum", "the", " of")]))
 
 
 def test_a_model_that_rescales_its_logits_is_refused(tmp_path: Path) -> None:

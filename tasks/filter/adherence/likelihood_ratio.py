@@ -16,7 +16,7 @@ import torch
 from transformers import DynamicCache
 
 from tasks.errors import Permanent
-from tasks.filter.protocol import AdherenceScore, ScoreRequest
+from tasks.filter.adherence.protocol import AdherenceScore, ScoreRequest, batches_by_length
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.models.causal_lm import is_plain_head, load_causal_lm
 
@@ -80,7 +80,7 @@ class LikelihoodRatio:
         results = [0.0] * len(texts)
         for rows in _like_prompts(texts):
             shared, cache = self._shared([texts[row] for row in rows])
-            for batch in _batches(rows, texts, self._tokens_per_batch):
+            for batch in batches_by_length(rows, texts, self._tokens_per_batch):
                 values = self._forward([texts[row] for row in batch], shared, cache)
                 for row, value in zip(batch, values, strict=True):
                     results[row] = value
@@ -154,13 +154,3 @@ def _like_prompts(texts: Sequence[_Text]) -> Iterator[list[int]]:
     for row, text in enumerate(texts):
         groups.setdefault(tuple(text.prompt[:SHORTEST_SHARED]), []).append(row)
     yield from groups.values()
-
-
-def _batches(rows: Sequence[int], texts: Sequence[_Text], tokens_per_batch: int) -> Iterator[list[int]]:
-    """Rows of like length, longest first, so that rows times the longest stays within `tokens_per_batch`."""
-    ordered = sorted(rows, key=lambda row: -len(texts[row]))
-    start = 0
-    while start < len(ordered):
-        size = max(1, tokens_per_batch // max(1, len(texts[ordered[start]])))
-        yield ordered[start : start + size]
-        start += size

@@ -4,9 +4,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.filter.config import CHUNK_REQUESTS, ScoringJob
-from tasks.filter.protocol import AdherenceScore, Scorer, ScoreRequest
-from tasks.filter.schema import SCORES
+from tasks.filter.adherence.config import CHUNK_REQUESTS, RewardModelScorer, ScoringJob
+from tasks.filter.adherence.protocol import AdherenceScore, Scorer, ScoreRequest
+from tasks.filter.adherence.schema import SCORES
 from tasks.shared.engines.factory import resolve_device, resolve_dtype
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.imports import UNUSED_BY_TRANSFORMERS, lean_imports, offline
@@ -42,18 +42,20 @@ def _scorer(job: ScoringJob) -> Scorer:
     with lean_imports(*UNUSED_BY_TRANSFORMERS):
         import torch
 
-        from tasks.filter.scorer import LikelihoodRatio
+        from tasks.filter.adherence.likelihood_ratio import LikelihoodRatio
+        from tasks.filter.adherence.reward_model import RewardModel
     if job.runtime.num_threads:
         torch.set_num_threads(job.runtime.num_threads)
     device = resolve_device(job.runtime)
-    return LikelihoodRatio(
-        job.model,
-        device=device,
-        dtype=resolve_dtype(job.runtime, device),
-        tokens_per_batch=TOKENS_PER_BATCH[device],
-        trust_remote_code=job.runtime.trust_remote_code,
-        adds_prefix=job.form.adds_prefix,
-    )
+    options: dict[str, Any] = {
+        "device": device,
+        "dtype": resolve_dtype(job.runtime, device),
+        "tokens_per_batch": TOKENS_PER_BATCH[device],
+        "trust_remote_code": job.runtime.trust_remote_code,
+    }
+    if isinstance(job.scorer, RewardModelScorer):
+        return RewardModel(job.scorer, job.model, **options)
+    return LikelihoodRatio(job.model, adds_prefix=job.form.adds_prefix, **options)
 
 
 def _requests(job: ScoringJob, columns: Sequence[str] | None = None) -> Iterator[Row]:

@@ -1,0 +1,78 @@
+"""Scores of all solutions by the scorer that is asked for, on whatever machine it has."""
+
+import logging
+import math
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from tasks.filter.adherence.config import (
+    CHUNK_REQUESTS,
+    JudgeScorer,
+    LikelihoodRatioScorer,
+    NoScorer,
+    RewardModelScorer,
+    ScorerConfig,
+    ScoringJob,
+)
+from tasks.filter.adherence.judge import judged
+from tasks.filter.adherence.schema import TO_SCORE
+from tasks.shared.engines.prompt_form import PromptForm
+from tasks.shared.sampling.wanted import Part
+from tasks.shared.tables.parquet import Row, read_rows, write_parquet
+from tasks.spine.stage.gpus import shards_here, workers_at_once
+from tasks.spine.stage.stage import Build
+
+log = logging.getLogger(__name__)
+
+WORKER = "tasks.filter.adherence.worker"
+REWARD_MODEL = "reward_model"
+"""Role of the parent that scores, where it is not the one that wrote the solutions."""
+
+
+def scores(build: Build, scorer: ScorerConfig, rows: Iterator[Row], form: PromptForm) -> dict[str, float]:
+    """Adherence by key of all rows (of schema `TO_SCORE`); what a killed run has scored is not scored again.
+
+    A solution that the scorer cannot score has none; the artifact's summary says how many there are.
+    """
+    if isinstance(scorer, NoScorer):
+        return {}
+    requests = build.work / "to_score.parquet"
+    count = write_parquet(rows, requests, TO_SCORE)
+    if not count:
+        return {}
+    if isinstance(scorer, JudgeScorer):
+        found = dict(judged(build, scorer, requests))
+    else:
+        found = _by_workers(build, scorer, requests, count, form)
+    if unscored := count - len(found):
+        log.warning(
+            "%d of %d solutions have no score: the judge's answer cannot be read, or the reward model's context does "
+            "not hold them; they rank behind all others, and filter.min_adherence does not drop them",
+            unscored,
+            count,
+        )
+        build.record(summary={"unscored": unscored})
+    return found
+
+
+def _by_workers(
+    build: Build, scorer: LikelihoodRatioScorer | RewardModelScorer, requests: Path, count: int, form: PromptForm
+) -> dict[str, float]:
+    """Scores of a model that is loaded here, by a worker on each GPU."""
+    folder = build.work / "scores"
+    folder.mkdir(exist_ok=True)
+    runtime = build.runtime
+    workers = min(shards_here(runtime), workers_at_once(runtime), math.ceil(count / CHUNK_REQUESTS))
+    job = ScoringJob(
+        scorer=scorer,
+        model=build.path(REWARD_MODEL if isinstance(scorer, RewardModelScorer) else "model"),
+        requests=requests,
+        scores=folder,
+        form=form,
+        runtime=runtime,
+    )
+    parts = [job.model_copy(update={"part": Part(index, workers)}) for index in range(workers)]
+    build.workers(WORKER, parts, name="scoring")
+    rows = chain.from_iterable(read_rows(file, ["key", "adherence"]) for file in folder.glob("*.parquet"))
+    return {row["key"]: row["adherence"] for row in rows}
