@@ -11,6 +11,7 @@ from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.sources.paths import checked_spec
+from tasks.shared.verification.config import VerificationConfig
 
 
 class ReadySolutions(Frozen):
@@ -55,6 +56,16 @@ class ReadySolutions(Frozen):
         return {name: getattr(self, name) for name in type(self).model_fields if name not in places}
 
 
+class EarlyStop(Frozen):
+    """When no more candidates of a (question, heuristic) are drawn. Counts are ours."""
+
+    right: int = Field(1, ge=1)
+    """Right, whole candidates that are enough, whatever their adherence. More of them leave `filter` more to choose
+    from: at least `filter.keep_per_heuristic`, and `filter.min_agreement` where agreement is asked for."""
+    round_samples: int = Field(1, ge=1)
+    """Candidates of each pair between two looks at the answers; an engine starts for each round."""
+
+
 class GenerateConfig(StageConfig):
     """Candidates of every question under every heuristic (arXiv 2605.08472; the counts and settings are ours)."""
 
@@ -70,6 +81,10 @@ class GenerateConfig(StageConfig):
     """A shipped set (`polya16`, `tiny`, `plain` = the STaR control without heuristics) or a folder of YAML files."""
     samples_per_heuristic: int = Field(4, ge=1)
     """Candidates per (question, heuristic)."""
+    early_stop: EarlyStop | None = None
+    """Draw in rounds, and no more for a pair with enough right candidates; None draws all (ours)."""
+    verification: VerificationConfig = VerificationConfig()
+    """Rules by which `early_stop` knows right candidates."""
     sampling: Sampling = Sampling()
     prompt: PromptConfig = PromptConfig()
     seed: RecipeSeed = 0
@@ -100,5 +115,6 @@ class GenerateConfig(StageConfig):
         """
         if self.solutions:
             return {"solutions": self.solutions.identity_payload(), "prompt": self.prompt}
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in ("model", "solutions")}
+        apart = {"model", "solutions"} | (set() if self.early_stop else {"early_stop", "verification"})
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
         return {**fields, "heuristics": {item.name: item.digest for item in load_heuristics(self.heuristics)}}

@@ -1,4 +1,4 @@
-"""Cost of `generate`: the most work, every question under every heuristic."""
+"""Cost of `generate`: the most work, every question under every heuristic; an early stop spares some of it."""
 
 from tasks.generate.config import GenerateConfig
 from tasks.questions.config import QuestionsConfig

@@ -10,12 +10,12 @@ from typing import Any
 from tasks.generate.config import GenerateConfig, ReadySolutions
 from tasks.generate.heuristics import Heuristic, heuristic_prompts, load_heuristics
 from tasks.generate.ready import resolve, write_samples
+from tasks.generate.rounds import QUESTIONS, draw, first_round
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.prompts.render import Renderer
-from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, REJECTED, SAMPLES, SAMPLES_FILE, TRUNCATED
-from tasks.shared.sampling.wanted import Question, Wanted
+from tasks.shared.sampling.wanted import Prompt, Question, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
@@ -24,13 +24,11 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
 GENERATE = Stage("generate", version=4, kind="samples", pool="gpu")
-QUESTIONS = "questions"
-"""Role of the parent, and name of the one set of samples."""
 
 
 def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
-    """Candidates for the solution of every question under every heuristic."""
-    return _wanted(build, config, _renderer(build, config))
+    """Candidates for the solution of every question under every heuristic, those of the first round."""
+    return first_round(_wanted(build, config, _renderer(build, config)), config.early_stop)
 
 
 def _renderer(build: Build, config: GenerateConfig) -> Renderer:
@@ -69,16 +67,18 @@ def assemble(build: Build, config: GenerateConfig) -> None:
         _take_ready(build, config.solutions, renderer)
         return
     wanted = _wanted(build, config, renderer)
-    samples = fill(build, wanted)
+    samples = draw(build, wanted, config.early_stop, config.verification)
     tally = _Tally()
-    rows = tally.counted(samples.rows(QUESTIONS))
+    rows = tally.counted(samples.rows())
     count = write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES, sorted_by=["question_id"])
-    shown = _prompt_rows(samples, renderer)
+    shown = _prompt_rows(samples.prompts(), renderer)
     prompts = write_parquet(shown, build.out / PROMPTS_FILE, PROMPTS, sorted_by=["question_id"])
     truncated, rejected = tally.truncated.total(), tally.rejected
+    stopped = {"wanted": samples.wanted, "spared": samples.wanted - count} if config.early_stop else {}
     build.record(
         rows={"samples": count, "prompts": prompts},
         ledger={
+            **stopped,
             "generated": count,
             "truncated": truncated,
             "rejected": rejected,
@@ -92,6 +92,7 @@ def assemble(build: Build, config: GenerateConfig) -> None:
             "generated_now": samples.generated,
             "from_pool": count - samples.generated,
             "engines": sorted(tally.engines),
+            **({"rounds": list(samples.tallies)} if config.early_stop else {}),
         },
     )
 
@@ -163,11 +164,9 @@ class _Tally:
         }
 
 
-def _prompt_rows(samples: Samples, renderer: Renderer) -> Iterator[Row]:
+def _prompt_rows(answered: Iterable[Prompt], renderer: Renderer) -> Iterator[Row]:
     """Rows of schema `PROMPTS`: the prompts that were answered, and the plain one of each question before them."""
-    for (question_id, question), prompts in groupby(
-        samples.prompts(QUESTIONS), key=lambda prompt: (prompt.question_id, prompt.question)
-    ):
+    for (question_id, question), prompts in groupby(answered, key=lambda prompt: (prompt.question_id, prompt.question)):
         texts = {prompt.heuristic: prompt.text for prompt in prompts}
         if "" not in texts:
             texts = {"": renderer.plain(question), **texts}

@@ -106,3 +106,37 @@ def test_damaged_batches_are_generated_anew_and_a_lost_artifact_is_not(world: Wo
     assert world.store.manifest(again).summary["generated_now"] == lost
     assert batch.with_name(batch.name + ".corrupt").exists()
     assert {row["key"] for row in world.rows(again, SAMPLES_FILE)} == keys
+
+
+def test_no_more_is_drawn_for_a_pair_that_has_enough_right_ones(world: World, first: ArtifactRef) -> None:
+    """Round by round, from the same pool: what it spares a run without it draws, and a rerun draws the same."""
+    stopping = {"samples_per_heuristic": 3, "early_stop": {"right": 1, "round_samples": 2}}
+    stopped = generate(world, **stopping)
+    everything = generate(world, samples_per_heuristic=3)
+    gold = {row["id"]: row["answer"] for row in world.rows(world.questions, "questions.parquet")}
+    samples = world.rows(everything, SAMPLES_FILE)
+    enough = {
+        (row["question_id"], row["heuristic"])
+        for row in samples
+        if row["sample_index"] < 2
+        and row["finish_reason"] == "stop"
+        and row["completion"].rstrip().endswith(f"#### {gold[row['question_id']]}")
+    }
+    assert 10 < len(enough) < 50
+    expected = [r for r in samples if r["sample_index"] < 2 or (r["question_id"], r["heuristic"]) not in enough]
+    assert world.rows(stopped, SAMPLES_FILE) == expected
+    manifest, whole = world.store.manifest(stopped), world.store.manifest(everything)
+    ledger = manifest.ledger
+    assert (ledger["wanted"], ledger["spared"]) == (180, len(enough))
+    assert ledger["wanted"] == ledger["spared"] + ledger["generated"]
+    assert ledger["generated"] == ledger["truncated"] + ledger["rejected"] + ledger["complete"]
+    rounds = [(tally["pairs"], tally["samples"], tally["had_enough"]) for tally in manifest.summary["rounds"]]
+    assert rounds[0] == (60, 120, len(enough))
+    assert rounds[1][:2] == (60 - len(enough), 60 - len(enough))
+    assert manifest.summary["generated_now"] <= 60 - len(enough), "the first round is in the pool"
+    assert whole.summary["generated_now"] <= len(enough), "so is what was drawn with a stop"
+    assert whole.rows == {"samples": 180, "prompts": 70}
+    world.store.files.remove(stopped.path)
+    assert generate(world, **stopping) == stopped
+    assert world.store.manifest(stopped).summary["generated_now"] == 0
+    assert world.rows(stopped, SAMPLES_FILE) == expected

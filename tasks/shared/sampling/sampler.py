@@ -40,11 +40,13 @@ class SampleSet:
     sampling: Sampling
     num_samples: int
     seed: int
+    first_sample: int = 0
+    """Samples of each prompt that are left out, the first ones."""
 
     @property
     def count(self) -> int:
         """Number of samples."""
-        return count_rows(self.prompts) * self.num_samples
+        return count_rows(self.prompts) * (self.num_samples - self.first_sample)
 
     def rendered(self) -> Iterator[Prompt]:
         """The prompts, in order."""
@@ -58,6 +60,7 @@ class SampleSet:
             model_digest=self.model_digest,
             num_samples=self.num_samples,
             seed=self.seed,
+            first_sample=self.first_sample,
         )
 
     def missing(self) -> Iterator[Row]:
@@ -134,6 +137,7 @@ def _rendered(build: Build, wanted: Wanted[Any], name: str, part: Part) -> tuple
             sampling=sampling,
             num_samples=1 if sampling.greedy else wanted.num_samples,
             seed=wanted.seed,
+            first_sample=wanted.first_sample,
         )
         for sampling, pool in zip(wanted.samplings, pools, strict=True)
     )

@@ -65,6 +65,8 @@ class Wanted(Generic[T]):
     seed: int
     form: PromptForm
     """How the prompts are made."""
+    first_sample: int = 0
+    """Number of answers to each prompt that are left out, the first ones."""
 
     def prompts(self, name: str, part: Part) -> Iterator[Prompt]:
         """Render the prompts of one set; of sources outside `part` nothing is rendered.
@@ -86,13 +88,19 @@ def plain_prompt(question: Question, renderer: Renderer) -> Prompt:
 
 
 def wanted_rows(
-    prompts: Iterable[Prompt], *, sampling: Sampling, model_digest: str, num_samples: int, seed: int
+    prompts: Iterable[Prompt],
+    *,
+    sampling: Sampling,
+    model_digest: str,
+    num_samples: int,
+    seed: int,
+    first_sample: int = 0,
 ) -> Iterator[dict[str, Any]]:
-    """Rows of schema `WANTED`: `num_samples` samples of each prompt, or its one greedy completion.
+    """Rows of schema `WANTED`: samples `first_sample` to `num_samples` of each prompt, or its one greedy completion.
 
     Greedy text does not depend on a seed, so its key does not either.
     """
-    indices = [GREEDY_INDEX] if sampling.greedy else range(num_samples)
+    indices = [GREEDY_INDEX] if sampling.greedy else range(first_sample, num_samples)
     seed = 0 if sampling.greedy else seed
     for prompt in prompts:
         base = canonical_json([DRAWS, prompt.question_id, prompt.question, prompt.text, model_digest, sampling])
