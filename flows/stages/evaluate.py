@@ -5,6 +5,8 @@ from flows.pipeline.run import flow, stage_run
 from flows.pipeline.shards import fill_pool
 from flows.stages.questions import questions as questions_flow
 from tasks.evaluate.task import EVALUATE, measure, wanted_samples
+from tasks.filter.adherence.scores import REWARD_MODEL
+from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -21,5 +23,7 @@ def evaluate(
         config, parents = run.settings.evaluate, {"model": run.model(model)}
         for name in config.benchmarks:
             parents[f"questions.{name}"] = run.parent("", questions_flow, which=name)
+        if config.reward_model:
+            parents[REWARD_MODEL] = import_model(config.reward_model.model, run.runtime, classifies=True)
         fill_pool(EVALUATE, wanted_samples, config, run.runtime, parents, force=force, label=label)
         return measure(config, run.runtime, **parents, force=force, label=label)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen, Seed, StageConfig
 from tasks.errors import did_you_mean
+from tasks.filter.adherence.config import RewardModelScorer
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
 from tasks.shared.engines.protocol import Sampling
@@ -98,6 +99,9 @@ class EvaluateConfig(StageConfig):
     """Also decode once at temperature 0."""
     sampling: EvaluationSampling = EvaluationSampling()
     """How the samples are drawn; greedy decoding differs in its temperature alone."""
+    reward_model: RewardModelScorer | None = None
+    """Reads each question with each sample; best@k is how often the one that it likes best among k is right. None:
+    there is no best@k (ours)."""
     seed: Seed = 0
     """Seed of the samples and of the bootstrap; not the recipe's, so that all models meet the same draws."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -148,13 +152,13 @@ class EvaluateConfig(StageConfig):
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with what benchmarks say beside their questions; styles, because scores tell them apart."""
         # Which questions those are, the parents say: a moved file is the same benchmark.
-        apart = {"sources", "parts", "sandbox"}
+        apart = {"sources", "parts", "sandbox", "reward_model"}
         fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
         found = {name: self.benchmark(name) for name in self.benchmarks}
         styles = {name: known.styles for name, known in found.items() if known.styles}
         scoring = {name: payload for name, known in found.items() if (payload := known.identity_payload())}
         sandbox = self.sandbox if self.runs_code else None
-        further = {"styles": styles, "scoring": scoring, "sandbox": sandbox}
+        further = {"styles": styles, "scoring": scoring, "sandbox": sandbox, "reward_model": self.reward_model}
         return {**fields, **{name: value for name, value in further.items() if value}}
 
     @property

@@ -1,5 +1,7 @@
 """Cost of `evaluate` for one model."""
 
+from dataclasses import replace
+
 from tasks.evaluate.config import EvaluateConfig
 from tasks.questions.estimate import count, plain_tokens, set_size
 from tasks.shared.costs.lengths import Texts
@@ -8,7 +10,7 @@ from tasks.shared.prompts.config import PromptConfig
 
 
 def evaluate(machine: Machine, evaluate: EvaluateConfig, prompt: PromptConfig) -> StageEstimate:
-    """Cost of the completions of all benchmarks."""
+    """Cost of the completions of all benchmarks, and of the reward model that reads them."""
     sets = [evaluate.questions(name) for name in evaluate.benchmarks]
     draws = [count(item, "evaluation") * evaluate.draws for item in sets]
     total = sum(draws)
@@ -19,4 +21,10 @@ def evaluate(machine: Machine, evaluate: EvaluateConfig, prompt: PromptConfig) -
         sum(draw * tokens for draw, tokens in zip(draws, prompts, strict=True)) / total,
         sum(draw * length for draw, length in zip(draws, lengths, strict=True)) / total,
     )
-    return machine.sampled(texts, evaluate.draws)
+    sampled = machine.sampled(texts, evaluate.draws)
+    if evaluate.reward_model is None:
+        return sampled
+    # Read once more by another model: the greedy completions alone are not.
+    reader = Machine(evaluate.reward_model.model, machine.runtime, machine.device)
+    read = reader.read(texts.all_tokens * evaluate.samples / evaluate.draws, "scored")
+    return replace(sampled, hours=sampled.hours + read.hours, flops=sampled.flops + read.flops)

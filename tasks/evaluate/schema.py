@@ -21,3 +21,6 @@ EVALUATED = pa.schema(
 )
 """`sample_index` -1 is the greedy completion; `vote` names the class of equal answers; `meta` is the question's, as
 JSON. Sorted by benchmark and question."""
+
+REWARDED = EVALUATED.append(pa.field("reward", pa.float64()))
+"""The same where a reward model scored the samples; null for the greedy ones, and where it could not."""

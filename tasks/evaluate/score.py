@@ -10,6 +10,7 @@ import numpy as np
 
 from tasks.evaluate.config import EvaluateConfig
 from tasks.shared.sampling.schema import TRUNCATED
+from tasks.shared.statistics.best import best_at_k, best_ks
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean
 from tasks.shared.statistics.majority import maj_at_k, majority_ks
 from tasks.shared.statistics.passk import check_sample_counts, pass_at_k
@@ -36,6 +37,8 @@ class BenchmarkTally:
     """Samples by class of equal answers, by question id."""
     right_votes: dict[str, Counter[str]] = field(default_factory=dict)
     """Right ones among them."""
+    rewards: dict[str, list[tuple[float | None, bool]]] = field(default_factory=dict)
+    """Score by the reward model, and whether it is right, of each sample by question id; empty without such a model."""
     verdicts: Counter[str] = field(default_factory=Counter)
     """Samples by verdict, or `truncated`."""
     styles: Counter[str] = field(default_factory=Counter)
@@ -55,6 +58,8 @@ class BenchmarkTally:
         if row["vote"] is not None:
             self.votes.setdefault(question, Counter())[row["vote"]] += 1
             self.right_votes.setdefault(question, Counter())[row["vote"]] += right
+        if "reward" in row:
+            self.rewards.setdefault(question, []).append((row["reward"], right))
         # Each counts once: what was cut has no answer to be read either.
         self.verdicts["truncated" if row["finish_reason"] == TRUNCATED else row["verdict"]] += 1
         self.tokens += row["completion_tokens"]
@@ -99,6 +104,8 @@ def _scores(tally: BenchmarkTally, curve: dict[int, Interval], config: EvaluateC
     values: dict[str, float] = {"questions": len(tally.samples), "samples": config.samples}
     named = {f"pass@{k}": interval for k, interval in curve.items()}
     named |= {f"maj@{k}": _interval(_majorities(tally, k, config), config) for k in majority_ks(config.samples)}
+    if tally.rewards:
+        named |= {f"best@{k}": _interval(_best(tally, k), config) for k in best_ks(config.samples)}
     if tally.greedy:
         greedy = np.array([tally.greedy[question] for question in sorted(tally.samples)])
         named["greedy"] = _interval(greedy, config)
@@ -123,6 +130,12 @@ def _majorities(tally: BenchmarkTally, k: int, config: EvaluateConfig) -> np.nda
     votes = [tally.votes.get(question, Counter()) for question in sorted(tally.samples)]
     right = [tally.right_votes.get(question, Counter()) for question in sorted(tally.samples)]
     return maj_at_k(config.samples, [[*one.values()] for one in votes], [[*one.values()] for one in right], k)
+
+
+def _best(tally: BenchmarkTally, k: int) -> np.ndarray:
+    """best@k of each question, ordered by question id."""
+    ranked = [tally.rewards[question] for question in sorted(tally.samples)]
+    return best_at_k([[score for score, _ in one] for one in ranked], [[good for _, good in one] for one in ranked], k)
 
 
 def _interval(values: np.ndarray, config: EvaluateConfig) -> Interval:

@@ -1,19 +1,21 @@
 """Evaluation as a Prefect task: samples from the pool, verdicts, statistics, one record for every completion."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from tasks.evaluate.config import EvaluateConfig
-from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE, SCORES_FILE
+from tasks.evaluate.schema import EVALUATED, REWARDED, SAMPLES_FILE, SCORES_FILE
 from tasks.evaluate.score import score
 from tasks.evaluate.votes import Pair, with_votes
+from tasks.filter.adherence.schema import TO_SCORE
+from tasks.filter.adherence.scores import scores
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import asked, graded_text
-from tasks.shared.sampling.wanted import Question, Wanted, plain_prompt
+from tasks.shared.sampling.wanted import GREEDY_INDEX, Question, Wanted, plain_prompt
 from tasks.shared.sandbox.available import confinement
 from tasks.shared.sandbox.pool import CodePool
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
@@ -25,7 +27,7 @@ from tasks.spine.stage.worker import write_json
 
 EVALUATE = Stage("evaluate", version=4, kind="evaluation", pool="gpu")
 ROLE = "questions."
-"""Parents of this stage are `model` and, for each benchmark, `questions.<name>`."""
+"""Parents of this stage are `model`, for each benchmark `questions.<name>`, and the `reward_model` if there is one."""
 
 
 def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[tuple[Question, Renderer]]:
@@ -58,10 +60,12 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     target = build.out / SAMPLES_FILE
     runtime = build.runtime
     # Pairs of bare answers are put to the verifier as boxes, whatever completions are read for.
+    rewards = _rewards(build, config, samples, wanted.form)
     boxes = config.verification.model_copy(update={"extraction": ("boxed",)})
     with VerifierPool(runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=boxes) as pairs:
-        graded = _graded(build, config, samples, wanted.form)
-        write_parquet(with_votes(graded, lambda answers: _equal(pairs, answers)), target, EVALUATED)
+        graded = _graded(build, config, samples, wanted.form, rewards)
+        schema = REWARDED if config.reward_model else EVALUATED
+        write_parquet(with_votes(graded, lambda answers: _equal(pairs, answers)), target, schema)
     summary = score(read_rows(target), config) | {"asked": asked(wanted.form, config.sampling)}
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
@@ -90,8 +94,27 @@ def _graders(build: Build, config: EvaluateConfig, opened: ExitStack) -> dict[bo
     return pools
 
 
-def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: PromptForm) -> Iterator[Row]:
-    """Every completion with its verdict."""
+def _rewards(build: Build, config: EvaluateConfig, samples: Samples, form: PromptForm) -> dict[str, float]:
+    """The reward model's score of every sample by key; none without such a model."""
+    if config.reward_model is None:
+        return {}
+    return scores(build, config.reward_model, _to_reward(build, samples), form)
+
+
+def _to_reward(build: Build, samples: Samples) -> Iterator[Row]:
+    """Rows of schema `TO_SCORE`: the samples under the bare questions."""
+    for name in samples.sets:
+        questions = {row["id"]: row["question"] for row in read_rows(_questions(build, name), ["id", "question"])}
+        for row in samples.rows(name):
+            if row["sample_index"] != GREEDY_INDEX:
+                shown = {"question": questions[row["question_id"]], "prompt": "", "plain": "", **row}
+                yield {name: shown[name] for name in TO_SCORE.names}
+
+
+def _graded(
+    build: Build, config: EvaluateConfig, samples: Samples, form: PromptForm, rewards: Mapping[str, float]
+) -> Iterator[Row]:
+    """Every completion with its verdict, and its reward where there is one."""
     done, total = 0, samples.count
     with ExitStack() as opened:
         graders = _graders(build, config, opened)
@@ -109,6 +132,7 @@ def _graded(build: Build, config: EvaluateConfig, samples: Samples, form: Prompt
                     "verdict": verdict.verdict,
                     "extracted": verdict.extracted,
                     "meta": questions[row["question_id"]]["meta"],
+                    **({"reward": rewards.get(row["key"])} if config.reward_model else {}),
                     **{key: row[key] for key in EVALUATED.names if key in row},
                 }
 

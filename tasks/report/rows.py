@@ -41,7 +41,7 @@ class ModelRow(BaseModel):
     questions: int
     samples: int
     metrics: dict[str, Metric]
-    """`greedy`, `pass@k` and `maj@k` for every k."""
+    """`greedy`, `pass@k` and `maj@k` for every k, `best@k` where a reward model chose."""
     headline: list[str]
     """Metrics of the main table."""
     overlapping: int = 0

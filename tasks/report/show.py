@@ -68,7 +68,7 @@ def _scores(manifest: Manifest) -> dict[str, dict[str, float]]:
 def _evaluation(manifest: Manifest) -> Table:
     """Scores of one model on its benchmarks."""
     scores = _scores(manifest)
-    metrics = [name for name in _metrics(scores) if not name.startswith("maj@")]
+    metrics = [name for name in _metrics(scores) if not name.startswith(("maj@", "best@"))]
     columns = [
         Column("benchmark", str),
         Column("questions", lambda benchmark: f"{scores[benchmark]['questions']:.0f}", True),
@@ -79,11 +79,13 @@ def _evaluation(manifest: Manifest) -> Table:
 
 
 def _votes(manifest: Manifest) -> list[Table]:
-    """Scores of the most frequent answers, where there are enough samples for a vote."""
-    scores = _scores(manifest)
-    voted = [name for name in _metrics(scores) if name.startswith("maj@")]
-    columns = [Column("benchmark", str), *(_metric(name, scores) for name in voted)]
-    return [Table.of("The most frequent answer: percent right", scores, columns)] if voted else []
+    """Scores of the answers that are chosen among samples: the most frequent ones, and the reward model's choice."""
+    scores, tables = _scores(manifest), []
+    for kind, title in (("maj@", "The most frequent answer"), ("best@", "The reward model's choice")):
+        if names := [name for name in _metrics(scores) if name.startswith(kind)]:
+            columns = [Column("benchmark", str), *(_metric(name, scores) for name in names)]
+            tables.append(Table.of(f"{title}: percent right", scores, columns))
+    return tables
 
 
 def _metrics(scores: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -64,6 +64,16 @@ def test_the_vote_of_the_samples_is_scored_beside_them() -> None:
     scores = score(rows, EvaluateConfig(samples=4, resamples=100))["scores"]["gsm8k"]
     assert (scores["pass@1"], scores["maj@4"], scores["maj@4_high"]) == (0.5, 1.0, 1.0)
     assert "maj@2" not in scores
+    assert not any(name.startswith("best@") for name in scores)
+
+
+def test_the_reward_models_choice_is_scored_where_there_is_one() -> None:
+    rows = [row("gsm8k", index, "", {}) | {"reward": reward} for index, reward in enumerate((0.1, 2.0, None, -1.0))]
+    for one, verdict in zip(rows, ("correct", "correct", "wrong", "wrong"), strict=True):
+        one["verdict"] = verdict
+    scores = score(rows, EvaluateConfig(samples=4, greedy=False, resamples=100))["scores"]["gsm8k"]
+    assert scores["best@2"] == pytest.approx(5 / 6)
+    assert (scores["best@4"], scores["best@4_high"]) == (1.0, 1.0)
 
 
 def test_questions_of_a_user_never_ask_for_styles() -> None:

@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
+from tasks.evaluate.config import EvaluateConfig
+from tasks.evaluate.schema import EVALUATED, REWARDED, SAMPLES_FILE
+from tasks.evaluate.score import score as summary_of
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.numbers.collect import Evaluated, QuestionScores, read_evaluation, same_questions
-from tasks.report.numbers.statistics import compare, headline_metrics, ks, over_benchmarks, score
+from tasks.report.numbers.statistics import compare, every_metric, headline_metrics, ks, over_benchmarks, score
 from tasks.report.rows import ComparisonRow
 from tasks.shared.tables.parquet import write_parquet
 from tests.support.report_worlds import World, answers
@@ -37,6 +39,25 @@ def test_reads_what_the_evaluation_counted(world: World) -> None:
             assert len(scores.ids) == expected["questions"]
             for metric in ("greedy", "pass@1", "pass@8", "maj@4", "maj@8"):
                 assert score(CONFIG, [found], benchmark, metric).mean == pytest.approx(expected[metric])
+
+
+def test_what_a_reward_model_chooses_is_read_beside_the_rest(world: World, tmp_path: Path) -> None:
+    """The summary of an evaluation and the report have one number, whatever the order of rows."""
+    rows = list(answers("x", 0.5, benchmarks={"tiny-test": 30}, samples=8, seed=0))
+    draw = np.random.default_rng(0)
+    for row in rows:
+        likes = float(draw.normal() + (row["verdict"] == "correct"))
+        row["reward"] = None if row["sample_index"] < 0 or draw.random() < 0.1 else likes
+    write_parquet(reversed(rows), tmp_path / SAMPLES_FILE, REWARDED)
+    summary = summary_of(rows, EvaluateConfig(samples=8, resamples=200))["scores"]["tiny-test"]
+    found = read_evaluation(ENTRY, world.made["base"], tmp_path)
+    names = [name for name in every_metric(8, greedy=True, rewarded=True) if name.startswith("best@")]
+    assert names == ["best@2", "best@4", "best@8"]
+    for name in names:
+        assert score(CONFIG, [found], "tiny-test", name).mean == pytest.approx(summary[name])
+    assert summary["best@8"] > summary["pass@1"]
+    without = found.benchmarks["tiny-test"].without(found.benchmarks["tiny-test"].ids[:10])
+    assert len(without.rewards) == len(without.right_rewarded) == 20
 
 
 def test_questions_with_missing_samples_are_refused(world: World, tmp_path: Path) -> None:

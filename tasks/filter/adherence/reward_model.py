@@ -52,14 +52,16 @@ class RewardModel:
         return [AdherenceScore(requests[row].key, values[row], len(texts[row])) for row in rows]
 
     def _encoded(self, request: ScoreRequest) -> list[int]:
-        """Token ids of the conversation; what belongs before it, the template writes."""
-        heuristic = self._config.heuristic(request.heuristic)
-        asked = fill(
-            self._config.message_template,
-            question=request.question,
-            name=heuristic.name,
-            instruction=heuristic.instruction,
-        )
+        """Token ids of the conversation, as the template writes it; without a heuristic it has the bare question."""
+        asked = request.question
+        if request.heuristic:
+            heuristic = self._config.heuristic(request.heuristic)
+            asked = fill(
+                self._config.message_template,
+                question=request.question,
+                name=heuristic.name,
+                instruction=heuristic.instruction,
+            )
         turns = [{"role": "user", "content": asked}, {"role": "assistant", "content": request.completion.strip()}]
         ids: list[int] = self._tokenizer.apply_chat_template(turns, tokenize=True, return_dict=False)
         return ids

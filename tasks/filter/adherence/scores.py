@@ -48,7 +48,7 @@ def scores(build: Build, scorer: ScorerConfig, rows: Iterator[Row], form: Prompt
     if unscored := count - len(found):
         log.warning(
             "%d of %d solutions have no score: the judge's answer cannot be read, or the reward model's context does "
-            "not hold them; they rank behind all others, and filter.min_adherence does not drop them",
+            "not hold them; they rank behind all others",
             unscored,
             count,
         )

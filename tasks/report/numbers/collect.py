@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tasks.evaluate.schema import SAMPLES_FILE
 from tasks.report.config import ReportEntry
-from tasks.shared.tables.parquet import read_columns
+from tasks.shared.tables.parquet import Row, opened, read_columns
 from tasks.spine.store.manifest import Manifest
 
 GREEDY_INDEX = -1
@@ -34,6 +34,10 @@ class QuestionScores:
     """Samples in each class of equal answers, by question."""
     right_votes: tuple[list[int], ...] = ()
     """Right ones among them."""
+    rewards: tuple[list[float | None], ...] = ()
+    """Score by a reward model of each sample, by question; none without such a model."""
+    right_rewarded: tuple[list[int], ...] = ()
+    """1 for those of these samples that are right."""
 
     def without(self, ids: Collection[str]) -> "QuestionScores":
         """The same without some questions."""
@@ -45,6 +49,8 @@ class QuestionScores:
             greedy=None if self.greedy is None else self.greedy[left],
             votes=tuple(compress(self.votes, left)),
             right_votes=tuple(compress(self.right_votes, left)),
+            rewards=tuple(compress(self.rewards, left)),
+            right_rewarded=tuple(compress(self.right_rewarded, left)),
         )
 
 
@@ -63,7 +69,10 @@ def read_evaluation(entry: ReportEntry, manifest: Manifest, folder: Path) -> Eva
     Raises:
         ValueError: questions of one benchmark have different numbers of samples, which would bias pass@k.
     """
-    table = read_columns(folder / SAMPLES_FILE, ["benchmark", "question_id", "sample_index", "verdict", "vote"])
+    file = folder / SAMPLES_FILE
+    with opened(file) as parquet:
+        rewarded = ["reward"] if "reward" in parquet.schema_arrow.names else []
+    table = read_columns(file, ["benchmark", "question_id", "sample_index", "verdict", "vote", *rewarded])
     right = pc.cast(pc.equal(table["verdict"], "correct"), "int64")
     is_greedy = pc.equal(table["sample_index"], GREEDY_INDEX)
     table = table.append_column("right", right)
@@ -80,7 +89,24 @@ def read_evaluation(entry: ReportEntry, manifest: Manifest, folder: Path) -> Eva
         cast, good = votes[row["benchmark"], row["question_id"]]
         cast.append(row["right_count"])
         good.append(row["right_sum"])
-    return Evaluated(entry, manifest, {name: _scores(name, rows[name], greedy, votes) for name in sorted(rows)})
+    found = {name: _scores(name, rows[name], greedy, votes) for name in sorted(rows)}
+    if rewarded:
+        lists = counted.sort_by("sample_index").group_by(keys).aggregate([("reward", "list"), ("right", "list")])
+        ranked = {(row["benchmark"], row["question_id"]): row for row in lists.to_pylist()}
+        found = {
+            name: _rewarded(scores, [ranked[name, question] for question in scores.ids])
+            for name, scores in found.items()
+        }
+    return Evaluated(entry, manifest, found)
+
+
+def _rewarded(scores: QuestionScores, ranked: Sequence[Row]) -> QuestionScores:
+    """The same with what a reward model said of the samples of each question."""
+    return replace(
+        scores,
+        rewards=tuple(row["reward_list"] for row in ranked),
+        right_rewarded=tuple(row["right_list"] for row in ranked),
+    )
 
 
 def _scores(

@@ -15,6 +15,7 @@ from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.numbers.collect import Evaluated, same_questions
 from tasks.report.numbers.inputs import Line
 from tasks.report.rows import ACCURACY, ComparisonRow, Metric
+from tasks.shared.statistics.best import best_at_k, best_ks
 from tasks.shared.statistics.bootstrap import Interval, bootstrap_mean, mean_over_seeds, seed_spread
 from tasks.shared.statistics.clustered import Array, clustered_mean, compare_clustered
 from tasks.shared.statistics.majority import maj_at_k, majority_ks
@@ -41,9 +42,10 @@ def compared_metrics(samples: int, greedy: bool) -> tuple[str, ...]:
     return headline_metrics(samples, greedy) + tuple(f"maj@{k}" for k in majority_ks(samples)[-1:])
 
 
-def every_metric(samples: int, greedy: bool) -> tuple[str, ...]:
-    """All that is computed: greedy, pass@k and maj@k for every k."""
+def every_metric(samples: int, greedy: bool, rewarded: bool) -> tuple[str, ...]:
+    """All that is computed: greedy, pass@k and maj@k for every k, and best@k where a reward model scored samples."""
     voted = tuple(f"maj@{k}" for k in majority_ks(samples))
+    voted += tuple(f"best@{k}" for k in best_ks(samples)) if rewarded else ()
     return ((GREEDY,) if greedy else ()) + tuple(f"pass@{k}" for k in ks(samples)) + voted
 
 
@@ -59,6 +61,8 @@ def values(evaluated: Evaluated, benchmark: str, metric: str) -> np.ndarray:
     kind, k = metric.split("@")
     if kind == "maj":
         return maj_at_k(scores.samples, scores.votes, scores.right_votes, int(k))
+    if kind == "best":
+        return best_at_k(scores.rewards, scores.right_rewarded, int(k))
     return pass_at_k(scores.samples, scores.correct, int(k))
 
 

@@ -77,7 +77,8 @@ def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
     for label, seeds in inputs.evaluations.items():
         scores = seeds[0].benchmarks[benchmark]
         has_greedy = all(evaluated.benchmarks[benchmark].greedy is not None for evaluated in seeds)
-        metrics = every_metric(scores.samples, has_greedy)
+        rewarded = all(evaluated.benchmarks[benchmark].rewards for evaluated in seeds)
+        metrics = every_metric(scores.samples, has_greedy, rewarded)
         yield ModelRow(
             label=label,
             checkpoint=seeds[0].entry.checkpoint,
