@@ -102,6 +102,10 @@ class EvaluateConfig(StageConfig):
     reward_model: RewardModelScorer | None = None
     """Reads each question with each sample; best@k is how often the one that it likes best among k is right. None:
     there is no best@k (ours)."""
+    solutions: str = ""
+    """Artifact of `filter` (`filtered/3f2a9c...`) whose kept solutions the model reads: the likelihood that it gives to
+    right solutions, known before RL is paid for. None of its questions should be trained on. Empty: it is not measured
+    (ours)."""
     seed: Seed = 0
     """Seed of the samples and of the bootstrap; not the recipe's, so that all models meet the same draws."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -152,7 +156,7 @@ class EvaluateConfig(StageConfig):
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with what benchmarks say beside their questions; styles, because scores tell them apart."""
         # Which questions those are, the parents say: a moved file is the same benchmark.
-        apart = {"sources", "parts", "sandbox", "reward_model"}
+        apart = {"sources", "parts", "sandbox", "reward_model", "solutions"}
         fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
         found = {name: self.benchmark(name) for name in self.benchmarks}
         styles = {name: known.styles for name, known in found.items() if known.styles}

@@ -10,7 +10,10 @@ from tasks.shared.prompts.config import PromptConfig
 
 
 def evaluate(machine: Machine, evaluate: EvaluateConfig, prompt: PromptConfig) -> StageEstimate:
-    """Cost of the completions of all benchmarks, and of the reward model that reads them."""
+    """Cost of the completions of all benchmarks, and of the reward model that reads them.
+
+    Reading `evaluate.solutions`, whose number only their artifact knows, is not counted: it is one pass.
+    """
     sets = [evaluate.questions(name) for name in evaluate.benchmarks]
     draws = [count(item, "evaluation") * evaluate.draws for item in sets]
     total = sum(draws)

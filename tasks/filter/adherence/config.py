@@ -31,6 +31,12 @@ class LikelihoodRatioScorer(Frozen):
     type: Literal["likelihood_ratio"] = "likelihood_ratio"
 
 
+class LikelihoodScorer(Frozen):
+    """log p(completion | plain prompt) / tokens: no adherence, but how far a model is from writing a given text."""
+
+    type: Literal["likelihood"] = "likelihood"
+
+
 class _Informed(Frozen):
     """A scorer that is told in words what a heuristic is."""
 
@@ -107,6 +113,9 @@ ScorerConfig = Annotated[
     NoScorer | LikelihoodRatioScorer | RewardModelScorer | JudgeScorer, Field(discriminator="type")
 ]
 
+LocalScorer = LikelihoodRatioScorer | LikelihoodScorer | RewardModelScorer
+"""Scorers whose model is loaded here."""
+
 CHUNK_REQUESTS = 1_024
 """Completions that one worker scores before it writes: the most that a kill can lose."""
 
@@ -114,7 +123,7 @@ CHUNK_REQUESTS = 1_024
 class ScoringJob(Frozen):
     """Scores for a table of completions, or for every `part.of`-th chunk of it."""
 
-    scorer: LikelihoodRatioScorer | RewardModelScorer
+    scorer: LocalScorer
     model: Path
     """Folder of the model that scores: the one that wrote the completions, or the reward model."""
     requests: Path

@@ -49,12 +49,15 @@ class LikelihoodRatio:
         tokens_per_batch: int,
         trust_remote_code: bool = False,
         adds_prefix: bool = True,
+        is_ratio: bool = True,
     ) -> None:
-        """`tokens_per_batch` bounds rows times padded length of one forward pass, the shared part included;
+        """`is_ratio` false leaves the prompt under a heuristic out, so that scores are those of the plain prompt alone.
+
+        `tokens_per_batch` bounds rows times padded length of one forward pass, the shared part included;
         `adds_prefix` is that of the prompts' form."""
         self._tokenizer = load_tokenizer(model_path, trust_remote_code=trust_remote_code)
         self._model = load_causal_lm(model_path, dtype=dtype, device=device, trust_remote_code=trust_remote_code)
-        self._tokens_per_batch, self._adds_prefix = tokens_per_batch, adds_prefix
+        self._tokens_per_batch, self._adds_prefix, self._is_ratio = tokens_per_batch, adds_prefix, is_ratio
         if not is_plain_head(self._model):
             raise Permanent(
                 f"filter.scorer 'likelihood_ratio' cannot score {type(self._model).__name__}, which rescales its "
@@ -65,11 +68,13 @@ class LikelihoodRatio:
         """One score for each request, in order; an empty completion scores 0."""
         encoded = self._tokenizer([item.completion for item in requests], add_special_tokens=False)
         completions: list[list[int]] = encoded["input_ids"]
-        named = self.log_likelihoods([item.prompt for item in requests], completions)
-        plain = self.log_likelihoods([item.plain for item in requests], completions)
+        values = self.log_likelihoods([item.plain for item in requests], completions)
+        if self._is_ratio:
+            named = self.log_likelihoods([item.prompt for item in requests], completions)
+            values = [with_name - without for with_name, without in zip(named, values, strict=True)]
         return [
-            AdherenceScore(item.key, (with_name - without) / max(len(ids), 1), len(ids))
-            for item, ids, with_name, without in zip(requests, completions, named, plain, strict=True)
+            AdherenceScore(item.key, value / max(len(ids), 1), len(ids))
+            for item, ids, value in zip(requests, completions, values, strict=True)
         ]
 
     @torch.inference_mode()

@@ -9,7 +9,8 @@ from pathlib import Path
 from tasks.filter.adherence.config import (
     CHUNK_REQUESTS,
     JudgeScorer,
-    LikelihoodRatioScorer,
+    LikelihoodScorer,
+    LocalScorer,
     NoScorer,
     RewardModelScorer,
     ScorerConfig,
@@ -30,14 +31,16 @@ REWARD_MODEL = "reward_model"
 """Role of the parent that scores, where it is not the one that wrote the solutions."""
 
 
-def scores(build: Build, scorer: ScorerConfig, rows: Iterator[Row], form: PromptForm) -> dict[str, float]:
-    """Adherence by key of all rows (of schema `TO_SCORE`); what a killed run has scored is not scored again.
+def scores(
+    build: Build, scorer: ScorerConfig | LikelihoodScorer, rows: Iterator[Row], form: PromptForm
+) -> dict[str, float]:
+    """Scores by key of all rows (of schema `TO_SCORE`); what a killed run has scored is not scored again.
 
     A solution that the scorer cannot score has none; the artifact's summary says how many there are.
     """
     if isinstance(scorer, NoScorer):
         return {}
-    requests = build.work / "to_score.parquet"
+    requests = build.work / f"to_score_{scorer.type}.parquet"
     count = write_parquet(rows, requests, TO_SCORE)
     if not count:
         return {}
@@ -56,11 +59,9 @@ def scores(build: Build, scorer: ScorerConfig, rows: Iterator[Row], form: Prompt
     return found
 
 
-def _by_workers(
-    build: Build, scorer: LikelihoodRatioScorer | RewardModelScorer, requests: Path, count: int, form: PromptForm
-) -> dict[str, float]:
+def _by_workers(build: Build, scorer: LocalScorer, requests: Path, count: int, form: PromptForm) -> dict[str, float]:
     """Scores of a model that is loaded here, by a worker on each GPU."""
-    folder = build.work / "scores"
+    folder = build.work / f"scores_{scorer.type}"
     folder.mkdir(exist_ok=True)
     runtime = build.runtime
     workers = min(shards_here(runtime), workers_at_once(runtime), math.ceil(count / CHUNK_REQUESTS))

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tasks.filter.adherence.config import CHUNK_REQUESTS, RewardModelScorer, ScoringJob
+from tasks.filter.adherence.config import CHUNK_REQUESTS, LikelihoodRatioScorer, RewardModelScorer, ScoringJob
 from tasks.filter.adherence.protocol import AdherenceScore, Scorer, ScoreRequest
 from tasks.filter.adherence.schema import SCORES
 from tasks.shared.engines.factory import resolve_device, resolve_dtype
@@ -55,7 +55,8 @@ def _scorer(job: ScoringJob) -> Scorer:
     }
     if isinstance(job.scorer, RewardModelScorer):
         return RewardModel(job.scorer, job.model, **options)
-    return LikelihoodRatio(job.model, adds_prefix=job.form.adds_prefix, **options)
+    is_ratio = isinstance(job.scorer, LikelihoodRatioScorer)
+    return LikelihoodRatio(job.model, adds_prefix=job.form.adds_prefix, is_ratio=is_ratio, **options)
 
 
 def _requests(job: ScoringJob, columns: Sequence[str] | None = None) -> Iterator[Row]:

@@ -60,10 +60,17 @@ def _rows(inputs: ReportInputs, after: Evaluated, trained: Node, before: Evaluat
             solved=float(pass_at_k(scores.samples, scores.correct, scores.samples).mean()),
             expected=_share(inputs, lost),
             seldom=_share(inputs, hard),
+            likelihood=_likelihood(before),
             seen=sum(seen) / len(seen) if seen else None,
             first_entropy=entropy[0] if entropy else None,
             last_entropy=entropy[-1] if entropy else None,
         )
+
+
+def _likelihood(measured: Evaluated) -> Metric | None:
+    """Of right solutions, as the evaluation found it; it is the model's, whatever the benchmark."""
+    found = measured.manifest.summary.get("likelihood")
+    return Metric(mean=found["mean"], low=found["low"], high=found["high"]) if found else None
 
 
 def _share(inputs: ReportInputs, values: NDArray[np.float64]) -> Metric:
