@@ -12,8 +12,11 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.numbers.before_rl import check_start
+from tasks.report.numbers.collect import read_evaluation
 from tasks.report.task import report
 from tasks.shared.models.task import import_model
+from tasks.spine.stage.context import run_context
 from tasks.spine.stage.plan import announce
 from tasks.spine.store.ref import ArtifactRef
 
@@ -32,8 +35,18 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
         label = arm.config.label
+        _check_start(settings, *list(results.items())[-1])
         results[entry(arm, "rl", label)] = measured(arm, after_rl(arm, policy, base, label), label)
     return results
+
+
+def _check_start(settings: PolyaRecipe, start: ReportEntry, evaluation: ArtifactRef) -> None:
+    """Stop before RL is paid for where the recipe says so; a plan goes on."""
+    context = run_context()
+    if settings.max_seldom_share is not None and context.visitor is None:
+        store = context.store
+        evaluated = read_evaluation(start, store.manifest(evaluation), store.local(evaluation))
+        check_start(evaluated, settings.rl.group_size, settings.max_seldom_share)
 
 
 def prepare(arm: Arm) -> None:

@@ -32,6 +32,10 @@ class PolyaRecipe(Recipe):
     filter: FilterConfig = FilterConfig()
     dataset: DatasetConfig = DatasetConfig()
     midtrain: MidtrainConfig = MidtrainConfig()
+    max_seldom_share: float | None = Field(None, ge=0, le=1)
+    """Stop an arm before RL where, on each of its benchmarks, a larger share of the questions is so hard for the model
+    that RL would start from that a group of rollouts more likely than not has no right one (`below p*` in the report).
+    None never stops (ours)."""
     arms: dict[str, PolyaArm] = Field(
         default_factory=lambda: {
             "vanilla": PolyaArm(label="RL from base", midtrain=False),

@@ -11,6 +11,7 @@ import pytest
 
 from flows.polya import polya
 from flows.stages.generate import generate
+from tasks.errors import Permanent
 from tasks.report.reading import completions
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.settings import Settings
@@ -66,6 +67,18 @@ def test_plan_says_hit_for_all_and_names_the_field_that_changed(finished: Run, s
     assert rl.verdict == "miss"
     assert "rl.learning_rate" in rl.why
     assert {row.stage for row in changed.rows if row.verdict == "waits"} == {"evaluate", "report"}
+
+
+def test_an_arm_stops_before_rl_where_its_start_is_above_the_bound_and_a_plan_goes_on(
+    finished: Run, store: Store
+) -> None:
+    bounded = {**SMALL, "max_seldom_share": 0.0}
+    with planning(store) as same:
+        polya.fn(recipe="tiny-cpu", overrides=bounded)
+    assert {row.verdict for row in same.rows} == {"hit"}, "the bound is no part of any key"
+    with pytest.raises(Permanent, match=r"max_seldom_share=0\.0: RL would start from 'Base', .*nothing was trained"):
+        run(polya, recipe="tiny-cpu", overrides=bounded)
+    assert run(polya, recipe="tiny-cpu", overrides={**SMALL, "max_seldom_share": 1.0}).ref == finished.ref
 
 
 def test_one_more_sample_generates_only_the_difference(finished: Run, in_small_home: Path) -> None:

@@ -7,10 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from tasks.errors import Permanent
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, REWARDED, SAMPLES_FILE
 from tasks.evaluate.score import score as summary_of
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.numbers.before_rl import check_start
 from tasks.report.numbers.collect import Evaluated, QuestionScores, read_evaluation, same_questions
 from tasks.report.numbers.statistics import compare, every_metric, headline_metrics, ks, over_benchmarks, score
 from tasks.report.rows import ComparisonRow
@@ -72,6 +74,16 @@ def test_greedy_counts_only_where_every_question_has_it(world: World, tmp_path: 
     write_parquet(rows, tmp_path / SAMPLES_FILE, EVALUATED)
     assert read_evaluation(ENTRY, world.made["base"], tmp_path).benchmarks["test"].greedy is None
     assert pq.read_metadata(tmp_path / SAMPLES_FILE).num_rows == 12
+
+
+def test_a_start_from_which_groups_seldom_have_a_right_one_is_refused_where_that_is_so_everywhere(world: World) -> None:
+    start = evaluated(world, [0, 0, 0, 2])
+    check_start(start, group_size=8, most=0.75)
+    check_start(evaluated(world, [0, 0, 1, 2]), group_size=8, most=0.7)
+    with pytest.raises(Permanent, match=r"max_seldom_share=0\.7: .* 'A', for which a group of 8 .* on 75% of test; n"):
+        check_start(start, group_size=8, most=0.7)
+    other = evaluated(world, [4, 4, 4, 4]).benchmarks["test"]
+    check_start(replace(start, benchmarks=start.benchmarks | {"easy": other}), group_size=8, most=0.7)
 
 
 def test_scores_by_hand(world: World) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.errors import Permanent
 from tasks.report.numbers.collect import Evaluated
 from tasks.report.numbers.inputs import ReportInputs
 from tasks.report.rows import Metric
@@ -25,6 +26,25 @@ def starts(inputs: ReportInputs) -> list[StartRow]:
         if _group_size(trained) and start is not None and start.ref in measured:
             rows += list(_rows(inputs, evaluated, trained, measured[start.ref]))
     return rows
+
+
+def check_start(start: Evaluated, group_size: int, most: float) -> None:
+    """Refuse to train a model whose groups of rollouts would seldom hold a right one, on each of its benchmarks.
+
+    Raises:
+        Permanent: the share of such questions is above `most` everywhere.
+    """
+    shares = {
+        name: float(seldom_right(scores.samples, scores.correct, group_size).mean())
+        for name, scores in start.benchmarks.items()
+    }
+    if min(shares.values(), default=0.0) > most:
+        found = ", ".join(f"{share:.0%} of {name}" for name, share in shares.items())
+        raise Permanent(
+            f"max_seldom_share={most}: RL would start from {start.entry.label!r}, for which a group of {group_size} "
+            f"rollouts more likely than not has no right one on {found}; nothing was trained. Start from a better "
+            "model, raise rl.group_size, or set max_seldom_share to null"
+        )
 
 
 def _models(inputs: ReportInputs) -> Iterator[tuple[Evaluated, Node]]:
