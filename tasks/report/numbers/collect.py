@@ -91,7 +91,7 @@ def read_evaluation(entry: ReportEntry, manifest: Manifest, folder: Path) -> Eva
         good.append(row["right_sum"])
     found = {name: _scores(name, rows[name], greedy, votes) for name in sorted(rows)}
     if rewarded:
-        lists = counted.sort_by("sample_index").group_by(keys).aggregate([("reward", "list"), ("right", "list")])
+        lists = counted.group_by(keys).aggregate([("reward", "list"), ("right", "list")])
         ranked = {(row["benchmark"], row["question_id"]): row for row in lists.to_pylist()}
         found = {
             name: _rewarded(scores, [ranked[name, question] for question in scores.ids])
