@@ -12,7 +12,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 
 from tasks.errors import Permanent
-from tasks.rl.arguments import grpo_arguments
+from tasks.rl.arguments import BY_MEAN, grpo_arguments
 from tasks.rl.config import RLJob
 from tasks.rl.policy_loss import GAP, RATIO_MEAN, RATIO_MIN, PolicyLoss
 from tasks.rl.prompts import RLPrompt
@@ -80,7 +80,7 @@ class GroupTrainer(PolicyLoss):
         rollouts: RolloutLog | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, divides_by_mean=settings.trl.scale_rewards == BY_MEAN, **kwargs)
         self._reporter, self._form, self._rollouts = reporter, form, rollouts
         self._max_zero_advantage_steps = settings.max_zero_advantage_steps
         self._max_sampler_gap = settings.max_sampler_gap
