@@ -7,6 +7,7 @@ from flows.pipeline.run import call
 from flows.stages.dataset import dataset
 from flows.stages.filter import filter as filter_flow
 from flows.stages.generate import generate
+from flows.stages.interpolate import interpolate
 from flows.stages.midtrain import midtrain
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
@@ -29,6 +30,10 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
         label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
         data = solutions(arm, settings, base)
         policy = call(midtrain, dataset=data, model=base, label=arm.called(label), **arm.stage("midtrain"))
+        if settings.interpolate.alpha < 1:
+            label = f"Interpolated ({arm.name})"
+            between = {"base": base, "model": policy, "label": arm.called(label)}
+            policy = call(interpolate, **between, **arm.stage("interpolate"))
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
         label = arm.config.label

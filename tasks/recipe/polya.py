@@ -7,6 +7,7 @@ from pydantic import Field
 from tasks.dataset.config import DatasetConfig
 from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
+from tasks.interpolate.config import InterpolateConfig
 from tasks.midtrain.config import MidtrainConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.base import ArmConfig, Recipe
@@ -32,6 +33,7 @@ class PolyaRecipe(Recipe):
     filter: FilterConfig = FilterConfig()
     dataset: DatasetConfig = DatasetConfig()
     midtrain: MidtrainConfig = MidtrainConfig()
+    interpolate: InterpolateConfig = InterpolateConfig()
     arms: dict[str, PolyaArm] = Field(
         default_factory=lambda: {
             "vanilla": PolyaArm(label="RL from base", midtrain=False),
