@@ -9,6 +9,7 @@ from flows.stages.filter import filter as filter_flow
 from flows.stages.generate import generate
 from flows.stages.interpolate import interpolate
 from flows.stages.midtrain import midtrain
+from flows.stages.propose import propose
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
@@ -54,7 +55,10 @@ def solutions(arm: Arm, settings: PolyaRecipe, base: ArtifactRef) -> ArtifactRef
     teacher = settings.generate.model
     writer = import_model(teacher, settings.runtime) if teacher else base
     sources = {"questions": clean_questions(arm, "questions"), "model": writer}
-    samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
+    proposed = {}
+    if settings.proposals.kind != "none":
+        proposed["proposals"] = call(propose, **sources, label=arm.called(arm.name), **arm.stage("propose"))
+    samples = call(generate, **sources, **proposed, label=arm.called(arm.name), **arm.stage("generate"))
     kept = call(filter_flow, samples=samples, label=arm.called(arm.name), **sources, **arm.stage("filter"))
     given = {"filtered": kept, "model": base, "label": arm.called(arm.name)}
     return call(dataset, **given, **arm.stage("dataset"))

@@ -7,12 +7,15 @@ import pytest
 import yaml
 
 from flows.compare import outline
+from tasks.dataset.estimate import training_rows
 from tasks.spine.stage.plan import PlannedStage
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "deployments/recipes/README.md").read_text()
 [(RECIPE, BLOCK)] = re.findall(r"<!-- arms: (\S+) -->\n```yaml\n(.*?)```", PAGE, re.DOTALL)
 ARMS: dict[str, Any] = yaml.safe_load(BLOCK)["arms"]
+SIZED = ("dataset", "filter", "generate", "questions")
+EQUAL_SIZE = ("polya", "own-approaches", "paraphrases")
 WITHOUT_MIDTRAINING = {"vanilla", "more-rl", "vanilla-maxrl"}
 
 
@@ -47,6 +50,10 @@ def test_each_arm_differs_from_the_one_it_controls_in_one_thing(planned: dict[st
 
     assert config("distilled", "generate").model.source == "Qwen/QwQ-32B"
     assert config("traces", "generate").solutions.solution == "generation"
+    of_data = {"generate", "filter", "dataset", "midtrain"}
+    assert new("own-approaches", "polya") == new("paraphrases", "polya") == {"propose", *of_data}
+    rows = [training_rows(*(getattr(planned[arm]["dataset"].context, name) for name in SIZED)) for arm in EQUAL_SIZE]
+    assert len(set(rows)) == 1
     assert new("star-half", "star") == {"interpolate"}
     assert new("star-entropy", "star") == {"midtrain"}
     assert new("polya-maxrl", "polya") == new("vanilla-maxrl", "vanilla") == new("more-rl", "vanilla") == set()
