@@ -13,8 +13,8 @@ Kind = Literal["none", "approaches", "paraphrases"]
 
 
 class ProposalConfig(Frozen):
-    """What stands in the place of heuristics. That a model lists its own approaches is of arXiv 2310.07088; the rest and
-    all wording are ours."""
+    """What stands in the place of heuristics. Approaches that the model lists itself are those of arXiv 2310.07088; the
+    rest and all wording are ours."""
 
     kind: Kind = "none"
     """`none`: heuristics (paper). `approaches`: the model lists ways to solve a question, and solves it by each: no
