@@ -38,7 +38,8 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
         label = arm.config.label
-        results[entry(arm, "rl", label)] = measured(arm, after_rl(arm, policy, base, label), label)
+        beside = {"dataset": solutions(arm, settings, base)} if settings.rl.sft_weight else {}
+        results[entry(arm, "rl", label)] = measured(arm, after_rl(arm, policy, base, label, **beside), label)
     return results
 
 
@@ -46,7 +47,7 @@ def prepare(arm: Arm) -> None:
     """Make the data that the arm trains on."""
     settings = load(PolyaRecipe, arm.recipe, arm.overrides)
     announce(settings, arm.name)
-    if arm.config.midtrain:
+    if arm.config.midtrain or settings.rl.sft_weight:
         solutions(arm, settings, import_model(settings.model, settings.runtime))
 
 

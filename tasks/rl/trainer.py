@@ -215,17 +215,15 @@ def make_trainer(
     reward: Callable[..., list[float]],
     job: RLJob,
     reporter: Reporter,
+    kind: Callable[..., GroupTrainer] = GroupTrainer,
 ) -> GroupTrainer:
     """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
     config = job.config
     batches = plan_batches(len(prompts), config.prompts_per_step, config.epochs, config.steps, config.seed)
     order = [prompts[index] for batch in batches for index in batch]
-    columns = {
-        "prompt": [prompt.text for prompt in order],
-        "answer": [prompt.answer for prompt in order],
-        "question_id": [prompt.question_id for prompt in order],
-    }
-    trainer = GroupTrainer(
+    fields = {"prompt": "text", "answer": "answer", "question_id": "question_id"}
+    columns = {name: [getattr(prompt, field) for prompt in order] for name, field in fields.items()}
+    trainer = kind(
         model=model,
         reward_funcs=reward,
         args=grpo_arguments(

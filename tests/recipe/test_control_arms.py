@@ -16,7 +16,7 @@ PAGE = (ROOT / "deployments/recipes/README.md").read_text()
 ARMS: dict[str, Any] = yaml.safe_load(BLOCK)["arms"]
 SIZED = ("dataset", "filter", "generate", "questions")
 EQUAL_SIZE = ("polya", "own-approaches", "paraphrases")
-WITHOUT_MIDTRAINING = {"vanilla", "more-rl", "vanilla-maxrl"}
+WITHOUT_MIDTRAINING = {"vanilla", "more-rl", "vanilla-maxrl", "at-once"}
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +54,7 @@ def test_each_arm_differs_from_the_one_it_controls_in_one_thing(planned: dict[st
     assert new("own-approaches", "polya") == new("paraphrases", "polya") == {"propose", *of_data}
     rows = [training_rows(*(getattr(planned[arm]["dataset"].context, name) for name in SIZED)) for arm in EQUAL_SIZE]
     assert len(set(rows)) == 1
+    assert planned["at-once"]["dataset"].ref == planned["polya"]["dataset"].ref
     assert new("star-half", "star") == {"interpolate"}
     assert new("star-entropy", "star") == {"midtrain"}
     assert new("polya-maxrl", "polya") == new("vanilla-maxrl", "vanilla") == new("more-rl", "vanilla") == set()
