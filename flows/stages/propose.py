@@ -2,8 +2,9 @@
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
 from flows.pipeline.run import StageRun, flow, stage_run
+from flows.pipeline.shards import fill_pool
 from flows.stages.decontaminate import decontaminate
-from tasks.propose.task import propose_prompts
+from tasks.propose.task import PROPOSE, propose_prompts, wanted_samples
 from tasks.recipe.polya import PolyaRecipe
 from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
@@ -21,7 +22,10 @@ def propose(
     """Approaches that the model lists for each question, or one right solution of it to be reworded."""
     with stage_run("propose", recipe, overrides, PolyaRecipe) as run:
         parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
-        return propose_prompts(run.settings.propose, run.runtime, **parents, force=force, label=label)
+        config = run.settings.propose
+        if config.proposals.kind != "none":
+            fill_pool(PROPOSE, wanted_samples, config, run.runtime, parents, force=force, label=label)
+        return propose_prompts(config, run.runtime, **parents, force=force, label=label)
 
 
 def writer(run: StageRun[PolyaRecipe], name: str) -> ArtifactRef:

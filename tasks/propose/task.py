@@ -65,6 +65,11 @@ def _renderer(build: Build, config: ProposeConfig) -> Renderer:
     return Renderer.for_model(prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
 
 
+def wanted_samples(build: Build, config: ProposeConfig) -> Wanted[Question]:
+    """The lists, or the plain solutions, of all questions."""
+    return _wanted(config, read_rows(build.path(QUESTIONS) / QUESTIONS_FILE), _renderer(build, config))
+
+
 def _wanted(config: ProposeConfig, asked: Iterable[Row], renderer: Renderer) -> Wanted[Question]:
     return Wanted(
         sources={QUESTIONS: ((row["id"], row["question"]) for row in asked)},

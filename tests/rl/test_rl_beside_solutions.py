@@ -61,6 +61,15 @@ def test_the_gradient_is_that_of_rl_and_the_weighted_mean_over_tokens_of_the_sol
     assert result["ledger"]["sft_tokens"] == point["sft_tokens"] > 0
 
 
+def test_rollouts_that_are_all_wrong_end_no_run_that_learns_solutions(make_job: MakeJob, tmp_path: Path) -> None:
+    settings = {"steps": 3, "max_zero_advantage_steps": 2, "max_completion_tokens": 2}
+    result = run(with_solutions(make_job, "wrong", tmp_path, **settings), Reporter(tmp_path / "wrong"))
+    points = curve(tmp_path / "wrong")
+    assert [point["zero_advantage_group_share"] for point in points] == [1.0, 1.0, 1.0]
+    assert points[-1]["loss_sft"] < points[0]["loss_sft"]
+    assert result["solved"] is False
+
+
 @pytest.mark.slow
 def test_a_restart_goes_on_with_the_solutions_that_come_next(make_job: MakeJob, tmp_path: Path) -> None:
     straight = run(with_solutions(make_job, "straight", tmp_path, steps=4), Reporter(tmp_path / "straight"))

@@ -53,6 +53,10 @@ class SolutionTrainer(TextTrainer):
         text = self._learn_texts(model)
         return self._joined(super()._compute_loss(model, inputs), text, inputs["num_items_in_batch"])
 
+    def _is_zero_advantage(self, entry: dict[str, float]) -> bool:
+        # The solutions have a gradient where rollouts have none, so that only what is solved ends a run.
+        return super()._is_zero_advantage(entry) and entry.get("verdict/correct", entry["reward"]) == 1
+
     def ledger(self, history: Sequence[dict[str, float]]) -> dict[str, int]:
         """Tokens of solutions that carried loss, over restarts too. Raises `Permanent` where the plan has others."""
         counted = round(sum(entry["sft_tokens"] for entry in history if "sft_tokens" in entry))
