@@ -68,8 +68,8 @@ def measure(build: Build, config: EvaluateConfig) -> None:
         graded = _graded(build, config, samples, wanted.form, rewards)
         schema = REWARDED if config.reward_model else EVALUATED
         write_parquet(with_votes(graded, lambda answers: _equal(pairs, answers)), target, schema)
-    summary = score(read_rows(target), config) | {"asked": asked(wanted.form, config.sampling)}
-    summary |= likelihood_of_solutions(build, config)
+    shown = asked(wanted.form, config.sampling) | ({"few_shot": config.few_shot} if config.few_shot else {})
+    summary = score(read_rows(target), config) | {"asked": shown} | likelihood_of_solutions(build, config)
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
     build.record(rows=_counts(target), summary=summary, measured_on=measured_on)

@@ -4,7 +4,19 @@ import importlib
 import sys
 from pathlib import Path
 
-ORDER = ("parquet", "verifier", "entropy", "sft", "rmt", "generation", "adherence", "pipeline", "world")
+ORDER = (
+    "parquet",
+    "report",
+    "verifier",
+    "entropy",
+    "sft",
+    "rmt",
+    "generation",
+    "adherence",
+    "pipeline",
+    "world",
+    "agreement",
+)
 
 
 def main() -> None:
