@@ -38,6 +38,8 @@ class Server:
     """What it says of its models instead."""
     faults: dict[str, list[int]] = field(default_factory=dict)
     """Prompt -> statuses to answer with first; 0 closes the connection without an answer."""
+    fault: bytes = b""
+    """What stands in these answers instead of the request."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     refuses: dict[str, set[Any]] = field(default_factory=dict)
@@ -69,7 +71,7 @@ class Server:
             statuses = self.faults.get(prompt, [])
             status = statuses.pop(0) if statuses else 200
             if status != 200:
-                return status, {"error": {"message": f"status {status} of {body}"}}
+                return status, self.fault or {"error": {"message": f"status {status} of {body}"}}
             if wrong := [name for name, taken in self.refuses.items() if name in body and body[name] not in taken]:
                 return 400, {"error": {"message": self.refusal.format(names=", ".join(wrong))}}
             sampling = Sampling(temperature=body["temperature"], max_new_tokens=body["max_tokens"])
@@ -184,6 +186,27 @@ def test_a_request_that_is_turned_away_while_others_are_served_fails_alone(serve
     with pytest.raises(RequestsFailed, match=r"1 requests failed.*k0: HTTP 504.* while it served others"):
         served += stream
     assert len(served) == 39
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (
+            429,
+            {"message": "You exceeded your quota", "type": "tokens", "code": "insufficient_quota"},
+        ),
+        (429, {"message": "suspended", "type": "exceeded_current_quota_error"}),
+        (402, {"message": "Insufficient Balance", "type": "unknown_error"}),
+    ],
+)
+def test_a_spent_quota_ends_the_stream_at_once_and_says_what_to_do(
+    server: Server, status: int, error: dict[str, str]
+) -> None:
+    server.faults, server.fault = {requests(3)[2].prompt: [status] * 99}, json.dumps({"error": error}).encode()
+    served = []
+    with pytest.raises(Permanent, match=r"openai_base_url=.*quota of this key is spent .*set OPENAI_API_KEY"):
+        served += client(server, concurrency=1).stream(requests(9), GREEDY)
+    assert (len(served), len(server.bodies)) == (2, 3)
 
 
 @pytest.mark.parametrize("after", ["0", "-1", "\xb2", "Wed, 21 Oct 2015 07:28:00 GMT"])
