@@ -55,6 +55,8 @@ def test_forms_are_made_for_deployments_alone() -> None:
         ({"arms.polya.overrides": {"rl.step": 8}}, "'rl.step'"),
         ({"name": "x"}, "no setting"),
         ({"model.source": "http://user:secret@host/model"}, "an address with a password"),
+        ({"model.source": "https://proxy/?u=https%3A%2F%2Fme%3Asecret%40host"}, "an address with a password"),
+        ({"prompt.chat_template_kwargs.x": "http://user:secret@host"}, "an address with a password"),
         ({"model.source": "https://host/model?Sig=secret"}, "an address with a password, token or signature in it"),
     ],
 )
