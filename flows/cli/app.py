@@ -103,7 +103,9 @@ def questions(
     preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k, or the path of a YAML file.")] = "",
     fields: FieldsOption = "",
     split: Annotated[str, typer.Option(help="Of the hub, or of a folder whose files' names tell splits.")] = "",
-    format_: Annotated[str, typer.Option("--format", help="jsonl, json, csv, parquet; auto: by the ending.")] = "auto",
+    format_: Annotated[
+        str, typer.Option("--format", help="jsonl, json, csv, tsv, parquet; auto: by the ending.")
+    ] = "auto",
     limit: Annotated[int | None, typer.Option(help="Questions at most.", min=1)] = None,
     max_rejected_share: Annotated[
         float | None, typer.Option(help="Largest share of rows that may be unusable.", min=0, max=1)

@@ -20,7 +20,14 @@ from tasks.spine.store.digests import digest_memory
 from tasks.spine.store.files import open_files
 from tasks.spine.store.fingerprint import digest_stream, digest_text
 
-ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
 _REMOTE_BLOCK_BYTES = 8 * 2**20
 
 

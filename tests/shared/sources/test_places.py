@@ -87,7 +87,7 @@ def test_a_source_names_files(tmp_path: Path, files: list[str], source: str, fou
         (["part-1/a.jsonl", "part-2.jsonl"], "part-*", "matches the folder .*part-1', but not the files in it"),
         (["b.jsonl -> nowhere"], "b.jsonl", "no file with questions at 'b.jsonl'. Give"),
         (["d/a.jsonl", "d/a.csv"], "d", r"several formats \(csv, jsonl\); set format"),
-        (["a.tsv"], "a.tsv", "its name tells none; set format"),
+        (["a.xlsx"], "a.xlsx", "its name tells none; set format"),
         ([], "/dev/zero", "/dev/zero' is no regular file"),
         (["d/train.jsonl", "d/test.jsonl"], "d", r"several splits \(test, train\); set split to one"),
         (["d/train/part-0.jsonl", "d/dev/part-0.jsonl"], "d", r"several splits \(dev, train\)"),
