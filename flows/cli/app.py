@@ -16,6 +16,7 @@ from flows.cli.options import (
     RecipeOption,
     SetOption,
     VerboseOption,
+    parse_benchmarks,
     parse_fields,
     parse_overrides,
     split,
@@ -85,10 +86,9 @@ def evaluate(
     from flows.pipeline.recipes import fitting_recipe
 
     overrides = {"model.source": model}
-    wanted = [name.partition("=") for name in split(benchmarks)]
-    if wanted:
-        overrides["evaluate.benchmarks"] = [name for name, _, _ in wanted]
-        overrides["evaluate.sources"] = {name: path for name, _, path in wanted if path}
+    if wanted := parse_benchmarks(benchmarks):
+        overrides["evaluate.benchmarks"] = [*wanted]
+        overrides["evaluate.sources"] = {name: path for name, path in wanted.items() if path}
     for key, value in (("samples", samples), ("limit", limit)):
         if value is not None:
             overrides[f"evaluate.{key}"] = value

@@ -123,6 +123,21 @@ def test_a_slip_is_refused_before_a_server_starts(
     assert not (tmp_path / "prefect").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["evaluate", "tiny", "--benchmarks", "svamp,gsm8k="], "'gsm8k=' names no file"),
+        (["evaluate", "tiny", "--benchmarks", "gsm8k,gsm8k=a.jsonl"], "names gsm8k twice"),
+        (["questions", "a.jsonl", "--out", "b.parquet", "--fields", "question=a,question=b"], "names a field twice"),
+        (["questions", "a.jsonl", "--out", "b.parquet", "--fields", "{question"], "--fields '{question' is neither"),
+        (["recipes", "--schema", "nowhere/x.json"], "--schema nowhere/x.json: no file can be written there"),
+    ],
+)
+def test_an_option_that_says_two_things_or_none_is_refused(arguments: list[str], why: str) -> None:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+    assert (done.exit_code in (1, 2), why in done.output) == (True, True), done.output
+
+
 def test_arms_are_looked_up_before_anything_starts() -> None:
     with pytest.raises(RecipeError, match="arm 'polyaa' is not in recipe 'tiny-cpu'"):
         check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polyaa"]})
