@@ -52,7 +52,10 @@ class Store:
     def open(cls, settings: Settings | None = None) -> "Store":
         """The store that the settings name, by default those of the environment."""
         settings = settings or Settings()
-        return cls(Files(settings.store_uri), settings.cache)
+        files = Files(settings.store_uri)
+        if files.is_local and Path(files.root).is_file():
+            raise ValueError(f"MIDTRAIN_STORE={settings.store_uri} is a file, and a store is a folder; name another")
+        return cls(files, settings.cache)
 
     def find(self, kind: str, fingerprint: str) -> Manifest | None:
         """The artifact made from this fingerprint, or None; a damaged one counts as None, and a warning names it.
