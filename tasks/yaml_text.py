@@ -46,8 +46,8 @@ def read_yaml(path: Path, parsed: Callable[[str], Any] = parsed_yaml) -> Any:
 
 
 class _NothingUnsaid(yaml.SafeLoader):
-    """Refuses what YAML would read otherwise than it looks, without a word: of a key that stands twice it keeps the last
-    one, 010 is eight, and 1:30 is ninety.
+    """Refuses what YAML would read otherwise than it looks: of a key that stands twice the last one, 010 as eight, and
+    1:30 as ninety.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

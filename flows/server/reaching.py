@@ -4,6 +4,7 @@ import http.client
 import importlib.util
 import logging
 import os
+import socket
 import ssl
 import subprocess
 import time
@@ -19,6 +20,8 @@ from tasks.spine.stage.prefect_retry import BUSY
 from tasks.text import without_passwords
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
+EVERY_ADDRESS = "0.0.0.0"
+"""Where servers say that they listen; asked there, this machine answers."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 SAY_AFTER_S = 2.0
 SAY_EVERY_S = 10.0
@@ -47,7 +50,7 @@ def go_around_proxies() -> None:
     both = ("NO_PROXY", "no_proxy")
     excepted = [name.strip() for key in both for name in os.environ.get(key, "").split(",") if name.strip()]
     for key in both:
-        os.environ[key] = ",".join(dict.fromkeys([*excepted, *LOCAL]))
+        os.environ[key] = ",".join(dict.fromkeys([*excepted, *LOCAL, EVERY_ADDRESS, socket.gethostname()]))
     for key in (name for upper in PROXIES for name in (upper, upper.lower())):
         if os.environ.get(key, "").startswith("socks") and importlib.util.find_spec("socksio") is None:
             log.warning("%s is not used: that proxy speaks SOCKS, and the package socksio is not installed", key)

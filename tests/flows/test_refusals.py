@@ -56,14 +56,9 @@ def test_shipped_names_have_dots_and_stay_apart() -> None:
         ("rl: {learning_rate: 1:30.5}", "1:30.5 is a number to base 60"),
         ("generate: {sampling: {stop: ['x', '']}}", "generate.sampling.stop: .*an empty stop text stands everywhere"),
         ("prompt: {plain_template: '{questoin} {question}'}", r"\{questoin\} is no placeholder here; did you mean 'q"),
-        (
-            "prompt: {plain_template: '{question} {Answer_Instruction}'}",
-            r"\{Answer_Instruction\} is no placeholder here",
-        ),
-        (
-            "prompt: {plain_template: '{instruction} {question}'}",
-            r"\{instruction\} is no placeholder here; there are: q",
-        ),
+        ("prompt: {plain_template: '{question} {Answer_Instruction}'}", r"\{Answer_Instruction\} is no placeholder"),
+        ("prompt: {plain_template: '{instruction} {question}'}", r"\{instruction\} is no placeholder here"),
+        ("prompt: {example_template: '{question} {name}'}", "here; there are: question, solution"),
         ("rl: {steps: 99999999999999999999}", "rl.steps: .*no whole number may be larger than 9223372036854775807"),
         ("rl: {steps: many}", "recipe 'own' does not validate"),
         ("evaluate: {benchmarks: []}", "evaluate.benchmarks: .*give one benchmark at least"),

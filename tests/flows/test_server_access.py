@@ -65,7 +65,9 @@ def test_a_proxy_never_stands_before_a_server_of_this_machine(proxies: None, ser
         urllib.request.urlopen(server)
     go_around_proxies()
     wait_for_server(server, None, print)
-    assert httpx.get(server).status_code == 200
+    for name in ("127.0.0.1", "localhost", "0.0.0.0"):
+        assert httpx.get(server.replace("127.0.0.1", name)).status_code == 200
+    assert socket.gethostname() in os.environ["no_proxy"].split(",")
     assert os.environ["NO_PROXY"].split(",")[0] == "internal.example"
     assert os.environ["HTTP_PROXY"] == PROXY, "the world outside is still reached through it"
 
