@@ -257,6 +257,24 @@ def test_messages_go_to_the_chat_endpoint(server: Server) -> None:
     assert found.text == next(server.engine.stream(requests(1), GREEDY)).text
 
 
+@pytest.mark.parametrize(
+    ("message", "ended", "text"),
+    [
+        ({"reasoning_content": "2 + 3", "content": "5"}, "stop", "<think>\n2 + 3\n</think>\n\n5"),
+        ({"reasoning": "2 + 3", "content": "5"}, "stop", "<think>\n2 + 3\n</think>\n\n5"),
+        ({"reasoning": "2 + 3 is 5, or", "content": None}, "length", "<think>\n2 + 3 is 5, or"),
+        ({"reasoning": None, "content": "5"}, "stop", "5"),
+    ],
+)
+def test_a_thought_that_a_server_parts_from_the_answer_stays_in_the_text(
+    server: Server, message: dict[str, Any], ended: str, text: str
+) -> None:
+    choice, usage = {"message": message, "finish_reason": ended}, {"prompt_tokens": 1, "completion_tokens": 9}
+    server.garbage = {requests(1)[0].prompt: [json.dumps({"choices": [choice], "usage": usage}).encode()]}
+    (found,) = client(server, endpoint="chat").stream(requests(1), GREEDY)
+    assert (found.text, found.finish_reason) == (text, ended)
+
+
 def test_rendered_prompts_travel_as_token_ids_through_the_factory(server: Server) -> None:
     """So that no server adds a second begin-of-text token."""
     engine = make_engine(server.model, Runtime(engine="openai", openai_base_url=server.url), PromptForm())
