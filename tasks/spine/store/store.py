@@ -139,10 +139,15 @@ class Store:
 
     def place(self, manifest: Manifest) -> str:
         """Where an artifact's files lie: a folder, or an address of a remote store."""
-        if manifest.external is not None:
-            note = self.cache / FOUND / manifest.digest
-            return note.read_text() if note.is_file() else str(self.cache / manifest.external)
-        return self.files.full(f"{manifest.ref.path}/{manifest.data}")
+        if manifest.external is None:
+            return self.files.full(f"{manifest.ref.path}/{manifest.data}")
+        note = self.cache / FOUND / manifest.digest
+        try:
+            place = Path(note.read_text(encoding="utf-8") if note.is_file() else "")
+        except ValueError as error:
+            _warn_once(f"{note} cannot be read and is passed over: {error}")
+            place = Path()
+        return str(place if place.is_absolute() else self.cache / manifest.external)
 
     def local(self, ref: ArtifactRef) -> Path:
         """Local folder with the artifact's files, each of which this process has read and found as published.
