@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from flows.cli import commands
 from flows.cli.app import app
+from flows.compare import compare
 from flows.pipeline.recipes import check_parameters
 from flows.polya import polya
 from flows.rmt import rmt
@@ -155,6 +156,11 @@ def test_arms_are_looked_up_before_anything_starts() -> None:
         check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polyaa"]})
     check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polya"], "force": ["rl"], "seeds": [0]})
     check_parameters("evaluate", {"recipe": "defaults", "overrides": {"model.source": "org/name"}})
+
+
+def test_a_seed_that_stands_twice_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"seeds: \[0, 1, 0\] names one twice"):
+        compare.fn(recipe="tiny-cpu", seeds=[0, 1, 0])
 
 
 def test_every_seed_has_the_bounds_of_one() -> None:
