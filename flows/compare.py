@@ -15,7 +15,9 @@ from flows.pipeline.forms import About, Arms, Dispatch, Overrides, Recipe, stage
 from flows.pipeline.pages import show_results
 from flows.pipeline.run import expect_stages, flow, pipeline, with_fields
 from tasks.config import Seed
+from tasks.estimates.matched import matched_steps
 from tasks.estimates.stages import planned_cost, planned_total
+from tasks.recipe.base import ArmConfig
 from tasks.recipe.base import Recipe as AnyRecipe
 from tasks.recipe.loading import METHODS as RECIPES
 from tasks.recipe.loading import load
@@ -85,10 +87,11 @@ def run_comparison(
     chosen = {"seeds": list(all_seeds), "arms": list(settings.chosen(arms))}
     with pipeline(f"{settings.name}", tags, {**tags, **chosen, **main_settings(settings, overrides)}):
         expect_stages(lambda: outline(recipe, overrides, seeds=seeds, arms=arms))
+        ways = {name: _settled(settings, recipe, overrides, name) for name in settings.chosen(arms)}
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)
             for seed in all_seeds
-            for name, config in settings.chosen(arms).items()
+            for name, config in ways.items()
         ]
         # All data before any training: a set with nothing right in it stops the run while that is still cheap.
         runtime = settings.runtime
@@ -101,6 +104,19 @@ def run_comparison(
         made = method.report_on(settings, results, force="report" in forced)
         show_results(made)
         return made
+
+
+def _settled(settings: AnyRecipe, recipe: str, overrides: Mapping[str, JsonValue], name: str) -> ArmConfig:
+    """An arm with the steps of RL that follow from another one, where it spends what that one does."""
+    arm = settings.arms[name]
+    if not arm.compute_of:
+        return arm
+    try:
+        steps = matched_steps(settings.arm(name), outline(recipe, overrides, arms=[arm.compute_of]))
+    except ValueError as error:
+        where = f"arms.{name}.compute_of={arm.compute_of!r}"
+        raise RecipeError(f"{where}: {error}; or state rl.steps in its overrides instead") from error
+    return arm.model_copy(update={"overrides": {**arm.overrides, "rl.steps": steps}})
 
 
 def _ahead(method: ModuleType, todo: Sequence[Arm]) -> str:

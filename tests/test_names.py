@@ -62,7 +62,11 @@ def test_deployments_are_tagged_with_method_stage_toy_and_gpu() -> None:
 def test_force_takes_what_the_plan_prints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "200")
-    optional = {"polya": [], "rmt": ["--set", "think_tags.enabled=true"]}
+    proposals = ["--set", "proposals.kind=approaches", "--set", "prompt.heuristic_template=By {instruction} {question}"]
+    optional = {
+        "polya": ["--set", "interpolate.alpha=0.5", *proposals],
+        "rmt": ["--set", "think_tags.enabled=true"],
+    }
     for command, stages in (("polya", PolyaRecipe.stages()), ("rmt", RmtRecipe.stages())):
         forced = [part for stage in stages for part in ("--force", stage)]
         done = CliRunner().invoke(app, ["plan", command, *optional[command], *forced])

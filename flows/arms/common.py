@@ -54,8 +54,12 @@ def measured(arm: Arm, model: ArtifactRef, label: str) -> ArtifactRef:
     return call(evaluate, model=model, label=arm.called(label), **arm.stage("evaluate"))
 
 
-def after_rl(arm: Arm, policy: ArtifactRef, base: ArtifactRef, label: str) -> ArtifactRef:
-    """`policy` trained with GRPO on the RL questions, whose prompts are those of the base model."""
+def after_rl(arm: Arm, policy: ArtifactRef, base: ArtifactRef, label: str, **beside: ArtifactRef) -> ArtifactRef:
+    """`policy` trained with GRPO on the RL questions, whose prompts are those of the base model.
+
+    Args:
+        beside: what is learned in the same steps.
+    """
     given = {"questions": clean_questions(arm, "rl_questions"), "model": base, "label": "RL questions"}
     prompts = call(rl_prompts, **given, **arm.stage("rl_prompts"))
-    return call(rl, prompts=prompts, model=policy, label=arm.called(label), **arm.stage("rl"))
+    return call(rl, prompts=prompts, model=policy, **beside, label=arm.called(label), **arm.stage("rl"))

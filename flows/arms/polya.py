@@ -7,7 +7,9 @@ from flows.pipeline.run import call
 from flows.stages.dataset import dataset
 from flows.stages.filter import filter as filter_flow
 from flows.stages.generate import generate
+from flows.stages.interpolate import interpolate
 from flows.stages.midtrain import midtrain
+from flows.stages.propose import propose
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
@@ -29,10 +31,15 @@ def run_arm(arm: Arm) -> dict[ReportEntry, ArtifactRef]:
         label = "Mid-trained" if arm.name == "polya" else f"Mid-trained ({arm.name})"
         data = solutions(arm, settings, base)
         policy = call(midtrain, dataset=data, model=base, label=arm.called(label), **arm.stage("midtrain"))
+        if settings.interpolate.alpha < 1:
+            label = f"Interpolated ({arm.name})"
+            between = {"base": base, "model": policy, "label": arm.called(label)}
+            policy = call(interpolate, **between, **arm.stage("interpolate"))
         results[entry(arm, "midtrained", label)] = measured(arm, policy, label)
     if arm.config.rl:
         label = arm.config.label
-        results[entry(arm, "rl", label)] = measured(arm, after_rl(arm, policy, base, label), label)
+        beside = {"dataset": solutions(arm, settings, base)} if settings.rl.sft_weight else {}
+        results[entry(arm, "rl", label)] = measured(arm, after_rl(arm, policy, base, label, **beside), label)
     return results
 
 
@@ -40,7 +47,7 @@ def prepare(arm: Arm) -> None:
     """Make the data that the arm trains on."""
     settings = load(PolyaRecipe, arm.recipe, arm.overrides)
     announce(settings, arm.name)
-    if arm.config.midtrain:
+    if arm.config.midtrain or settings.rl.sft_weight:
         solutions(arm, settings, import_model(settings.model, settings.runtime))
 
 
@@ -49,7 +56,10 @@ def solutions(arm: Arm, settings: PolyaRecipe, base: ArtifactRef) -> ArtifactRef
     teacher = settings.generate.model
     writer = import_model(teacher, settings.runtime) if teacher else base
     sources = {"questions": clean_questions(arm, "questions"), "model": writer}
-    samples = call(generate, **sources, label=arm.called(arm.name), **arm.stage("generate"))
+    proposed = {}
+    if settings.proposals.kind != "none":
+        proposed["proposals"] = call(propose, **sources, label=arm.called(arm.name), **arm.stage("propose"))
+    samples = call(generate, **sources, **proposed, label=arm.called(arm.name), **arm.stage("generate"))
     kept = call(filter_flow, samples=samples, label=arm.called(arm.name), **sources, **arm.stage("filter"))
     given = {"filtered": kept, "model": base, "label": arm.called(arm.name)}
     return call(dataset, **given, **arm.stage("dataset"))

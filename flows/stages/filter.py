@@ -3,7 +3,8 @@
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
 from flows.pipeline.run import flow, stage_run
 from flows.stages.decontaminate import decontaminate
-from flows.stages.generate import generate, writer
+from flows.stages.generate import generate
+from flows.stages.propose import writer
 from tasks.filter.task import filter_solutions
 from tasks.recipe.polya import PolyaRecipe
 from tasks.spine.store.ref import ArtifactRef

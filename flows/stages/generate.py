@@ -1,12 +1,12 @@
 """Let the model solve every seed question under every heuristic."""
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, PolyaName, PolyaOverrides
-from flows.pipeline.run import StageRun, flow, stage_run
+from flows.pipeline.run import flow, stage_run
 from flows.pipeline.shards import fill_pool
 from flows.stages.decontaminate import decontaminate
+from flows.stages.propose import propose, writer
 from tasks.generate.task import GENERATE, generate_samples, wanted_samples
 from tasks.recipe.polya import PolyaRecipe
-from tasks.shared.models.task import import_model
 from tasks.spine.store.ref import ArtifactRef
 
 
@@ -15,6 +15,7 @@ def generate(
     recipe: PolyaName = "tiny-cpu",
     questions: Artifact = "",
     model: Artifact = "",
+    proposals: Artifact = "",
     label: DataLabel = "samples",
     force: Force = False,
     overrides: PolyaOverrides | None = None,
@@ -23,12 +24,8 @@ def generate(
     with stage_run("generate", recipe, overrides, PolyaRecipe) as run:
         config = run.settings.generate
         parents = {"questions": run.parent(questions, decontaminate), "model": writer(run, model)}
+        if config.proposals.kind != "none":
+            parents["proposals"] = run.parent(proposals, propose, **parents)
         if not config.solutions:
             fill_pool(GENERATE, wanted_samples, config, run.runtime, parents, force=force, label=label)
         return generate_samples(config, run.runtime, **parents, force=force, label=label)
-
-
-def writer(run: StageRun[PolyaRecipe], name: str) -> ArtifactRef:
-    """The model of that name, which writes the solutions; empty: the recipe's teacher, or its base model."""
-    teacher = run.settings.generate.model
-    return run.model(str(import_model(teacher, run.runtime)) if teacher and not name else name)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen, Seed, StageConfig
 from tasks.errors import did_you_mean
+from tasks.evaluate.few_shot import check_benchmarks, with_examples
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
 from tasks.shared.engines.protocol import Sampling
@@ -104,10 +105,18 @@ class EvaluateConfig(StageConfig):
     """Coverage of the intervals."""
     resamples: int = Field(2000, ge=100)
     """Bootstrap resamples of questions."""
+    few_shot: str = ""
+    """Worked examples before each question, such as `gsm8k_cot` and `minerva_math`, with which others publish scores: a
+    file of `tasks/evaluate/few_shot`, whose prompt and stop texts take the place of those here."""
     prompt: PromptConfig = PromptConfig()
     verification: VerificationConfig = VerificationConfig()
     sandbox: SandboxConfig = SandboxConfig()
     """Limits of code that a model wrote, for benchmarks whose answers are code."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shows_examples(cls, values: Any) -> Any:
+        return with_examples(values) if isinstance(values, dict) else values
 
     @field_validator("benchmarks")
     @classmethod
@@ -130,6 +139,8 @@ class EvaluateConfig(StageConfig):
                 )
         for name in self.benchmarks:
             self.benchmark(name)
+        if self.few_shot:
+            check_benchmarks(self.few_shot, self.benchmarks)
         return self
 
     def benchmark(self, name: str) -> Benchmark:
@@ -148,7 +159,7 @@ class EvaluateConfig(StageConfig):
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with what benchmarks say beside their questions; styles, because scores tell them apart."""
         # Which questions those are, the parents say: a moved file is the same benchmark.
-        apart = {"sources", "parts", "sandbox"}
+        apart = {"sources", "parts", "sandbox", "few_shot"}
         fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
         found = {name: self.benchmark(name) for name in self.benchmarks}
         styles = {name: known.styles for name, known in found.items() if known.styles}

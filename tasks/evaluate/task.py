@@ -62,7 +62,8 @@ def measure(build: Build, config: EvaluateConfig) -> None:
     with VerifierPool(runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=boxes) as pairs:
         graded = _graded(build, config, samples, wanted.form)
         write_parquet(with_votes(graded, lambda answers: _equal(pairs, answers)), target, EVALUATED)
-    summary = score(read_rows(target), config) | {"asked": asked(wanted.form, config.sampling)}
+    shown = asked(wanted.form, config.sampling) | ({"few_shot": config.few_shot} if config.few_shot else {})
+    summary = score(read_rows(target), config) | {"asked": shown}
     write_json(build.out / SCORES_FILE, summary)
     measured_on = {name: ROLE + name for name in config.benchmarks}
     build.record(rows=_counts(target), summary=summary, measured_on=measured_on)

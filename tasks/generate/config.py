@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen, RecipeSeed, StageConfig
 from tasks.generate.heuristics import Heuristic, load_heuristics
+from tasks.propose.config import ProposalConfig
 from tasks.questions.config import Format
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.config import ModelConfig
@@ -67,6 +68,8 @@ class GenerateConfig(StageConfig):
     solutions: ReadySolutions | None = None
     """Solutions from elsewhere, which take the place of generated ones under the plain prompt; the settings of
     heuristics and sampling then have no effect."""
+    proposals: ProposalConfig = ProposalConfig()
+    """What stands in the place of heuristics, where the model proposes it: the parent `proposals` has the texts."""
     heuristics: str = "polya16"
     """A shipped set (`polya16`, `tiny`, `plain` = the STaR control without heuristics) or a folder of YAML files."""
     samples_per_heuristic: int = Field(4, ge=1)
@@ -83,10 +86,18 @@ class GenerateConfig(StageConfig):
                 f"model.source={self.model.source!r} would write what solutions.source={self.solutions.source!r} has "
                 "already; give generate.model or generate.solutions, not both"
             )
+        if self.solutions and self.proposals.kind != "none":
+            raise ValueError(
+                f"proposals.kind={self.proposals.kind!r} has no effect on solutions.source={self.solutions.source!r}, "
+                "which are there already; give proposals or generate.solutions, not both"
+            )
         return self
 
     def answered(self) -> tuple[Heuristic, ...]:
-        """The heuristics under which there are solutions; ready ones stand under the plain prompt."""
+        """The heuristics under which there are solutions, or what stands in their place, its texts left out; ready ones
+        stand under the plain prompt."""
+        if self.proposals.kind != "none":
+            return tuple(Heuristic(name=name) for name in self.proposals.names)
         return load_heuristics("plain" if self.solutions else self.heuristics)
 
     @property
@@ -97,9 +108,13 @@ class GenerateConfig(StageConfig):
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed: heuristics by what is in them, so that neither a path nor a file name counts.
 
-        Which model writes, the stage's parents say. Of ready solutions only they and the prompt count.
+        Which model writes and what it proposed, the stage's parents say. Of ready solutions only they and the prompt
+        count.
         """
         if self.solutions:
             return {"solutions": self.solutions.identity_payload(), "prompt": self.prompt}
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in ("model", "solutions")}
+        elsewhere = ("model", "solutions", "proposals")
+        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in elsewhere}
+        if self.proposals.kind != "none":
+            return {name: value for name, value in fields.items() if name != "heuristics"}
         return {**fields, "heuristics": {item.name: item.digest for item in load_heuristics(self.heuristics)}}

@@ -3,19 +3,19 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import groupby
 from typing import Any
 
 from tasks.generate.config import GenerateConfig, ReadySolutions
 from tasks.generate.heuristics import Heuristic, heuristic_prompts, load_heuristics
 from tasks.generate.ready import resolve, write_samples
+from tasks.propose.schema import PROPOSALS_FILE
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.sampling.sampler import Samples, fill
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, REJECTED, SAMPLES, SAMPLES_FILE, TRUNCATED
-from tasks.shared.sampling.wanted import Question, Wanted
+from tasks.shared.sampling.wanted import Prompt, Question, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
@@ -26,6 +26,8 @@ from tasks.spine.store.runtime import Runtime
 GENERATE = Stage("generate", version=4, kind="samples", pool="gpu")
 QUESTIONS = "questions"
 """Role of the parent, and name of the one set of samples."""
+PROPOSALS = "proposals"
+"""Role of the parent with what stands in the place of heuristics, where there is one."""
 
 
 def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
@@ -38,17 +40,31 @@ def _renderer(build: Build, config: GenerateConfig) -> Renderer:
 
 
 def _wanted(build: Build, config: GenerateConfig, renderer: Renderer) -> Wanted[Question]:
-    heuristics = load_heuristics(config.heuristics)
     rows = read_rows(build.path(QUESTIONS) / QUESTIONS_FILE, ["id", "question"])
+    own = _proposed(build)
+    heuristics = () if own else load_heuristics(config.heuristics)
     stops = tuple(dict.fromkeys((*config.sampling.stop, *renderer.stops(heuristics))))
+
+    def render(question: Question) -> list[Prompt]:
+        return heuristic_prompts(question, own.get(question[0], ()) if own else heuristics, renderer)
+
     return Wanted(
         sources={QUESTIONS: ((row["id"], row["question"]) for row in rows)},
-        render=partial(heuristic_prompts, heuristics=heuristics, renderer=renderer),
+        render=render,
         samplings=(config.sampling.model_copy(update={"stop": stops}),),
         num_samples=config.samples_per_heuristic,
         seed=config.seed,
         form=renderer.form,
     )
+
+
+def _proposed(build: Build) -> dict[str, list[Heuristic]]:
+    """What stands in the place of heuristics, by question, where the model has proposed it."""
+    own: dict[str, list[Heuristic]] = {}
+    if PROPOSALS in build.parents:
+        for row in read_rows(build.path(PROPOSALS) / PROPOSALS_FILE):
+            own.setdefault(row["question_id"], []).append(Heuristic(name=row["name"], instruction=row["instruction"]))
+    return own
 
 
 def generate_samples(
@@ -84,7 +100,7 @@ def assemble(build: Build, config: GenerateConfig) -> None:
             "rejected": rejected,
             "complete": count - truncated - rejected,
         },
-        facts={"heuristics": _in_words(load_heuristics(config.heuristics))},
+        facts={"heuristics": _in_words(config)},
         summary={
             **wanted.form.summary(),
             "heuristics": tally.by_heuristic(),
@@ -175,6 +191,9 @@ def _prompt_rows(samples: Samples, renderer: Renderer) -> Iterator[Row]:
             yield {"question_id": question_id, "heuristic": heuristic, "prompt": text}
 
 
-def _in_words(heuristics: Iterable[Heuristic]) -> str:
-    """Names, each with the digest of what its prompt shows."""
+def _in_words(config: GenerateConfig) -> str:
+    """Names, each with the digest of what its prompt shows; of what the model proposed its kind."""
+    if config.proposals.kind != "none":
+        return f"{config.proposals.kind} of the model's own"
+    heuristics = load_heuristics(config.heuristics)
     return ", ".join(f"{item.name or 'plain prompt'} ({item.digest[:8]})" for item in heuristics)

@@ -20,7 +20,7 @@ from tasks.shared.training.adapters import adapters
 from tasks.shared.training.batch_balancing import balance_by_length
 from tasks.shared.training.config import IGNORED, SFT_TOKENS
 from tasks.shared.training.distributed import JointTrainer, reduced, world_size
-from tasks.shared.training.lm_head import use_compact_head
+from tasks.shared.training.lm_head import reward_entropy, use_compact_head
 from tasks.shared.training.models import machine_arguments
 from tasks.spine.stage.worker import Reporter
 
@@ -199,4 +199,6 @@ def make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     use_compact_head(trainer.model, temperature=1.0, outputs=("log_probs", "entropy", "is_top1"))
+    if config.entropy_coef:
+        reward_entropy(trainer.model, config.entropy_coef)
     return trainer

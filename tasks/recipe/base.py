@@ -30,8 +30,19 @@ class ArmConfig(Frozen):
     """Train with GRPO at the end."""
     against: str = ""
     """Another arm that the report compares this one with, besides those that every arm is compared with."""
+    compute_of: str = ""
+    """Another arm whose operations, as `midtrain estimate` counts them from the first sample to the end of RL, this arm
+    spends on RL alone: `rl.steps` follows."""
     overrides: dict[str, JsonValue] = {}
     """Dotted keys that make this arm differ, e.g. `dataset.variants: 4`."""
+
+    @model_validator(mode="after")
+    def _spends_it_on_rl(self) -> Self:
+        if self.compute_of and not self.rl:
+            raise ValueError(f"compute_of={self.compute_of!r} is spent on RL, which this arm has not; set rl: true")
+        if self.compute_of and "rl.steps" in self.overrides:
+            raise ValueError(f"compute_of={self.compute_of!r} decides rl.steps; take rl.steps out of the overrides")
+        return self
 
 
 class Recipe(Sections):
@@ -87,6 +98,18 @@ class Recipe(Sections):
                         f"{name}.lora trains adapters on whole models, but "
                         f"runtime.distribution={self.runtime.distribution} shards them; set it to ddp"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _compute_is_that_of_an_arm(self) -> Self:
+        for name, arm in self.arms.items():
+            other = arm.compute_of
+            if other and other not in self.arms:
+                raise ValueError(f"arms.{name}.compute_of: no arm {other!r}{closest(other, self.arms)}")
+            if other and self.arms[other].compute_of:
+                raise ValueError(
+                    f"arms.{name}.compute_of: {other!r} follows another arm itself; name an arm that states its steps"
+                )
         return self
 
     @classmethod

@@ -1,13 +1,15 @@
 """The recipe of self-generated mid-training."""
 
-from typing import Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.dataset.config import DatasetConfig
 from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
+from tasks.interpolate.config import InterpolateConfig
 from tasks.midtrain.config import MidtrainConfig
+from tasks.propose.config import ProposalConfig, ProposeConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.base import ArmConfig, Recipe
 
@@ -25,16 +27,31 @@ class PolyaRecipe(Recipe):
     Questions of RL are another, harder set than the seed questions in the paper.
     """
 
+    SHARED: ClassVar[tuple[str, ...]] = ("proposals", *Recipe.SHARED)
+
     method: Literal["polya"] = "polya"
     questions: QuestionsConfig = QuestionsConfig()
     """Seed questions that the model writes solutions for."""
+    proposals: ProposalConfig = ProposalConfig()
+    """What the model proposes for each question, in place of heuristics."""
+    propose: ProposeConfig = ProposeConfig()
     generate: GenerateConfig = GenerateConfig()
     filter: FilterConfig = FilterConfig()
     dataset: DatasetConfig = DatasetConfig()
     midtrain: MidtrainConfig = MidtrainConfig()
+    interpolate: InterpolateConfig = InterpolateConfig()
     arms: dict[str, PolyaArm] = Field(
         default_factory=lambda: {
             "vanilla": PolyaArm(label="RL from base", midtrain=False),
             "polya": PolyaArm(label="RL from mid-trained"),
         }
     )
+
+    @model_validator(mode="after")
+    def _shows_what_is_proposed(self) -> Self:
+        if self.proposals.kind != "none" and "{instruction}" not in self.prompt.heuristic_template:
+            raise ValueError(
+                f"proposals.kind={self.proposals.kind}: prompt.heuristic_template={self.prompt.heuristic_template!r} "
+                "would show none of it; put {instruction} into it"
+            )
+        return self

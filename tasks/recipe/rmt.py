@@ -77,6 +77,15 @@ class RmtRecipe(Recipe):
                 raise ValueError(f"run_arms: no arm {name!r}{closest(name, self.arms)}")
         return self
 
+    @model_validator(mode="after")
+    def _has_no_solutions(self) -> "RmtRecipe":
+        if self.rl.sft_weight:
+            raise ValueError(
+                f"rl.sft_weight={self.rl.sft_weight} needs the solutions of self-generated mid-training, which this "
+                "method has not; set it to 0, or take a recipe of the method polya"
+            )
+        return self
+
     def prediction_at_end(self) -> PredictConfig:
         """The measurement, asking for the budget that training ended with."""
         if not self.schedule.budget.enabled:

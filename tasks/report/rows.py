@@ -153,9 +153,10 @@ def asked_words(summary: Mapping[str, Any]) -> str:
     """How a model was asked, from the summary of its evaluation or prediction; empty for one that does not say."""
     if not (asked := summary.get("asked")):
         return ""
+    examples = f" with the examples of {asked['few_shot']}" if asked.get("few_shot") else ""
     return (
-        f"Prompts of style {asked['prompt_style']}, at most {asked['max_new_tokens']:,} new tokens, samples at "
-        f"temperature {asked['temperature']:g}"
+        f"Prompts of style {asked['prompt_style']}{examples}, at most {asked['max_new_tokens']:,} new tokens, "
+        f"samples at temperature {asked['temperature']:g}"
     )
 
 

@@ -23,6 +23,8 @@ FIXED: dict[str, Any] = {
     "cast_lm_head_to_fp32": False,
 }
 """Arguments of TRL that no setting decides (ours): spelled out, because TRL may move its defaults."""
+BY_MEAN = "mean"
+"""Value of `scale_rewards` that TRL has not: `tasks.rl.policy_loss` divides what it leaves undivided."""
 
 
 def grpo_arguments(
@@ -73,7 +75,10 @@ def grpo_arguments(
         "loss_type": config.loss_type,
         "mask_truncated_completions": config.mask_truncated_completions,
     }
-    return GRPOConfig(**FIXED, **config.trl.model_dump(), **arguments)
+    trl = config.trl.model_dump()
+    if config.trl.scale_rewards == BY_MEAN:
+        trl["scale_rewards"] = "none"
+    return GRPOConfig(**FIXED, **trl, **arguments)
 
 
 def _vllm(job: RolloutJob, config: GRPOSettings, longest_prompt: int) -> dict[str, Any]:

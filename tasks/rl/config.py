@@ -1,5 +1,6 @@
 """The identity of an RL run, and the job of its worker."""
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -43,11 +44,20 @@ class RLConfig(GRPOSettings, StageConfig):
     """A reward of one's own: name of an entry point of the group `midtrain.rewards` that an installed package offers.
     It sees what the verifier found. Empty (paper): 1 for a right final answer, 0 for anything else."""
 
+    sft_weight: float = Field(0.0, ge=0)
+    """Weight of the cross-entropy on mid-training solutions beside the loss of rollouts, in the same optimiser steps,
+    each normalised by its own tokens: SFT and RL at once, as in arXiv 2506.19767. The parent `dataset` has the
+    solutions. 0: none (paper)."""
+    sft_batch_size: int = Field(64, ge=1)
+    """Solutions of one such step, over all devices; all of them are gone through again and again (ours)."""
+
     def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed; a reward of one's own is known by its code."""
+        """Fields as hashed; a reward of one's own is known by its code, and RL alone by the fields of RL."""
         from tasks.rl.own_reward import reward_identity
 
         fields = super().identity_payload()
+        if not self.sft_weight:
+            fields = {name: value for name, value in fields.items() if name not in ("sft_weight", "sft_batch_size")}
         name = fields.pop("reward")
         return {**fields, "reward": reward_identity(name)} if name else fields
 
@@ -62,3 +72,5 @@ class RLJob(RolloutJob):
     """Grader processes of the reward."""
     verifier_memory_mb: int = Field(2048, ge=256)
     """Address space of one grader, MiB."""
+    solutions: Path | None = None
+    """Parquet file with the rows that are learned beside rollouts, where `config.sft_weight` asks for it."""

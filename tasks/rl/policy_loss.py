@@ -7,6 +7,7 @@ import torch
 from accelerate import Accelerator
 from trl import GRPOTrainer
 
+from tasks.errors import Permanent
 from tasks.rl.scoring import length_sorted_passes, score_rollouts
 from tasks.shared.training.config import RL_TOKENS
 from tasks.shared.training.distributed import JointTrainer, equally_many, largest_of_all
@@ -29,6 +30,27 @@ def importance_ratios(gap: torch.Tensor, mode: str, clip_max: float) -> torch.Te
     """
     ratios = (gap.sum(1, keepdim=True) if mode.startswith("sequence") else gap).exp()
     return ratios.clamp(max=clip_max) if mode.endswith("truncate") else ratios.masked_fill(ratios > clip_max, 0)
+
+
+def divided_by_mean(advantages: torch.Tensor, rewards: torch.Tensor, group_size: int) -> torch.Tensor:
+    """MaxRL's advantages (arXiv 2602.02710), (r - mean) / (mean + 1e-4), from r - mean.
+
+    With 0/1 rewards and groups of G they follow the gradient of pass@1 + pass@2 / 2 + ... + pass@(G-1) / (G-1), the
+    first terms of the log-probability of being right: the rarer a right rollout, the more it weighs.
+
+    Args:
+        rewards: (rollouts,), group after group.
+
+    Raises:
+        Permanent: a group's mean is below 0, so that dividing by it would turn the advantages round.
+    """
+    means = rewards.view(-1, group_size).mean(1).repeat_interleave(group_size)
+    if (means < 0).any():
+        raise Permanent(
+            f"trl.scale_rewards=mean divides by a group's mean reward, which is {means.min():.3f} here; it needs "
+            "rewards of 0 and above: change the reward, or set trl.scale_rewards=group"
+        )
+    return advantages / (means + 1e-4)
 
 
 class StepScores:
@@ -73,8 +95,10 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
     comes from the update's own pass. Micro-batches are passes of at most so many tokens, not of so many rollouts.
     """
 
-    def __init__(self, *args: Any, micro_batch_tokens: int = 0, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, micro_batch_tokens: int = 0, divides_by_mean: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._divides_by_mean = divides_by_mean
+        self._rewards: torch.Tensor | None = None
         # A KL or entropy term moves rollouts of any advantage, and a quantile of entropy is one of all tokens.
         self._needs_all = self.beta > 0 or self.entropy_coef > 0 or self.top_entropy_quantile < 1
         self._tokens_per_pass = micro_batch_tokens or RL_TOKENS[self.accelerator.device.type]
@@ -85,9 +109,19 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         asked = self.vllm_importance_sampling_correction
         self.vllm_importance_sampling_correction = asked and self.num_iterations > 1
         try:
-            return super()._generate_and_score_completions(inputs)
+            output = super()._generate_and_score_completions(inputs)
         finally:
             self.vllm_importance_sampling_correction = asked
+        if self._divides_by_mean:
+            output["advantages"] = divided_by_mean(output["advantages"], self._rewards, self.num_generations)
+        return output
+
+    def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> torch.Tensor:
+        rewards = super()._calculate_rewards(inputs, *args)
+        # Those of all processes; a process has whole groups, and its own stand in the order of the processes.
+        first = self.accelerator.process_index * len(inputs)
+        self._rewards = rewards[first : first + len(inputs), 0]
+        return rewards
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         return self._loss_in_passes(model, inputs, inputs["advantages"] != 0, super()._compute_loss)

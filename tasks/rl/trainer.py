@@ -12,7 +12,7 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 
 from tasks.errors import Permanent
-from tasks.rl.arguments import grpo_arguments
+from tasks.rl.arguments import BY_MEAN, grpo_arguments
 from tasks.rl.config import RLJob
 from tasks.rl.policy_loss import GAP, RATIO_MEAN, RATIO_MIN, PolicyLoss
 from tasks.rl.prompts import RLPrompt
@@ -80,7 +80,7 @@ class GroupTrainer(PolicyLoss):
         rollouts: RolloutLog | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, divides_by_mean=settings.trl.scale_rewards == BY_MEAN, **kwargs)
         self._reporter, self._form, self._rollouts = reporter, form, rollouts
         self._max_zero_advantage_steps = settings.max_zero_advantage_steps
         self._max_sampler_gap = settings.max_sampler_gap
@@ -215,17 +215,15 @@ def make_trainer(
     reward: Callable[..., list[float]],
     job: RLJob,
     reporter: Reporter,
+    kind: Callable[..., GroupTrainer] = GroupTrainer,
 ) -> GroupTrainer:
     """A trainer that holds the plan of the whole run; `train()` starts or resumes it."""
     config = job.config
     batches = plan_batches(len(prompts), config.prompts_per_step, config.epochs, config.steps, config.seed)
     order = [prompts[index] for batch in batches for index in batch]
-    columns = {
-        "prompt": [prompt.text for prompt in order],
-        "answer": [prompt.answer for prompt in order],
-        "question_id": [prompt.question_id for prompt in order],
-    }
-    trainer = GroupTrainer(
+    fields = {"prompt": "text", "answer": "answer", "question_id": "question_id"}
+    columns = {name: [getattr(prompt, field) for prompt in order] for name, field in fields.items()}
+    trainer = kind(
         model=model,
         reward_funcs=reward,
         args=grpo_arguments(

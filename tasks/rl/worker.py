@@ -15,7 +15,8 @@ from tasks.spine.stage.worker import Reporter, worker_main
 def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
     """Train, resuming from the last whole checkpoint; returns the ledger and the last metrics."""
     with lean_imports(*(("mlflow",) if wants_vllm(job) else UNUSED_BY_TRAINERS)):
-        from tasks.rl.trainer import METRICS, make_trainer
+        from tasks.rl.beside.solutions import SolutionTrainer, make_with_solutions
+        from tasks.rl.trainer import make_trainer
     from tasks.rl.own_reward import OwnReward
     from tasks.rl.prompts import read_prompts
     from tasks.rl.reward import CorrectnessReward, readable_golds
@@ -41,13 +42,17 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
         ends = end_token_ids(model.generation_config, tokenizer.eos_token_id)
         graded = CorrectnessReward(pool, tokenizer, ends, job.form)
         reward = OwnReward(config.reward, graded) if config.reward else graded
-        trainer = make_trainer(model, tokenizer, prompts.usable, reward, job, reporter)
+        make = make_with_solutions if job.solutions else make_trainer
+        trainer = make(model, tokenizer, prompts.usable, reward, job, reporter)
         if config.reward:
             trainer.zero_advantage_cause = f"rl.reward={config.reward!r} told no rollouts of a group apart"
-        trained = fit(trainer, tokenizer, job, METRICS)
+        trained = fit(trainer, tokenizer, job, trainer.metrics)
         trainer.write_rollouts(job.out)
+    ledger = {**prompts.ledger(), **_rollout_ledger(job, trained.history, trainer.train_dataset["question_id"])}
+    if isinstance(trainer, SolutionTrainer):
+        ledger |= trainer.ledger(trained.history)
     return {
-        "ledger": {**prompts.ledger(), **_rollout_ledger(job, trained.history, trainer.train_dataset["question_id"])},
+        "ledger": ledger,
         "left_out": prompts.listed(),
         "solved": trainer.solved,
         **trained.facts,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import Permanent
+from tasks.rl.beside.rows import TextRow
 from tasks.shared.next_token.windows import windows
 from tasks.shared.tables.parquet import read_columns
 from tasks.shared.training.config import IGNORED
@@ -43,19 +44,6 @@ class Run:
         """Documents that a step draws from, each once."""
         start = step * self.positions_per_step
         return list(dict.fromkeys(self.documents[start : start + self.positions_per_step]))
-
-
-@dataclass(frozen=True)
-class TextRow:
-    """Tokens of one forward pass, and the label of each: itself, or `IGNORED`."""
-
-    tokens: np.ndarray
-    labels: np.ndarray
-
-    @property
-    def counted(self) -> int:
-        """Tokens that carry loss; nothing predicts the first."""
-        return int((self.labels[1:] != IGNORED).sum())
 
 
 def read_run(folder: Path) -> Run:

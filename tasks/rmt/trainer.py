@@ -8,16 +8,17 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallba
 
 from tasks.errors import Permanent
 from tasks.rl.arguments import grpo_arguments
+from tasks.rl.beside.rows import TextRow
+from tasks.rl.beside.texts import TextTrainer
 from tasks.rl.rollouts import RolloutLog
-from tasks.rl.trainer import GRPO_METRICS, GroupTrainer
+from tasks.rl.trainer import GRPO_METRICS
 from tasks.rmt.config import RMTJob, RMTTrainConfig
-from tasks.rmt.dual_loss import matched_loss, next_token_loss, text_passes
+from tasks.rmt.dual_loss import matched_loss
 from tasks.rmt.grading import PredictionReward
-from tasks.rmt.rows import Run, TextPlan, TextRow
+from tasks.rmt.rows import Run, TextPlan
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.reader import OUTCOMES
 from tasks.shared.training.adapters import adapters
-from tasks.shared.training.config import SFT_TOKENS
 from tasks.shared.training.lm_head import add_text_head, use_compact_head
 from tasks.spine.stage.worker import Reporter
 
@@ -40,13 +41,10 @@ METRICS = {
 step; `reasoning_tokens` is the mean over rollouts that close their reasoning."""
 
 
-class DualTrainer(GroupTrainer):
-    """L = L_RL + lambda * L_NTP in one optimiser step (arXiv 2509.24375).
+class DualTrainer(TextTrainer):
+    """L = L_RL + lambda * L_NTP in one optimiser step (arXiv 2509.24375)."""
 
-    The rows of L_NTP are shared out over the processes and come first, each pass with a backward pass of its own. A
-    step is a function of its number, so that a restart reads on where the checkpoint ends.
-    """
-
+    text_name: ClassVar[str] = "ntp"
     metrics: ClassVar[dict[str, str]] = METRICS
     section: ClassVar[str] = "rmt_train"
     shown: ClassVar[tuple[str, ...]] = ("loss", "match", "reasoning_tokens")
@@ -63,18 +61,17 @@ class DualTrainer(GroupTrainer):
         plan: TextPlan,
         config: RMTTrainConfig,
         grader: PredictionReward,
-        text_tokens: int = 0,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, reward_funcs=grader, settings=config, **kwargs)
+        weight = 1.0 if config.objective == "ntp" else config.ntp_weight
+        super().__init__(*args, reward_funcs=grader, settings=config, text_weight=weight, **kwargs)
         self._plan, self._config, self._grader = plan, config, grader
-        self._text_tokens_per_pass = text_tokens or SFT_TOKENS[self.accelerator.device.type]
-        self.text_weight = 1.0 if config.objective == "ntp" else config.ntp_weight
         if config.objective == "sft":
             self.zero_advantage_cause = "no prediction was right"
-        self._terms = torch.zeros(2, device=self.accelerator.device)
-        self._text_tokens = 0
-        self._rl_tokens: torch.Tensor | None = None
+
+    def text_rows(self, step: int) -> list[TextRow]:
+        """The texts of one step of the schedule."""
+        return self._plan.rows(step)
 
     def text_tokens(self, step: int) -> int:
         """Tokens that the plan has under L_NTP in one step of the schedule."""
@@ -96,13 +93,10 @@ class DualTrainer(GroupTrainer):
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         objective = self._config.objective
         text = self._learn_texts(model, leaves_last=objective == "ntp")
-        self._terms[1] += text.detach()
         if objective == "ntp":
             return text
         rl = super()._compute_loss(model, inputs) if objective == "grpo" else self._matched(model, inputs)
-        self._rl_tokens = inputs["num_items_in_batch"]
-        self._terms[0] += rl.detach()
-        return rl + self.text_weight * text
+        return self._joined(rl, text, inputs["num_items_in_batch"])
 
     def _matched(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         tokens = inputs["num_items_in_batch"] / self.accelerator.num_processes
@@ -117,56 +111,13 @@ class DualTrainer(GroupTrainer):
 
         return self._loss_in_passes(model, inputs, inputs["matched"], loss_of)
 
-    def _learn_texts(self, model: Any, leaves_last: bool) -> torch.Tensor:
-        """Gradients of the step's texts; returns their loss, without the weight lambda.
-
-        Each pass has a backward pass of its own, so that the gradients of one graph alone wait to be summed. The last
-        is left to the caller where `leaves_last`. Gradients are averaged over processes, so each counts its share.
-        """
-        total = torch.zeros((), device=self.accelerator.device)
-        if not self.text_weight:
-            return total
-        rows = self._plan.rows(self.state.global_step // self.num_iterations)
-        passes = text_passes(rows, self.accelerator.num_processes, self._text_tokens_per_pass)
-        own = passes[self.accelerator.process_index] or [[]]
-        share = self.accelerator.num_processes / max(sum(row.counted for row in rows), 1)
-        self._text_tokens += sum(row.counted for part in own for row in part)
-        kept = own.pop() if leaves_last else None
-        for part in own:
-            with self._part_of_step(model, last=False):
-                loss = share * self._text_loss(model, part)
-                self._backward(self.text_weight * loss)
-            total += loss.detach()
-        return total if kept is None else total + share * self._text_loss(model, kept)
-
-    def _text_loss(self, model: Any, rows: list[TextRow]) -> torch.Tensor:
-        filler = self.processing_class.pad_token_id
-        with self.accelerator.autocast():
-            return next_token_loss(model, rows, self.accelerator.device, filler=filler)
-
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add both terms, their tokens and what follows from the grades, then report and judge the step."""
+        """Add what follows from the grades, then report and judge the step."""
         if "loss" in logs:
-            self._add_terms()
             self._add_grades()
         super().log(logs, start_time)
         if "loss" in logs:
             self._check_closed()
-
-    def _add_terms(self) -> None:
-        values = self._metrics["train"]
-        rl, text = self.accelerator.gather(self._terms).view(-1, 2).mean(0).tolist()
-        counted = torch.tensor([self._text_tokens], device=self.accelerator.device)
-        text_tokens = int(self.accelerator.gather(counted).sum())
-        self._terms, self._text_tokens = torch.zeros_like(self._terms), 0
-        rl_tokens = 0 if self._rl_tokens is None else int(self._rl_tokens)
-        if self._config.objective != "ntp":
-            values["loss_rl"].append(rl)
-        if self.text_weight:
-            values["loss_ntp"].append(text)
-        values["rl_tokens"].append(rl_tokens)
-        values["ntp_tokens"].append(text_tokens)
-        values["rl_token_share"].append(rl_tokens / max(rl_tokens + text_tokens, 1))
 
     def _add_grades(self) -> None:
         """Rates from what the grader counted per rollout; sums over devices first, then one division."""

@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-ORDER = ("parquet", "verifier", "entropy", "sft", "rmt", "generation", "pipeline", "world")
+ORDER = ("parquet", "report", "verifier", "entropy", "sft", "rmt", "generation", "pipeline", "world", "agreement")
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from tasks.midtrain.config import MidtrainConfig, MidtrainJob
 from tasks.midtrain.encoding import TrainingExample, read_examples
 from tasks.midtrain.worker import run
 from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.training.config import IGNORED
 from tasks.spine.stage.imports import hide_packages
 from tasks.spine.stage.worker import Reporter
 
@@ -35,7 +36,7 @@ with hide_packages("mlflow", "vllm"):
 
     from tasks.midtrain.attention import NAME, use_attention_by_example
     from tasks.midtrain.packing import check_packing, settle_packing
-    from tasks.shared.training.lm_head import use_compact_head
+    from tasks.shared.training.lm_head import reward_entropy, use_compact_head
 
 Run = Callable[..., dict[str, object]]
 
@@ -235,3 +236,36 @@ def test_the_compact_head_scores_like_trls(random_model: Path, examples: list[Tr
     for name in ("loss", "label_mask", *outputs):
         torch.testing.assert_close(getattr(scored[1], name), getattr(scored[0], name))
     torch.testing.assert_close(gradients[1], gradients[0])
+
+
+def test_the_entropy_of_each_token_is_part_of_the_loss_and_of_its_gradient(
+    random_model: Path, examples: list[TrainingExample]
+) -> None:
+    model = AutoModelForCausalLM.from_pretrained(random_model)
+    batch = lay_out(examples, [[0, 1], [2]], filler=1)
+    labels = batch["labels"][:, 1:]
+    scores = model(**{**batch, "labels": None}, use_cache=False).logits[:, :-1].log_softmax(-1)[labels != IGNORED]
+    own = scores.gather(-1, labels[labels != IGNORED][:, None]).squeeze(-1)
+    wanted = own + 0.3 * -(scores.exp() * scores).sum(-1)
+    wanted.sum().backward()
+    gradients = [parameter.grad.clone() for parameter in model.parameters()]
+    model.zero_grad()
+    add_fused_lm_head(model, outputs=("log_probs", "entropy"))
+    use_compact_head(model, temperature=1.0, outputs=("log_probs", "entropy"))
+    reward_entropy(model, 0.3)
+    output = model(**batch, fused_lm_head=True)
+    torch.testing.assert_close(output.log_probs[labels != IGNORED], wanted, atol=1e-4, rtol=0)
+    output.log_probs.sum().backward()
+    for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, atol=1e-3, rtol=1e-3)
+    assert model(batch["input_ids"]).logits is not None
+
+
+def test_training_that_rewards_entropy_keeps_more_of_it(train: Run, tmp_path: Path) -> None:
+    ends = {}
+    for weight in (0.0, 0.3):
+        train(f"entropy-{weight}", learning_rate=1e-2, epochs=4, entropy_coef=weight)
+        lines = (tmp_path / f"entropy-{weight}" / "out" / "training.jsonl").read_text().splitlines()
+        ends[weight] = [json.loads(line)["entropy"] for line in lines]
+    assert ends[0.3][0] == pytest.approx(ends[0.0][0])
+    assert ends[0.3][-1] > 1.2 * ends[0.0][-1]

@@ -36,6 +36,10 @@ def test_settings_reach_the_trainer_and_the_others_stay_fixed(tmp_path: Path) ->
     assert {name: getattr(made, name) for name in FIXED} == FIXED
 
 
+def test_division_by_the_mean_reward_is_done_here_and_trl_divides_by_nothing(tmp_path: Path) -> None:
+    assert arguments(tmp_path, scale_rewards="mean").scale_rewards == "none"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

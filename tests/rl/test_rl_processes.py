@@ -21,6 +21,7 @@ from tests.support import given_rl_rollouts
 from tests.support.jobs_in_turn import result, run_in_turn
 from tests.support.killing import kill_when
 from tests.support.rl_jobs import MakeJob
+from tests.support.training_rows import rows_of, write_rows
 
 with hide_packages("mlflow", "vllm"):
     import tasks.rl.trainer as trainer
@@ -40,7 +41,14 @@ def curve(folder: Path) -> list[dict[str, float]]:
 
 OBJECTIVES: dict[str, dict[str, Any]] = {
     "default": {},
-    "grpo": {"loss_type": "grpo", "beta": 0.05, "mask_truncated_completions": True},
+    "grpo": {
+        "loss_type": "grpo",
+        "beta": 0.05,
+        "mask_truncated_completions": True,
+        "trl": {"scale_rewards": "mean"},
+        "sft_weight": 0.5,
+        "sft_batch_size": 3,
+    },
 }
 
 
@@ -48,10 +56,17 @@ def test_two_processes_learn_from_given_rollouts_as_one_does(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trainer.GroupTrainer, "_generate_single_turn", given_rl_rollouts.write)
-    jobs = {name: make_job(f"{name}-two", micro_batch_tokens=40, **given) for name, given in OBJECTIVES.items()}
+    pairs = [(f"Q: {number}\nA:", f" {'so ' * number}#### 3") for number in range(5)]
+    solutions = {"solutions": write_rows(tmp_path / "train.parquet", rows_of(pairs))}
+
+    def make(name: str, given: dict[str, Any], **place: Any) -> RLJob:
+        job = make_job(name, **given, **place)
+        return job.model_copy(update=solutions) if job.config.sft_weight else job
+
+    jobs = {name: make(f"{name}-two", given, micro_batch_tokens=40) for name, given in OBJECTIVES.items()}
     run_in_turn(MODULE, list(jobs.values()), tmp_path / "w", TWO, "tests.support.given_rl_rollouts")
     for name, given in OBJECTIVES.items():
-        run(make_job(f"{name}-one", **given), Reporter(tmp_path / f"{name}-one"))
+        run(make(f"{name}-one", given), Reporter(tmp_path / f"{name}-one"))
         assert result(jobs[name])["ledger"]["rollouts"] == 6 * 16
         one, two = (tmp_path / f"{name}-{count}" for count in ("one", "two"))
         for point, expected in zip(curve(two), curve(one), strict=True):

@@ -20,9 +20,9 @@ from tests.support.guessing import MakeJob
 
 with hide_packages("mlflow", "vllm"):
     from tasks.rl.arguments import grpo_arguments
+    from tasks.rl.beside.rows import TextRow
+    from tasks.rl.beside.texts import next_token_loss, text_passes
     from tasks.rl.trainer import GroupTrainer
-    from tasks.rmt.dual_loss import next_token_loss, text_passes
-    from tasks.rmt.rows import TextRow
     from tasks.rmt.trainer import DualTrainer, make_trainer
     from tasks.shared.training.lm_head import use_compact_head
 

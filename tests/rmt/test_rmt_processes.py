@@ -42,7 +42,8 @@ def test_two_processes_train_as_one_does(make_job: MakeJob, tmp_path: Path, monk
             assert point.keys() == expected.keys()
             for name in point.keys() - {"entropy", "clip_share"}:  # means of micro-batches
                 assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (objective, name)
-        weights = [load_file(folder / "out" / "model.safetensors") for folder in (one, two)]
+        start, *weights = (load_file(folder / "model.safetensors") for folder in (job.model, one / "out", two / "out"))
+        assert max((value - start[key]).abs().max().item() for key, value in weights[0].items()) > 5e-3
         for key, value in weights[0].items():
             torch.testing.assert_close(weights[1][key], value, atol=2e-3, rtol=0)
 

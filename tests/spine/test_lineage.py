@@ -122,6 +122,15 @@ def test_models_that_saw_a_question(
     assert {(names[item.model.ref], item.method, item.rows, item.direct) for item in seen} == expected
 
 
+def test_a_model_made_of_a_trained_one_without_training_saw_its_questions(
+    store: Store, publish: Publish, made: dict[str, Manifest]
+) -> None:
+    parents = {"base": made["base"].ref, "model": made["mid"].ref}
+    between = publish(store, "model", "between", stage="interpolate", parents=parents)
+    seen = {item.model.ref: item.direct for item in models_that_saw(store, SEED)}
+    assert seen[between.ref] is False
+
+
 def test_a_model_is_traced_to_the_content_it_saw_after_its_dataset_was_rebuilt(
     store: Store, made: dict[str, Manifest], tmp_path: Path
 ) -> None:

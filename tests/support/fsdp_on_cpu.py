@@ -21,6 +21,8 @@ def start(self: AcceleratorState, *args: Any, fsdp_plugin: Any = None, **kwargs:
     _start(self, *args, fsdp_plugin=fsdp_plugin, **kwargs)
     if fsdp_plugin is not None:
         self.distributed_type = DistributedType.FSDP
+        if self._mixed_precision != "no":
+            fsdp_plugin.set_mixed_precision(self._mixed_precision)
         self.fsdp_plugin = fsdp_plugin
 
 

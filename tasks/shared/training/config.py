@@ -104,8 +104,9 @@ class TRLSettings(Frozen):
     """Nucleus of rollouts; below 1 the trained policy is not the sampled one (ours)."""
     top_k: int = Field(0, ge=0)
     """Likeliest tokens that rollouts are drawn from; 0 keeps all (ours)."""
-    scale_rewards: Literal["group", "batch", "none"] = "group"
-    """Standard deviation that advantages are divided by (GRPO: the group's)."""
+    scale_rewards: Literal["group", "batch", "none", "mean"] = "group"
+    """What advantages r - mean are divided by: the group's standard deviation (GRPO), the batch's, nothing, or the
+    group's mean reward, (r - mean) / (mean + 1e-4), as in MaxRL (arXiv 2602.02710): `tasks.rl.policy_loss`."""
     epsilon: float = Field(0.2, gt=0, lt=1)
     """Lower clip of the probability ratio (GRPO)."""
     epsilon_high: float = Field(0.2, gt=0)

@@ -45,6 +45,27 @@ def use_compact_head(model: PreTrainedModel, temperature: float, outputs: tuple[
     return True
 
 
+def reward_entropy(model: PreTrainedModel, weight: float) -> None:
+    """Have the head of a TRL trainer add `weight` times a token's entropy to its log-probability.
+
+    The trainer's loss, the mean of -log p, then is that of -log p - weight * H. Call it after the head is in place; it
+    must compute `entropy`.
+    """
+    model = base_model(model)
+    scoring = model.forward
+
+    # `generate` reads the signature.
+    @functools.wraps(type(model).forward)
+    def forward(self: PreTrainedModel, *args: Any, fused_lm_head: bool = False, **kwargs: Any) -> Any:
+        if not fused_lm_head:
+            return scoring(*args, **kwargs)
+        output = scoring(*args, fused_lm_head=True, **kwargs)
+        output.log_probs = output.log_probs + weight * output.entropy
+        return output
+
+    model.forward = types.MethodType(forward, model)
+
+
 def add_text_head(model: PreTrainedModel) -> None:
     """Let `model(..., labels=labels, text_head=True)` score labels at temperature 1, beside the head of a TRL trainer.
 

@@ -7,6 +7,7 @@ ends with its owner, however that ends, and its graders end with it.
 """
 
 import gc
+import mmap
 import os
 import resource
 import select
@@ -15,7 +16,7 @@ import socket
 import sys
 import traceback
 
-from tasks.shared.verification.protocol import ENDED, KILL, NEWS, ORDER, STARTED
+from tasks.shared.verification.protocol import AT_HAND, ENDED, KILL, NEWS, ORDER, STARTED
 from tasks.spine.stage.worker import die_with_parent
 
 _LOOK_AT_OWNER_MS = 1_000
@@ -80,7 +81,7 @@ class _Graders:
                 os.waitpid(pid, 0)
 
     def _obey(self, orders: socket.socket) -> bool:
-        data, sockets, _, _ = socket.recv_fds(orders, ORDER.size, 1)
+        data, descriptors, _, _ = socket.recv_fds(orders, ORDER.size, 2)
         if len(data) < ORDER.size:
             return False
         order, number = ORDER.unpack(data)
@@ -88,25 +89,28 @@ class _Graders:
             for pid in [pid for pid, known in self._numbers.items() if known == number]:
                 os.kill(pid, signal.SIGKILL)
             return True
-        requests = socket.socket(fileno=sockets[0])
+        requests = socket.socket(fileno=descriptors[0])
+        at_hand = mmap.mmap(descriptors[1], AT_HAND.size)
+        os.close(descriptors[1])
         mother = os.getpid()
         pid = os.fork()
         if pid == 0:
             orders.close()
-            self._become_grader(requests, mother)
+            self._become_grader(requests, at_hand, mother)
         requests.close()
+        at_hand.close()
         self._numbers[pid] = number
         orders.sendall(NEWS.pack(STARTED, number, pid))
         return True
 
-    def _become_grader(self, requests: socket.socket, mother: int) -> None:
+    def _become_grader(self, requests: socket.socket, at_hand: mmap.mmap, mother: int) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             die_with_parent(signal.SIGKILL)
             if os.getppid() == mother:
-                self._serve(requests, self._config)
+                self._serve(requests, at_hand, self._config)
             status = 0
         except BaseException:
             traceback.print_exc()

@@ -123,7 +123,7 @@ def _stated(completion: str, forms: Sequence[str]) -> tuple[_Statement, str, int
 def _up_to_new_questions(text: str) -> Iterator[tuple[int, int]]:
     """Start and end of the text up to its first new question, then of the rest question by question."""
     last = 0
-    for match in _NEW_QUESTION.finditer(text):
+    for match in _NEW_QUESTION.finditer(text) if "\n" in text or "<" in text else ():
         if text[last : match.start()].strip():
             yield last, match.start()
             last = match.start()

@@ -198,11 +198,14 @@ class VerifierPool:
         stuck = bool(lane.grader.outstanding) and time.monotonic() > lane.deadline
         if alive and not stuck:
             return results
-        unanswered = lane.grader.outstanding
+        grader = lane.grader
         ending = self._discard(lane)
-        if unanswered and (verdict := self._decide(unanswered[0], ending)):
-            results.append((unanswered.popleft().number, verdict))
-        lane.waiting.extendleft(reversed(unanswered))
+        last, others = grader.unanswered()
+        if last and (verdict := self._decide(last, ending)):
+            results.append((last.number, verdict))
+        elif last:
+            others.appendleft(last)
+        lane.waiting.extendleft(reversed(others))
         return results
 
     def _decide(self, request: GradingRequest, ending: int | None) -> Verdict | None:

@@ -1,6 +1,7 @@
 """The owner's end of the warm process and of its graders: start, non-blocking sockets, kill. Policy is in `pool`."""
 
 import json
+import mmap
 import os
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.shared.verification.config import VerificationConfig
-from tasks.shared.verification.protocol import ENDED, FORK, KILL, NEWS, ORDER, STARTED
+from tasks.shared.verification.protocol import AT_HAND, ENDED, FORK, KILL, NEWS, ORDER, STARTED
 from tasks.shared.verification.verdict import Verdict
 
 START_TIMEOUT_S = 120.0
@@ -72,14 +73,17 @@ class WarmProcess:
         self._last_number += 1
         ours, theirs = socket.socketpair()
         try:
-            with theirs:
-                socket.send_fds(self._control, [ORDER.pack(FORK, self._last_number)], [theirs.fileno()])
+            with theirs, tempfile.TemporaryFile() as page:
+                page.truncate(AT_HAND.size)
+                at_hand = mmap.mmap(page.fileno(), AT_HAND.size)
+                order = ORDER.pack(FORK, self._last_number)
+                socket.send_fds(self._control, [order], [theirs.fileno(), page.fileno()])
             while (news := self._news())[:2] != (STARTED, self._last_number):
                 self._endings[news[1]] = news[2]
         except OSError as error:
             ours.close()
             raise WarmProcessGone(f"{self.close()} ({type(error).__name__})") from error
-        return GraderProcess(ours, self._last_number, news[2])
+        return GraderProcess(ours, at_hand, self._last_number, news[2])
 
     def ending(self, grader: "GraderProcess") -> int | None:
         """Kill a grader that is still there, and return its exit status; None where the warm process is gone too."""
@@ -124,8 +128,9 @@ class WarmProcess:
 class GraderProcess:
     """A grader with a queue of requests. All methods return at once; the caller waits on the connection."""
 
-    def __init__(self, connection: socket.socket, number: int, pid: int) -> None:
+    def __init__(self, connection: socket.socket, at_hand: mmap.mmap, number: int, pid: int) -> None:
         self.connection = connection
+        self._at_hand = at_hand
         self.number = number
         self.pid = pid
         connection.setblocking(False)
@@ -178,8 +183,19 @@ class GraderProcess:
         lines, _, rest = self._unread.rpartition(b"\n")
         self._unread = rest
         # Read in one go: most of the time that one line takes goes into the call.
-        replies = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
-        return [self._in_turn(*reply) for reply in replies], alive
+        several = json.loads(b"[" + lines.replace(b"\n", b",") + b"]")
+        return [self._in_turn(*reply) for replies in several for reply in replies], alive
+
+    def unanswered(self) -> tuple[GradingRequest | None, deque[GradingRequest]]:
+        """Of a grader that has ended: the request that it was at, if it held any, and the others without a verdict."""
+        others = deque(self.outstanding)
+        if not others:
+            return None, others
+        (number,) = AT_HAND.unpack_from(self._at_hand, 0)
+        # A line that could not even be read leaves the number of the one before it.
+        last = next((request for request in others if request.number == number), others[0])
+        others.remove(last)
+        return last, others
 
     def _in_turn(self, number: int, *verdict: Any) -> tuple[int, Verdict]:
         expected = self.outstanding.popleft().number

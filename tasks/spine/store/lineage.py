@@ -86,8 +86,11 @@ def models_that_saw(store: Store, source_id: str) -> list[Sighting]:
     """Every model with training rows from a question or a document among its ancestors; reads only the id column."""
     counted: dict[tuple[ArtifactRef, TrainedRows], int] = {}
     sightings = []
-    for model in store.all():
-        if not model.trained_on:
+    made = store.all()
+    # A model may be made from trained ones without any training of its own.
+    kinds = {item.kind for item in made if item.trained_on}
+    for model in made:
+        if model.kind not in kinds:
             continue
         tables: dict[tuple[ArtifactRef, TrainedRows], Manifest] = {}
         for node in ancestry(store, model.ref).walk():

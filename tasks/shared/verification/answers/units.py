@@ -91,6 +91,8 @@ def split_unit(text: str, *, symbols: bool = False) -> tuple[str, Unit | None]:
         symbols: take for units what may be variables too, such as the ``m`` of ``5 m``.
     """
     spelled = spell(text)
+    if spelled[-1:].isdigit() and is_amount(spelled) and "$" not in spelled:
+        return spelled, None
     for pattern, replacement in _SYMBOLS if symbols else ():
         spelled = pattern.sub(replacement, spelled)
     currency, body = "", spelled

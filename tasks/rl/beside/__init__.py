@@ -1,0 +1,1 @@
+"""Cross-entropy on other rows beside GRPO, in the same optimiser steps."""
