@@ -40,6 +40,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_response(next(self.answers, 200))
+        self.send_header("Content-Type", "application/json" if self.path.startswith("/api") else "text/html")
         self.end_headers()
 
 
@@ -65,7 +66,9 @@ def test_a_proxy_never_stands_before_a_server_of_this_machine(proxies: None, ser
         urllib.request.urlopen(server)
     go_around_proxies()
     wait_for_server(server, None, print)
-    assert httpx.get(server).status_code == 200
+    for name in ("127.0.0.1", "localhost", "0.0.0.0"):
+        assert httpx.get(server.replace("127.0.0.1", name)).status_code == 200
+    assert socket.gethostname() in os.environ["no_proxy"].split(",")
     assert os.environ["NO_PROXY"].split(",")[0] == "internal.example"
     assert os.environ["HTTP_PROXY"] == PROXY, "the world outside is still reached through it"
 
@@ -97,6 +100,12 @@ def test_a_busy_server_is_waited_for_and_one_that_wants_a_key_is_there(
     monkeypatch.setattr(Server, "answers", iter((503, 429, 401)))
     wait_for_server(server, None, print)
     assert next(Server.answers, None) is None
+
+
+def test_the_address_of_the_pages_is_not_taken_for_that_of_the_api(server: str) -> None:
+    with pytest.raises(ValueError, match=r"PREFECT_API_URL=.* a web page .* write it as http://HOST:PORT/api"):
+        wait_for_server(server.removesuffix("/api"), None, print)
+    wait_for_server(f"{server}/", None, print)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:4200/api", "htp://x/api"])

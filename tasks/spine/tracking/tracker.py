@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from tasks.spine.process import has_ended, own_identity
+from tasks.spine.process import has_ended, own_host, own_identity
 from tasks.spine.store.manifest import Manifest, git_commit
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.settings import Settings
@@ -172,7 +172,7 @@ class Tracker:
         self._close_left_runs()
 
     def _close_left_runs(self) -> None:
-        host = own_identity().partition(":")[0]
+        host = own_host()
         running = f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '{host}:%'"
         for run in self.client.search_runs([self.experiment_id], running):
             if has_ended(run.data.tags[PROCESS_TAG]):
