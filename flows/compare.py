@@ -76,7 +76,8 @@ def run_comparison(
     all_seeds = seeds if seeds is not None else [settings.seed]
     tags: dict[str, str] = {"recipe": recipe, "base_model": settings.model.source}
     chosen = {"seeds": list(all_seeds), "arms": list(settings.chosen(arms))}
-    with pipeline(f"{settings.name}", tags, {**tags, **chosen, **main_settings(settings, overrides)}):
+    params = {**tags, **chosen, **main_settings(settings, overrides)}
+    with pipeline(f"{settings.name}", settings.runtime, tags, params):
         expect_stages(lambda: outline(recipe, overrides, seeds=seeds, arms=arms))
         todo = [
             Arm(name, config, recipe, merged(overrides, config, seed), seed, forced, one_of_seeds=len(all_seeds) > 1)
