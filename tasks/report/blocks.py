@@ -157,7 +157,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A figure in every form; of one that another stage drew, there is the PNG alone."""
+    """A figure in every form; of one that another stage drew, there is the PNG alone. Else that is the narrow form."""
 
     png: bytes
     wide: str = ""
