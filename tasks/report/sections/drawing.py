@@ -20,7 +20,10 @@ SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 
 
 def figure(name: str, title: str, caption: str, draw: "Callable[[bool], Drawing]", *, half: bool = False) -> Figure:
-    """A figure in every form, the same bytes for the same content; `draw` is told whether it is for a phone."""
+    """A figure in every form, the same bytes for the same content; `draw` is told whether it is for a phone.
+
+    Without a name, which would be that of its file, it has no PNG.
+    """
 
     def make() -> DrawnFigure:
         with drawing_style():
@@ -28,9 +31,10 @@ def figure(name: str, title: str, caption: str, draw: "Callable[[bool], Drawing]
         # Both stand in one page, where no name may be given twice.
         with drawing_style("narrow"):
             drawing, png = draw(True), io.BytesIO()
-            # The page of a run has one picture for every screen, and shows it as wide as a phone at most.
-            drawing.savefig(png, format="png", dpi=NARROW_DPI, metadata={"Software": None})
-            return DrawnFigure(png.getvalue(), wide, _svg(drawing))
+            if name:
+                # Narrow: the page of a run has one picture for every screen, a phone's too.
+                drawing.savefig(png, format="png", dpi=NARROW_DPI, metadata={"Software": None})
+            return DrawnFigure(wide, _svg(drawing), png.getvalue())
 
     return Figure(name, title, caption, make, half)
 
