@@ -85,7 +85,8 @@ def run_comparison(
         raise RecipeError(f"seeds: {list(all_seeds)} names one twice, which would be one training and no second look")
     tags: dict[str, str] = {"recipe": recipe, "base_model": settings.model.source}
     chosen = {"seeds": list(all_seeds), "arms": list(settings.chosen(arms))}
-    with pipeline(f"{settings.name}", tags, {**tags, **chosen, **main_settings(settings, overrides)}):
+    params = {**tags, **chosen, **main_settings(settings, overrides)}
+    with pipeline(f"{settings.name}", settings.runtime, tags, params):
         expect_stages(lambda: outline(recipe, overrides, seeds=seeds, arms=arms))
         ways = {name: _settled(settings, recipe, overrides, name) for name in settings.chosen(arms)}
         todo = [

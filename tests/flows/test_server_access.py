@@ -26,6 +26,7 @@ from flows.server.reaching import go_around_proxies, wait_for_server
 from flows.server.ui import check_ports
 from tasks.errors import Permanent
 from tasks.logs import hide_passwords_in_logs
+from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tests.support.network import free_port
 
@@ -156,12 +157,12 @@ def test_a_run_that_no_command_began_hides_passwords_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
-    with pipeline("some", {}):
+    with pipeline("some", Runtime(), {}):
         logging.getLogger("some.library").warning("no answer from postgresql://me:secret@host/db")
     assert "secret" not in caplog.text
-    with pytest.raises(Permanent, match=r"^https://host/x\?sig=\*\*\* is away$"), pipeline("some", {}):
+    with pytest.raises(Permanent, match=r"^https://host/x\?sig=\*\*\* is away$"), pipeline("some", Runtime(), {}):
         raise Permanent("https://host/x?sig=secret is away")
-    with pytest.raises(RuntimeError, match=r"^FileNotFoundError: .*\?token=\*\*\*'$"), pipeline("some", {}):
+    with pytest.raises(RuntimeError, match=r"^FileNotFoundError: .*\?token=\*\*\*'$"), pipeline("some", Runtime(), {}):
         raise FileNotFoundError(2, "No such file", "https://host/x?token=secret")
 
 
