@@ -30,7 +30,11 @@ from tasks.spine.store.ref import ArtifactRef
 METHODS: dict[str, ModuleType] = {"polya": polya, "rmt": rmt}
 """The module of each method, with prepare, run_arm and report_on."""
 
-Seeds = Annotated[list[Seed], Field(min_length=1), About("Seeds to run every arm at.")]
+Seeds = Annotated[
+    list[Seed],
+    Field(min_length=1, json_schema_extra={"uniqueItems": True}),
+    About("Seeds to run every arm at, each once."),
+]
 ForceStages = Annotated[list[str], stages_form(*RECIPES.values())]
 
 
@@ -77,9 +81,12 @@ def run_comparison(
     forced = settings.forced(force)
     results: dict[Any, Any] = {}
     all_seeds = seeds if seeds is not None else [settings.seed]
+    if len(set(all_seeds)) < len(all_seeds):
+        raise RecipeError(f"seeds: {list(all_seeds)} names one twice, which would be one training and no second look")
     tags: dict[str, str] = {"recipe": recipe, "base_model": settings.model.source}
     chosen = {"seeds": list(all_seeds), "arms": list(settings.chosen(arms))}
-    with pipeline(f"{settings.name}", tags, {**tags, **chosen, **main_settings(settings, overrides)}):
+    params = {**tags, **chosen, **main_settings(settings, overrides)}
+    with pipeline(f"{settings.name}", settings.runtime, tags, params):
         expect_stages(lambda: outline(recipe, overrides, seeds=seeds, arms=arms))
         ways = {name: _settled(settings, recipe, overrides, name) for name in settings.chosen(arms)}
         todo = [

@@ -118,7 +118,8 @@ def _finish(
     trained = trained_model(store, store.manifest(ran), settings.method)
     label = f"{store.manifest(base).summary['source'].rstrip('/').rpartition('/')[2]} {base.digest[:DIGEST_CHARS]}"
     stage = {"recipe": config.recipe, "overrides": config.overrides}
-    with pipeline(f"release {label}", {"recipe": config.recipe, "base_model": settings.model.source}):
+    tags = {"recipe": config.recipe, "base_model": settings.model.source}
+    with pipeline(f"release {label}", settings.runtime, tags):
         parents = {
             "model": base,
             "report": ran,

@@ -1,5 +1,6 @@
 """YAML that users write: read whole, or refused in a line that says where."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ def parsed_yaml(text: str) -> Any:
         RecursionError: it is nested too deeply.
     """
     try:
-        return yaml.load(text, _OneOfEachKey)
+        return yaml.load(text, _NothingUnsaid)
     except yaml.YAMLError as error:
         raise ValueError(in_a_line(error)) from error
 
@@ -44,8 +45,10 @@ def read_yaml(path: Path, parsed: Callable[[str], Any] = parsed_yaml) -> Any:
         raise ValueError(f"{path} is not YAML: {error}") from error
 
 
-class _OneOfEachKey(yaml.SafeLoader):
-    """Refuses a key that stands twice in a mapping: YAML would keep the last one without a word."""
+class _NothingUnsaid(yaml.SafeLoader):
+    """Refuses what YAML would read otherwise than it looks: of a key that stands twice the last one, 010 as eight, and
+    1:30 as ninety.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -56,3 +59,17 @@ class _OneOfEachKey(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands there twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int | float:
+        """A number that is written as people write one."""
+        text = str(node.value)
+        if ":" in text or re.match(r"[-+]?0[0-9_]", text):
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{text} is a number to base 60 or 8; write it in decimals, or in quotes", node.start_mark
+            )
+        read = self.construct_yaml_float if node.tag.endswith("float") else self.construct_yaml_int
+        return read(node)
+
+
+for _kind in ("int", "float"):
+    _NothingUnsaid.add_constructor(f"tag:yaml.org,2002:{_kind}", _NothingUnsaid.construct_number)

@@ -16,6 +16,7 @@ from flows.cli.options import (
     RecipeOption,
     SetOption,
     VerboseOption,
+    parse_benchmarks,
     parse_fields,
     parse_overrides,
     split,
@@ -85,10 +86,9 @@ def evaluate(
     from flows.pipeline.recipes import fitting_recipe
 
     overrides = {"model.source": model}
-    wanted = [name.partition("=") for name in split(benchmarks)]
-    if wanted:
-        overrides["evaluate.benchmarks"] = [name for name, _, _ in wanted]
-        overrides["evaluate.sources"] = {name: path for name, _, path in wanted if path}
+    if wanted := parse_benchmarks(benchmarks):
+        overrides["evaluate.benchmarks"] = [*wanted]
+        overrides["evaluate.sources"] = {name: path for name, path in wanted.items() if path}
     for key, value in (("samples", samples), ("limit", limit)):
         if value is not None:
             overrides[f"evaluate.{key}"] = value
@@ -103,7 +103,9 @@ def questions(
     preset: Annotated[str, typer.Option(help="Schema of the source, e.g. gsm8k, or the path of a YAML file.")] = "",
     fields: FieldsOption = "",
     split: Annotated[str, typer.Option(help="Of the hub, or of a folder whose files' names tell splits.")] = "",
-    format_: Annotated[str, typer.Option("--format", help="jsonl, json, csv, parquet; auto: by the ending.")] = "auto",
+    format_: Annotated[
+        str, typer.Option("--format", help="jsonl, json, csv, tsv, parquet; auto: by the ending.")
+    ] = "auto",
     limit: Annotated[int | None, typer.Option(help="Questions at most.", min=1)] = None,
     max_rejected_share: Annotated[
         float | None, typer.Option(help="Largest share of rows that may be unusable.", min=0, max=1)

@@ -89,22 +89,38 @@ def parse_overrides(pairs: list[str] | None) -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"--set {pair!r} is not KEY=VALUE")
-        overrides[key.strip()] = _value(value, pair)
+        overrides[key.strip()] = _value(value, f"--set {pair!r}")
     return overrides
 
 
 def parse_fields(text: str) -> dict[str, Any]:
     """The mapping of a question set: `question=problem,answer=solution`, or JSON as in a recipe."""
     if text.lstrip().startswith("{"):
-        found = _value(text, text)
+        found = _value(text, f"--fields {text!r}")
         return found if isinstance(found, dict) else {}
     pairs = [part.partition("=") for part in split(text)]
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise typer.BadParameter(f"--fields {wrong[0]!r} is not NAME=FIELD, such as question=problem")
-    return {name.strip(): field.strip() for name, _, field in pairs}
+    found = {name.strip(): field.strip() for name, _, field in pairs}
+    if len(found) < len(pairs):
+        raise typer.BadParameter(f"--fields {text!r} names a field twice")
+    return found
 
 
-def _value(text: str, pair: str) -> Any:
+def parse_benchmarks(text: str) -> dict[str, str]:
+    """Benchmarks by name, each with the file of one's own that it is read from, or ''."""
+    found = {}
+    for part in split(text):
+        name, equals, path = part.partition("=")
+        if equals and not path:
+            raise typer.BadParameter(f"--benchmarks {part!r} names no file; write {name}=FILE, or {name} alone")
+        if name in found:
+            raise typer.BadParameter(f"--benchmarks {text!r} names {name} twice")
+        found[name] = path
+    return found
+
+
+def _value(text: str, option: str) -> Any:
     from tasks.yaml_text import parsed_yaml
 
     try:
@@ -112,9 +128,9 @@ def _value(text: str, pair: str) -> Any:
             return json.loads(text, object_pairs_hook=_once)
         return parsed_yaml(text)
     except ValueError as error:
-        raise typer.BadParameter(f"--set {pair!r} is neither JSON nor YAML: {error}") from error
+        raise typer.BadParameter(f"{option} is neither JSON nor YAML: {error}") from error
     except RecursionError:
-        raise typer.BadParameter("--set: a value is nested too deeply to be read") from None
+        raise typer.BadParameter(f"{option[:80]}: a value is nested too deeply to be read") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

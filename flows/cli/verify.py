@@ -13,7 +13,8 @@ import pyarrow as pa
 from rich.console import Console
 
 from tasks.shared.sources.values import UnusableValue, as_text
-from tasks.shared.tables.parquet import write_parquet
+from tasks.shared.tables.out_file import check_place, content
+from tasks.shared.tables.parquet import ParquetError, opened, write_parquet
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.second_check import second_verdicts
 from tasks.shared.verification.verdict import Verdict, verdicts_in_words
@@ -58,12 +59,16 @@ def verify_file(source: Path, out: Path, fields: FieldNames, workers: int, secon
     """Write one verdict for each line of a JSONL file, print how they fell.
 
     Raises:
-        ValueError: the file is missing, empty or `out` itself.
+        ValueError: the file is missing, empty or `out` itself, no row of it can be read, or `out` holds something else.
+        Permanent: `out` cannot be written.
     """
     if not source.is_file():
         raise ValueError(f"{source} is no file; give a JSONL file with one completion and its gold answer a line")
     if out.exists() and out.samefile(source):
         raise ValueError(f"--out {out} is the file that is read; give another name")
+    check_place(out)
+    if out.exists() and not _holds_verdicts(out):
+        raise ValueError(f"--out {out} is there already and holds no verdicts ({content(out)}); give another name")
     tally = VerdictTally()
     with VerifierPool(workers) as pool:
         count = write_parquet(_rows(source, fields, pool, second, tally), out, SCHEMA)
@@ -74,6 +79,8 @@ def verify_file(source: Path, out: Path, fields: FieldNames, workers: int, secon
     if tally.unreadable:
         named = "; ".join(tally.unreadable[:_NAMED_ROWS]) + ("; ..." if len(tally.unreadable) > _NAMED_ROWS else "")
         console.print(f"{len(tally.unreadable):,} rows cannot be read: {named}", markup=False, soft_wrap=True)
+    if len(tally.unreadable) == count:
+        raise ValueError(f"no row of {source} can be read; give JSONL, and the names of its fields")
     if second:
         console.print(_disagreement(tally), markup=False, soft_wrap=True)
 
@@ -102,6 +109,14 @@ def _rows(
                     "rule": verdict.rule,
                     "seconds": verdict.seconds,
                 }
+
+
+def _holds_verdicts(out: Path) -> bool:
+    try:
+        with opened(out) as file:
+            return bool(file.schema_arrow.names == SCHEMA.names)
+    except ParquetError:
+        return False
 
 
 def _pair(line: bytes, place: str, fields: FieldNames) -> tuple[str, str] | str:

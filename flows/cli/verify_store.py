@@ -16,7 +16,7 @@ from tasks.spine.store.gc import RECORD, list_files
 from tasks.spine.store.gc_plan import BATCH
 from tasks.spine.store.integrity import changed, sizes_differ
 from tasks.spine.store.manifest import POOLS, Manifest
-from tasks.spine.store.store import ArtifactDamaged, Store
+from tasks.spine.store.store import ArtifactDamaged, ArtifactMissing, Store
 
 REMEDY = (
     "Run the pipelines again: what is damaged counts as missing and is made anew. In a remote store, and where only an "
@@ -37,12 +37,18 @@ class Read:
 
 
 def verify_store(store: Store, console: Console) -> int:
-    """Read all artifacts and samples. Returns an exit code: a failure where something is damaged."""
+    """Read all artifacts and samples. Returns an exit code: a failure where something is damaged.
+
+    Raises:
+        ArtifactMissing: the store is empty, as a folder is that nobody has mounted.
+    """
     began, read = time.monotonic(), Read()
     table = Table("where", "what is wrong", title="Damaged")
     for where, problem in damages(store, read):
         table.add_row(*map(Text, (where, problem)))
     done = f"{read} read in {time.monotonic() - began:.1f} s"
+    if not table.rows and not read.artifacts + read.batches:
+        raise ArtifactMissing(f"nothing in the store {store.files.uri}: nothing was verified; look at MIDTRAIN_STORE")
     if not table.rows:
         console.print(f"{done}: nothing is damaged.", highlight=False)
         return 0

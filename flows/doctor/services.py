@@ -5,7 +5,7 @@ import socket
 import time
 
 from flows.doctor.finding import Finding, NothingToLookAt, look
-from flows.server.reaching import trouble_with
+from flows.server.reaching import check_api, trouble_with
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.pages import running_servers
@@ -46,6 +46,7 @@ def prefect(settings: Settings) -> str:
     shown = without_passwords(address)
     if trouble := trouble_with(address):
         raise ConnectionError(f"no answer from {shown}: {trouble}")
+    check_api(address)
     return f"answers at {shown}"
 
 

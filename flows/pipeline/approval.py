@@ -1,10 +1,10 @@
 """A run that waits for a person: paused in Prefect, with what comes next on its page, until somebody resumes it."""
 
-import logging
 from collections.abc import Callable
 
 from prefect.artifacts import create_markdown_artifact
 from prefect.flow_runs import pause_flow_run
+from prefect.logging import get_run_logger
 from prefect.settings import get_current_settings
 
 from flows.pipeline.pages import current_flow_run
@@ -14,8 +14,6 @@ from tasks.spine.store.runtime import Approval, Runtime
 TIMEOUT_S = 7 * 24 * 3600
 """A run that nobody resumes in this time fails; what it has made is kept. Ours."""
 POLL_S = 5
-
-log = logging.getLogger(__name__)
 
 
 def wait_for_approval(step: Approval, runtime: Runtime, about: Callable[[], str]) -> None:
@@ -38,5 +36,7 @@ def wait_for_approval(step: Approval, runtime: Runtime, about: Callable[[], str]
         )
     if text := about():
         create_markdown_artifact(text, key=f"approve-{step}", description=f"Resume the run to go on: {step}")
-        log.info("Waits for approval (%s): resume the run on its page; what comes next stands under Artifacts", step)
+        # On the page, and on a terminal: a person is waited for.
+        said = "Waits for approval (%s): resume the run on its page; what comes next stands under Artifacts"
+        get_run_logger().warning(said, step)
         pause_flow_run(timeout=TIMEOUT_S, poll_interval=POLL_S, key=step)

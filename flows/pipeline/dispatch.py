@@ -11,6 +11,7 @@ import math
 import os
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelling, StateType
 
+from flows.progress.page import progress_of
 from flows.server.automations import awaits_restart
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
@@ -33,12 +35,15 @@ from tasks.spine.stage.threads import told_to_end
 from tasks.spine.store.fingerprint import digest_text
 from tasks.spine.store.ref import SHORT, ArtifactRef
 from tasks.spine.store.settings import STARTED_BY_WORKER
+from tasks.spine.tracking.course import StageProgress
 from tasks.spine.tracking.journal import StageRecord
 from tasks.spine.tracking.tracker import PARENT_TAG
 
 log = logging.getLogger(__name__)
 
 POLL_S = 1.0
+LOOK_EVERY_S = 5.0
+"""Between two looks at the progress of a stage. Ours: there may be many at once, and the server has other work."""
 LATE_S = 60.0
 """A run that no worker has begun after this time is worth a warning."""
 
@@ -65,7 +70,7 @@ def dispatch(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any]) -> 
     if ref is None:
         ref = _run(stage_flow, parameters, before)
         _, passed = _walk(stage_flow, {**parameters, "force": False})
-    _note(passed, before, parameters.get("label", ""))
+    _note(passed, before)
     return ref
 
 
@@ -82,12 +87,38 @@ def _walk(
     return (ref if plan.rows[-1].verdict == "hit" else None), plan.rows
 
 
-def _note(rows: list[PlannedStage], before: list[PlannedStage], label: str) -> None:
+def _note(rows: list[PlannedStage], before: list[PlannedStage]) -> None:
     """Put the stages that a run passed into the pipeline's journal."""
     context = run_context()
     served = {row.ref.fingerprint for row in before if row.verdict == "hit"}
     for row in rows:
-        context.note(StageRecord(row.stage, context.store.manifest(row.ref), row.ref.fingerprint in served, label))
+        context.note(StageRecord(row.stage, context.store.manifest(row.ref), row.ref.fingerprint in served, row.label))
+
+
+@dataclass
+class _Progress:
+    """Tells the pipeline's course how a stage fares that a run elsewhere builds."""
+
+    row: PlannedStage
+    _step: StageProgress | None = None
+    _looked_at: float = -math.inf
+
+    def look(self, run: FlowRun, client: SyncPrefectClient) -> None:
+        """Pass on what the run has said last."""
+        course = run_context().course
+        if course is None or run.state is None or not run.state.is_running():
+            return
+        self._step = self._step or course.begin(self.row.ref.fingerprint, self.row.stage, self.row.label)
+        if time.monotonic() - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = time.monotonic()
+        try:
+            line = progress_of(run.id, self.row.stage, client)
+        except Exception as error:
+            log.debug("no progress of %s: %s", self.row.stage, error)
+            return
+        if line is not None:
+            course.advance(self._step, line)
 
 
 def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: list[PlannedStage]) -> ArtifactRef:
@@ -97,7 +128,7 @@ def _run(stage_flow: Flow[..., ArtifactRef], parameters: dict[str, Any], rows: l
     for attempt in itertools.count(1):
         run = _start(name, {**parameters, "overrides": overrides}, f"{key}-{attempt}")
         had_ended = run.state is not None and run.state.is_final() and not awaits_restart(run)
-        run = _wait(run, name)
+        run = _wait(run, name, _Progress(rows[-1]))
         ref, _ = _walk(stage_flow, {**parameters, "force": False})
         if run.state is not None and run.state.is_completed() and ref is not None:
             return ref
@@ -139,7 +170,7 @@ def _start(name: str, parameters: dict[str, Any], key: str) -> FlowRun:
     return run
 
 
-def _wait(run: FlowRun, name: str) -> FlowRun:
+def _wait(run: FlowRun, name: str, progress: _Progress) -> FlowRun:
     """Follow a run to its end; where this pipeline is cancelled meanwhile, the run is too.
 
     A server that is away for a while is asked again.
@@ -149,6 +180,7 @@ def _wait(run: FlowRun, name: str) -> FlowRun:
         while True:
             with suppress(httpx.TransportError), get_client(sync_client=True) as client:
                 run = client.read_flow_run(run.id)
+                progress.look(run, client)
             if run.state is not None and run.state.is_final() and not awaits_restart(run):
                 return run
             if run.state is not None and run.state.is_scheduled() and time.monotonic() > late:

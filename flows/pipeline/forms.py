@@ -61,7 +61,7 @@ def recipe_form(method: str = "") -> Form:
     def make() -> Schema:
         without_file = [] if method == "rmt" else [DEFAULTS]
         by_name = {"title": "Name", "type": "string", "enum": [*names(method), *without_file]}
-        by_path = {"title": "File", "type": "string", "pattern": r"\.ya?ml$"}
+        by_path = {"title": "File", "type": "string", "pattern": r"^(?!.*://).*\.ya?ml$"}
         about = "Name of a recipe in deployments/recipes, or the path of a YAML file that the worker can read."
         return {"anyOf": [by_name, by_path], "description": about}
 

@@ -31,6 +31,7 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.tracking.course import Course
 from tasks.spine.tracking.journal import StageRecord
+from tasks.spine.tracking.mirror import check_mirror
 from tasks.spine.tracking.tracker import PARENT_TAG, Tracker
 
 RecipeT = TypeVar("RecipeT", bound=Recipe)
@@ -93,7 +94,7 @@ def stage_run(
         kind: the recipe class that has the stage; a recipe of another method is refused.
     """
     settings = load(kind, recipe, overrides)
-    with pipeline(stage, {"recipe": recipe}):
+    with pipeline(stage, settings.runtime, {"recipe": recipe}):
         yield StageRun(stage, settings, recipe, overrides)
 
 
@@ -149,7 +150,7 @@ def reference(name: str) -> ArtifactRef:
 
 @contextmanager
 def pipeline(
-    name: str, tags: Mapping[str, str], params: Mapping[str, JsonValue] = MappingProxyType({})
+    name: str, runtime: Runtime, tags: Mapping[str, str], params: Mapping[str, JsonValue] = MappingProxyType({})
 ) -> Iterator[list[StageRecord]]:
     """One pipeline run: a journal of the stages passed, and an MLflow parent run if any of them is built.
 
@@ -164,6 +165,7 @@ def pipeline(
     if context.journal is not None and context.tracker is not None:
         yield context.journal
         return
+    check_mirror(runtime.mirror)
     journal = [] if context.journal is None else context.journal
     course = context.course or Course()
     before = len(journal)
@@ -173,6 +175,7 @@ def pipeline(
         {**tags, **_flow_run_tags()},
         params,
         settings=context.settings,
+        mirror=runtime.mirror,
         note=flow_run_link(),
         opened=show_link,
         parent_run_id=_outer_run(),

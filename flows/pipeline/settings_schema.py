@@ -9,16 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.recipe.base import Recipe
-from tasks.text import PASSWORD, SECRET
+from tasks.text import NESTED_PASSWORD, PASSWORD, SECRET
 
 Schema = dict[str, Any]
 WORDS = ("title", "description", "default", "discriminator")
 """What a schema says to people, and what only a form with a field for each setting could use."""
-WITH_PASSWORD = "an address with a password, token or signature in it"
+# As a condition: the patterns would else stand in the message.
 NO_PASSWORD: Schema = {
-    "allOf": [
-        {"not": {"type": "string", "pattern": secret.pattern, "title": WITH_PASSWORD}} for secret in (PASSWORD, SECRET)
-    ]
+    "if": {"type": "string", "pattern": "|".join(it.pattern for it in (PASSWORD, NESTED_PASSWORD, SECRET))},
+    "then": {"not": {"title": "an address with a password, token or signature in it"}},
 }
 UNKNOWN: Schema = {"not": {"title": "there is no setting of this name"}}
 """Refuses any value; its title stands in the message."""
@@ -67,7 +66,7 @@ def _settings(schema: Schema, prefix: str) -> Iterator[tuple[str, Schema]]:
         if isinstance(option.get("additionalProperties"), dict):
             yield from _settings(option["additionalProperties"], dot + ANY_NAME)
         elif option.get("additionalProperties") is True:
-            yield dot + ".+", {}
+            yield dot + ".+", NO_PASSWORD
 
 
 def _inlined(schema: Any, definitions: dict[str, Schema]) -> Any:
@@ -84,6 +83,8 @@ def _inlined(schema: Any, definitions: dict[str, Schema]) -> Any:
             found[name] = {key: _inlined(value, definitions) for key, value in item.items()}
         elif name not in (*WORDS, "$defs"):
             found[name] = _inlined(item, definitions)
+    if found.get("additionalProperties") == {}:
+        found["additionalProperties"] = NO_PASSWORD
     if found.get("type") == "string" and "enum" not in found and "const" not in found:
         found |= NO_PASSWORD
     return found

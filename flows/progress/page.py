@@ -1,5 +1,6 @@
 """A run's progress on the page of its pipeline: a line in the log for each stage, and one progress artifact."""
 
+import json
 import logging
 import threading
 import time
@@ -9,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
+from prefect.client.schemas.filters import ArtifactFilter
 from prefect.logging import get_run_logger
 
 from tasks.spine.stage.context import run_context
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 PROGRESS = "progress"
 """Key of the artifact."""
+LINE = "line"
+"""Key of its metadata with the stage and its last progress line as JSON, for a pipeline that waits for this run."""
 SHOW_EVERY_S = 2.0
 
 
@@ -42,6 +46,16 @@ def shown_on_page(course: Course) -> Iterator[None]:
         page.clear()
     finally:
         course.followers.remove(page)
+
+
+def progress_of(run: UUID, stage: str, client: SyncPrefectClient) -> dict[str, Any] | None:
+    """The last progress line of a stage that another run builds, if that has said anything of it."""
+    chosen = ArtifactFilter.model_validate({"flow_run_id": {"any_": [run]}, "key": {"any_": [PROGRESS]}})
+    for artifact in client.read_artifacts(artifact_filter=chosen):
+        line = json.loads((artifact.metadata_ or {}).get(LINE, "{}"))
+        if line.pop("stage", None) == stage and line["total"]:
+            return line
+    return None
 
 
 @dataclass
@@ -71,7 +85,8 @@ class _Page:
         """The share of the run that is done, and what it is at; a server that cannot be asked is asked again later."""
         with self._lock:
             self._shown_at = time.monotonic()
-            now = {"data": 100 * self.course.share, "description": in_markdown(step.line)}
+            line = json.dumps({"stage": step.stage, **step.reported})
+            now = {"data": 100 * self.course.share, "description": in_markdown(step.line), "metadata_": {LINE: line}}
             try:
                 with get_client(sync_client=True) as client:
                     if self._artifact is None:

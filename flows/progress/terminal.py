@@ -95,7 +95,7 @@ class View:
             self._tasks[step.number] = self.progress.add_task(step.title, total=None, count="", numbers="")
 
     def advanced(self, step: StageProgress) -> None:
-        shown = {"count": f"{step.done}/{step.total}", "numbers": step.key_numbers}
+        shown = {"count": f"{step.done}/{step.total}", "numbers": step.key_numbers or step.unit}
         self.progress.update(self._tasks[step.number], completed=step.done, total=step.total, **shown)
 
     def ended(self, step: StageProgress) -> None:

@@ -14,13 +14,15 @@ from flows.server.automations import MAX_RESTARTS
 BLOCKS = "MIDTRAIN_NOTIFY"
 """Environment variable with the blocks to send by, with commas between, as `TYPE/NAME`."""
 PIPELINES = ("polya", "rmt", "compare", "release")
-"""Flows that end with a comparison."""
-BODY = """{{ flow.name }} run {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message }}
-{{ flow_run|ui_url }}"""
+"""Flows that end with a comparison, and may ask for approval on the way."""
+BODY = """{{ flow.name }} run {{ flow_run.name }}: {{ flow_run.state.name }}. {{ flow_run.state.message or "" }}
+{{ flow_run|ui_url or "" }}"""
+"""A server that was not told its `PREFECT_UI_URL` knows no link."""
 
 
 def notifications(client: SyncPrefectClient, pools: Sequence[str]) -> list[AutomationCore]:
-    """Automations that tell of failed runs and of finished comparisons; none where no block is named.
+    """Automations that tell of failed runs, of those that wait for approval, and of finished comparisons; none where no
+    block is named.
 
     Raises:
         ValueError: the server has no such block.
@@ -33,6 +35,7 @@ def notifications(client: SyncPrefectClient, pools: Sequence[str]) -> list[Autom
     told = [
         ("failed runs are told", "Failed", {}, ended),
         ("runs that crashed for good are told", "Crashed", last_start, ended),
+        ("runs that wait for approval are told", "Paused", {}, compared),
         ("finished comparisons are told", "Completed", {}, compared),
     ]
     return [_automation(blocks, *item) for item in told] if blocks else []

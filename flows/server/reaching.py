@@ -4,21 +4,25 @@ import http.client
 import importlib.util
 import logging
 import os
+import socket
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 from urllib.parse import urlsplit, urlunsplit
 
 from tasks.spine.stage.prefect_retry import BUSY
 from tasks.text import without_passwords
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
+EVERY_ADDRESS = "0.0.0.0"
+"""Where servers say that they listen; asked there, this machine answers."""
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 SAY_AFTER_S = 2.0
 SAY_EVERY_S = 10.0
@@ -47,7 +51,7 @@ def go_around_proxies() -> None:
     both = ("NO_PROXY", "no_proxy")
     excepted = [name.strip() for key in both for name in os.environ.get(key, "").split(",") if name.strip()]
     for key in both:
-        os.environ[key] = ",".join(dict.fromkeys([*excepted, *LOCAL]))
+        os.environ[key] = ",".join(dict.fromkeys([*excepted, *LOCAL, EVERY_ADDRESS, socket.gethostname()]))
     for key in (name for upper in PROXIES for name in (upper, upper.lower())):
         if os.environ.get(key, "").startswith("socks") and importlib.util.find_spec("socksio") is None:
             log.warning("%s is not used: that proxy speaks SOCKS, and the package socksio is not installed", key)
@@ -62,7 +66,7 @@ def wait_for_server(address: str, starting: StartingServer | None, say: Callable
         say: called with a line after two seconds without an answer, and again every ten.
 
     Raises:
-        ValueError: that is no address, a temporary server ended, or there was no answer in time.
+        ValueError: that is no address or a web page's, a temporary server ended, or there was no answer in time.
     """
     shown = without_passwords(address)
     if urlsplit(address).scheme not in ("http", "https") or not urlsplit(address).hostname:
@@ -81,14 +85,14 @@ def wait_for_server(address: str, starting: StartingServer | None, say: Callable
         time.sleep(0.1)
     if starting is not None:
         starting.turn.close()
+    else:
+        check_api(address)
 
 
 def trouble_with(address: str) -> str | None:
     """Why the server cannot be asked yet; None where it answers, be it that it wants a key."""
-    parts = urlsplit(address)
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     try:
-        with urllib.request.urlopen(f"{bare}/health", timeout=PROBE_S):
+        with _health(address):
             return None
     except urllib.error.HTTPError as error:
         return f"HTTP {error.code}" if error.code in BUSY else None
@@ -96,3 +100,23 @@ def trouble_with(address: str) -> str | None:
         reason = getattr(error, "reason", None) or error
         # A certificate that Prefect's own settings may accept.
         return None if isinstance(reason, ssl.SSLError) else str(reason)
+
+
+def check_api(address: str) -> None:
+    """Refuse the address of Prefect's pages in place of its API's: they answer whatever they are asked for.
+
+    Raises:
+        ValueError: there is a web page.
+    """
+    with suppress(OSError, http.client.HTTPException), _health(address) as response:
+        if response.headers.get_content_type() == "text/html":
+            raise ValueError(
+                f"PREFECT_API_URL={without_passwords(address)!r} answers with a web page and not as Prefect's API; "
+                "write it as http://HOST:PORT/api"
+            )
+
+
+def _health(address: str) -> http.client.HTTPResponse:
+    parts = urlsplit(address)
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return cast(http.client.HTTPResponse, urllib.request.urlopen(f"{bare}/health", timeout=PROBE_S))

@@ -112,6 +112,8 @@ def _start(name: str, address: str, settings: Settings) -> subprocess.Popen[byte
     if name == "Prefect":
         command = server_command(port)
         environment |= {"PREFECT__SERVER_FINAL": "1", "PREFECT_UI_API_URL": f"{address}/api", **LEASES}
+        # For links in messages.
+        environment |= {"PREFECT_UI_URL": address}
         origins = ",".join(f"http://{local}:{port}" for local in (HOST, "localhost"))
         environment |= {"PREFECT_SERVER_CORS_ALLOWED_ORIGINS": origins}
     else:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.shared.figures import INK, PALETTE, blank_figure, drawing_style
+from tasks.shared.figures import INK, PALETTE, blank_figure, drawing_style, legend_columns
 from tasks.shared.next_token.method import TIERS, TierConfig
 from tasks.texts.schema import SPLIT_FILES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SHOWN_NATS = 0.1
 """Width of a bar, nats."""
@@ -17,30 +18,36 @@ _COLOURS = {"train": PALETTE[2], "evaluation": PALETTE[1]}
 
 
 def draw_histogram(histogram: Mapping[str, Any], path: Path, tiers: TierConfig | None = None) -> None:
-    """Write a PNG: share of the positions of each split by entropy, on a logarithmic scale.
+    """Write the figure as a PNG; the folder of `path` is made."""
+    with drawing_style():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        histogram_figure(histogram, 7.2, tiers).savefig(path, format="png", dpi=160, metadata={"Software": None})
+
+
+def histogram_figure(histogram: Mapping[str, Any], width: float, tiers: TierConfig | None = None) -> "Figure":
+    """Share of the positions of each split by entropy, on a logarithmic scale.
 
     Args:
         histogram: counts by split and `bins_per_nat`, as the stage's summary holds them.
-        path: file of the picture; its folder is made.
+        width: inches.
         tiers: thresholds to draw; the method's defaults where None.
     """
     thresholds = {name: getattr(tiers or TierConfig(), name) for name in TIERS}
     splits = {name: histogram[name] for name in SPLIT_FILES if sum(histogram[name])}
     together = round(SHOWN_NATS * histogram["bins_per_nat"])
-    with drawing_style():
-        figure = blank_figure(7.2, 3.4)
-        axis = figure.subplots()
-        for index, (split, counts) in enumerate(splits.items()):
-            _bars(axis, counts, together, split, (index + 0.5) / len(splits), 1 / len(splits))
-        _tiers(axis, thresholds)
-        axis.set(
-            title="Positions by entropy of the next token", xlabel="entropy, nats", ylabel="percent of the positions"
-        )
-        axis.set_yscale("log")
-        axis.set_xlim(left=0)
-        axis.legend(loc="upper right")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png", dpi=160, metadata={"Software": None})
+    figure = blank_figure(width, 3.4)
+    axis = figure.subplots()
+    for index, (split, counts) in enumerate(splits.items()):
+        _bars(axis, counts, together, split, (index + 0.5) / len(splits), 1 / len(splits))
+    _tiers(axis, thresholds)
+    axis.set(title="Positions by entropy of the next token", xlabel="entropy, nats", ylabel="percent of the positions")
+    axis.set_yscale("log")
+    # Its own labels of powers are formulas, which no figure has.
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.set_xlim(left=0)
+    names = axis.get_legend_handles_labels()[1]
+    figure.legend(loc="outside lower center", ncols=legend_columns([len(name) for name in names], width))
+    return figure
 
 
 def _bars(axis: "Axes", counts: list[int], together: int, split: str, middle: float, share: float) -> None:
@@ -66,5 +73,5 @@ def _tiers(axis: "Axes", thresholds: Mapping[str, float]) -> None:
             textcoords="offset points",
             rotation=90,
             va="top",
-            fontsize=8,
+            bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
         )

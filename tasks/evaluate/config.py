@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen, Seed, StageConfig
 from tasks.errors import did_you_mean
-from tasks.evaluate.few_shot import check_benchmarks, with_examples
+from tasks.evaluate.few_shot import check_benchmarks, few_shot
 from tasks.filter.adherence.config import RewardModelScorer
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import FieldMapping
@@ -121,11 +121,6 @@ class EvaluateConfig(StageConfig):
     sandbox: SandboxConfig = SandboxConfig()
     """Limits of code that a model wrote, for benchmarks whose answers are code."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _shows_examples(cls, values: Any) -> Any:
-        return with_examples(values) if isinstance(values, dict) else values
-
     @field_validator("benchmarks")
     @classmethod
     def _exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -169,12 +164,25 @@ class EvaluateConfig(StageConfig):
         # Which questions those are, the parents say: a moved file is the same benchmark.
         apart = {"sources", "parts", "sandbox", "few_shot", "reward_model", "solutions"}
         fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
+        fields |= {"prompt": self.shown_prompt, "sampling": self.drawn}
         found = {name: self.benchmark(name) for name in self.benchmarks}
         styles = {name: known.styles for name, known in found.items() if known.styles}
         scoring = {name: payload for name, known in found.items() if (payload := known.identity_payload())}
         sandbox = self.sandbox if self.runs_code else None
         further = {"styles": styles, "scoring": scoring, "sandbox": sandbox, "reward_model": self.reward_model}
         return {**fields, **{name: value for name, value in further.items() if value}}
+
+    @property
+    def shown_prompt(self) -> PromptConfig:
+        """The prompt, with worked examples where there are any."""
+        return few_shot(self.few_shot).shown_in(self.prompt) if self.few_shot else self.prompt
+
+    @property
+    def drawn(self) -> EvaluationSampling:
+        """How samples are drawn, up to the stop texts that belong to worked examples."""
+        return (
+            self.sampling.model_copy(update={"stop": few_shot(self.few_shot).stop}) if self.few_shot else self.sampling
+        )
 
     @property
     def runs_code(self) -> bool:

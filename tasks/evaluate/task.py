@@ -34,17 +34,17 @@ and the `solutions` if they are asked for."""
 
 def wanted_samples(build: Build, config: EvaluateConfig) -> Wanted[tuple[Question, Renderer]]:
     """Sampled completions of every benchmark question, and the greedy one if asked for."""
-    prompts = {name: config.benchmark(name).prompt(config.prompt) for name in config.benchmarks}
+    prompts = {name: config.benchmark(name).prompt(config.shown_prompt) for name in config.benchmarks}
     trusts = build.runtime.trust_remote_code
     renderers = {
         name: Renderer.for_model(prompt, build.path("model"), trust_remote_code=trusts)
         for name, prompt in prompts.items()
     }
-    greedy = config.sampling.model_copy(update={"temperature": 0.0, "top_p": 1.0, "top_k": 0})
+    greedy = config.drawn.model_copy(update={"temperature": 0.0, "top_p": 1.0, "top_k": 0})
     return Wanted(
         sources={name: _asked(build, name, renderer) for name, renderer in renderers.items()},
         render=lambda asked: [plain_prompt(*asked)],
-        samplings=(config.sampling, greedy) if config.greedy else (config.sampling,),
+        samplings=(config.drawn, greedy) if config.greedy else (config.drawn,),
         num_samples=config.samples,
         seed=config.seed,
         form=renderers[config.benchmarks[0]].form,

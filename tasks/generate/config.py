@@ -28,7 +28,8 @@ class ReadySolutions(Frozen):
     solution: str = "solution"
     """Path or template of the solution's whole text, its answer at the end."""
     format: Format = "auto"
-    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`). Gzip is recognised by itself."""
+    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`). Gzip is recognised by
+    itself."""
     revision: str = ""
     """Hub only: branch, tag or commit; it is resolved to a commit."""
     subset: str = ""

@@ -148,7 +148,9 @@ class StepTrainer(JointTrainer, SFTTrainer):
         }
         self._window = {"tokens": 0, "slots": 0, "since": now}
         self._reporter.metrics(step, **values)
-        self._reporter.progress(step, len(self.steps), "step", loss=values["loss"], tokens_per_s=values["tokens_per_s"])
+        self._reporter.progress(
+            step, len(self.steps), "steps", loss=values["loss"], tokens_per_s=values["tokens_per_s"]
+        )
 
 
 def make_trainer(

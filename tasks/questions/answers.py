@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tasks.config import Frozen
-from tasks.shared.sources.values import UnusableValue, as_text, check_text
+from tasks.shared.sources.values import UnusableValue, as_text, check_decoded, check_text
 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _NUMBER = re.compile(r"[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?([eE][+-]?\d+)?|[+-]?\.\d+", re.ASCII)
@@ -51,6 +51,7 @@ def extract_answer(value: Any, rule: AnswerRule) -> str:
     if not text:
         raise UnusableValue("is empty")
     check_text(text)
+    check_decoded(text)
     return text
 
 

@@ -11,7 +11,7 @@ from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
 from tasks.shared.sources.errors import SourceError
 
-Format = Literal["auto", "jsonl", "json", "csv", "parquet"]
+Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"]
 
 
 def _known(preset: str) -> None:
@@ -58,7 +58,8 @@ class QuestionsConfig(StageConfig):
     name: str = ""
     """Label of the set in the `source` column; empty takes the preset's name, or `tiny`, or `custom`."""
     format: Format = "auto"
-    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`). Gzip is recognised by itself."""
+    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`). Gzip is recognised by
+    itself."""
     revision: str = ""
     """Hub only: branch, tag or commit; it is resolved to a commit."""
     subset: str = ""

@@ -13,7 +13,7 @@ from tasks.questions.fields import FieldMapping
 from tasks.questions.unit_tests import gold_tests
 from tasks.shared.sources.errors import Record, Reject, excerpt
 from tasks.shared.sources.paths import MissingField, look_up, resolve, scalars
-from tasks.shared.sources.values import UnusableValue, as_text, check_text
+from tasks.shared.sources.values import UnusableValue, as_text, check_decoded, check_text
 
 ID_HEX_DIGITS = 16
 
@@ -87,6 +87,7 @@ def _question_text(value: Any, mapping: FieldMapping, config: QuestionsConfig) -
         text = text.replace(fixed, "")
     text = text.strip()
     check_text(text)
+    check_decoded(text)
     if not normalise(text):
         raise UnusableValue("is empty")
     if len(text) < config.min_question_chars:

@@ -11,7 +11,7 @@ from tasks.spine.stage.task import stage_task
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
-QUESTIONS = Stage("questions", version=4, kind="questions")
+QUESTIONS = Stage("questions", version=5, kind="questions")
 
 
 @stage_task(QUESTIONS)

@@ -86,9 +86,11 @@ def _read(name: str) -> dict[str, Any]:
         known = [recipe_name(path.name) for path in RECIPES.glob("*.yaml")]
         raise RecipeError(f"recipe {name!r}: no file {path}{closest(name, known)}; or give the path of a .yaml file")
     try:
-        values = deepcopy(read_yaml(path, _parsed)) or {}
+        values = deepcopy(read_yaml(path, _parsed))
     except ValueError as error:
         raise RecipeError(f"recipe {error}") from error
+    if values is None:
+        raise RecipeError(f"recipe {path} is empty; for the defaults take recipe {DEFAULTS!r}")
     if not isinstance(values, dict):
         raise RecipeError(f"recipe {path} is not a mapping of sections")
     return values

@@ -1,6 +1,6 @@
 """Plain values and dotted overrides -> one validated recipe, with errors that name the key, the value and the fix."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
@@ -76,6 +76,7 @@ def build(kind: type[R], values: Mapping[str, Any], overrides: Mapping[str, Json
         RecipeError: a key that does not exist (the closest valid one is named), or a bad value.
     """
     merged = _copy(values)
+    _part(kind, merged)
     for key, value in overrides.items():
         nested = _nest(key, value)
         check_keys(nested, kind, f"{where} ")
@@ -149,16 +150,38 @@ def _renamed(name: str, known: Iterable[str]) -> str:
     return new if new != name and any(new == option or new.startswith(f"{option}.") for option in known) else ""
 
 
-def _share(kind: type[Sections], merged: dict[str, Any]) -> None:
-    """Copy shared sections and the seed into the stages that have a field for them."""
+def _places(kind: type[Sections]) -> Iterator[tuple[str, str]]:
+    """Stages, each with a shared section that it has a field for, or with the seed."""
     for name, model in section_models(kind).items():
+        yield from ((name, shared) for shared in kind.SHARED if shared in model.model_fields)
+    yield from ((name, "seed") for name in kind.seeded())
+
+
+def _share(kind: type[Sections], merged: dict[str, Any]) -> None:
+    """Copy shared sections and the seed into the stages that have a field for them.
+
+    Raises:
+        RecipeError: a stage has another value of its own there, which would be lost.
+    """
+    for name, shared in _places(kind):
         section = merged.setdefault(name, {})
-        for shared in kind.SHARED:
-            if shared in model.model_fields and shared in merged:
-                section[shared] = merged[shared]
-    for name in kind.seeded():
-        if "seed" in merged:
-            merged[name]["seed"] = merged["seed"]
+        if shared in section and section[shared] != merged.get(shared):
+            own = section[shared]
+            key = ".".join([shared, *(list(own)[:1] if isinstance(own, Mapping) else [])])
+            raise RecipeError(
+                f"{name}.{key}: {shared} is one for all stages of a recipe; set {key} (got {_short(own)} for {name} "
+                "alone)"
+            )
+        if shared in merged:
+            section[shared] = merged[shared]
+
+
+def _part(kind: type[Sections], merged: dict[str, Any]) -> None:
+    """Take out of the stages what `_share` has put there, where the values are those of a finished recipe."""
+    for name, shared in _places(kind):
+        section = merged.get(name)
+        if isinstance(section, dict) and shared in section and section[shared] == merged.get(shared):
+            del section[shared]
 
 
 def section_models(kind: type[Sections]) -> dict[str, type[BaseModel]]:

@@ -1,5 +1,6 @@
 """Identity of a release: a base model's weights, through a recipe with its overrides."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from tasks.spine.store.ref import ArtifactRef
 RELEASE = "release"
 VERSION = 1
 NAME_CHARS = 8
+UNASKABLE = r"[/:%\"'\\]"
+"""Characters that MLflow's registry refuses in a name, or takes and then cannot be asked for."""
 
 
 class ReleaseConfig(Frozen):
@@ -34,7 +37,7 @@ class ReleaseConfig(Frozen):
         """Name of the line in the registry: `midtrain-tiny-cpu`, with a hash where overrides make it another one."""
         stem = self.recipe.rpartition("/")[2].removesuffix(".yaml").removesuffix(".yml")
         suffix = f"-{digest_text(self.model_dump_json())[:NAME_CHARS]}" if self.overrides else ""
-        return f"midtrain-{stem}{suffix}"
+        return re.sub(UNASKABLE, "-", f"midtrain-{stem}{suffix}")
 
 
 def is_of(config: ReleaseConfig, release_payload: Mapping[str, Any]) -> bool:

@@ -157,13 +157,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A figure in every form; of one that another stage drew, there is the PNG alone."""
+    """A figure in every form."""
 
-    png: bytes
-    wide: str = ""
+    wide: str
     """SVG, text staying text, panels side by side."""
-    narrow: str = ""
+    narrow: str
     """The same for a phone, panels below one another."""
+    png: bytes
+    """The narrow form; empty for a figure without a file of its own."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class Figure:
     """A figure that is drawn when it is shown."""
 
     name: str
-    """Name of its file; empty for one that another stage drew."""
+    """Name of its file; empty for one that lies beside the artifact that it shows."""
     title: str
     caption: str
     make: Callable[[], DrawnFigure]

@@ -1,6 +1,6 @@
 """The numbers of a report as plain models: what sections are made of, and what the manifest keeps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, TypeVar, get_args
 
@@ -146,12 +146,13 @@ class Branch:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that another stage drew."""
+    """A figure of what another stage made."""
 
     title: str
     used_by: str
     ref: str
-    png: bytes
+    draw: Callable[[bool], Any]
+    """Draws it, for a phone where it is told so."""
 
 
 class ReportSummary(BaseModel):

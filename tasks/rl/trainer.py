@@ -160,7 +160,7 @@ class GroupTrainer(PolicyLoss):
         values = {ours: logs[theirs] for theirs, ours in self.metrics.items() if logs.get(theirs) is not None}
         self._reporter.metrics(step, **values, step_s=logs["step_time"])
         shown = {name: values[name] for name in self.shown if name in values}
-        self._reporter.progress(step, self.state.max_steps, "step", **shown, step_s=logs["step_time"])
+        self._reporter.progress(step, self.state.max_steps, "steps", **shown, step_s=logs["step_time"])
         self._check_finite(logs)
         self._check_advantages()
         self._check_sampler()

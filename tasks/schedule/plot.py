@@ -5,33 +5,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.schedule.config import ScheduleConfig
-from tasks.shared.figures import INK, MARKERS, PALETTE, blank_figure, drawing_style, whole_ticks
+from tasks.shared.figures import INK, MARKERS, NARROW, PALETTE, WIDTH, blank_figure, drawing_style, whole_ticks
 from tasks.shared.next_token.method import TIERS, budget, mixture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLOURS = dict(zip(TIERS, (PALETTE[4], PALETTE[1], PALETTE[3]), strict=True))
 
 
 def draw_schedule(summary: Mapping[str, Any], config: ScheduleConfig, path: Path) -> None:
-    """Write a PNG: the budget, and the tiers as planned (lines) and as drawn (markers), over the steps.
+    """Write the figure as a PNG; the folder of `path` is made."""
+    with drawing_style():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        schedule_figure(summary, config).savefig(path, format="png", dpi=160, metadata={"Software": None})
+
+
+def schedule_figure(summary: Mapping[str, Any], config: ScheduleConfig, narrow: bool = False) -> "Figure":
+    """The budget, and the tiers as planned (lines) and as drawn (markers), over the steps.
 
     Args:
         summary: the stage's summary.
-        path: file of the picture; its folder is made.
+        narrow: for a phone, one panel below the other.
     """
-    with drawing_style():
-        figure = blank_figure(10.3, 3.4)
-        left, right = figure.subplots(1, 2)
-        _budget(left, summary["steps"], config)
-        _tiers(right, summary, config)
-        for axis in (left, right):
-            axis.set_xlabel("step")
-            whole_ticks(axis)
-            axis.set_ylim(bottom=0)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, format="png", dpi=160, metadata={"Software": None})
+    figure = blank_figure(NARROW, 6.8) if narrow else blank_figure(WIDTH, 3.4)
+    first, second = figure.subplots(2, 1) if narrow else figure.subplots(1, 2)
+    _budget(first, summary["steps"], config)
+    _tiers(second, summary, config, columns=2 if narrow else 4)
+    for axis in (first, second):
+        axis.set_xlabel("step")
+        whole_ticks(axis)
+        axis.set_ylim(bottom=0)
+    return figure
 
 
 def _budget(axis: "Axes", steps: int, config: ScheduleConfig) -> None:
@@ -42,7 +48,7 @@ def _budget(axis: "Axes", steps: int, config: ScheduleConfig) -> None:
     axis.set(title="Token budget", ylabel="tokens of reasoning asked for")
 
 
-def _tiers(axis: "Axes", summary: Mapping[str, Any], config: ScheduleConfig) -> None:
+def _tiers(axis: "Axes", summary: Mapping[str, Any], config: ScheduleConfig, columns: int) -> None:
     planned = _planned(summary, config)
     blocks = summary["blocks"]
     middles = [(block["first_step"] + block["last_step"]) / 2 for block in blocks]
@@ -55,7 +61,7 @@ def _tiers(axis: "Axes", summary: Mapping[str, Any], config: ScheduleConfig) -> 
     if short:
         axis.plot([middle for middle, _ in short], [1.5] * len(short), "x", color=INK, label="a tier was used up")
     axis.set(title="Tiers: planned (lines) and drawn (markers)", ylabel="percent of the positions")
-    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=4)
+    axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=columns)
 
 
 def _planned(summary: Mapping[str, Any], config: ScheduleConfig) -> list[tuple[float, ...]]:

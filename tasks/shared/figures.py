@@ -73,9 +73,12 @@ def blank_figure(width: float, height: float) -> "Figure":
 
 
 def whole_ticks(axis: "Axes", most: int = 10) -> None:
-    """Have the ticks of x at whole numbers, with at most so many intervals between them."""
+    """Have the ticks of x at whole numbers, with at most so many intervals between them, and two at least."""
     from matplotlib.ticker import MaxNLocator
 
+    low, high = axis.get_xlim()
+    if high - low < 1:
+        axis.set_xlim(low - 1, high + 1)
     axis.xaxis.set_major_locator(MaxNLocator(nbins=most, integer=True))
 
 

@@ -10,7 +10,10 @@ MARKS = (
     ("<think>", "</think>"),  # DeepSeek-R1, Qwen3, Phi-4-reasoning
     ("<thinking>", "</thinking>"),
     ("<thought>", "</thought>"),  # EXAONE Deep
+    ("<Thought>", "</Thought>"),  # Marco-o1
     ("<reasoning>", "</reasoning>"),
+    ("<longcat_think>", "</longcat_think>"),  # LongCat-Flash-Thinking
+    ("<|inner_prefix|>", "<|inner_suffix|>"),  # Apertus
     ("[THINK]", "[/THINK]"),  # Magistral
     ("<seed:think>", "</seed:think>"),  # Seed-OSS
     ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A Reasoning

@@ -1,5 +1,6 @@
 """Which process did something, in a form that outlives it, as numbers of processes are used again; how one is ended."""
 
+import os
 import signal
 import socket
 from collections.abc import Iterator
@@ -39,10 +40,18 @@ def interrupts() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
+def own_host() -> str:
+    """Name of this machine, and its space of process numbers: containers of one name may have one each."""
+    try:
+        return f"{socket.gethostname()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return socket.gethostname()
+
+
 def own_identity() -> str:
-    """Host, number and start of this process: `gpu-1:4711@1700000000.25`."""
+    """Host, number and start of this process: `gpu-1/4026531836:4711@1700000000.25`."""
     process = psutil.Process()
-    return f"{socket.gethostname()}:{process.pid}@{process.create_time():.2f}"
+    return f"{own_host()}:{process.pid}@{process.create_time():.2f}"
 
 
 def has_ended(identity: str) -> bool:
@@ -56,8 +65,11 @@ def has_ended(identity: str) -> bool:
 
 
 def is_gone(host: str, number: int, started: float) -> bool:
-    """`has_ended` of a process by its parts; `started` is in seconds of the epoch, good to a second."""
-    if host != socket.gethostname():
+    """`has_ended` of a process by its parts; `started` is in seconds of the epoch, good to a second.
+
+    Older versions wrote the machine's name alone.
+    """
+    if host not in (own_host(), socket.gethostname()):
         return False
     try:
         return abs(psutil.Process(number).create_time() - started) > 1

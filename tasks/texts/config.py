@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from tasks.config import Frozen, Seed, StageConfig
 from tasks.shared.sources.paths import checked_path
 
-Format = Literal["auto", "jsonl", "json", "csv", "parquet", "txt", "lines"]
+Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "txt", "lines"]
 
 # The digests name the format read.
 _PLACES = {"source", "evaluation_source", "format", "name", "revision", "subset", "split", "evaluation_split", "tiny"}
@@ -46,8 +46,8 @@ class TextsConfig(StageConfig):
     """`tiny` (the embedded world), a Hugging Face dataset id `org/name`, a local file, folder or glob, or any fsspec
     address such as `s3://bucket/file.jsonl`."""
     format: Format = "auto"
-    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.parquet`, `.txt`). A `txt` file is one
-    document; with `lines` each of its lines is one. Gzip is recognised by itself."""
+    """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, `.txt`). A `txt` file is
+    one document; with `lines` each of its lines is one. Gzip is recognised by itself."""
     text_field: str = "text"
     """Dotted path (`a.b[0]`) of the text, taken as it stands; `txt` and `lines` call theirs `text`."""
     given_field: str = ""

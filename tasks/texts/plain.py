@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from io import BufferedReader
 
 from tasks.shared.sources.errors import Record, Reject, SourceError, excerpt
-from tasks.shared.sources.files import ENDINGS
 from tasks.shared.sources.foreign import HEAD_BYTES, foreign
 from tasks.shared.sources.json_rows import MAX_ROW_BYTES, lines_of
+from tasks.shared.sources.places import ENDINGS
 from tasks.shared.sources.readers import READERS, Reader
 
 TEXT_ENDINGS = {**ENDINGS, ".txt": "txt"}

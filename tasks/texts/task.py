@@ -11,7 +11,7 @@ from tasks.texts.load import build_texts
 from tasks.texts.schema import SOURCES
 from tasks.texts.sources import resolve
 
-TEXTS = Stage("texts", version=4, kind="texts")
+TEXTS = Stage("texts", version=5, kind="texts")
 
 
 @stage_task(TEXTS)

@@ -20,18 +20,18 @@ THEIRS = {
 @pytest.mark.parametrize(("name", "benchmark"), THEIRS)
 def test_examples_are_shown_to_the_byte_as_the_harness_shows_them(name: str, benchmark: str) -> None:
     config = EvaluateConfig(few_shot=name, benchmarks=(benchmark,))
-    shown = fill(config.prompt.plain_template, question=QUESTION) + config.prompt.cue
-    assert config.prompt.style == "plain"
+    shown = fill(config.shown_prompt.plain_template, question=QUESTION) + config.shown_prompt.cue
+    assert config.shown_prompt.style == "plain"
     assert sha256(shown.encode()).hexdigest() == THEIRS[name, benchmark]
-    assert config.sampling.stop
+    assert config.drawn.stop
 
 
 def test_examples_take_the_place_of_the_recipes_prompt_and_are_known_by_their_text() -> None:
     overrides = {"evaluate.benchmarks": ["gsm8k"], "evaluate.sampling.max_new_tokens": 64, "prompt.style": "chat"}
     bare = load(PolyaRecipe, "tiny-cpu", overrides).evaluate
     shown = load(PolyaRecipe, "tiny-cpu", {**overrides, "evaluate.few_shot": "gsm8k_cot"}).evaluate
-    assert (bare.prompt.style, shown.prompt.style) == ("chat", "plain")
-    assert shown.sampling == bare.sampling.model_copy(update={"stop": ("Q:", "</s>", "<|im_end|>")})
+    assert (bare.shown_prompt.style, shown.shown_prompt.style) == ("chat", "plain")
+    assert shown.drawn == bare.drawn.model_copy(update={"stop": ("Q:", "</s>", "<|im_end|>")})
     assert "few_shot" not in shown.identity_payload()
     assert shown.identity_payload() != bare.identity_payload()
     assert EvaluateConfig.model_validate(shown.model_dump()) == shown

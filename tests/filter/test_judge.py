@@ -127,6 +127,7 @@ def test_a_reward_model_scores_beside_the_model_that_wrote(
     [
         ('{"reason": "It {does}.", "score": 0.25}', 0.25),
         ('Sure:\n```json\n{"reason": "", "score": 1}\n```', 1.0),
+        ('<think>\nAbout {"score": 0}?\n</think>\n\n{"reason": "", "score": 0.5}', 0.5),
         ('{"reason": "", "score": 1.5}', None),
         ('{"reason": "", "score": true}', None),
         ('{"reason": "", "score": NaN}', None),

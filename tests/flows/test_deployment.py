@@ -15,6 +15,7 @@ from flows.server.deployments import deployments_file, register
 from tests.support.commands import wait_until
 from tests.support.deployed import BIN, Deployed
 from tests.support.paths import ROOT
+from tests.support.webhook import webhook
 
 pytestmark = pytest.mark.slow
 
@@ -76,18 +77,31 @@ def test_what_the_api_has_no_field_for_is_left_to_prefects_own_command(
 
 
 def _notify(deployed: Deployed) -> None:
-    """Messages are off until a block is named, and one that is not there is named."""
+    """Messages are off until a block is named; then what failed, waits or has compared is told."""
     kind = deployed.ask("block_types/slug/custom-webhook")
     (schema,) = deployed.ask("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}})[:1]
     made = {"name": "team", "block_type_id": kind["id"], "block_schema_id": schema["id"]}
-    made["data"] = {"name": "team", "url": "https://chat.example/hook"}
-    block = deployed.ask("block_documents/", made)
     before = {item["name"] for item in deployed.ask("automations/filter", {})}
-    deployed.midtrain("deploy", *deployed.hosts, MIDTRAIN_NOTIFY="custom-webhook/team")
-    told = [item for item in deployed.ask("automations/filter", {}) if item["name"] not in before]
-    assert len(told) == 3
-    assert all(item["actions"][0]["block_document_id"] == block["id"] for item in told)
-    assert all(item["trigger"]["match_related"] for item in told)
+    with webhook() as (address, received):
+        made["data"] = {"name": "team", "url": address, "json_data": {"about": "{{subject}}", "text": "{{body}}"}}
+        block = deployed.ask("block_documents/", made)
+        deployed.midtrain("deploy", *deployed.hosts, MIDTRAIN_NOTIFY="custom-webhook/team")
+        told = [item for item in deployed.ask("automations/filter", {}) if item["name"] not in before]
+        assert len(told) == 4
+        assert all(item["actions"][0]["block_document_id"] == block["id"] for item in told)
+        assert all(item["trigger"]["match_related"] for item in told)
+        (stage,) = deployed.new_runs(1, queue="nobody")
+        (comparison,) = deployed.new_runs(1, queue="nobody", deployment="polya/tiny-cpu")
+        deployed.tell(stage, "RUNNING", "PAUSED", "FAILED")
+        deployed.tell(comparison, "RUNNING", "PAUSED", "COMPLETED")
+        wait_until(lambda: len(received) == 3, 60)
+    runs = {run: deployed.ask(f"flow_runs/{run}")["name"] for run in (stage, comparison)}
+    assert {item["about"] for item in received} == {
+        f"midtrain: {runs[stage]} failed",
+        f"midtrain: {runs[comparison]} paused",
+        f"midtrain: {runs[comparison]} completed",
+    }
+    assert not any("None" in item["text"] for item in received)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,12 @@ def generate_for_long(server: Deployed) -> str:
     return run_id
 
 
+def progress(server: Deployed, run_id: str) -> str:
+    """What the page of a run says of the stage that it is at."""
+    chosen = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "key": {"any_": ["progress"]}}}
+    return " ".join(item["description"] for item in server.ask("artifacts/filter", chosen))
+
+
 def pipeline_process(server: Deployed, run_id: str) -> psutil.Process:
     """The process that a worker started for a run."""
     (found,) = [
@@ -111,6 +118,7 @@ def test_a_restarted_pipeline_finds_its_run_again_and_a_cancelled_one_takes_it_a
     idle = {process.pid for process in processes(server.home)}
     before = len(server.runs_of("generate/generate"))
     run_id = generate_for_long(server)
+    wait_until(lambda: re.search(r"generate .*[1-9]\d*/\d+ samples", progress(server, run_id)), 60)
     os.kill(pipeline_process(server, run_id).pid, signal.SIGKILL)
     wait_until(lambda: server.ask(f"flow_runs/{run_id}")["run_count"] == 2, 300)
     (worker,) = processes(server.home, GENERATION)

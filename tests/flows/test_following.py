@@ -9,7 +9,7 @@ from rich.console import Console
 from flows.progress.terminal import followed
 from tasks.spine.tracking.course import Course
 
-LINE = {"total": 40, "values": {"reward": 0.875, "completion_tokens": 23.1}}
+LINE = {"total": 40, "unit": "steps", "values": {"reward": 0.875, "completion_tokens": 23.1}}
 
 
 @pytest.fixture(autouse=True)

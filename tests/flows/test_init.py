@@ -35,9 +35,26 @@ def test_a_recipe_is_written_from_answers_and_loads(tmp_path: Path, monkeypatch:
     assert (again.exit_code, "mine.yaml is there already" in again.output) == (1, True)
 
 
+@pytest.mark.parametrize("column", ["no", "null", "a: b", "x # y", ".inf", 'it\'s "q"'])
+def test_columns_and_files_of_any_name_stand_in_the_recipe_as_they_are(
+    column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("set: #1.jsonl").write_text(json.dumps({column: "one?", "answer": "1"}))
+    answers = ["--data", "set: #1.jsonl", "--question", column, "--answer", "answer", "--device", "cpu-2core"]
+    done = CliRunner().invoke(app, ["init", "my own.yaml", "--model", "org/name", *answers])
+    assert done.exit_code == 0, done.output
+    assert "--recipe 'my own.yaml'" in done.output
+    recipe = load(PolyaRecipe, "my own.yaml")
+    assert (recipe.questions.source, recipe.questions.mapping().question) == ("set: #1.jsonl", column)
+    assert recipe.evaluate.questions("own").mapping().question == column
+
+
 def test_answers_that_make_no_recipe_leave_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     answers = {"--model": "a/b", "--data": "org/set", "--question": "q", "--answer": "a", "--device": "rtx-4090"}
+    nowhere = CliRunner().invoke(app, ["init", "nowhere/mine.yaml"])
+    assert "there is no folder nowhere" in nowhere.output
     for wrong in ({"--question": "a[x"}, {"--device": "rtx-409"}, {"--data": "gone.jsonl"}):
         options = [word for pair in (answers | wrong).items() for word in pair]
         refused = CliRunner().invoke(app, ["init", *options])

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from flows.cli import commands
 from flows.cli.app import app
+from flows.compare import compare
 from flows.pipeline.recipes import check_parameters
 from flows.polya import polya
 from flows.rmt import rmt
@@ -48,6 +49,17 @@ def test_shipped_names_have_dots_and_stay_apart() -> None:
         ("? {a: b}\n: 1", r"a key is a list or a mapping \(line 1\)"),
         ("seed: " + "9" * 5000, r"own\.yaml is not YAML: .*4300 digits"),
         ("seed: 2026-13-45", r"own\.yaml is not YAML: month must be in 1\.\.12"),
+        ("", "own.yaml is empty; for the defaults take recipe 'defaults'"),
+        ("# all later", "own.yaml is empty"),
+        ("[]", "is not a mapping of sections"),
+        ("rl: {steps: 010}", r"010 is a number to base 60 or 8; write it in decimals, or in quotes \(line 1\)"),
+        ("rl: {steps: 1:30}", "1:30 is a number to base 60"),
+        ("rl: {learning_rate: 1:30.5}", "1:30.5 is a number to base 60"),
+        ("generate: {sampling: {stop: ['x', '']}}", "generate.sampling.stop: .*an empty stop text stands everywhere"),
+        ("prompt: {plain_template: '{questoin} {question}'}", r"\{questoin\} is no placeholder here; did you mean 'q"),
+        ("prompt: {plain_template: '{question} {Answer_Instruction}'}", r"\{Answer_Instruction\} is no placeholder"),
+        ("prompt: {plain_template: '{instruction} {question}'}", r"\{instruction\} is no placeholder here"),
+        ("prompt: {example_template: '{question} {name}'}", "here; there are: question, solution"),
         ("rl: {steps: 99999999999999999999}", "rl.steps: .*no whole number may be larger than 9223372036854775807"),
         ("rl: {steps: many}", "recipe 'own' does not validate"),
         ("evaluate: {benchmarks: []}", "evaluate.benchmarks: .*give one benchmark at least"),
@@ -99,6 +111,7 @@ def test_a_recipe_that_is_a_folder_is_refused_by_name(tmp_path: Path) -> None:
         ["--set", "rl={steps: 2, steps: 3}"],
         ["--set", "evaluate.benchmarks=[]"],
         ["--set", "generate.sampling.stop=[1"],
+        ["--set", "rl.steps=010"],
         ["--force", "rll"],
         ["--recipe", "tiny-cpuu"],
         ["--seed", str(2**32)],
@@ -123,11 +136,31 @@ def test_a_slip_is_refused_before_a_server_starts(
     assert not (tmp_path / "prefect").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["evaluate", "tiny", "--benchmarks", "svamp,gsm8k="], "'gsm8k=' names no file"),
+        (["evaluate", "tiny", "--benchmarks", "gsm8k,gsm8k=a.jsonl"], "names gsm8k twice"),
+        (["questions", "a.jsonl", "--out", "b.parquet", "--fields", "question=a,question=b"], "names a field twice"),
+        (["questions", "a.jsonl", "--out", "b.parquet", "--fields", "{question"], "--fields '{question' is neither"),
+        (["recipes", "--schema", "nowhere/x.json"], "--schema nowhere/x.json: no file can be written there"),
+    ],
+)
+def test_an_option_that_says_two_things_or_none_is_refused(arguments: list[str], why: str) -> None:
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, arguments)
+    assert (done.exit_code in (1, 2), why in done.output) == (True, True), done.output
+
+
 def test_arms_are_looked_up_before_anything_starts() -> None:
     with pytest.raises(RecipeError, match="arm 'polyaa' is not in recipe 'tiny-cpu'"):
         check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polyaa"]})
     check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polya"], "force": ["rl"], "seeds": [0]})
     check_parameters("evaluate", {"recipe": "defaults", "overrides": {"model.source": "org/name"}})
+
+
+def test_a_seed_that_stands_twice_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"seeds: \[0, 1, 0\] names one twice"):
+        compare.fn(recipe="tiny-cpu", seeds=[0, 1, 0])
 
 
 def test_every_seed_has_the_bounds_of_one() -> None:

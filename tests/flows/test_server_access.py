@@ -26,6 +26,7 @@ from flows.server.reaching import go_around_proxies, wait_for_server
 from flows.server.ui import check_ports
 from tasks.errors import Permanent
 from tasks.logs import hide_passwords_in_logs
+from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
 from tests.support.network import free_port
 
@@ -40,6 +41,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.send_response(next(self.answers, 200))
+        self.send_header("Content-Type", "application/json" if self.path.startswith("/api") else "text/html")
         self.end_headers()
 
 
@@ -65,7 +67,9 @@ def test_a_proxy_never_stands_before_a_server_of_this_machine(proxies: None, ser
         urllib.request.urlopen(server)
     go_around_proxies()
     wait_for_server(server, None, print)
-    assert httpx.get(server).status_code == 200
+    for name in ("127.0.0.1", "localhost", "0.0.0.0"):
+        assert httpx.get(server.replace("127.0.0.1", name)).status_code == 200
+    assert socket.gethostname() in os.environ["no_proxy"].split(",")
     assert os.environ["NO_PROXY"].split(",")[0] == "internal.example"
     assert os.environ["HTTP_PROXY"] == PROXY, "the world outside is still reached through it"
 
@@ -97,6 +101,12 @@ def test_a_busy_server_is_waited_for_and_one_that_wants_a_key_is_there(
     monkeypatch.setattr(Server, "answers", iter((503, 429, 401)))
     wait_for_server(server, None, print)
     assert next(Server.answers, None) is None
+
+
+def test_the_address_of_the_pages_is_not_taken_for_that_of_the_api(server: str) -> None:
+    with pytest.raises(ValueError, match=r"PREFECT_API_URL=.* a web page .* write it as http://HOST:PORT/api"):
+        wait_for_server(server.removesuffix("/api"), None, print)
+    wait_for_server(f"{server}/", None, print)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:4200/api", "htp://x/api"])
@@ -147,12 +157,12 @@ def test_a_run_that_no_command_began_hides_passwords_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MIDTRAIN_HOME", str(tmp_path))
-    with pipeline("some", {}):
+    with pipeline("some", Runtime(), {}):
         logging.getLogger("some.library").warning("no answer from postgresql://me:secret@host/db")
     assert "secret" not in caplog.text
-    with pytest.raises(Permanent, match=r"^https://host/x\?sig=\*\*\* is away$"), pipeline("some", {}):
+    with pytest.raises(Permanent, match=r"^https://host/x\?sig=\*\*\* is away$"), pipeline("some", Runtime(), {}):
         raise Permanent("https://host/x?sig=secret is away")
-    with pytest.raises(RuntimeError, match=r"^FileNotFoundError: .*\?token=\*\*\*'$"), pipeline("some", {}):
+    with pytest.raises(RuntimeError, match=r"^FileNotFoundError: .*\?token=\*\*\*'$"), pipeline("some", Runtime(), {}):
         raise FileNotFoundError(2, "No such file", "https://host/x?token=secret")
 
 

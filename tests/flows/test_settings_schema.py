@@ -7,6 +7,7 @@ from prefect.utilities.callables import parameter_schema
 from prefect.utilities.schema_tools.validation import ValidationError, is_valid_schema, validate
 from pydantic import BaseModel
 
+from flows.compare import compare
 from flows.polya import polya
 from flows.rmt import rmt
 from flows.stages.rl import rl
@@ -14,7 +15,7 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load, names
 from tasks.recipe.merging import RecipeError
 
-SCHEMAS = {flow.name: parameter_schema(flow).model_dump() for flow in (polya, rmt, rl)}
+SCHEMAS = {flow.name: parameter_schema(flow).model_dump() for flow in (polya, rmt, rl, compare)}
 """As a deployment of a flow makes them."""
 
 
@@ -55,6 +56,8 @@ def test_forms_are_made_for_deployments_alone() -> None:
         ({"arms.polya.overrides": {"rl.step": 8}}, "'rl.step'"),
         ({"name": "x"}, "no setting"),
         ({"model.source": "http://user:secret@host/model"}, "an address with a password"),
+        ({"model.source": "https://proxy/?u=https%3A%2F%2Fme%3Asecret%40host"}, "an address with a password"),
+        ({"prompt.chat_template_kwargs.x": "http://user:secret@host"}, "an address with a password"),
         ({"model.source": "https://host/model?Sig=secret"}, "an address with a password, token or signature in it"),
     ],
 )
@@ -100,6 +103,12 @@ def test_every_setting_of_every_recipe_is_taken(recipe: str) -> None:
 )
 def test_what_settings_hold_is_taken(overrides: dict[str, Any]) -> None:
     assert refused("polya", overrides=overrides) == ""
+
+
+def test_seeds_and_recipes_that_cannot_run_are_refused() -> None:
+    assert "non-unique" in refused("compare", seeds=[0, 0])
+    assert "recipe" in refused("compare", recipe="https://host/own.yaml")
+    assert refused("compare", recipe="/recipes/own.yaml", seeds=[0, 1]) == ""
 
 
 def test_a_base_model_with_a_password_in_its_address_is_refused() -> None:

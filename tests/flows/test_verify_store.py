@@ -9,7 +9,7 @@ from flows.cli.verify_store import verify_store
 from tasks.shared.sampling.pool import Pool
 from tasks.spine.store.gc import list_files
 from tasks.spine.store.settings import Settings
-from tasks.spine.store.store import Store
+from tasks.spine.store.store import ArtifactMissing, Store
 from tests.support.pool_rows import row
 from tests.support.publishing import Publish, publishing
 
@@ -42,6 +42,8 @@ def flip(store: Store, path: str) -> None:
 
 
 def test_damage_is_named_and_what_is_whole_is_counted(store: Store, publish: Publish, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactMissing, match=r"nothing in the store .*: nothing was verified"):
+        verified(store, tmp_path)
     first = publish(store, "dataset", files={"a": "first"})
     made = publish(store, "dataset", files={"a": "second", "deep/b": "more"})
     scores = publish(store, "evaluation", summary={"scores": {"gsm8k": {"pass@1": 0.25}}})

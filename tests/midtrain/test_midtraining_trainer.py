@@ -1,6 +1,8 @@
 """The loss does not depend on the layout, examples do not see each other, and every token is counted."""
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -203,6 +205,11 @@ def test_a_restart_goes_on_from_the_last_checkpoint(train: Run, tmp_path: Path) 
     half_written = tmp_path / "broken" / "checkpoints" / "checkpoint-4"
     half_written.mkdir()
     (half_written / "trainer_state.json").write_text('{"global_step": ')
+    for step, name in ((6, "model.safetensors"), (8, "optimizer.pt")):
+        power_cut = tmp_path / "broken" / "checkpoints" / f"checkpoint-{step}"
+        shutil.copytree(tmp_path / "broken" / "checkpoints" / "checkpoint-2", power_cut)
+        (power_cut / "trainer_state.json").write_text(f'{{"global_step": {step}}}')
+        os.truncate(power_cut / name, 500)
     assert train("broken")["resumed_from_step"] == 2
     straight, broken = (tmp_path / name / "out" for name in ("straight", "broken"))
     assert (straight / "training.jsonl").read_text() == (broken / "training.jsonl").read_text()

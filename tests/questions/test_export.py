@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from tasks.errors import Permanent
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.export import export
 from tasks.questions.fields import FieldMapping
@@ -87,7 +88,7 @@ def test_a_source_is_never_written_over(folder: Path, way: str) -> None:
 @pytest.mark.parametrize(
     ("out", "message"),
     [
-        ("in", "is a folder; give a file, such as .*in/questions.parquet"),
+        ("in", "is a folder; give a file, such as .*in/rows.parquet"),
         ("mine.csv", "mine.csv would hold Parquet; call it mine.parquet"),
         ("in/rows.jsonl/mine.parquet", "no file can be written in"),
     ],
@@ -95,12 +96,12 @@ def test_a_source_is_never_written_over(folder: Path, way: str) -> None:
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(
     folder: Path, out: str, message: str
 ) -> None:
-    with pytest.raises(SourceError, match=message):
+    with pytest.raises(Permanent, match=message):
         export(config("nowhere.jsonl"), folder / out)
 
 
 def test_an_address_is_no_place_for_it() -> None:
-    with pytest.raises(SourceError, match="is an address, and only files of this machine are written"):
+    with pytest.raises(Permanent, match="is an address, and only files of this machine are written"):
         export(config("nowhere.jsonl"), Path("s3://bucket/mine.parquet"))
 
 

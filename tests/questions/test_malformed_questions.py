@@ -25,6 +25,7 @@ READ = {
     "CSV of Windows": ("x.csv", CSV.replace(b"\n", b"\r\n"), ("one?", "1")),
     "quotes over lines": ("x.csv", b'q,a\n"two\nlines, ""said""",1\n', ('two\nlines, "said"', "1")),
     "an index without a name": ("x.csv", b",q,a\n0,one?,1\n", ("one?", "1")),
+    "tabs": ("x.tsv", b'q\ta\none, "two"?\t1\n', ('one, "two"?', "1")),
     "spaces around names": ("x.csv", b" q , a \none?,1\n", ("one?", "1")),
     "JSON lines named json": ("x.json", ONE, ("one?", "1")),
     "gzip without its ending": ("x.jsonl", gzip.compress(ONE), ("one?", "1")),
@@ -76,13 +77,14 @@ def test_what_is_odd_but_whole_is_read(name: str, tmp_path: Path) -> None:
 
 PLACEHOLDERS = (
     "nan NaN -nan None none N/A n/a NA <NA> #N/A null NULL TBD tbd. - -- – ? ... (none) [null] 'nan' #DIV/0! "
-    "#ERROR! \\N \u200b \u2060\u200d"
+    "#ERROR! \\N \u200b \u2060\u200d $$ <null> null; &nbsp; -1.#IND [removed] Not_Available"
 )
 ANSWERS = "Na -1 0 no < > () ∅ x-y nano undefined todo NAND".split()
 
 
 @pytest.mark.parametrize("text", PLACEHOLDERS.split())
 def test_a_placeholder_is_no_answer_and_no_question(text: str, tmp_path: Path) -> None:
+    text = text.replace("_", " ")
     data = CSV + f"two?,{text}\n{text},2\n".encode()
     reason = "is a placeholder for a missing value"
     assert outcome(tmp_path, "x.csv", data) == ({("one?", "1")}, [(3, "a", reason), (4, "q", reason)])
@@ -99,6 +101,8 @@ LINES: dict[str, tuple[bytes, str, str]] = {
     "overlong bytes": (b'{"q": "\xc0\xaf", "a": "2"}', "", "is not UTF-8"),
     "half a surrogate pair": (b'{"q": "\\ud800", "a": "2"}', "q", "half of a surrogate pair"),
     "half a pair in the answer": (b'{"q": "two", "a": "\\udfff"}', "a", "half of a surrogate pair"),
+    "a character lost before": ('{"q": "5 \ufffd 3?", "a": "2"}'.encode(), "q", "holds U+FFFD"),
+    "a character lost in the answer": ('{"q": "two", "a": "\ufffd"}'.encode(), "a", "holds U+FFFD"),
     "NUL": (b'{"q": "a\\u0000b", "a": "2"}', "q", "NUL character"),
     "NUL unescaped": (b'{"q": "a\0b", "a": "2"}', "", "malformed JSON"),
     "a second byte order mark": (b'\xef\xbb\xbf{"q": "two", "a": "2"}', "", "malformed JSON"),

@@ -43,13 +43,14 @@ REFUSED = {
     "no header": ("x.csv", b"", "a header with one name per column is needed"),
     "a name twice": ("x.csv", b"q,a,a\none?,1,2\n", "a header with one name per column is needed"),
     "header cells without names": ("x.csv", b",,\n1,2,3\n", "a header with one name per column is needed"),
-    "line ends of an old Mac": ("x.csv", CSV.replace(b"\n", b"\r"), "the header cannot be read"),
+    "line ends of an old Mac": ("x.csv", CSV.replace(b"\n", b"\r"), "end in carriage returns alone; convert them"),
     "JSON lines with line ends of an old Mac": (
         "x.jsonl",
         (ONE * 2).replace(b"\n", b"\r"),
-        "malformed JSON: Extra data",
+        "end in carriage returns alone; convert them",
     ),
-    "semicolons": ("x.csv", b"q;a\none?;1\n", r"has 'q'. The rows have: q;a"),
+    "semicolons": ("x.csv", b"q;a\none?;1\n", r"the header is the one name 'q;a'; .* write it with commas"),
+    "tabs": ("x.csv", b"q\ta\none?\t1\n", r"the header is the one name .* set format to tsv"),
     "names in capitals": ("x.csv", b"Q,A\none?,1\n", r"has 'q'. The rows have: Q, A"),
     "names that no terminal prints": (
         "x.jsonl",

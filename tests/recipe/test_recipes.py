@@ -233,3 +233,18 @@ def test_code_is_evaluated_and_never_training_data(section: str) -> None:
     """No reward is given for it, and outside of the sandbox none of it runs."""
     with pytest.raises(RecipeError, match=rf"{section}: its answers are code, which only evaluate runs"):
         load(PolyaRecipe, "tiny-cpu", {f"{section}.source": "a.jsonl", f"{section}.preset": "mbpp"})
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shared"),
+    [
+        ("evaluate.prompt.style", "plain", "prompt.style"),
+        ("filter.verification.timeout_s", 3.0, "verification.timeout_s"),
+        ("rl.seed", 4, "seed"),
+    ],
+)
+def test_a_shared_setting_given_to_one_stage_is_refused_and_not_lost(key: str, value: Any, shared: str) -> None:
+    with pytest.raises(RecipeError, match=rf"{key}: .* set {shared} \(got"):
+        load(PolyaRecipe, "tiny-cpu", {key: value})
+    changed = load(PolyaRecipe, "tiny-cpu", {shared: value})
+    assert load(PolyaRecipe, "tiny-cpu", changed.model_dump(mode="json", exclude={"name"})) == changed

@@ -26,12 +26,12 @@ KEYS = {
     "midtrain": "39ef22a7e2cc2bad",
     "predict": "d7d6cb7f8dc171eb",
     "propose": "3b01272960f7e566",
-    "questions": "103f13c1d4b22a8c",
+    "questions": "d9d52c92f9d3a3bd",
     "rl": "f212f4dd0d2061af",
     "rl_prompts": "1a222dcf3ffc4be5",
     "rmt_train": "03a4db3fc3628598",
     "schedule": "d19715acc8f241b3",
-    "texts": "8b18cbbc55e96367",
+    "texts": "f9220e1f1ffa3d66",
     "think_tags": "0d003cbeb38d9fb5",
 }
 

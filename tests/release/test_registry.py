@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import Permanent
+from tasks.release.config import ReleaseConfig
 from tasks.release.flavour import add_files
 from tasks.release.outcome import Decision
 from tasks.release.registry import check, record, register
@@ -35,9 +36,12 @@ def test_a_registry_is_tried_as_often_as_it_is_asked_and_one_that_takes_nothing_
 ) -> None:
     here = Settings(home=tmp_path, tracking_uri=database)
     tracker = Tracker("a release", settings=here)
+    odd = ReleaseConfig(recipe='recipes/it\'s 5%: "x".yaml').line
     for _ in range(2):
         check(tracker, "midtrain-tiny")
-    assert [model.name for model in tracker.client.search_registered_models()] == ["midtrain-tiny"]
+        check(tracker, odd)
+    assert {model.name for model in tracker.client.search_registered_models()} == {"midtrain-tiny", odd}
+    assert list(tracker.client.search_model_versions(f"name = '{odd}'")) == []
     tracker.client.delete_experiment(tracker.experiment_id)
     with pytest.raises(Permanent, match=r"could not take the release 'midtrain-tiny': .*mlflow experiments restore"):
         check(Tracker("another", settings=here), "midtrain-tiny")

@@ -13,12 +13,13 @@ from tasks.evaluate.schema import SAMPLES_FILE
 from tasks.report.config import ReportConfig, ReportEntry
 from tasks.report.numbers.collect import read_evaluation
 from tasks.report.rows import ComparisonRow, points
-from tasks.report.sections.drawing import moving_average
+from tasks.report.sections.drawing import NARROW_DPI, moving_average
 from tasks.report.sections.order import tables_of
 from tasks.report.show import tables, warnings
 from tasks.report.summary import ReportSummary
 from tasks.report.task import REPORT, report
 from tasks.report.write import write_report
+from tasks.shared.figures import STYLE
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.stage import ensure
@@ -39,7 +40,11 @@ def test_writes_every_file(written: tuple[Path, ReportSummary]) -> None:
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     figures = ("pass-at-k", "training-reward", "training-loss", "heuristics", "styles")
     assert names == {"report.html", "summary.md", "summary.json", *(f"plots/{name}.png" for name in figures)}
-    assert all((out / f"plots/{name}.png").read_bytes().startswith(b"\x89PNG") for name in figures)
+    pictures = [(out / f"plots/{name}.png").read_bytes() for name in figures]
+    assert all(picture.startswith(b"\x89PNG") for picture in pictures)
+    # A page of Prefect leaves a picture 358 of a phone's 390 pixels.
+    widths = {int.from_bytes(picture[16:20], "big") for picture in pictures}
+    assert all(STYLE["font.size"] / 72 * NARROW_DPI * 358 / width >= 11 for width in widths)
 
 
 def test_the_numbers_are_those_of_the_evaluations(world: World, written: tuple[Path, ReportSummary]) -> None:

@@ -30,15 +30,17 @@ def test_a_run_is_told_in_one_line_for_each_event(monkeypatch: pytest.MonkeyPatc
     course = Course(total=3, followers=[heard])
     course.end(record("a", "questions", "questions", hit=True))
     step = course.begin("b" * 64, "rl", "RL from base")
-    course.advance(step, {"done": 0, "total": 40, "values": {}})
+    steps = {"done": 0, "total": 40, "unit": "steps", "values": {}}
+    course.advance(step, steps)
     now += 36
-    course.advance(step, {"done": 36, "total": 40, "values": {"reward": 0.875, "loss": 0.1, "step_s": 1.0}})
+    course.advance(step, {**steps, "done": 36, "values": {"reward": 0.875, "loss": 0.1, "step_s": 1.0}})
+    assert step.reported == {**steps, "done": 36, "values": {"reward": 0.875, "loss": 0.1}}
     course.end(record("b", "rl", "RL from base"))
     assert heard.lines == [
         "[1/3] questions: from the store, model/aaaaaaaa",
         "[2/3] rl RL from base begins",
-        "[2/3] rl RL from base 0/40",
-        "[2/3] rl RL from base 36/40 reward 0.875, loss 0.1, 0:04 left",
+        "[2/3] rl RL from base 0/40 steps",
+        "[2/3] rl RL from base 36/40 steps, reward 0.875, loss 0.1, 0:04 left",
         "[2/3] rl RL from base: built in 49 s, model/bbbbbbbb",
     ]
     assert course.share == pytest.approx(2 / 3)
@@ -61,5 +63,5 @@ def test_a_second_worker_of_a_stage_has_a_rate_of_its_own(monkeypatch: pytest.Mo
     monkeypatch.setattr(module.time, "monotonic", lambda: next(times))
     step = StageProgress(1, 1, "evaluate", began_at=0.0)
     for done, total in ((0, 10), (10, 10), (0, 100), (10, 100)):
-        step.advance({"done": done, "total": total, "values": {}})
+        step.advance({"done": done, "total": total, "unit": "samples", "values": {}})
     assert step.left_s == pytest.approx(90.0)

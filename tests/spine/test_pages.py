@@ -60,6 +60,33 @@ def test_a_password_is_no_part_of_what_is_shown(tmp_path: Path) -> None:
     assert mlflow_page(settings, "abc", "1") == f"http://127.0.0.1:5999{PAGE}"
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("MIDTRAIN_HOME", "", "MIDTRAIN_HOME is empty; unset it"),
+        ("MIDTRAIN_HOME", "s3://bucket/home", "is an address, .* MIDTRAIN_STORE takes an address"),
+        ("MIDTRAIN_HOME", "file:///data/home", "is an address"),
+        ("MIDTRAIN_STORE", "s3:/bucket/x", "one slash behind its protocol; write two"),
+        ("MIDTRAIN_STROE", "s3://bucket/x", "MIDTRAIN_STROE is no setting; did you mean MIDTRAIN_STORE"),
+        ("MIDTRAIN_FORM_SOURCE", "http", "did you mean MIDTRAIN_FORM_SOURCES"),
+        ("MIDTRAIN_S3_PATIENCE_S", "nan", "s3_patience_s\n.*finite number"),
+    ],
+)
+def test_a_variable_that_would_lead_elsewhere_is_refused(
+    name: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match=why):
+        Settings()
+
+
+def test_variables_that_are_no_settings_are_passed_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("NOTIFY", "GIT_URL", "COMMIT", "PROJECT", "ONLY", "WORKER", "DEPLOYMENT"):
+        monkeypatch.setenv(f"MIDTRAIN_{name}", "x")
+    (tmp_path / "a: b?%41").mkdir()
+    assert Settings(home=tmp_path / "a: b?%41", store="c:d").root.is_dir()
+
+
 @pytest.mark.parametrize("name", ["store", "results", "tracking_page"])
 def test_a_password_in_an_address_that_is_kept_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"\*\*\*@host") as refused:

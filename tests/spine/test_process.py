@@ -2,13 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tasks.spine.process import interrupts
+from tasks.spine.process import has_ended, interrupts, own_host, own_identity
 
 COMMAND = """
 import signal, sys
@@ -81,3 +82,13 @@ def run(folder: Path, program: str) -> "subprocess.CompletedProcess[str]":
     (folder / "command.py").write_text(program)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), os.getcwd()])}
     return subprocess.run([sys.executable, "-m", "command"], env=environment, capture_output=True, text=True)
+
+
+def test_only_processes_of_the_own_space_of_numbers_are_known_to_have_ended() -> None:
+    """Containers may share a machine's name, and each begins to number its processes anew."""
+    free = f"{2**22 + 1}@0.00"
+    assert has_ended(f"{own_host()}:{free}")
+    assert has_ended(f"{socket.gethostname()}:{free}"), "written by an older version"
+    assert not has_ended(f"{socket.gethostname()}/1:{free}")
+    assert not has_ended(f"elsewhere:{free}")
+    assert not has_ended(own_identity())

@@ -344,6 +344,10 @@ def test_homes_on_one_store_point_at_their_own_copies(settings: Settings, tmp_pa
     assert [home.local(made.ref) for home in homes] == [tmp_path / "one" / "model", tmp_path / "two" / "model"]
     (tmp_path / "two" / "model" / "weights").unlink()
     assert [home.find("model", "a" * 64) for home in homes] == [made, None]
+    note = homes[0].cache / "found" / made.digest
+    for damage in (b"\xff\xfe", b"", b"model"):
+        note.write_bytes(damage)
+        assert homes[0].place(made) == made.external
 
 
 def test_what_a_manifest_points_at_and_is_gone_is_named(

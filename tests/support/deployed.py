@@ -190,11 +190,11 @@ class Deployed(AbstractContextManager["Deployed"]):
         """Names of the states that a flow run has passed."""
         return [state["name"] for state in self.ask(f"flow_run_states/?flow_run_id={run_id}")]
 
-    def new_runs(self, count: int, queue: str | None = None) -> list[str]:
+    def new_runs(self, count: int, queue: str | None = None, deployment: str = "questions/questions") -> list[str]:
         """Ids of runs whose states a test tells; `queue` keeps the workers off."""
-        deployment = self.ask("deployments/name/questions/questions")
+        found = self.ask(f"deployments/name/{deployment}")
         asked = {"work_queue_name": queue} if queue else {}
-        return [self.ask(f"deployments/{deployment['id']}/create_flow_run", asked)["id"] for _ in range(count)]
+        return [self.ask(f"deployments/{found['id']}/create_flow_run", asked)["id"] for _ in range(count)]
 
     def tell(self, run_id: str, *states: str) -> None:
         """Tell the server that a run passed these states."""

@@ -28,6 +28,8 @@ class ModelServer:
     """What it says of its models instead."""
     faults: dict[str, list[int]] = field(default_factory=dict)
     """Prompt -> statuses to answer with first; 0 closes the connection without an answer."""
+    fault: bytes = b""
+    """What stands in these answers instead of the request."""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str | None] = field(default_factory=set)
     refuses: dict[str, set[Any]] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class ModelServer:
             statuses = self.faults.get(prompt, [])
             status = statuses.pop(0) if statuses else 200
             if status != 200:
-                return status, {"error": {"message": f"status {status} of {body}"}}
+                return status, self.fault or {"error": {"message": f"status {status} of {body}"}}
             if wrong := [name for name, taken in self.refuses.items() if name in body and body[name] not in taken]:
                 return 400, {"error": {"message": self.refusal.format(names=", ".join(wrong))}}
             done = self.completion(prompt, body)

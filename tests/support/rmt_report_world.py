@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tasks.entropy.plot import draw_histogram
-from tasks.entropy.schema import PLOT_FILE
 from tasks.evaluate.config import EvaluateConfig
 from tasks.evaluate.schema import EVALUATED, SAMPLES_FILE
 from tasks.evaluate.score import score as score_benchmarks
@@ -18,6 +16,7 @@ from tasks.predict.score import ledger, score
 from tasks.predict.tally import read_tally
 from tasks.questions.schema import QUESTIONS, QUESTIONS_FILE
 from tasks.report.config import ReportConfig, ReportEntry
+from tasks.schedule.config import ScheduleConfig
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.spine.store.settings import Settings
@@ -50,6 +49,11 @@ ARMS = {
     "no-ntp": Made("RMT without NTP", 0.55, 17, "no-ntp", budget=16),
     "rollout-sft": Made("Rollout SFT", 0.57, 22, "rollout-sft", budget=16),
 }
+BLOCKS = [
+    {"first_step": step, "last_step": step + 9, "easy": 60 - step, "medium": 40, "hard": step, "fallbacks": 0}
+    for step in range(0, 60, 10)
+]
+"""Positions of a schedule by tier, in blocks of ten steps."""
 BASE = Made("Untrained (NTR)", 0.4, 38, "ntr", afterwards=0.4)
 CONTROLS = ("Untrained (NTR)", "RPT", "RMT without budget", "RMT without curriculum", "RMT without NTP")
 
@@ -175,10 +179,10 @@ def _publish_texts(world: World) -> None:
     counts = {
         split: np.bincount(random.exponential(14, 20_000).astype(int)).tolist() for split in ("train", "evaluation")
     }
-    draw_histogram({"bins_per_nat": 20, **counts}, world.folder / "entropy" / PLOT_FILE)
     ledger = {"read": 4000, "train_documents": 3600, "evaluation_documents": 398, "rejected": 2}
     parents = {"texts": "texts", "model": "base"}
-    world.publish("entropy", "entropy", "entropy", parents=parents, ledger=ledger, summary={"positions": 640_000})
+    summary = {"positions": 640_000, "histogram": {"bins_per_nat": 20, **counts}}
+    world.publish("entropy", "entropy", "entropy", parents=parents, ledger=ledger, summary=summary)
     world.table(BENCHMARK, QUESTIONS_FILE, QUESTIONS, asked_questions(80))
     world.publish(BENCHMARK, "questions", "questions", summary={"label": "tiny"}, ledger={"read": 80, "kept": 80})
 
@@ -186,10 +190,9 @@ def _publish_texts(world: World) -> None:
 def _arm(found: RMTWorld, arm: str, seed: int, sizes: dict[str, int]) -> None:
     world, made = found.world, ARMS[arm]
     schedule = f"schedule-{arm}-{seed}"
-    picture = world.folder / schedule / "plots" / "schedule.png"
-    picture.parent.mkdir(parents=True)
-    picture.write_bytes((world.store.local(world.made["entropy"].ref) / PLOT_FILE).read_bytes())
-    world.publish(schedule, "schedule", "schedule", parents={"entropy": "entropy", "model": "base"})
+    config = ScheduleConfig(seed=len(world.made))
+    parents = {"entropy": "entropy", "model": "base"}
+    world.publish(schedule, "schedule", "schedule", config, parents=parents, summary={"steps": 60, "blocks": BLOCKS})
     rollouts = {"rollouts": 7680, "right": 4000, "wrong": 3500, "no_prediction": 120, "truncated": 60}
     world.publish(
         f"{arm}-{seed}",

@@ -178,7 +178,7 @@ def test_a_hub_dataset_is_read_at_a_commit_split_by_split(hub: str, tmp_path: Pa
     ("source", "settings", "message"),
     [
         ("nowhere.jsonl", {}, "no file with texts at 'nowhere.jsonl'"),
-        ("a.dat", {}, "cannot tell the format of 'a.dat' .*one of jsonl, json, csv, parquet, txt"),
+        ("a.dat", {}, "cannot tell the format of 'a.dat' .*one of jsonl, json, csv, tsv, parquet, txt"),
         ("a.jsonl", {"evaluation_split": "test"}, "evaluation_split='test' is for a dataset of the hub"),
         ("a.jsonl", {"evaluation_source": "b.jsonl"}, r"no file with texts at 'b.jsonl'; did you mean 'a.jsonl'\?"),
     ],

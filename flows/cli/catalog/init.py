@@ -1,6 +1,7 @@
 """`midtrain init`: a recipe for one's own model and questions, from a few answers."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.costs.devices import device_named
 from tasks.shared.sources.errors import Record, SourceError
+from tasks.yaml_text import parsed_yaml
 
 ANY_FIELDS = FieldMapping(question="question", answer="answer")
 RULES = {"####": '{after: "####", number: true}', r"\boxed": "{last_boxed: true}"}
@@ -21,7 +23,7 @@ RULES = {"####": '{after: "####", number: true}', r"\boxed": "{last_boxed: true}
 TEXT = """\
 # Written by `midtrain init`. All other settings have their defaults: `midtrain settings SECTION` lists them.
 method: polya
-description: Self-generated mid-training of {model} on {data}.
+description: {description}
 # Lengths and micro batches are checked against this device: `midtrain estimate --recipe {file}`.
 sized_for: {device}
 model: {{source: {model}}}
@@ -64,9 +66,12 @@ def write_recipe(file: Path, answers: dict[str, str], console: Console) -> None:
         raise ValueError(f"{file} would hold YAML; call it {file.with_suffix('.yaml').name}")
     if there := [path for path in (file, benchmark) if path.exists()]:
         raise ValueError(f"{there[0]} is there already; give another name, or delete it")
+    if not file.parent.is_dir():
+        raise ValueError(f"{file}: there is no folder {file.parent}; make it, or give another place")
     given = _asked(answers, console)
     fields = f"{{question: {_quoted(given['question'])}, answer: {_quoted(given['answer'])}{given['rule']}}}"
     names = {"model": given["model"], "data": given["data"], "file": str(file), "benchmark": str(benchmark)}
+    names["description"] = f"Self-generated mid-training of {given['model']} on {given['data']}."
     quoted = {name: _quoted(value) for name, value in names.items()}
     benchmark.write_text(BENCHMARK.format(fields=fields, **quoted), encoding="utf-8")
     file.write_text(TEXT.format(fields=fields, device=given["device"], **quoted), encoding="utf-8")
@@ -77,7 +82,8 @@ def write_recipe(file: Path, answers: dict[str, str], console: Console) -> None:
         benchmark.unlink()
         raise
     console.print(f"Written: {file}, {benchmark}. What it would do and cost:", soft_wrap=True)
-    console.print(f"  midtrain plan polya --recipe {file}\n  midtrain estimate --recipe {file}", soft_wrap=True)
+    name = shlex.quote(str(file))
+    console.print(f"  midtrain plan polya --recipe {name}\n  midtrain estimate --recipe {name}", soft_wrap=True)
 
 
 def _asked(answers: dict[str, str], console: Console) -> dict[str, str]:
@@ -118,5 +124,5 @@ def _first_row(data: str) -> dict[str, Any]:
 
 def _quoted(text: str) -> str:
     """A text as it stands in YAML's flow style: a JSON string where it is more than a plain word."""
-    plain = text and all(sign.isalnum() or sign in "_./" for sign in text) and not text[0].isdigit()
+    plain = text and all(sign.isalnum() or sign in "_./" for sign in text) and parsed_yaml(text) == text
     return text if plain else json.dumps(text, ensure_ascii=False)

@@ -62,5 +62,7 @@ def _about(name: str) -> dict[str, Any]:
 
 def write_schema(file: Path, console: Console) -> None:
     """Write the JSON schema of recipes for editors; the file may be one of an earlier version."""
+    if not file.parent.is_dir() or file.is_dir():
+        raise ValueError(f"--schema {file}: no file can be written there; give a file in a folder that is there")
     file.write_text(json.dumps(recipe_schema(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     console.print(f"Written: {file}. As first line of a recipe: # yaml-language-server: $schema={file}", soft_wrap=True)

@@ -102,8 +102,11 @@ def _prompts(scorer: JudgeScorer, requests: Path) -> Iterator[Row]:
 
 
 def read_score(answer: str) -> float | None:
-    """The score in a judge's answer, with or without a fence around its JSON; None where there is none from 0 to 1."""
-    found = re.search(r"\{.*\}", answer, re.DOTALL)
+    """The score in a judge's answer, with or without a fence around its JSON; None where there is none from 0 to 1.
+
+    A thought before the answer may hold braces of its own.
+    """
+    found = re.search(r"\{.*\}", answer.rpartition("</think>")[2], re.DOTALL)
     try:
         score = json.loads(found.group())["score"] if found else None
     except (ValueError, LookupError, TypeError, RecursionError):

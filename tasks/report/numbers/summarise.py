@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from tasks.entropy.schema import PLOT_FILE as ENTROPY_PLOT
+from tasks.entropy.plot import histogram_figure
 from tasks.predict.schema import DIRECT, REASONING
 from tasks.predict.tally import EXACT, MEAN, PREFIX
 from tasks.report.numbers.before_rl import starts
@@ -28,11 +29,14 @@ from tasks.report.numbers.statistics import (
 from tasks.report.rows import ComparisonRow, ModelRow, PredictionRow, asked_words
 from tasks.report.summary import Picture, PredictionSummary, ReportSummary, all_printable
 from tasks.report.training_rows import HeuristicRow
-from tasks.schedule.schema import PLOT_FILE as SCHEDULE_PLOT
+from tasks.schedule.config import ScheduleConfig
+from tasks.schedule.plot import schedule_figure
+from tasks.shared.figures import NARROW, WIDTH
 from tasks.shared.next_token.method import TIERS
+from tasks.spine.store.manifest import Manifest
 
-PICTURES = {"entropy": (ENTROPY_PLOT, "Entropy of the texts"), "schedule": (SCHEDULE_PLOT, "Schedule")}
-"""The figure that a kind of artifact brings, and what it shows."""
+PICTURES = {"entropy": "Entropy of the texts", "schedule": "Schedule"}
+"""What the figure of a kind of artifact shows."""
 COUNTS = ("samples", "correct", "kept", "goes_on", "truncated", "unparsed", "solves_alone")
 """Counts of a heuristic that seeds add to."""
 
@@ -204,11 +208,15 @@ def _pictures(inputs: ReportInputs) -> Iterator[Picture]:
     """Figures of the entropy and of the schedules, each artifact's once; of several seeds, the first."""
     shown: set[tuple[str, ...]] = set()
     for manifest in inputs.provenance.manifests:
-        file, title = PICTURES.get(manifest.kind, ("", ""))
-        path = inputs.folders[manifest.ref] / file if file else None
         arms = tuple(sorted({entry.label for entry in inputs.provenance.entries_of[manifest.ref]}))
-        if path is None or not path.exists() or (manifest.kind, *arms) in shown:
+        if manifest.kind not in PICTURES or (manifest.kind, *arms) in shown:
             continue
         shown.add((manifest.kind, *arms))
         used_by = "" if manifest.kind == "entropy" else ", ".join(arms)
-        yield Picture(title, used_by, str(manifest.ref), path.read_bytes())
+        yield Picture(PICTURES[manifest.kind], used_by, str(manifest.ref), partial(_drawn, manifest))
+
+
+def _drawn(manifest: Manifest, narrow: bool) -> Any:
+    if manifest.kind == "entropy":
+        return histogram_figure(manifest.summary["histogram"], NARROW if narrow else WIDTH)
+    return schedule_figure(manifest.summary, ScheduleConfig.model_validate(manifest.payload["config"]), narrow)

@@ -1,11 +1,10 @@
 """The page: one HTML file that needs nothing else."""
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from tasks.report.blocks import Block, Figure, Paragraph, Table
+from tasks.report.blocks import Block, Paragraph, Table
 from tasks.report.ledger import words
 from tasks.report.summary import ReportSummary
 
@@ -19,7 +18,7 @@ def render_page(summary: ReportSummary, sections: Mapping[str, Sequence[Block]])
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"kind": lambda value: type(value).__name__, "words": words, "png": _png}
+    environment.filters |= {"kind": lambda value: type(value).__name__, "words": words}
     shown = {name: list(_on_page(blocks)) for name, blocks in sections.items()}
     template = environment.get_template("page.html.jinja")
     sections = {name: blocks for name, blocks in shown.items() if blocks}
@@ -61,7 +60,3 @@ def _facts(summary: ReportSummary) -> dict[str, str]:
         "Commit": f"{commit[:10]}{changed}",
     }
     return {name: text for name, text in facts.items() if text}
-
-
-def _png(figure: Figure) -> str:
-    return f"data:image/png;base64,{base64.b64encode(figure.drawn.png).decode()}"

@@ -14,21 +14,27 @@ if TYPE_CHECKING:
 
 SMOOTHING = 9
 """Steps of the moving average drawn over a noisy training curve."""
+NARROW_DPI = 200
+"""Two dots of a PNG for each pixel of a phone."""
 SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 
 
 def figure(name: str, title: str, caption: str, draw: "Callable[[bool], Drawing]", *, half: bool = False) -> Figure:
-    """A figure in every form, the same bytes for the same content; `draw` is told whether it is for a phone."""
+    """A figure in every form, the same bytes for the same content; `draw` is told whether it is for a phone.
+
+    Without a name, which would be that of its file, it has no PNG.
+    """
 
     def make() -> DrawnFigure:
-        png = io.BytesIO()
         with drawing_style():
-            drawing = draw(False)
-            drawing.savefig(png, format="png", dpi=160, metadata={"Software": None})
-            wide = _svg(drawing)
+            wide = _svg(draw(False))
         # Both stand in one page, where no name may be given twice.
         with drawing_style("narrow"):
-            return DrawnFigure(png.getvalue(), wide, _svg(draw(True)))
+            drawing, png = draw(True), io.BytesIO()
+            if name:
+                # Narrow: the page of a run has one picture for every screen, a phone's too.
+                drawing.savefig(png, format="png", dpi=NARROW_DPI, metadata={"Software": None})
+            return DrawnFigure(wide, _svg(drawing), png.getvalue())
 
     return Figure(name, title, caption, make, half)
 
@@ -50,7 +56,8 @@ def draw_curve(
         axis.plot(steps, values, color=colour, linewidth=0.7, alpha=0.3)
         axis.plot(steps, moving_average(values, SMOOTHING), color=colour, linewidth=1.8, label=label)
     else:
-        axis.plot(steps, values, color=colour, linewidth=1.6, label=label)
+        # A line through one step would not be seen.
+        axis.plot(steps, values, "o" if len(steps) == 1 else "", color=colour, linewidth=1.6, label=label)
 
 
 def is_long(curve: Curve, metric: str) -> bool:

@@ -1,10 +1,12 @@
 """Sections on where results came from: pictures of the data, ledger, lineage, settings and versions."""
 
 import json
+from dataclasses import replace
 
-from tasks.report.blocks import PAGE, Block, Column, DrawnFigure, Figure, Name, Paragraph, Sums, Table, Tree
+from tasks.report.blocks import PAGE, Block, Column, Figure, Name, Paragraph, Sums, Table, Tree
 from tasks.report.ledger import Balance, balances
 from tasks.report.models import MODEL
+from tasks.report.sections.drawing import figure
 from tasks.report.summary import Picture, ReportSummary, StageRow
 
 DATA_STAGES = ("texts", "entropy", "schedule")
@@ -19,7 +21,7 @@ def pictures(summary: ReportSummary) -> list[Block]:
         fold = Name(picture.title, picture.used_by, picture.ref, links.get(picture.ref, ""))
         first = picture is summary.pictures[0]
         title = f"{picture.title}, {picture.used_by}" if picture.used_by else picture.title
-        return Figure("", title, "", lambda: DrawnFigure(picture.png), fold=fold, open=first or not picture.used_by)
+        return replace(figure("", title, "", picture.draw), fold=fold, open=first or not picture.used_by)
 
     return [Paragraph("Texts and schedules", "title"), *map(shown, summary.pictures)] if summary.pictures else []
 

@@ -19,7 +19,8 @@ _LEFT_TO_THE_SERVER = {
     "rendered": "prompts go to the server as token ids; tags such as <think> stay in texts if it keeps special tokens "
     "(skip_special_tokens=false is asked for)",
     "messages": "the server renders prompts by its own chat template, which nothing here can check; tags such as "
-    "<think> stay in texts if it keeps special tokens (skip_special_tokens=false is asked for) and parses no reasoning",
+    "<think> stay in texts if it keeps special tokens (skip_special_tokens=false is asked for); a thought that it "
+    "parts from the answer is put before it again",
 }
 """What a server decides and not this project, to be said before anything is generated."""
 

@@ -22,7 +22,6 @@ from tasks.shared.engines.server_patience import (
     UNREACHED,
     ServerPatience,
     TurnedAway,
-    check_taken,
     only_model,
 )
 from tasks.shared.engines.tokens import encode_prompts
@@ -161,7 +160,7 @@ class OpenAIEngine:
             after = ""
             try:
                 response = await self._post(client, request, sampling)
-                check_taken(response)
+                self._patience.check_taken(response)
                 self._patience.note_answer()
                 if response.is_success:
                     return read_answer(request.key, response, self._endpoint)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tasks.config import Frozen
 
@@ -29,6 +29,13 @@ class Sampling(Frozen):
     """Longest completion; one that reaches it without an end is marked `length`."""
     stop: tuple[str, ...] = ()
     """Texts that end a completion and are cut off, besides the model's own end token."""
+
+    @field_validator("stop")
+    @classmethod
+    def _is_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError("an empty stop text stands everywhere, so that nothing would be left; drop it")
+        return value
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, and that special tokens stay in the text: older samples without them are others."""

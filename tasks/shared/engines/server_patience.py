@@ -19,6 +19,9 @@ SAY_EVERY_S = 60.0
 LONGEST_ANSWER_S = 60.0
 NOT_NOW_STATUS = frozenset({429, 502, 503, 504, *range(520, 531)})
 """Answers of a server that loads or is full, or of a proxy whose server is away; 520 to 530 are Cloudflare's."""
+PAYMENT_REQUIRED = 402
+SPENT = frozenset({"insufficient_quota", "exceeded_current_quota_error", "billing_not_active"})
+"""Codes or types of a 429 that does not pass by itself, of OpenAI and of servers after its pattern."""
 
 
 class TurnedAway(Exception):
@@ -46,6 +49,22 @@ class ServerPatience:
     def note_answer(self) -> None:
         """The server is there, whatever it said, unless it turned the request away."""
         self._has_answered, self._since = True, time.monotonic()
+
+    def check_taken(self, response: httpx.Response) -> None:
+        """Return where the server has looked at the request.
+
+        Raises:
+            TurnedAway: it says: not now.
+            Permanent: it works for nobody who has not paid.
+        """
+        if response.status_code == PAYMENT_REQUIRED or (response.status_code == 429 and _error_names(response) & SPENT):
+            raise Permanent(
+                f"runtime.openai_base_url={self._base_url!r}: the quota of this key is spent (HTTP "
+                f"{response.status_code}: {response.text[:200]}); what was completed is kept: raise the limit there, "
+                "or set OPENAI_API_KEY to another key, and run again"
+            )
+        if response.status_code in NOT_NOW_STATUS:
+            raise TurnedAway(response)
 
     def is_over(self, since: float) -> bool:
         """Whether a request that is turned away since then, while others are served, has waited long enough."""
@@ -86,7 +105,7 @@ class ServerPatience:
         while True:
             try:
                 response = httpx.get(f"{self._base_url}/models", headers=headers, timeout=timeout)
-                check_taken(response)
+                self.check_taken(response)
             except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
                 raise Permanent(
                     f"runtime.openai_base_url={self._base_url!r} is no address ({error}); write it as "
@@ -105,10 +124,13 @@ class ServerPatience:
             return response
 
 
-def check_taken(response: httpx.Response) -> None:
-    """Raise `TurnedAway` for an answer that says: not now."""
-    if response.status_code in NOT_NOW_STATUS:
-        raise TurnedAway(response)
+def _error_names(response: httpx.Response) -> set[str]:
+    """Code and type of the error in an answer; nothing where it is in no form that is known."""
+    try:
+        error = response.json()["error"]
+        return {str(error.get(name)) for name in ("code", "type")}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return set()
 
 
 def only_model(base_url: str, listed: httpx.Response) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import Permanent
-from tasks.shared.models.files import Incomplete, check_fetched, local_reader, weight_files
+from tasks.shared.models.files import Incomplete, check_fetched, local_reader, parsed, weight_files
 
 CUT = ("header too small", "invalid header length", "incomplete metadata")
 """Parts of safetensors' message about a file whose length is not that of its header and tensors."""
@@ -41,16 +41,19 @@ def read_weights(folder: Path) -> Weights:
     """The weights of a model folder.
 
     Raises:
-        Incomplete: a file is missing or cut, or is a pointer of git-lfs.
+        Incomplete: a file is missing or cut, is a pointer of git-lfs, or is not of one save with the index.
         Permanent: a file is damaged, or two hold a tensor of one name.
     """
-    entry, files = weight_files([path.name for path in folder.iterdir()], local_reader(folder))
+    read = local_reader(folder)
+    entry, files = weight_files([path.name for path in folder.iterdir()], read)
     tensors: dict[str, StoredTensor] = {}
     for name in files:
         for tensor, stored in _header(folder / name).items():
             if tensor in tensors:
                 raise Permanent(f"{folder}: tensor {tensor} is in {tensors[tensor].file.name} and in {name}")
             tensors[tensor] = stored
+    if entry not in files:
+        _check_index(folder / entry, parsed(entry, read)["weight_map"], tensors)
     return Weights(entry, files, tensors)
 
 
@@ -70,6 +73,18 @@ def own_weights_alone(folder: Path, links: Path) -> Path:
             with suppress(FileExistsError):
                 (links / path.name).symlink_to(path.resolve())
     return links
+
+
+def _check_index(index: Path, listed: dict[str, str], tensors: dict[str, StoredTensor]) -> None:
+    """Refuse an index of other files: loaders differ in whether they go by it or take what the files hold."""
+    held = {name: stored.file.name for name, stored in tensors.items()}
+    if wrong := [name for name in sorted({*held, *listed}) if held.get(name) != listed.get(name)]:
+        name = wrong[0]
+        raise Incomplete(
+            f"{index} and the files that it names are not of one save: tensor {name} is listed in "
+            f"{listed.get(name, 'no file')} and is in {held.get(name, 'none')} ({len(wrong)} such tensors); fetch the "
+            "index and all files of one revision"
+        )
 
 
 def _header(file: Path) -> dict[str, StoredTensor]:

@@ -4,14 +4,21 @@ import re
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 
 from tasks.config import Frozen
+from tasks.errors import did_you_mean
 from tasks.shared.thoughts import unclosed
 
 Style = Literal["auto", "chat", "plain", "message"]
 
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+PLACEHOLDERS = {
+    "plain_template": ("question", "answer_instruction"),
+    "heuristic_template": ("name", "instruction", "examples", "answer_instruction", "question"),
+    "example_template": ("question", "solution"),
+}
+"""What is filled into each template of `PromptConfig`."""
 
 
 def fill(template: str, **values: str) -> str:
@@ -76,6 +83,17 @@ class PromptConfig(TemplateConfig):
     def _has_one_question(cls, value: str) -> str:
         if value.count("{question}") != 1:
             raise ValueError(f"{value!r} must contain {{question}} exactly once")
+        return value
+
+    @field_validator(*PLACEHOLDERS)
+    @classmethod
+    def _fills_every_placeholder(cls, value: str, info: ValidationInfo) -> str:
+        """What is no placeholder of a template is shown to the model as it stands, as `{x}` in a formula has to be."""
+        known, elsewhere = PLACEHOLDERS[str(info.field_name)], set().union(*PLACEHOLDERS.values())
+        for name in re.findall(r"\{(\w+)\}", value):
+            near = did_you_mean(name.lower(), known, likeness=0.75)
+            if name not in known and (near or name in elsewhere):
+                raise ValueError(f"{{{name}}} is no placeholder here{near}; there are: {', '.join(known)}")
         return value
 
     @field_validator("heuristic_template")

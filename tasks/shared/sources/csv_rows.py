@@ -1,4 +1,4 @@
-"""CSV rows with the line each began on; a row that cannot be read costs no other row."""
+"""Rows of comma- and tab-separated files with the line each began on; one that cannot be read costs no other."""
 
 import csv
 from collections import deque
@@ -10,6 +10,13 @@ from tasks.shared.sources.json_rows import skip_line
 
 # The longest row, quotes and line breaks included. An unclosed quote would otherwise swallow the rest of the file.
 MAX_ROW_CHARS = 2**20
+
+OTHER = {
+    "\t": "if its columns are separated by tabs, name it .tsv, or set format to tsv",
+    ";": "if its columns are separated by semicolons, write it with commas",
+    ",": "if its columns are separated by commas, name it .csv, or set format to csv",
+}
+"""Signs in the header of a file of one column that tell another layout."""
 
 
 class _Lines:
@@ -61,15 +68,15 @@ class _Lines:
             return line.decode("utf-8", "replace")
 
 
-def read_csv(stream: BufferedReader, name: str) -> Iterator[Record | Reject]:
-    """The rows of a comma-separated file with a header line; empty lines are skipped.
+def read_csv(stream: BufferedReader, name: str, delimiter: str = ",") -> Iterator[Record | Reject]:
+    """The rows of a file with a header line and quotes as in CSV; empty lines are skipped.
 
     Raises `SourceError` where there is no usable header.
     """
     csv.field_size_limit(MAX_ROW_CHARS)
     lines = _Lines(stream)
-    header = _header(lines, name)
-    reader = csv.reader(lines, strict=True)
+    header = _header(lines, name, delimiter)
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
     while True:
         lines.begin_row()
         start = lines.number + 1
@@ -80,26 +87,33 @@ def read_csv(stream: BufferedReader, name: str) -> Iterator[Record | Reject]:
         except csv.Error as error:
             value = excerpt(lines.first().decode("utf-8", "backslashreplace"))
             lines.keep_first()
-            reader = csv.reader(lines, strict=True)
+            reader = csv.reader(lines, strict=True, delimiter=delimiter)
             yield Reject(name, start, "", value, f"malformed CSV: {error}")
             continue
         if not cells:
             continue
         if lines.bad_encoding:
-            yield Reject(name, start, "", excerpt(",".join(cells)), f"is not UTF-8: {lines.bad_encoding}")
+            yield Reject(name, start, "", excerpt(delimiter.join(cells)), f"is not UTF-8: {lines.bad_encoding}")
         elif len(cells) != len(header):
             reason = f"has {len(cells)} cells where the header has {len(header)}"
-            yield Reject(name, start, "", excerpt(",".join(cells)), reason)
+            yield Reject(name, start, "", excerpt(delimiter.join(cells)), reason)
         else:
             yield Record(name, start, dict(zip(header, cells, strict=True)))
 
 
-def _header(lines: _Lines, name: str) -> list[str]:
+def read_tsv(stream: BufferedReader, name: str) -> Iterator[Record | Reject]:
+    """The rows of a tab-separated file, as `read_csv` gives them."""
+    return read_csv(stream, name, "\t")
+
+
+def _header(lines: _Lines, name: str, delimiter: str) -> list[str]:
     try:
-        header = next(csv.reader(lines, strict=True), [])
+        header = next(csv.reader(lines, strict=True, delimiter=delimiter), [])
     except csv.Error as error:
         raise SourceError(f"{name}, line 1: the header cannot be read ({error})") from error
     names = [cell.strip() for cell in header]
     if not any(names) or len(set(names)) != len(names) or lines.bad_encoding:
         raise SourceError(f"{name}, line 1: a header with one name per column is needed, found {names}")
+    if len(header) == 1 and (other := next((sign for sign in OTHER if sign != delimiter and sign in header[0]), "")):
+        raise SourceError(f"{name}, line 1: the header is the one name {names[0]!r}; {OTHER[other]}")
     return names

@@ -1,26 +1,34 @@
 """Rows of files anywhere fsspec reaches, and the digest of what is in them."""
 
+import errno
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.errors import did_you_mean
 from tasks.shared.sources.errors import Record, Reject, SourceError
-from tasks.shared.sources.places import Named, check_protocols, ending, files_below, files_named, is_web, split_of
+from tasks.shared.sources.places import (
+    ENDINGS,
+    Named,
+    check_protocols,
+    ending,
+    file_system,
+    files_below,
+    files_named,
+    is_web,
+    split_of,
+)
 from tasks.shared.sources.readers import READERS, Reader, read_file
 from tasks.shared.sources.streams import Hashed, buffered
 from tasks.spine.stage.context import run_context
 from tasks.spine.store.digests import digest_memory
-from tasks.spine.store.files import open_files
 from tasks.spine.store.fingerprint import digest_stream, digest_text
 
-ENDINGS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
 _REMOTE_BLOCK_BYTES = 8 * 2**20
 
 
@@ -54,8 +62,11 @@ class SourceFiles:
             raise SourceError(f"source: it is empty; give {others}, a dataset id 'org/name', or a path")
         with self._in_words():
             check_protocols(source)
-            self._fs, root = _place(source)
-            self._named = self._page(root) if self._is_web else files_named(self._fs, root)
+            try:
+                self._fs, root = file_system(source)
+                self._named = self._page(root) if self._is_web else files_named(self._fs, root)
+            except ValueError as error:
+                raise SourceError(f"source: {source!r} is no address that can be read ({error})") from error
         self.paths = self._chosen(format, split)
         if not self.paths:
             raise SourceError(self._not_found(root))
@@ -158,13 +169,10 @@ class SourceFiles:
         paths = self._named.paths
         if self._named.is_folder:
             paths = [path for path in paths if self._format_of(path)]
-            if not split and len(splits := self._splits(paths)) > 1:
-                raise SourceError(
-                    f"source: the files at {self.source!r} belong to several splits ({', '.join(splits)}); set split "
-                    f"to one of them, or give a pattern such as '{self.source.rstrip('/')}/**' to read them all"
-                )
             if format != "auto":
                 paths = [path for path in paths if self._format_of(path) == format] or paths
+            if not split:
+                self._check_one_split(paths)
         if not split or self._named.pattern is None or not (splits := self._splits(paths)):
             return paths
         if split not in splits:
@@ -173,6 +181,17 @@ class SourceFiles:
                 f"Their names tell: {', '.join(splits)}"
             )
         return [path for path in paths if split_of(self._name(path)) == split]
+
+    def _check_one_split(self, paths: list[str]) -> None:
+        splits = self._splits(paths)
+        other = next((name for name in map(self._name, paths) if splits and not split_of(name)), "")
+        if len(splits) > 1 or other:
+            told = f"several splits ({', '.join(splits)})" if len(splits) > 1 else f"the split {splits[0]}"
+            none = f", and {other!r} to none" if other else ""
+            raise SourceError(
+                f"source: the files at {self.source!r} belong to {told}{none}; set split to one of them, "
+                f"or give a pattern such as '{self.source.rstrip('/')}/**' to read them all"
+            )
 
     def _splits(self, paths: list[str]) -> list[str]:
         return sorted({split_of(self._name(path)) for path in paths} - {""})
@@ -212,25 +231,19 @@ class SourceFiles:
             raise SourceError(f"source: {self.source!r} needs a package that is not installed: {error}") from error
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
             raise SourceError(f"source: {self.source!r} cannot be read ({error})") from error
-        except _http_errors() as error:
+        except (OSError, *_http_errors()) as error:
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise
             raise OSError(f"source: {self.source!r} could not be read ({error!r}); run again") from error
-
-
-def _place(source: str) -> tuple[AbstractFileSystem, str]:
-    if "://" not in source:
-        return LocalFileSystem(), os.path.abspath(os.path.expanduser(source))
-    try:
-        return open_files(source)
-    except ValueError as error:
-        raise SourceError(f"source: {source!r} is no address that can be read ({error})") from error
 
 
 def _digest_of(digests: Sequence[str]) -> str:
     return f"sha256:{digests[0] if len(digests) == 1 else digest_text(' '.join(digests))}"
 
 
-def _http_errors() -> Any:
-    """Errors of the library behind web addresses, which is loaded where they are used."""
+def _http_errors() -> tuple[type[Exception], ...]:
+    """Errors of the libraries behind addresses of the web and of the hub, which are loaded where they are used."""
     from aiohttp import ClientError
+    from httpx import HTTPError
 
-    return ClientError
+    return ClientError, HTTPError

@@ -30,6 +30,7 @@ _BEGINNINGS = {
     b"%PDF": "a PDF file; extract its text",
 }
 _TAR = (257, b"ustar")
+_OF_LINES = ("jsonl", "csv", "tsv", "lines")
 _PAGES = (b"<!doctype", b"<html", b"<?xml")
 
 
@@ -50,4 +51,6 @@ def foreign(head: bytes, format: str) -> str:
         return "a tar archive; unpack it"
     if format != "parquet" and b"\0" in head[:4]:
         return _UTF_16
+    if format in _OF_LINES and b"\r" in head[:-1] and b"\n" not in head:
+        return "text whose lines end in carriage returns alone; convert them, e.g. with `tr '\\r' '\\n'`"
     return ""

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import chain
 
 from tasks.shared.sources.errors import Record, SourceError
-from tasks.shared.sources.files import ENDINGS
-from tasks.shared.sources.places import ending
+from tasks.shared.sources.places import ENDINGS, ending
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}")

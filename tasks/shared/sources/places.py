@@ -15,11 +15,22 @@ from fsspec.utils import glob_translate
 
 from tasks.shared.sources.errors import SourceError
 from tasks.spine.stage.context import run_context
+from tasks.spine.store.files import open_files
 from tasks.spine.store.settings import STARTED_BY_WORKER
 
+ENDINGS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+"""Formats by the endings of names, gzipped or not."""
 _SHARD = re.compile(r"(.+?)[-._]\d+-of-\d+\b.*")
 _SPLIT = re.compile(
-    r"(?<![a-z0-9])(train|training|test|testing|valid|validation|val|dev|eval|evaluation)(?![a-z0-9])", re.IGNORECASE
+    r"(?<![a-z])(train|training|test|testing|valid|validation|val|dev|eval|evaluation|held[-_]?out|holdout)(?![a-z])",
+    re.IGNORECASE,
 )
 _WEB = ("http://", "https://")
 
@@ -46,6 +57,13 @@ def check_protocols(source: str) -> None:
                 f"path, a dataset id or an address of {', '.join(allowed) or 'none'}, or set "
                 f"MIDTRAIN_FORM_SOURCES={','.join([*allowed, protocol])} for the worker"
             )
+
+
+def file_system(source: str) -> tuple[AbstractFileSystem, str]:
+    """The file system behind a path or an address, and the path in it."""
+    if "://" not in source:
+        return LocalFileSystem(), os.path.abspath(os.path.expanduser(source))
+    return open_files(source)
 
 
 @dataclass(frozen=True)

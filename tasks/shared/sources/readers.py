@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from tasks.shared.sources.csv_rows import read_csv
+from tasks.shared.sources.csv_rows import read_csv, read_tsv
 from tasks.shared.sources.errors import SourceError
 from tasks.shared.sources.foreign import HEAD_BYTES, foreign
 from tasks.shared.sources.json_rows import Rows, read_json, read_jsonl
@@ -26,7 +26,7 @@ Reader = Callable[[io.BufferedReader, str], Rows]
 
 
 def read_file(stream: BinaryIO, name: str, format: str, readers: Mapping[str, Reader] | None = None) -> Rows:
-    """The rows of an open file in `format` (jsonl, json, csv, parquet); `name` goes into rejects and errors.
+    """The rows of an open file in `format` (jsonl, json, csv, tsv, parquet); `name` goes into rejects and errors.
 
     `readers` knows other formats, and what to do with a file of theirs that is something else.
 
@@ -48,6 +48,7 @@ READERS: dict[str, Reader] = {
     "jsonl": read_jsonl,
     "json": read_json,
     "csv": read_csv,
+    "tsv": read_tsv,
     "parquet": read_parquet,
 }
 

@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 _PLACEHOLDERS = frozenset(
-    "nan -nan none null n/a n.a n.a. #n/a #na <na> #ref! #value! #div/0! #name? #num! #null! #error! #spill! #calc! "
-    "tbd tba tbc ? ?? ??? - -- --- – — … ...".split()
-)
+    "nan -nan none null n/a n.a n.a. #n/a #na #ref! #value! #div/0! #name? #num! #null! #error! #spill! #calc! "
+    "tbd tba tbc ? ?? ??? - -- --- – — … ... $$ &nbsp; 1.#ind -1.#ind 1.#qnan -1.#qnan [removed] [deleted]".split()
+) | {"to be determined", "to be announced", "not available", "not applicable"}
 """As pandas, databases, spreadsheets and people write a missing value; compared in lower case."""
 _EXACTLY = frozenset({"NA", "NaT", "TODO", "\\N"})
 r"""Compared as written: sodium is Na, and all is todo. Exports of databases have ``\N``."""
 PLACEHOLDER = "is a placeholder for a missing value"
-_AROUND = " .\"'()[]$"
+_AROUND = " .,;\"'()[]<>$"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -70,6 +70,12 @@ def is_placeholder(text: str) -> bool:
         return True
     inner = bare.strip(_AROUND)
     return bool({bare, inner} & _EXACTLY or {bare.casefold(), inner.casefold()} & _PLACEHOLDERS)
+
+
+def check_decoded(text: str) -> None:
+    """Raise `UnusableValue` for a text in which somebody lost a character: what stood there may have been a sign."""
+    if "\N{REPLACEMENT CHARACTER}" in text:
+        raise UnusableValue("holds U+FFFD, in whose place stood a character that was not decoded")
 
 
 def check_text(text: str) -> None:

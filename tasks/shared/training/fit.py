@@ -1,8 +1,10 @@
 """A whole training: resumed where it was left, timed, its weights and its curve written."""
 
 import json
+import logging
 import shutil
 import time
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,11 @@ from tasks.spine.stage.worker import is_main_process
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, Trainer
 
+log = logging.getLogger(__name__)
+
 _STATE = "trainer_state.json"
+_ZIPPED = (".pt", ".pth", ".bin")
+"""Files of `torch.save`, whose directory stands at their end."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,7 @@ def last_whole(folder: Path) -> Path | None:
     """The newest checkpoint that was written to its end, or None; half-written ones are removed.
 
     `transformers` writes `trainer_state.json` last, and `JointTrainer` waits for every process before, so a
-    checkpoint whose state parses is whole.
+    checkpoint whose state parses was whole. Where the power failed, files may be cut or empty all the same.
     """
     whole: dict[int, Path] = {}
     for path in folder.glob("checkpoint-*"):
@@ -73,6 +79,25 @@ def last_whole(folder: Path) -> Path | None:
 
 def _step(checkpoint: Path) -> int | None:
     try:
-        return int(json.loads((checkpoint / _STATE).read_text())["global_step"])
-    except (OSError, ValueError, KeyError):
+        step = int(json.loads((checkpoint / _STATE).read_text())["global_step"])
+    except (OSError, ValueError, LookupError, TypeError):
         return None
+    if damaged := [file.name for file in checkpoint.rglob("*") if _is_cut(file)]:
+        log.warning("%s is passed over: %s cannot be read to the end", checkpoint, ", ".join(sorted(damaged)))
+        return None
+    return step
+
+
+def _is_cut(file: Path) -> bool:
+    """Whether a file of tensors lacks its end, as far as its beginning or its directory tells."""
+    from safetensors import SafetensorError, safe_open
+
+    if file.suffix in _ZIPPED:
+        return not zipfile.is_zipfile(file)
+    if file.suffix != ".safetensors":
+        return False
+    try:
+        with safe_open(file, framework="numpy"):
+            return False
+    except SafetensorError:
+        return True

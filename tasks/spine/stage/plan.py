@@ -62,6 +62,8 @@ class PlannedStage:
     """What `announce` said last: the settings of the arm that the stage belongs to."""
     arm: str = field(default="", compare=False)
     """Name of that arm; empty for what belongs to all."""
+    label: str = field(default="", compare=False)
+    """What people call what is made."""
 
 
 @dataclass
@@ -111,7 +113,7 @@ class Plan:
         return self._noted(call, verdict, why, peers[-1].seconds if peers else None, ref)
 
     def _noted(self, call: StageCall, verdict: str, why: str, seconds: float | None, ref: ArtifactRef) -> ArtifactRef:
-        said = {"config": call.config, "context": self.context, "arm": self.arm}
+        said = {"config": call.config, "context": self.context, "arm": self.arm, "label": call.label}
         self.rows.append(PlannedStage(call.stage.name, verdict, why, seconds, ref, **said))
         return ref
 

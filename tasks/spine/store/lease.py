@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import os
-import socket
 import threading
 import time
 import uuid
@@ -14,7 +13,7 @@ from dataclasses import dataclass, replace
 import psutil
 from pydantic import TypeAdapter
 
-from tasks.spine.process import is_gone
+from tasks.spine.process import is_gone, own_host
 from tasks.spine.store.files import Files
 from tasks.spine.store.fingerprint import digest_text
 
@@ -160,6 +159,4 @@ class Lease:
 
     def _record(self) -> str:
         started = psutil.Process().create_time()
-        return json.dumps(
-            Holder(self._token, socket.gethostname(), os.getpid(), started, time.time(), self.timeout_s).__dict__
-        )
+        return json.dumps(Holder(self._token, own_host(), os.getpid(), started, time.time(), self.timeout_s).__dict__)

@@ -8,6 +8,8 @@ from tasks.config import Frozen
 
 Approval = Literal["before-training", "promotion"]
 """Steps that a person may have to approve."""
+Mirror = Literal["none", "wandb"]
+"""Where what goes to MLflow goes too."""
 
 
 class Runtime(Frozen):
@@ -22,6 +24,9 @@ class Runtime(Frozen):
     approve: tuple[Approval, ...] = ()
     """Steps before which the run is paused in Prefect's UI until somebody resumes it: `before-training`, with plan,
     counts and cost when all data are made; `promotion`, before a released model becomes `champion`."""
+    mirror: Mirror = "none"
+    """`wandb` sends parameters, metrics, tags and description of every MLflow run to Weights & Biases too, in the
+    account of `wandb login`. Needs the extra `wandb`."""
     concurrent_arms: int = Field(1, ge=1)
     """Arms that run at the same time in one process; for small models, whose trainings leave a machine idle, and for
     several GPUs, of which each arm then has an equal share."""

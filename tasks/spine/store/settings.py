@@ -2,15 +2,20 @@
 
 import os
 import re
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.text import has_password, without_passwords
 
+PREFIX = "MIDTRAIN_"
+LIKENESS = 0.75
+"""Ratio of `difflib` from which a variable is taken for a setting that is misspelt (ours)."""
 STARTED_BY_WORKER = "PREFECT__FLOW_RUN_ID"
 """Environment variable that Prefect's workers set for the run that they start."""
 
@@ -19,7 +24,7 @@ class Settings(BaseSettings):
     """Places, from `MIDTRAIN_*` variables; everything lives under `MIDTRAIN_HOME` unless said otherwise."""
 
     model_config = SettingsConfigDict(
-        env_prefix="MIDTRAIN_", frozen=True, ignored_types=(cached_property,), hide_input_in_errors=True
+        env_prefix=PREFIX, frozen=True, ignored_types=(cached_property,), hide_input_in_errors=True
     )
 
     home: Path = Path(".midtrain")
@@ -28,7 +33,7 @@ class Settings(BaseSettings):
     """Artifact store: a local path or an fsspec address (`s3://bucket/prefix`). Empty: `<home>/store`."""
     results: str = Field("", pattern=r"^$|^\w+://.+")
     """Prefect's results: an fsspec address (`s3://bucket/prefix`). Empty: where Prefect's own settings say."""
-    s3_patience_s: float = 120.0
+    s3_patience_s: float = Field(120.0, ge=0, allow_inf_nan=False)
     """Seconds for which a request to S3 that fails for a passing reason is tried again."""
     tracking_uri: str = ""
     """MLflow address. Empty: MLFLOW_TRACKING_URI, else SQLite under `<home>`."""
@@ -47,6 +52,39 @@ class Settings(BaseSettings):
     def allowed_protocols(self) -> list[str]:
         """`form_sources` one by one."""
         return [protocol.strip() for protocol in self.form_sources.split(",") if protocol.strip()]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_variable_is_misspelt(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """It would be passed over, and what it names, such as the store, be taken from elsewhere."""
+        known = [name.upper() for name in cls.model_fields]
+        given = [name.removeprefix(PREFIX) for name in os.environ if name.startswith(PREFIX)]
+        for name in given:
+            near = get_close_matches(name, known, n=1, cutoff=LIKENESS)
+            if near and name not in known:
+                raise ValueError(f"{PREFIX}{name} is no setting; did you mean {PREFIX}{near[0]}?")
+        return values
+
+    @field_validator("home", mode="before")
+    @classmethod
+    def _is_a_folder(cls, value: Any) -> Any:
+        if not str(value).strip():
+            raise ValueError("MIDTRAIN_HOME is empty; unset it, or set it to a folder")
+        if re.match(r"\w+:/", str(value)):
+            raise ValueError(
+                f"MIDTRAIN_HOME={without_passwords(str(value))} is an address, and a home is a folder of this machine; "
+                "MIDTRAIN_STORE takes an address"
+            )
+        return value
+
+    @field_validator("store")
+    @classmethod
+    def _is_whole(cls, value: str) -> str:
+        if re.match(r"\w+:/(?!/)", value):
+            raise ValueError(
+                f"MIDTRAIN_STORE={value} has one slash behind its protocol; write two, as in s3://bucket/x"
+            )
+        return value
 
     @field_validator("store", "results", "tracking_page")
     @classmethod

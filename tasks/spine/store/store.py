@@ -52,7 +52,10 @@ class Store:
     def open(cls, settings: Settings | None = None) -> "Store":
         """The store that the settings name, by default those of the environment."""
         settings = settings or Settings()
-        return cls(Files(settings.store_uri), settings.cache)
+        files = Files(settings.store_uri)
+        if files.is_local and Path(files.root).is_file():
+            raise ValueError(f"MIDTRAIN_STORE={settings.store_uri} is a file, and a store is a folder; name another")
+        return cls(files, settings.cache)
 
     def find(self, kind: str, fingerprint: str) -> Manifest | None:
         """The artifact made from this fingerprint, or None; a damaged one counts as None, and a warning names it.
@@ -136,10 +139,15 @@ class Store:
 
     def place(self, manifest: Manifest) -> str:
         """Where an artifact's files lie: a folder, or an address of a remote store."""
-        if manifest.external is not None:
-            note = self.cache / FOUND / manifest.digest
-            return note.read_text() if note.is_file() else str(self.cache / manifest.external)
-        return self.files.full(f"{manifest.ref.path}/{manifest.data}")
+        if manifest.external is None:
+            return self.files.full(f"{manifest.ref.path}/{manifest.data}")
+        note = self.cache / FOUND / manifest.digest
+        try:
+            place = Path(note.read_text(encoding="utf-8") if note.is_file() else "")
+        except ValueError as error:
+            _warn_once(f"{note} cannot be read and is passed over: {error}")
+            place = Path()
+        return str(place if place.is_absolute() else self.cache / manifest.external)
 
     def local(self, ref: ArtifactRef) -> Path:
         """Local folder with the artifact's files, each of which this process has read and found as published.

@@ -26,6 +26,8 @@ class StageProgress:
     done: int = 0
     total: int = 0
     """What the worker that speaks now has to do; 0 before any has spoken."""
+    unit: str = ""
+    """What is counted, such as `samples`."""
     numbers: Mapping[str, float] = field(default_factory=dict)
     record: StageRecord | None = None
     """What the stage came to, once it has."""
@@ -58,9 +60,9 @@ class StageProgress:
 
     @property
     def progress(self) -> str:
-        """Count, key numbers and time left: `36/40 reward 0.88, loss 0.1, 0:40 left`."""
+        """Count, key numbers and time left: `36/40 steps, reward 0.88, loss 0.1, 0:40 left`."""
         left = "" if self.left_s is None else "{}:{:02} left".format(*divmod(round(self.left_s), 60))
-        return f"{self.done}/{self.total} {', '.join(filter(None, (self.key_numbers, left)))}".rstrip()
+        return ", ".join(filter(None, (f"{self.done}/{self.total} {self.unit}", self.key_numbers, left)))
 
     @property
     def outcome(self) -> str:
@@ -78,11 +80,16 @@ class StageProgress:
             return f"{self.title}: {self.outcome}"
         return f"{self.title} {self.progress}" if self.total else f"{self.title} begins"
 
+    @property
+    def reported(self) -> dict[str, Any]:
+        """The step as a progress line, for the course of another process."""
+        return {"done": self.done, "total": self.total, "unit": self.unit, "values": dict(self.numbers)}
+
     def advance(self, line: Mapping[str, Any]) -> None:
         """Take a progress line of the stage's worker; a new worker of the same stage counts anew."""
         if line["total"] != self.total or line["done"] < self.done:
             self._from = (line["done"], time.monotonic())
-        self.done, self.total = line["done"], line["total"]
+        self.done, self.total, self.unit = line["done"], line["total"], line["unit"]
         self.numbers = dict(list(line["values"].items())[:KEY_NUMBERS])
 
 
@@ -125,7 +132,7 @@ class Course:
         return step
 
     def advance(self, step: StageProgress, line: Mapping[str, Any]) -> None:
-        """A progress line of the stage's worker: done, total, values."""
+        """A progress line of the stage's worker: done, total, unit, values."""
         step.advance(line)
         self._tell("advanced", step)
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,9 @@ from tasks.text import without_passwords
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+MOST_METRICS = 1000
+"""Metrics that MLflow takes in one call."""
+
 
 def log_params(client: "MlflowClient", run_id: str, config: Any) -> None:
     """Settings, flat."""
@@ -27,6 +30,20 @@ def log_params(client: "MlflowClient", run_id: str, config: Any) -> None:
     params = [Param(key, value[:MAX_PARAM_VAL_LENGTH]) for key, value in values.items()]
     for start in range(0, len(params), MAX_PARAMS_TAGS_PER_BATCH):
         client.log_batch(run_id, params=params[start : start + MAX_PARAMS_TAGS_PER_BATCH])
+
+
+def log_curves(client: "MlflowClient", run_id: str, lines: Sequence[Mapping[str, Any]]) -> None:
+    """Metric lines of a worker (step, time, values), without waiting until they are written."""
+    from mlflow.entities import Metric
+
+    metrics = [
+        Metric(key, float(value), int(line["time"] * 1000), int(line["step"]))
+        for line in lines
+        for key, value in line["values"].items()
+        if value is not None
+    ]
+    for start in range(0, len(metrics), MOST_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + MOST_METRICS], synchronous=False)
 
 
 def log_numbers(client: "MlflowClient", run_id: str, values: Mapping[str, float]) -> None:

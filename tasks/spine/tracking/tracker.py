@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from tasks.spine.process import has_ended, own_identity
+from tasks.spine.process import has_ended, own_host, own_identity
 from tasks.spine.store.manifest import Manifest, git_commit
 from tasks.spine.store.ref import ArtifactRef
+from tasks.spine.store.runtime import Mirror
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tasks.spine.tracking.journal import StageRecord, once
-from tasks.spine.tracking.links import Links, log_numbers, log_params
+from tasks.spine.tracking.links import Links, log_curves, log_numbers, log_params
+from tasks.spine.tracking.mirror import mirrored
 from tasks.spine.tracking.own_database import artifact_location, follow_home
 from tasks.spine.tracking.pages import mlflow_page
 from tasks.spine.tracking.system_metrics import SystemMetrics
@@ -76,6 +78,7 @@ class Tracker:
     opened: Callable[["Tracker"], None] = lambda _: None
     """Called when the parent run is there; must not raise."""
     experiment: str = "midtrain"
+    mirror: Mirror = "none"
     parent_run_id: str | None = None
     """The parent run; one that is given belongs to another process, which also closes it."""
     broken: bool = False
@@ -93,7 +96,7 @@ class Tracker:
 
         self.settings.root.mkdir(parents=True, exist_ok=True)
         follow_home(self.settings)
-        return MlflowClient(tracking_uri=self.address)
+        return mirrored(MlflowClient(tracking_uri=self.address), self.mirror, self.experiment, self.settings.root)
 
     @property
     def address(self) -> str:
@@ -172,7 +175,7 @@ class Tracker:
         self._close_left_runs()
 
     def _close_left_runs(self) -> None:
-        host = own_identity().partition(":")[0]
+        host = own_host()
         running = f"attributes.status = 'RUNNING' AND tags.`{PROCESS_TAG}` LIKE '{host}:%'"
         for run in self.client.search_runs([self.experiment_id], running):
             if has_ended(run.data.tags[PROCESS_TAG]):
@@ -181,16 +184,7 @@ class Tracker:
     @_guarded
     def log_metrics(self, run_id: str, lines: list[dict[str, Any]]) -> None:
         """Metric lines of a worker (step, time, values), sent as one batch without waiting."""
-        from mlflow.entities import Metric
-
-        metrics = [
-            Metric(key, float(value), int(line["time"] * 1000), int(line["step"]))
-            for line in lines
-            for key, value in line["values"].items()
-            if value is not None
-        ]
-        for start in range(0, len(metrics), 1000):
-            self.client.log_batch(run_id, metrics=metrics[start : start + 1000], synchronous=False)
+        log_curves(self.client, run_id, lines)
 
     @_guarded
     def finish_stage(self, run_id: str, manifest: Manifest | None, store: Store, label: str = "") -> None:

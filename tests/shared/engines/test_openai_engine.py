@@ -86,6 +86,27 @@ def test_a_request_that_is_turned_away_while_others_are_served_fails_alone(serve
     assert len(served) == 39
 
 
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (
+            429,
+            {"message": "You exceeded your quota", "type": "tokens", "code": "insufficient_quota"},
+        ),
+        (429, {"message": "suspended", "type": "exceeded_current_quota_error"}),
+        (402, {"message": "Insufficient Balance", "type": "unknown_error"}),
+    ],
+)
+def test_a_spent_quota_ends_the_stream_at_once_and_says_what_to_do(
+    server: ModelServer, status: int, error: dict[str, str]
+) -> None:
+    server.faults, server.fault = {requests(3)[2].prompt: [status] * 99}, json.dumps({"error": error}).encode()
+    served = []
+    with pytest.raises(Permanent, match=r"openai_base_url=.*quota of this key is spent .*set OPENAI_API_KEY"):
+        served += client(server, concurrency=1).stream(requests(9), GREEDY)
+    assert (len(served), len(server.bodies)) == (2, 3)
+
+
 @pytest.mark.parametrize("after", ["0", "-1", "\xb2", "Wed, 21 Oct 2015 07:28:00 GMT"])
 def test_a_server_that_asks_for_no_pause_or_an_odd_one_gets_the_usual_pause(server: ModelServer, after: str) -> None:
     server.faults, server.retry_after = {requests(1)[0].prompt: [429, 529]}, after
@@ -132,6 +153,24 @@ def test_messages_go_to_the_chat_endpoint(server: ModelServer) -> None:
     (found,) = client(server, endpoint="chat").stream(requests(1), GREEDY)
     assert server.bodies[0]["messages"] == [{"role": "user", "content": "the sum of 0 is"}]
     assert found.text == next(server.engine.stream(requests(1), GREEDY)).text
+
+
+@pytest.mark.parametrize(
+    ("message", "ended", "text"),
+    [
+        ({"reasoning_content": "2 + 3", "content": "5"}, "stop", "<think>\n2 + 3\n</think>\n\n5"),
+        ({"reasoning": "2 + 3", "content": "5"}, "stop", "<think>\n2 + 3\n</think>\n\n5"),
+        ({"reasoning": "2 + 3 is 5, or", "content": None}, "length", "<think>\n2 + 3 is 5, or"),
+        ({"reasoning": None, "content": "5"}, "stop", "5"),
+    ],
+)
+def test_a_thought_that_a_server_parts_from_the_answer_stays_in_the_text(
+    server: ModelServer, message: dict[str, Any], ended: str, text: str
+) -> None:
+    choice, usage = {"message": message, "finish_reason": ended}, {"prompt_tokens": 1, "completion_tokens": 9}
+    server.garbage = {requests(1)[0].prompt: [json.dumps({"choices": [choice], "usage": usage}).encode()]}
+    (found,) = client(server, endpoint="chat").stream(requests(1), GREEDY)
+    assert (found.text, found.finish_reason) == (text, ended)
 
 
 def test_rendered_prompts_travel_as_token_ids_through_the_factory(server: ModelServer) -> None:

@@ -1,5 +1,6 @@
 """Which files make a model, and what is said of those that are missing, cut, damaged or only stand for others."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -76,6 +77,19 @@ def index_lost(folder: Path) -> None:
     remove(INDEX)(folder)
 
 
+def index_with(**listed: str | None) -> Callable[[Path], None]:
+    """Weights in two files, and an index that lists tensors elsewhere, or (None) not at all."""
+
+    def spoil(folder: Path) -> None:
+        shard(folder)
+        index = json.loads((folder / INDEX).read_text())
+        wrong = {name.replace("_", "."): file for name, file in listed.items()}
+        index["weight_map"] = {name: file for name, file in (index["weight_map"] | wrong).items() if file}
+        (folder / INDEX).write_text(json.dumps(index))
+
+    return spoil
+
+
 def dangling(folder: Path) -> None:
     (folder / "tokenizer.json").unlink()
     (folder / "tokenizer.json").symlink_to("../blobs/not-fetched")
@@ -91,6 +105,12 @@ MISSING = [
     (grown, r"is damaged or cut \(incomplete metadata"),
     (shard_lost, rf"{INDEX} names {SECOND}: not there"),
     (index_lost, rf"without {INDEX}, weights are in {SINGLE}: not there"),
+    (
+        index_with(model_norm_weight=SECOND.replace("2-", "1-", 1)),
+        rf"{INDEX} and .* not of one save: tensor model\.norm\.weight is listed in model-00001.* and is in {SECOND}",
+    ),
+    (index_with(model_norm_weight=None), r"tensor model\.norm\.weight is listed in no file and is in model"),
+    (index_with(model_extra=SECOND), rf"tensor model\.extra is listed in {SECOND} and is in none \(1 such"),
     (dangling, r"tokenizer\.json is a link to a file that is not there"),
     (remove("tokenizer.json"), r"has no vocabulary of a tokenizer"),
     (remove("config.json"), r"has no config\.json"),

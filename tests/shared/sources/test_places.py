@@ -87,10 +87,14 @@ def test_a_source_names_files(tmp_path: Path, files: list[str], source: str, fou
         (["part-1/a.jsonl", "part-2.jsonl"], "part-*", "matches the folder .*part-1', but not the files in it"),
         (["b.jsonl -> nowhere"], "b.jsonl", "no file with questions at 'b.jsonl'. Give"),
         (["d/a.jsonl", "d/a.csv"], "d", r"several formats \(csv, jsonl\); set format"),
-        (["a.tsv"], "a.tsv", "its name tells none; set format"),
+        (["a.xlsx"], "a.xlsx", "its name tells none; set format"),
+        ([], "s3://", "'s3://' is no address that can be read"),
         ([], "/dev/zero", "/dev/zero' is no regular file"),
         (["d/train.jsonl", "d/test.jsonl"], "d", r"several splits \(test, train\); set split to one"),
         (["d/train/part-0.jsonl", "d/dev/part-0.jsonl"], "d", r"several splits \(dev, train\)"),
+        (["d/train001.jsonl", "d/test2.jsonl"], "d", r"several splits \(test, train\)"),
+        (["d/train.jsonl", "d/held_out.jsonl"], "d", r"several splits \(held_out, train\)"),
+        (["d/train.jsonl", "d/extra.jsonl"], "d", r"belong to the split train, and 'extra.jsonl' to none; set split"),
         (["d/sft-00000-of-00001.jsonl", "d/dpo-00000-of-00001.jsonl"], "d", r"several splits \(dpo, sft\)"),
     ],
 )
@@ -100,6 +104,12 @@ def test_what_names_none_or_too_many_is_refused_in_one_line(
     with pytest.raises(SourceError, match=message) as caught:
         named(tmp_path, files, source)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("source", ["ftp://127.0.0.1:9/a.jsonl", "/proc/self/mem"])
+def test_what_the_system_or_a_server_refuses_is_told_with_the_source(source: str) -> None:
+    with pytest.raises((OSError, SourceError), match=rf"source: '{source}' c(ould not|annot) be read"):
+        SourceFiles(source, "questions", "'tiny'", format="jsonl").digest()
 
 
 def test_what_is_no_file_is_refused_before_it_is_opened(tmp_path: Path) -> None:

@@ -115,6 +115,25 @@ def test_an_open_quote_in_a_large_file_is_given_up_after_a_bounded_read() -> Non
     assert "is a quote left open?" in rejects(items)[0][1]
 
 
+def test_tabs_part_the_columns_of_a_tsv_file() -> None:
+    items = read(b'q\ta\n1, 2 and "3"\t6\n"a\tb"\t7\nshort\n', "tsv")
+    assert records(items) == [(2, {"q": '1, 2 and "3"', "a": "6"}), (3, {"q": "a\tb", "a": "7"})]
+    assert rejects(items) == [(4, "has 1 cells where the header has 2")]
+
+
+@pytest.mark.parametrize(
+    ("data", "format", "message"),
+    [
+        (b"q\ta\n1\t2\n", "csv", "set format to tsv"),
+        (b"q;a\n1;2\n", "csv", "by semicolons, write it with commas"),
+        (b"q,a\n1,2\n", "tsv", "set format to csv"),
+    ],
+)
+def test_a_header_of_one_column_that_looks_like_several_is_refused(data: bytes, format: str, message: str) -> None:
+    with pytest.raises(SourceError, match=f"file, line 1: the header is the one name .*{message}"):
+        read(data, format)
+
+
 @pytest.mark.parametrize("header", [b"", b"\n", b"q,q\n1,2\n", b"q\xff,a\n1,2\n"])
 def test_a_csv_file_needs_a_header(header: bytes) -> None:
     with pytest.raises(SourceError, match="file, line 1: a header"):

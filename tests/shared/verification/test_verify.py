@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
@@ -69,6 +70,37 @@ def test_the_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
     assert done.exit_code != 0
     assert "the file that is read" in done.output
     assert json.loads(source.read_text())["answer"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("out", "why"),
+    [
+        ("folder", "is a folder; give a file"),
+        ("verdicts.csv", "would hold Parquet; call it verdicts.parquet"),
+        ("answers.jsonl/verdicts.parquet", "no file can be written in"),
+        ("other.parquet", "is there already and holds no verdicts (4 bytes, no Parquet file)"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_judged(
+    tmp_path: Path, out: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "other.parquet").write_text("mine")
+    source = tmp_path / "answers.jsonl"
+    source.write_text(json.dumps({"completion": "1", "answer": "1"}))
+    monkeypatch.delattr("flows.cli.verify.VerifierPool")
+    done = CliRunner().invoke(app, ["verify", str(source), "--out", str(tmp_path / out)])
+    assert (done.exit_code, why in done.output) == (1, True), done.output
+    assert (tmp_path / "other.parquet").read_text() == "mine"
+
+
+def test_a_file_of_which_no_row_can_be_read_is_no_success(tmp_path: Path) -> None:
+    source, out = tmp_path / "answers.jsonl", tmp_path / "verdicts.parquet"
+    source.write_text(json.dumps({"completion": "1", "answer": "1"}))
+    for _ in ("first", "over its own verdicts"):
+        done = CliRunner().invoke(app, ["verify", str(source), "--out", str(out), "--gold-field", "gold"])
+        assert (done.exit_code, "has no field 'gold'" in done.output) == (1, True), done.output
+    assert pq.read_table(out)["verdict"].to_pylist() == ["error"]
 
 
 def test_a_file_without_rows_leaves_no_verdicts(tmp_path: Path) -> None:
