@@ -16,6 +16,7 @@ from tasks.shared.sampling.sampler import WORKER, SampleSet
 from tasks.shared.sampling.schema import RENDERED, WANTED, SampleSetJob, SamplingJob
 from tasks.shared.sampling.wanted import pool_name
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
+from tasks.shared.thoughts import answer_part
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.fingerprint import canonical_json, digest_text
 from tasks.spine.store.manifest import POOLS
@@ -106,7 +107,7 @@ def read_score(answer: str) -> float | None:
 
     A thought before the answer may hold braces of its own.
     """
-    found = re.search(r"\{.*\}", answer.rpartition("</think>")[2], re.DOTALL)
+    found = re.search(r"\{.*\}", answer_part(answer) or "", re.DOTALL)
     try:
         score = json.loads(found.group())["score"] if found else None
     except (ValueError, LookupError, TypeError, RecursionError):
