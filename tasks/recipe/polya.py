@@ -58,4 +58,10 @@ class PolyaRecipe(Recipe):
                 f"proposals.kind={self.proposals.kind}: prompt.heuristic_template={self.prompt.heuristic_template!r} "
                 "would show none of it; put {instruction} into it"
             )
+        if self.proposals.kind != "none" and self.filter.scorer.type in ("judge", "reward_model"):
+            raise ValueError(
+                f"filter.scorer.type={self.filter.scorer.type} is told of heuristics from their files, and "
+                f"proposals.kind={self.proposals.kind} has none; take likelihood_ratio, which reads the "
+                "prompts, or none"
+            )
         return self

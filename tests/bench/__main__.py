@@ -16,6 +16,7 @@ ORDER = (
     "pipeline",
     "world",
     "agreement",
+    "theory",
 )
 
 

@@ -126,3 +126,6 @@ def test_proposals_are_one_setting_of_two_stages_and_need_a_prompt_that_shows_th
     ready = {"proposals.kind": "approaches", "generate.solutions.source": "a.jsonl"}
     with pytest.raises(RecipeError, match=r"give proposals or generate.solutions, not both"):
         load(PolyaRecipe, "llama-3.2-3b", ready)
+    judged = {"proposals.kind": "approaches", "filter.scorer": {"type": "judge", "judge": "any"}}
+    with pytest.raises(RecipeError, match=r"filter.scorer.type=judge .* proposals.kind=approaches has none"):
+        load(PolyaRecipe, "llama-3.2-3b", judged)
