@@ -1,14 +1,17 @@
-"""TRL's `GRPOConfig` made from the project's settings."""
+"""TRL's `GRPOConfig` made from the project's settings, and the project's metrics from TRL's."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from trl import GRPOConfig
 
 from tasks.errors import Permanent
+from tasks.rl.policy_loss import GAP, RATIO_MEAN, RATIO_MIN
 from tasks.shared.training.config import GRPOSettings, RolloutJob
 from tasks.shared.training.distributed import check_share, sharding, world_size
 from tasks.shared.training.models import machine_arguments
+from tasks.shared.verification.verdict import OUTCOMES
 
 FIXED: dict[str, Any] = {
     "min_p": None,
@@ -26,6 +29,28 @@ FIXED: dict[str, Any] = {
 BY_MEAN = "mean"
 """Value of `scale_rewards` that TRL has not: `tasks.rl.policy_loss` divides what it leaves undivided."""
 
+GRPO_METRICS = {
+    "loss": "loss",
+    "learning_rate": "learning_rate",
+    "grad_norm": "grad_norm",
+    "reward": "reward",
+    "reward_std": "reward_std",
+    "frac_reward_zero_std": "zero_advantage_group_share",
+    "completions/clipped_ratio": "truncation_share",
+    "completions/mean_length": "completion_tokens",
+    "entropy": "entropy",
+    "clip_ratio/region_mean": "clip_share",
+    "kl": "kl",
+    GAP: "sampler_gap",
+    RATIO_MEAN: "importance_ratio",
+    RATIO_MIN: "importance_ratio_min",
+}
+"""Metrics that are reported: TRL's name to the project's. Entropy is that of the rollouts that move the policy;
+`kl` and `clip_share` are means over their passes. `sampler_gap` is the mean difference of a token's log-probability
+between vLLM and the trainer: large when weights did not reach vLLM; `importance_ratio` is the correction, mean and
+least."""
+METRICS = {**GRPO_METRICS, **{f"verdict/{name}": f"verdict_{name}" for name in OUTCOMES}}
+
 
 def grpo_arguments(
     job: RolloutJob,
@@ -35,6 +60,7 @@ def grpo_arguments(
     prompts_per_batch: int,
     longest_prompt: int,
     batch_setting: str,
+    stop: Sequence[str] = (),
     rollouts: bool = True,
 ) -> GRPOConfig:
     """TRL's arguments for a run of `num_batches` rollout batches.
@@ -42,6 +68,7 @@ def grpo_arguments(
     Args:
         longest_prompt: tokens of the longest prompt that rollouts continue.
         batch_setting: the setting that `prompts_per_batch` comes from, for messages.
+        stop: texts that end a rollout.
         rollouts: whether any rollouts are written.
 
     Raises:
@@ -62,6 +89,7 @@ def grpo_arguments(
         **machine,
         **config.trainer_arguments(num_batches * config.num_iterations),
         **(_vllm(job, config, longest_prompt) if on_gpu else {"use_vllm": False}),
+        "generation_kwargs": {"stop": list(stop)} if on_gpu and stop else None,
         # One whole batch: `PolicyLoss` parts it into passes, by tokens.
         "per_device_train_batch_size": prompts_per_batch * config.group_size // world_size(),
         "gradient_accumulation_steps": 1,

@@ -1,12 +1,13 @@
 """The identity of an RL run, and the job of its worker."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from tasks.config import StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
+from tasks.shared.engines.protocol import StopTexts
 from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
 from tasks.shared.verification.config import VerificationConfig
 
@@ -38,6 +39,10 @@ class RLConfig(GRPOSettings, StageConfig):
     """Longer prompts are left out, counted and listed (paper)."""
     max_completion_tokens: int = Field(3072, ge=1)
     """Longest rollout; one that reaches it without an end gets reward 0 (paper)."""
+    stop: StopTexts = ()
+    """Texts that end a rollout, besides the model's own end token, as `generate.sampling.stop` and
+    `evaluate.sampling.stop` do: a base model shown worked examples as text goes on with a next one. They are part of
+    what is trained on, and not of what is graded (ours: none)."""
     verification: VerificationConfig = VerificationConfig()
     """Rules of the reward; the same as those of filtering."""
     reward: str = ""
@@ -51,11 +56,22 @@ class RLConfig(GRPOSettings, StageConfig):
     sft_batch_size: int = Field(64, ge=1)
     """Solutions of one such step, over all devices; all of them are gone through again and again (ours)."""
 
+    @model_validator(mode="after")
+    def _counts_what_is_stopped(self) -> Self:
+        if self.stop and self.mask_truncated_completions:
+            raise ValueError(
+                "mask_truncated_completions=true takes a rollout that a stop text ended for one that was cut; leave "
+                f"out either it or stop={list(self.stop)}"
+            )
+        return self
+
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed; a reward of one's own is known by its code, and RL alone by the fields of RL."""
         from tasks.rl.own_reward import reward_identity
 
         fields = super().identity_payload()
+        if not self.stop:
+            del fields["stop"]
         if not self.sft_weight:
             fields = {name: value for name, value in fields.items() if name not in ("sft_weight", "sft_batch_size")}
         name = fields.pop("reward")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.engines.tokens import decode_completion
+from tasks.shared.engines.tokens import cut_at_stop, decode_completion
 from tasks.shared.verification.pool import VerifierPool
 from tasks.shared.verification.verdict import OUTCOMES, TRUNCATED
 
@@ -28,9 +28,16 @@ class CorrectnessReward:
     __name__ = "correct"
 
     def __init__(
-        self, pool: VerifierPool, tokenizer: "PreTrainedTokenizerBase", end_ids: Sequence[int], form: PromptForm
+        self,
+        pool: VerifierPool,
+        tokenizer: "PreTrainedTokenizerBase",
+        end_ids: Sequence[int],
+        form: PromptForm,
+        stop: Sequence[str] = (),
     ) -> None:
+        """`stop` are the texts that end a rollout besides the tokens `end_ids`."""
         self._pool, self._tokenizer, self._end_ids, self._form = pool, tokenizer, frozenset(end_ids), form
+        self._stop = stop
         self.fates: list[str] = []
         """Verdict of each rollout of the last batch, or that it was cut."""
 
@@ -43,7 +50,7 @@ class CorrectnessReward:
         **_: Any,
     ) -> list[float]:
         """One reward for each rollout, in order."""
-        whole = [bool(ids) and ids[-1] in self._end_ids for ids in completion_ids]
+        whole = [self._ended(ids) for ids in completion_ids]
         rows = [row for row, finished in enumerate(whole) if finished]
         pairs = [(self.text(completion_ids[row]), answer[row]) for row in rows]
         names = [TRUNCATED] * len(completion_ids)
@@ -56,8 +63,14 @@ class CorrectnessReward:
         return [float(name == "correct") for name in names]
 
     def text(self, ids: Sequence[int]) -> str:
-        """A rollout as text, with the thought that its prompt opened."""
-        return self._form.graded(decode_completion(self._tokenizer, ids, self._end_ids), whole=True)
+        """A rollout as text, with the thought that its prompt opened, up to a stop text."""
+        return self._form.graded(self._read(ids)[0], whole=True)
+
+    def _ended(self, ids: Sequence[int]) -> bool:
+        return bool(ids) and (ids[-1] in self._end_ids or (bool(self._stop) and self._read(ids)[1]))
+
+    def _read(self, ids: Sequence[int]) -> tuple[str, bool]:
+        return cut_at_stop(decode_completion(self._tokenizer, ids, self._end_ids), self._stop)
 
 
 def readable_golds(pool: VerifierPool, answers: Sequence[str]) -> list[bool]:

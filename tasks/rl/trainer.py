@@ -10,11 +10,12 @@ import torch
 from accelerate.utils import is_peft_model
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
+from transformers.generation.stopping_criteria import StopStringCriteria
 
 from tasks.errors import Permanent
-from tasks.rl.arguments import BY_MEAN, grpo_arguments
+from tasks.rl.arguments import BY_MEAN, METRICS, grpo_arguments
 from tasks.rl.config import RLJob
-from tasks.rl.policy_loss import GAP, RATIO_MEAN, RATIO_MIN, PolicyLoss
+from tasks.rl.policy_loss import GAP, PolicyLoss
 from tasks.rl.prompts import RLPrompt
 from tasks.rl.rollouts import RolloutLog
 from tasks.rl.schedule import plan_batches
@@ -27,30 +28,8 @@ from tasks.shared.engines.tokens import decode_completion, encode_prompts
 from tasks.shared.training.adapters import adapters, base_model, merged_weights
 from tasks.shared.training.config import GRPOSettings
 from tasks.shared.training.lm_head import use_compact_head
-from tasks.shared.verification.verdict import OUTCOMES
 from tasks.spine.stage.worker import Reporter, is_main_process
 
-GRPO_METRICS = {
-    "loss": "loss",
-    "learning_rate": "learning_rate",
-    "grad_norm": "grad_norm",
-    "reward": "reward",
-    "reward_std": "reward_std",
-    "frac_reward_zero_std": "zero_advantage_group_share",
-    "completions/clipped_ratio": "truncation_share",
-    "completions/mean_length": "completion_tokens",
-    "entropy": "entropy",
-    "clip_ratio/region_mean": "clip_share",
-    "kl": "kl",
-    GAP: "sampler_gap",
-    RATIO_MEAN: "importance_ratio",
-    RATIO_MIN: "importance_ratio_min",
-}
-"""Metrics that are reported: TRL's name to the project's. Entropy is that of the rollouts that move the policy;
-`kl` and `clip_share` are means over their passes.
-`sampler_gap` is the mean difference of a token's log-probability between vLLM and the trainer: large when weights did
-not reach vLLM; `importance_ratio` is the correction for it, mean and least."""
-METRICS = {**GRPO_METRICS, **{f"verdict/{name}": f"verdict_{name}" for name in OUTCOMES}}
 _GAP_BATCHES = 5
 """Consecutive batches whose `sampler_gap` is beyond its bound before the run stops."""
 
@@ -78,10 +57,12 @@ class GroupTrainer(PolicyLoss):
         form: PromptForm,
         settings: GRPOSettings,
         rollouts: RolloutLog | None = None,
+        stop: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, divides_by_mean=settings.trl.scale_rewards == BY_MEAN, **kwargs)
         self._reporter, self._form, self._rollouts = reporter, form, rollouts
+        self._stop = StopStringCriteria(self.processing_class, list(stop)) if stop else None
         self._max_zero_advantage_steps = settings.max_zero_advantage_steps
         self._max_sampler_gap = settings.max_sampler_gap
         if self.use_vllm:
@@ -103,10 +84,7 @@ class GroupTrainer(PolicyLoss):
         if self.use_vllm:
             return super()._generate_single_turn(prompt_ids, images, multimodal_fields, num_generations, **kwargs)
         sampling = Sampling(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            top_k=self.top_k,
-            max_new_tokens=self.max_completion_length,
+            temperature=self.temperature, top_p=self.top_p, top_k=self.top_k, max_new_tokens=self.max_completion_length
         )
         model = base_model(self.accelerator.unwrap_model(self.model_wrapped))
         model.eval()
@@ -115,7 +93,7 @@ class GroupTrainer(PolicyLoss):
         with self.accelerator.autocast():
             # From torch's own state, which checkpoints restore.
             draws = torch.rand(len(prompt_ids), sampling.max_new_tokens, device=model.device, dtype=torch.float64)
-            rule = StopRule(self.eos_token_ids, self.processing_class.pad_token_id)
+            rule = StopRule(self.eos_token_ids, self.processing_class.pad_token_id, self._stop)
             prompts = prompt_ids[::num_generations]
             for decoded in decode(model, prompts, sampling, rule, draws=draws, copies=num_generations):
                 completions[decoded.row] = decoded.tokens
@@ -153,6 +131,10 @@ class GroupTrainer(PolicyLoss):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Report the step under this project's names, then stop the run if it cannot learn."""
+        metrics = self._metrics["train"]
+        if self._stop is not None and "verdict/truncated" in metrics:
+            # TRL takes what a stop text ended for cut.
+            metrics["completions/clipped_ratio"] = metrics["verdict/truncated"]
         super().log(logs, start_time)
         if "loss" not in logs:
             return
@@ -175,8 +157,9 @@ class GroupTrainer(PolicyLoss):
 
     def _check_advantages(self) -> None:
         history = [entry for entry in self.state.log_history if "frac_reward_zero_std" in entry]
-        last = history[-self._max_zero_advantage_steps :]
-        if len(last) < self._max_zero_advantage_steps or not all(map(self._is_zero_advantage, last)):
+        most = self._max_zero_advantage_steps
+        last = history[-most:]
+        if len(last) < most or not all(map(self._is_zero_advantage, last)):
             return
         if min(entry.get("verdict/correct", entry["reward"]) for entry in last) == 1:
             self.solved = True
@@ -185,9 +168,9 @@ class GroupTrainer(PolicyLoss):
         reward = last[-1]["reward"]
         cause = "every rollout is wrong" if reward == 0 else "all rollouts of a group have one reward"
         raise Permanent(
-            f"{self._where()}: for {self.section}.max_zero_advantage_steps={self._max_zero_advantage_steps} batches "
-            f"{self.zero_advantage_cause}, so every advantage is 0 and there is no gradient (last batch: {cause}, mean "
-            f"reward {reward:.3f}). {self.zero_advantage_advice}"
+            f"{self._where()}: for {self.section}.max_zero_advantage_steps={most} batches {self.zero_advantage_cause}, "
+            f"so every advantage is 0 and there is no gradient (last batch: {cause}, mean reward {reward:.3f}). "
+            f"{self.zero_advantage_advice}"
         )
 
     def _check_sampler(self) -> None:
@@ -233,6 +216,7 @@ def make_trainer(
             prompts_per_batch=config.prompts_per_step,
             batch_setting="rl.prompts_per_step",
             longest_prompt=max(len(prompt.ids) for prompt in prompts),
+            stop=config.stop,
         ),
         train_dataset=Dataset.from_dict(columns),
         processing_class=tokenizer,
@@ -241,6 +225,7 @@ def make_trainer(
         reporter=reporter,
         form=job.form,
         settings=config,
+        stop=config.stop,
         rollouts=RolloutLog(job.checkpoints.with_name("rollouts"), len(batches)),
     )
     trainer.remove_callback(PrinterCallback)

@@ -40,7 +40,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
             model, longest, f"the longest prompt with rl.max_completion_tokens={config.max_completion_tokens}"
         )
         ends = end_token_ids(model.generation_config, tokenizer.eos_token_id)
-        graded = CorrectnessReward(pool, tokenizer, ends, job.form)
+        graded = CorrectnessReward(pool, tokenizer, ends, job.form, config.stop)
         reward = OwnReward(config.reward, graded) if config.reward else graded
         make = make_with_solutions if job.solutions else make_trainer
         trainer = make(model, tokenizer, prompts.usable, reward, job, reporter)

@@ -7,11 +7,10 @@ from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
 
 from tasks.errors import Permanent
-from tasks.rl.arguments import grpo_arguments
+from tasks.rl.arguments import GRPO_METRICS, grpo_arguments
 from tasks.rl.beside.rows import TextRow
 from tasks.rl.beside.texts import TextTrainer
 from tasks.rl.rollouts import RolloutLog
-from tasks.rl.trainer import GRPO_METRICS
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss
 from tasks.rmt.grading import PredictionReward

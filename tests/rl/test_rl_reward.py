@@ -56,6 +56,15 @@ def test_reward(pool: VerifierPool, completion: str, reward: float, outcome: str
     assert {name: share for name, share in logged.items() if share} == {f"verdict/{outcome}": 1.0}
 
 
+def test_a_stop_text_ends_a_rollout_and_is_no_part_of_what_is_graded(pool: VerifierPool) -> None:
+    reward = CorrectnessReward(pool, TOKENIZER, [TOKENIZER.eos_token_id], PromptForm(), ["\n\nQ:"])
+    texts = [" #### 42\n\nQ:", f" #### 42{END}", " #### 42", " #### 41\n\nQ:"]
+    ids = [TOKENIZER.encode(text, add_special_tokens=False) for text in texts]
+    assert reward(completion_ids=ids, answer=["42"] * 4, log_metric=lambda *_: None) == [1.0, 1.0, 0.0, 0.0]
+    assert reward.fates == ["correct", "correct", "truncated", "wrong"]
+    assert reward.text(ids[0]) == " #### 42"
+
+
 def test_rollouts_that_begin_inside_a_thought_answer_behind_it(pool: VerifierPool) -> None:
     texts = [f" so #### 42{END}", f" so #### 41 </think> #### 42{END}"]
     assert rewards(pool, texts, ["42", "42"], PromptForm(opened_thought="<think>"), {}) == [0.0, 1.0]

@@ -90,6 +90,16 @@ def test_it_learns_and_reports(make_job: MakeJob, tmp_path: Path) -> None:
     AutoModelForCausalLM.from_pretrained(tmp_path / "run" / "out")
 
 
+def test_rollouts_end_at_a_stop_text_and_are_not_taken_for_cut(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("stopped", steps=2, stop=("##",), max_completion_tokens=4)
+    assert run(job, Reporter(tmp_path / "stopped"))["ledger"]["truncated"] == 0
+    for point in curve(tmp_path / "stopped"):
+        assert point["truncation_share"] == 0
+        assert point["completion_tokens"] < 4
+    with pytest.raises(ValueError, match=r"mask_truncated_completions=true .* stop=\['##'\]"):
+        make_job("masked", stop=("##",), mask_truncated_completions=True)
+
+
 @pytest.mark.slow
 def test_a_run_that_has_solved_everything_ends_early_and_well(make_job: MakeJob, tmp_path: Path) -> None:
     job = make_job("solved", steps=200, learning_rate=2e-3, prompts_per_step=8, max_zero_advantage_steps=3)

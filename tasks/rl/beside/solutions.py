@@ -11,11 +11,11 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tasks.errors import Permanent
 from tasks.midtrain.encoding import read_examples
+from tasks.rl.arguments import METRICS as RL_METRICS
 from tasks.rl.beside.rows import SolutionPlan, TextRow
 from tasks.rl.beside.texts import TextTrainer
 from tasks.rl.config import RLJob
 from tasks.rl.prompts import RLPrompt
-from tasks.rl.trainer import METRICS as RL_METRICS
 from tasks.rl.trainer import make_trainer
 from tasks.shared.engines.tokens import check_inside
 from tasks.shared.training.lm_head import add_text_head

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from tasks.config import Frozen
 
@@ -14,6 +14,16 @@ _WHOLE = frozenset({"stop", "eos", "eos_token", "stop_sequence"})
 """Ways to say that the model ended by itself or met a stop text: vLLM, SGLang and llama.cpp, then Together and TGI."""
 _CUT = frozenset({"length", "max_tokens", "model_length", "repetition"})
 """Ways to say that a completion was cut: by a limit, or by vLLM because the model went round in circles."""
+
+
+def _without_empty(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if "" in texts:
+        raise ValueError("an empty stop text stands everywhere, so that nothing would be left; drop it")
+    return texts
+
+
+StopTexts = Annotated[tuple[str, ...], AfterValidator(_without_empty)]
+"""Texts that end a completion and are no part of it."""
 
 
 class Sampling(Frozen):
@@ -27,15 +37,8 @@ class Sampling(Frozen):
     """The k likeliest tokens only; 0 keeps all."""
     max_new_tokens: int = Field(1024, ge=1)
     """Longest completion; one that reaches it without an end is marked `length`."""
-    stop: tuple[str, ...] = ()
+    stop: StopTexts = ()
     """Texts that end a completion and are cut off, besides the model's own end token."""
-
-    @field_validator("stop")
-    @classmethod
-    def _is_text(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if "" in value:
-            raise ValueError("an empty stop text stands everywhere, so that nothing would be left; drop it")
-        return value
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, and that special tokens stay in the text: older samples without them are others."""

@@ -37,6 +37,12 @@ class GradingRequest:
     gold: str
 
 
+def child_environment() -> dict[str, str]:
+    """Variables of a process that runs a module of this room, on one thread, from wherever its owner was started."""
+    search_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
 class WarmProcess:
     """The process that has loaded the algebra system and forks graders (`child`).
 
@@ -45,7 +51,6 @@ class WarmProcess:
 
     def __init__(self, config: VerificationConfig, memory_mb: int) -> None:
         self._errors = tempfile.TemporaryFile()
-        search_path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))
         arguments = [config.model_dump_json(), str(memory_mb), str(os.getpid())]
         self._control, theirs = socket.socketpair()
         self._control.settimeout(START_TIMEOUT_S)
@@ -55,7 +60,7 @@ class WarmProcess:
                 stdin=theirs,
                 stdout=subprocess.DEVNULL,
                 stderr=self._errors,
-                env={**os.environ, "PYTHONPATH": search_path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+                env=child_environment(),
             )
         self._last_number = 0
         self._endings: dict[int, int] = {}

@@ -1,6 +1,7 @@
 """The verifier by itself: functions, the command on a file, and the second check."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,10 @@ from flows.cli.app import app
 from tasks.shared.verification.second_check import second_verdicts
 from tests.support.paths import ROOT
 
+SCRIPT = """
+from tasks.shared.verification.second_check import second_verdicts
+print(list(second_verdicts([("The answer is 4.", "4")])))
+"""
 ALONE = """
 import sys
 from tasks.shared.verification.verify import verify, verify_batch
@@ -115,3 +120,11 @@ def test_a_file_without_rows_leaves_no_verdicts(tmp_path: Path) -> None:
 def test_the_second_check_decides_by_itself() -> None:
     pairs = [(r"\boxed{\frac{1}{2}}", "0.5"), ("The answer is 3.", "4"), (r"\boxed{act}", "cat")]
     assert list(second_verdicts(pairs)) == [True, False, True]
+
+
+def test_a_script_that_asks_for_the_second_check_is_not_run_again(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment)
+    assert (done.stdout, done.stderr) == ("[True]\n", "")
