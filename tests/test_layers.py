@@ -119,7 +119,7 @@ def test_no_module_of_that_name_touches_a_framework(name: str) -> None:
 def test_processes_are_started_in_one_place_only() -> None:
     """The spine starts workers; elsewhere a process escapes its deadline. Some rooms' processes have their own."""
     starters = {str(path) for path in modules() if "subprocess.Popen(" in (ROOT / path).read_text()}
-    with_deadlines = ("verification/process", "prompts/template", "sandbox/process")
+    with_deadlines = ("verification/process", "verification/second_check", "prompts/template", "sandbox/process")
     own_deadline = {f"tasks/shared/{place}.py" for place in with_deadlines}
     assert starters <= {"tasks/spine/stage/launch.py", *own_deadline}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tasks.recipe.base import Recipe
+from tasks.recipe.merging import shared_places
 from tasks.text import NESTED_PASSWORD, PASSWORD, SECRET
 
 Schema = dict[str, Any]
@@ -32,8 +33,8 @@ def settings_schema(kinds: tuple[type[Recipe], ...], without: frozenset[str] = f
     """
     values: dict[str, list[Schema]] = {}
     for kind in kinds:
-        whole = _with_names_in_arms(kind.model_json_schema())
-        for key, schema in _settings(_inlined(whole, whole["$defs"]), ""):
+        whole = _with_names_in_arms(kind)
+        for key, schema in _set_by_users(kind, whole):
             if key.split(r"\.")[0] not in without and schema not in values.setdefault(f"^{key}$", []):
                 values[f"^{key}$"].append(schema)
     return {
@@ -43,16 +44,25 @@ def settings_schema(kinds: tuple[type[Recipe], ...], without: frozenset[str] = f
     }
 
 
-def _with_names_in_arms(whole: Schema) -> Schema:
+def _with_names_in_arms(kind: type[Recipe]) -> Schema:
     """The schema of a recipe in which the overrides of an arm take the names of its settings alone."""
+    whole = kind.model_json_schema()
     arms = whole["properties"].pop("arms")
-    names = "|".join(key for key, _ in _settings(_inlined(whole, whole["$defs"]), ""))
+    names = "|".join(key for key, _ in _set_by_users(kind, whole))
     # As a condition: a pattern of this length would else stand in the message.
     known = {"propertyNames": {"if": {"pattern": f"^({names})$"}, "else": UNKNOWN}}
     arm = whole["$defs"][arms["additionalProperties"]["$ref"].rpartition("/")[2]]
     arm["properties"]["overrides"] |= known
     whole["properties"]["arms"] = arms
     return whole
+
+
+def _set_by_users(kind: type[Recipe], whole: Schema) -> Iterator[tuple[str, Schema]]:
+    """As `_settings`, without what stages have of shared sections, which are set once for all of them."""
+    of_all = tuple(rf"{name}\.{shared}" for name, shared in shared_places(kind))
+    for key, schema in _settings(_inlined(whole, whole["$defs"]), ""):
+        if not any(key == other or key.startswith(rf"{other}\.") for other in of_all):
+            yield key, schema
 
 
 def _settings(schema: Schema, prefix: str) -> Iterator[tuple[str, Schema]]:

@@ -124,6 +124,8 @@ def _fields(
     parameters, pool = item.get("parameters", {}), item["work_pool"]
     # Made here: flows are declared without their forms.
     form = parameter_schema(flow.fn).model_dump(mode="json", exclude_unset=True)
+    # A run would be made of a name that the flow has not, and crash.
+    form["additionalProperties"] = {"not": {"title": f"the flow {flow.name} has no parameter of this name"}}
     _check(parameters, form, f"{FILE.name}: deployment {item['name']!r} of {item['entrypoint']}")
     return {
         "version": version,

@@ -150,8 +150,8 @@ def _renamed(name: str, known: Iterable[str]) -> str:
     return new if new != name and any(new == option or new.startswith(f"{option}.") for option in known) else ""
 
 
-def _places(kind: type[Sections]) -> Iterator[tuple[str, str]]:
-    """Stages, each with a shared section that it has a field for, or with the seed."""
+def shared_places(kind: type[Sections]) -> Iterator[tuple[str, str]]:
+    """Stages, each with a shared section that it has a field for, or with the seed: set once, for all of them."""
     for name, model in section_models(kind).items():
         yield from ((name, shared) for shared in kind.SHARED if shared in model.model_fields)
     yield from ((name, "seed") for name in kind.seeded())
@@ -163,7 +163,7 @@ def _share(kind: type[Sections], merged: dict[str, Any]) -> None:
     Raises:
         RecipeError: a stage has another value of its own there, which would be lost.
     """
-    for name, shared in _places(kind):
+    for name, shared in shared_places(kind):
         section = merged.setdefault(name, {})
         if shared in section and section[shared] != merged.get(shared):
             own = section[shared]
@@ -178,7 +178,7 @@ def _share(kind: type[Sections], merged: dict[str, Any]) -> None:
 
 def _part(kind: type[Sections], merged: dict[str, Any]) -> None:
     """Take out of the stages what `_share` has put there, where the values are those of a finished recipe."""
-    for name, shared in _places(kind):
+    for name, shared in shared_places(kind):
         section = merged.get(name)
         if isinstance(section, dict) and shared in section and section[shared] == merged.get(shared):
             del section[shared]

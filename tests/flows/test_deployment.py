@@ -114,6 +114,7 @@ def _notify(deployed: Deployed) -> None:
         {"force": ["generat"]},
         {"overrides": {"rll.steps": 3}},
         {"overrides": [1]},
+        {"nope": 1},
     ],
     ids=json.dumps,
 )

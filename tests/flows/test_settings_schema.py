@@ -13,7 +13,7 @@ from flows.rmt import rmt
 from flows.stages.rl import rl
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load, names
-from tasks.recipe.merging import RecipeError
+from tasks.recipe.merging import RecipeError, shared_places
 
 SCHEMAS = {flow.name: parameter_schema(flow).model_dump() for flow in (polya, rmt, rl, compare)}
 """As a deployment of a flow makes them."""
@@ -50,6 +50,8 @@ def test_forms_are_made_for_deployments_alone() -> None:
         ({"rl": {"step": 5}}, "unexpected"),
         ({"rl.steps.x": 5}, "no setting"),
         ({"rl.trl.top": 1}, "no setting"),
+        ({"rl.verification.timeout_s": 2.0}, "no setting"),
+        ({"rl.seed": 3}, "no setting"),
         ({"seed": 2**32}, "maximum of 4294967295"),
         ({"evaluate.sources": {"gsm8k": 3}}, ""),
         ({"arms.polya.label": 3}, ""),
@@ -87,7 +89,13 @@ def changed(model: BaseModel, prefix: str = "") -> dict[str, Any]:
 @pytest.mark.parametrize("recipe", names())
 def test_every_setting_of_every_recipe_is_taken(recipe: str) -> None:
     settings = load(Recipe, recipe)
-    flat = {key: value for key, value in changed(settings).items() if key not in ("method", "name")}
+    whole = [*shared_places(type(settings)), ("method",), ("name",)]
+    taken = tuple(".".join(names) for names in whole)
+    flat = {
+        key: value
+        for key, value in changed(settings).items()
+        if not any(key == name or key.startswith(f"{name}.") for name in taken)
+    }
     assert len(flat) > 150
     assert refused(settings.method, overrides=flat) == ""
 
