@@ -88,8 +88,7 @@ def grpo_arguments(
     arguments = {
         **machine,
         **config.trainer_arguments(num_batches * config.num_iterations),
-        **(_vllm(job, config, longest_prompt) if on_gpu else {"use_vllm": False}),
-        "generation_kwargs": {"stop": list(stop)} if on_gpu and stop else None,
+        **(_vllm(job, config, longest_prompt, stop) if on_gpu else {"use_vllm": False}),
         # One whole batch: `PolicyLoss` parts it into passes, by tokens.
         "per_device_train_batch_size": prompts_per_batch * config.group_size // world_size(),
         "gradient_accumulation_steps": 1,
@@ -109,7 +108,7 @@ def grpo_arguments(
     return GRPOConfig(**FIXED, **trl, **arguments)
 
 
-def _vllm(job: RolloutJob, config: GRPOSettings, longest_prompt: int) -> dict[str, Any]:
+def _vllm(job: RolloutJob, config: GRPOSettings, longest_prompt: int, stop: Sequence[str]) -> dict[str, Any]:
     """Arguments for rollouts by vLLM in the trainer's own processes, asleep while they train.
 
     Raises:
@@ -128,4 +127,5 @@ def _vllm(job: RolloutJob, config: GRPOSettings, longest_prompt: int) -> dict[st
         "vllm_tensor_parallel_size": job.vllm_tensor_parallel_size,
         "vllm_max_model_length": longest_prompt + config.max_completion_tokens,
         "trust_remote_code": job.trust_remote_code,
+        "generation_kwargs": {"stop": list(stop)} if stop else None,
     }

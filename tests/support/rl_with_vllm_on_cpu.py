@@ -31,7 +31,7 @@ def run(job: RLJob, reporter: Reporter) -> dict[str, Any]:
 
     def with_vllm(job: RLJob, config: Any, **kwargs: Any) -> Any:
         made = make_arguments(job, config, **kwargs)
-        wanted = arguments._vllm(job, config, kwargs["longest_prompt"])
+        wanted = arguments._vllm(job, config, kwargs["longest_prompt"], kwargs["stop"])
         for name, value in {**wanted, "vllm_enable_sleep_mode": False}.items():
             setattr(made, name, value)
         return made
