@@ -7,6 +7,7 @@ then looked for in trained models of the small world, where the first word of a 
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tasks.tiny.problems import Problem, generate_problems
 from tasks.tiny.styles import OPENING_WORDS, SUITED, plain_prompt
 
+HOME = Path(".midtrain") / "bench-theory"
+"""A home of its own: models are found there by their labels, which other runs have as well."""
 MIDTRAIN = str(Path(sys.executable).with_name("midtrain"))
 ARMS = ("vanilla", "star", "polya")
 QUESTIONS, SEED = 400, 7
@@ -99,10 +102,12 @@ def learned_after(policy: np.ndarray, draw: np.random.Generator) -> int | None:
 
 
 def trained_models() -> list[tuple[str, Path]]:
-    """Models of the small world with their labels, trained where the store has them not."""
+    """Models of the small world with their labels, trained where that home has them not."""
+    environment = {**os.environ, "MIDTRAIN_HOME": str(HOME.absolute())}
     command = ["run", "polya", "--recipe", "tiny-cpu-controls", "--arms", ",".join(ARMS)]
-    subprocess.run([MIDTRAIN, *command], check=True, stdout=sys.stderr)
-    listed = subprocess.run([MIDTRAIN, "ls", "model", "--json"], check=True, capture_output=True, text=True)
+    subprocess.run([MIDTRAIN, *command], check=True, stdout=sys.stderr, env=environment)
+    listing = [MIDTRAIN, "ls", "model", "--json"]
+    listed = subprocess.run(listing, check=True, capture_output=True, text=True, env=environment)
     latest = {entry["label"]: Path(entry["path"]) for entry in json.loads(listed.stdout)}
     return list(latest.items())
 
