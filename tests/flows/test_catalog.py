@@ -170,8 +170,8 @@ def test_a_shell_completes_recipes_stages_arms_devices_and_settings() -> None:
     assert offered("run", "compare", "--arms", "vanilla,po") == ["vanilla,polya"]
     assert offered("run", "compare", "--recipe", "llama-3.2-3b", "--arms", "s") == ["star"]
     assert offered("estimate", "--device", "h1") == ["h100-80g"]
-    assert offered("settings", "rl.st") == ["rl.steps"]
-    assert offered("run", "polya", "--set", "rl.st") == ["rl.steps="]
+    assert offered("settings", "rl.ste") == ["rl.steps"]
+    assert offered("run", "polya", "--set", "rl.ste") == ["rl.steps="]
 
 
 @pytest.mark.slow
