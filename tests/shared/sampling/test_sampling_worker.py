@@ -86,7 +86,8 @@ def test_killed_workers_lose_only_the_batch_in_flight_and_change_no_text(
         child.send_signal(how)
         assert child.wait() in (-how, 128 + how)
         held = len(pool.scan().batch_of)
-        assert 20 * batches <= held < 200
+        # Not all of them are full: a batch is written after some seconds too, and where its worker is asked to end.
+        assert batches <= held < 200
     written = {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
     lines: list[dict[str, Any]] = []
     result = run_worker(WORKER, job, tmp_path / "again", timeout_s=300, on_progress=lines.append)
