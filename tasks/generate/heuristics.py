@@ -21,7 +21,7 @@ GENERAL_RUBRIC = (
     "1: every decisive step of the solution is a step of the method. 0.5: the method is there, but another way carries "
     "the solution. 0: the method is only named, or plays no part."
 )
-"""Of a heuristic whose file has none (ours); what the method is, its instruction says."""
+"""Rubric of a heuristic whose file has none (ours); what the method is, its instruction says."""
 
 
 class HeuristicExample(Frozen):
@@ -42,7 +42,7 @@ class Heuristic(Frozen):
     """As the prompt names it. Empty: the control without a heuristic."""
     instruction: str = ""
     rubric: str = ""
-    """By which a judge scores from 0 to 1 how well a solution follows it; no model that solves a problem sees it."""
+    """Guide for a judge, who scores from 0 to 1 how well a solution follows it; no solver sees it."""
     examples: tuple[HeuristicExample, ...] = ()
 
     @property

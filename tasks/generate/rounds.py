@@ -36,7 +36,7 @@ class Rounds:
     wanted: int
     """Samples without an early stop."""
     tallies: tuple[dict[str, int], ...] = ()
-    """Of each round that was judged: pairs that were drawn for, their samples, right ones, pairs that had enough."""
+    """Counts of each judged round: pairs that were drawn for, their samples, right ones, pairs that had enough."""
 
     @property
     def generated(self) -> int:

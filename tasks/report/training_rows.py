@@ -60,7 +60,7 @@ class StartRow(BaseModel):
     seen: float | None = None
     """Mean share of groups that taught nothing in the training, on its own questions."""
     likelihood: Metric | None = None
-    """Of right solutions that it was not trained on, nats a token after the plain prompt; not a share of anything."""
+    """Likelihood of right solutions that it was not trained on, nats a token after the plain prompt; it is no share."""
     first_entropy: float | None = None
     """Entropy of the policy at the first step, nats a token."""
     last_entropy: float | None = None

@@ -63,7 +63,7 @@ def without_opening(text: str, style: str) -> str:
 
 
 def selection(scorer: Scorer, problems: Sequence[Problem]) -> tuple[dict[str, float], dict[str, float]]:
-    """Of each heuristic: share of right samples in its style, and of the best-scored right one of each question."""
+    """Share of right samples in the style of their heuristic, and the same of each question's best-scored one."""
     engine = TransformersEngine(MODEL_DIR, device="cpu", dtype="float32", batch_size=256)
     asked, chosen = {}, {}
     for style, method in METHODS.items():

@@ -29,8 +29,8 @@ SCHEMA: dict[str, Any] = {
     "required": ["reason", "score"],
     "additionalProperties": False,
 }
-"""Of an answer: the reason first, so that the score follows from it. Bounds are checked here, as OpenAI's structured
-output does not take them."""
+"""What an answer looks like: the reason first, so that the score follows from it. OpenAI's structured output takes no
+bounds, so they are checked here."""
 RESPONSE_FORMAT = {"type": "json_schema", "json_schema": {"name": "adherence", "strict": True, "schema": SCHEMA}}
 
 

@@ -88,7 +88,7 @@ def _rows(inputs: ReportInputs, after: Evaluated, trained: Node, before: Evaluat
 
 
 def _likelihood(measured: Evaluated) -> Metric | None:
-    """Of right solutions, as the evaluation found it; it is the model's, whatever the benchmark."""
+    """Likelihood of right solutions as the evaluation found it; it is the model's, whatever the benchmark."""
     found = measured.manifest.summary.get("likelihood")
     return Metric(mean=found["mean"], low=found["low"], high=found["high"]) if found else None
 

@@ -192,7 +192,7 @@ class GraderProcess:
         return [self._in_turn(*reply) for replies in several for reply in replies], alive
 
     def unanswered(self) -> tuple[GradingRequest | None, deque[GradingRequest]]:
-        """Of a grader that has ended: the request that it was at, if it held any, and the others without a verdict."""
+        """What a grader leaves that has ended: the request that it was at, if any, and the others without a verdict."""
         others = deque(self.outstanding)
         if not others:
             return None, others
