@@ -1,5 +1,6 @@
 """One stage, one name: its flow, its room, its section of the recipe, and the word that people type."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.costs.devices import device_named
 from tasks.shared.models.resolve import SHIPPED
 from tasks.spine.stage.task import STAGES
+from tests.support.paths import ROOT
 
 ROOM = {"rl_prompts": "dataset", "rmt_train": "rmt"}
 """Rooms that have another name than the stage: they make two stages, or carry the method's name."""
@@ -89,3 +91,15 @@ def test_an_old_name_is_refused_with_the_new_one(monkeypatch: pytest.MonkeyPatch
         done = CliRunner().invoke(app, ["plan", "polya", *arguments])
         assert done.exit_code != 0
         assert f"called '{new}' now" in " ".join(done.output.split()), done.output
+
+
+def test_docstrings_stand_without_the_name_that_they_explain() -> None:
+    """A sentence that begins with "Of" or "By" hangs on the line above it."""
+    hanging = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for folder in ("flows", "tasks", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        for line in path.read_text().splitlines()
+        if re.match(r'\s*r?"""(Of|By) ', line)
+    ]
+    assert hanging == []

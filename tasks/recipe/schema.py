@@ -7,6 +7,7 @@ from pydantic_core.core_schema import ModelSchema
 
 from tasks.recipe.docstrings import docstring
 from tasks.recipe.loading import METHODS
+from tasks.recipe.merging import section_models, shared_places
 from tasks.recipe.polya import PolyaRecipe
 
 
@@ -37,6 +38,10 @@ def recipe_schema() -> dict[str, Any]:
     for kind in METHODS.values():
         # A file's name is its recipe's.
         del shared["$defs"][kind.__name__]["properties"]["name"]
+        models = section_models(kind)
+        for section, name in shared_places(kind):
+            # Set once, for all stages; in a stage it is refused.
+            shared["$defs"][models[section].__name__]["properties"].pop(name, None)
     schema: dict[str, Any] = places[PolyaRecipe, "validation"]
     for method, kind in METHODS.items():
         if kind is not PolyaRecipe:

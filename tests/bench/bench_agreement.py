@@ -24,7 +24,7 @@ from tests.bench.bench_verifier import cpu_seconds
 from tests.bench.verifier_answers import math_answers, word_problems
 
 LM_EVAL = "lm-eval[math]==0.4.13"
-ENVIRONMENT = Path(tempfile.gettempdir()) / "midtrain-bench-lm-eval"
+ENVIRONMENT = Path(".midtrain", "bench-lm-eval").absolute()
 TASKS = {
     "gsm8k_cot": ("GSM8K", ("strict-match", "flexible-extract")),
     "minerva_math500": ("MATH-500", ("exact_match", "math_verify")),
