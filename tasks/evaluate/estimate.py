@@ -6,10 +6,9 @@ from tasks.evaluate.config import EvaluateConfig
 from tasks.questions.estimate import count, plain_tokens, set_size
 from tasks.shared.costs.lengths import Texts
 from tasks.shared.costs.machine import Machine, StageEstimate
-from tasks.shared.prompts.config import PromptConfig
 
 
-def evaluate(machine: Machine, evaluate: EvaluateConfig, prompt: PromptConfig) -> StageEstimate:
+def evaluate(machine: Machine, evaluate: EvaluateConfig) -> StageEstimate:
     """Cost of the completions of all benchmarks, and of the reward model that reads them.
 
     Reading `evaluate.solutions`, whose number only their artifact knows, is not counted: it is one pass.
@@ -17,7 +16,7 @@ def evaluate(machine: Machine, evaluate: EvaluateConfig, prompt: PromptConfig) -
     sets = [evaluate.questions(name) for name in evaluate.benchmarks]
     draws = [count(item, "evaluation") * evaluate.draws for item in sets]
     total = sum(draws)
-    prompts = [plain_tokens(machine.model, prompt, item) for item in sets]
+    prompts = [plain_tokens(machine.model, evaluate.shown_prompt, item) for item in sets]
     lengths = [min(set_size(item).solution_tokens, evaluate.sampling.max_new_tokens) for item in sets]
     texts = Texts(
         total,

@@ -31,7 +31,9 @@ def likelihood_of_solutions(build: Build, config: EvaluateConfig) -> dict[str, A
     if SOLUTIONS not in build.parents:
         return {}
     file = build.path(SOLUTIONS) / KEPT_FILE
-    renderer = Renderer.for_model(config.prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code)
+    renderer = Renderer.for_model(
+        config.shown_prompt, build.path("model"), trust_remote_code=build.runtime.trust_remote_code
+    )
     found = scores(build, LikelihoodScorer(), _texts(read_rows(file), renderer), renderer.form)
     by_question: dict[str, list[float]] = defaultdict(list)
     for row in read_rows(file, ["key", "question_id"]):

@@ -4,9 +4,11 @@ from hashlib import sha256
 
 import pytest
 
+from tasks.estimates.stages import estimate
 from tasks.evaluate.config import EvaluateConfig
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
+from tasks.shared.costs.devices import device_named
 from tasks.shared.prompts.config import fill
 
 QUESTION = "A pen costs $3. What do 4 pens cost?"
@@ -42,3 +44,14 @@ def test_unknown_examples_and_those_for_other_benchmarks_are_refused() -> None:
         EvaluateConfig(few_shot="gsm8k-cot")
     with pytest.raises(ValueError, match=r"few_shot=gsm8k_cot is for gsm8k, svamp, and not for math500"):
         EvaluateConfig(few_shot="gsm8k_cot", benchmarks=("gsm8k", "math500"))
+
+
+def test_examples_are_counted_in_what_an_evaluation_costs() -> None:
+    overrides = {"evaluate.benchmarks": ["gsm8k"], "prompt.style": "chat"}
+    bare, shown = (
+        estimate(load(PolyaRecipe, "tiny-cpu", {**overrides, "evaluate.few_shot": name}), device_named("cpu"))[
+            "evaluate"
+        ]
+        for name in ("", "gsm8k_cot")
+    )
+    assert shown.flops > 1.5 * bare.flops
