@@ -3,7 +3,7 @@
 Rough by design: activations are counted from the shapes that a layer keeps, which is good to about a fifth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tasks.entropy.config import EntropyConfig
 from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
@@ -11,6 +11,7 @@ from tasks.filter.adherence.config import LikelihoodRatioScorer, RewardModelScor
 from tasks.filter.config import FilterConfig
 from tasks.midtrain.config import MidtrainConfig
 from tasks.recipe.base import Recipe
+from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.rmt.config import RMTTrainConfig
 from tasks.shared.costs.devices import GIB, Device
@@ -38,9 +39,20 @@ class MemoryShort(ValueError):
 
 
 def memory(recipe: Recipe, device: Device) -> list[MemoryNeed]:
-    """Peak memory of every phase that loads the model on a GPU; nothing for the CPU, whose models are small."""
+    """Peak memory of every phase that loads the model on a GPU; nothing for the CPU, whose models are small.
+
+    A phase that an arm's own settings change stands once more, with the name of the arm.
+    """
     if device.is_cpu:
         return []
+    needs = _needs(recipe, device)
+    for name in recipe.arms:
+        own = [need for need in _needs(recipe.arm(name), device) if need not in needs]
+        needs += [replace(need, phase=f"{need.phase} ({name})") for need in own]
+    return needs
+
+
+def _needs(recipe: Recipe, device: Device) -> list[MemoryNeed]:
     base, teacher = model_facts(recipe.model), getattr(getattr(recipe, "generate", None), "model", None)
     facts = {name: model_facts(teacher) for name in ("generate", "filter")} if teacher else {}
     return [
@@ -55,8 +67,8 @@ def _phases(recipe: Recipe, facts: ModelFacts, device: Device, section: str) -> 
     config = getattr(recipe, section)
     if isinstance(config, GRPOSettings):
         stage = _Reinforced(section, config, _prompt_tokens(recipe, section))
-        texts = [_texts(recipe, facts, device, section, config)] if isinstance(config, RMTTrainConfig) else []
-        return [_rollouts(recipe, facts, device, stage), _update(recipe, facts, device, stage), *texts]
+        beside = _beside(recipe, facts, device, section, config)
+        return [_rollouts(recipe, facts, device, stage), _update(recipe, facts, device, stage), *beside]
     if isinstance(config, EntropyConfig):
         return [_entropy(facts, device, config)]
     if isinstance(config, MidtrainConfig):
@@ -176,12 +188,19 @@ def _fine_tuning(recipe: Recipe, facts: ModelFacts, device: Device, section: str
     return training_need(section, recipe, facts, config, length, *SFT_PASS, available, lower)
 
 
-def _texts(recipe: Recipe, facts: ModelFacts, device: Device, section: str, config: RMTTrainConfig) -> MemoryNeed:
-    """Next-token prediction beside RL, whose passes come before those of the rollouts."""
-    length = config.ntp_context_tokens
-    lower = f"{section}.ntp_context_tokens={length}"
+def _beside(recipe: Recipe, facts: ModelFacts, device: Device, section: str, config: GRPOSettings) -> list[MemoryNeed]:
+    """Cross-entropy on other rows in RL's steps, whose passes come before those of the rollouts."""
+    if isinstance(config, RMTTrainConfig):
+        phase, length = "texts", config.ntp_context_tokens
+        lower = f"{section}.ntp_context_tokens={length}"
+    elif isinstance(recipe, PolyaRecipe) and recipe.rl.sft_weight:
+        longest = recipe.generate.sampling.max_new_tokens
+        phase, length = "solutions", recipe.rl.max_prompt_tokens + longest
+        lower = f"generate.sampling.max_new_tokens={longest}"
+    else:
+        return []
     available = device.memory_bytes - CONTEXT - GRAPHS
-    return training_need(f"{section} texts", recipe, facts, config, length, *SFT_PASS, available, lower)
+    return [training_need(f"{section} {phase}", recipe, facts, config, length, *SFT_PASS, available, lower)]
 
 
 def _update(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinforced) -> MemoryNeed:

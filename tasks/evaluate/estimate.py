@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from tasks.evaluate.config import EvaluateConfig
-from tasks.questions.estimate import count, plain_tokens, set_size
+from tasks.questions.estimate import count, mean_solution, plain_tokens
+from tasks.shared.costs.expected import Expected
 from tasks.shared.costs.lengths import Texts
 from tasks.shared.costs.machine import Machine, StageEstimate
 
 
-def evaluate(machine: Machine, evaluate: EvaluateConfig) -> StageEstimate:
+def evaluate(machine: Machine, evaluate: EvaluateConfig, expected: Expected) -> StageEstimate:
     """Cost of the completions of all benchmarks, and of the reward model that reads them.
 
     Reading `evaluate.solutions`, whose number only their artifact knows, is not counted: it is one pass.
@@ -17,7 +18,7 @@ def evaluate(machine: Machine, evaluate: EvaluateConfig) -> StageEstimate:
     draws = [count(item, "evaluation") * evaluate.draws for item in sets]
     total = sum(draws)
     prompts = [plain_tokens(machine.model, evaluate.shown_prompt, item) for item in sets]
-    lengths = [min(set_size(item).solution_tokens, evaluate.sampling.max_new_tokens) for item in sets]
+    lengths = [mean_solution(item, expected, evaluate.sampling.max_new_tokens) for item in sets]
     texts = Texts(
         total,
         sum(draw * tokens for draw, tokens in zip(draws, prompts, strict=True)) / total,

@@ -2,7 +2,8 @@
 
 from tasks.generate.config import GenerateConfig
 from tasks.questions.config import QuestionsConfig
-from tasks.questions.estimate import count, question_tokens, set_size
+from tasks.questions.estimate import count, mean_solution, question_tokens
+from tasks.shared.costs.expected import Expected
 from tasks.shared.costs.lengths import Texts, prompt_tokens
 from tasks.shared.costs.machine import STORED_PER_TOKEN, Machine, StageEstimate
 from tasks.shared.models.config import ModelConfig
@@ -11,7 +12,11 @@ from tasks.shared.prompts.under_heuristics import heuristic_text
 
 
 def generate(
-    machine: Machine, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig
+    machine: Machine,
+    generate: GenerateConfig,
+    questions: QuestionsConfig,
+    prompt: PromptConfig,
+    expected: Expected,
 ) -> StageEstimate:
     """Cost of all samples; ready ones are only read.
 
@@ -19,7 +24,7 @@ def generate(
     the caches of both.
     """
     machine = written_by(machine, generate)
-    samples = generated(machine.model, generate, questions, prompt)
+    samples = generated(machine.model, generate, questions, prompt, expected)
     if generate.solutions:
         return machine.table(samples.all_tokens * STORED_PER_TOKEN)
     fixed = _fixed_tokens(machine.model, generate, prompt)
@@ -39,10 +44,16 @@ def written_by(machine: Machine, generate: GenerateConfig) -> Machine:
     return Machine(generate.model, machine.runtime, machine.device) if generate.model else machine
 
 
-def generated(model: ModelConfig, generate: GenerateConfig, questions: QuestionsConfig, prompt: PromptConfig) -> Texts:
+def generated(
+    model: ModelConfig,
+    generate: GenerateConfig,
+    questions: QuestionsConfig,
+    prompt: PromptConfig,
+    expected: Expected,
+) -> Texts:
     """All samples, with the mean prompt of a heuristic."""
     fixed = _fixed_tokens(model, generate, prompt)
-    solution = min(set_size(questions).solution_tokens, generate.sampling.max_new_tokens)
+    solution = mean_solution(questions, expected, generate.sampling.max_new_tokens)
     samples = count(questions, "questions") * len(fixed) * generate.most_per_heuristic
     return Texts(samples, sum(fixed) / len(fixed) + question_tokens(model, questions), solution)
 

@@ -6,6 +6,7 @@ from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
 from tasks.midtrain.config import MidtrainConfig
 from tasks.questions.config import QuestionsConfig
+from tasks.shared.costs.expected import Expected
 from tasks.shared.costs.machine import Machine, StageEstimate
 from tasks.shared.prompts.config import PromptConfig
 
@@ -18,7 +19,8 @@ def midtrain(
     generate: GenerateConfig,
     questions: QuestionsConfig,
     prompt: PromptConfig,
+    expected: Expected,
 ) -> StageEstimate:
     """Cost of all epochs over the training rows."""
-    rows = training_examples(machine.model, dataset, filter, generate, questions, prompt)
+    rows = training_examples(machine.model, dataset, filter, generate, questions, prompt, expected)
     return machine.trained(rows.all_tokens * midtrain.epochs, midtrain)

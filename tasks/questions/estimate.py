@@ -3,6 +3,7 @@
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.presets import SetSize, load_preset
 from tasks.questions.sources import local_rows
+from tasks.shared.costs.expected import Expected
 from tasks.shared.costs.lengths import prompt_tokens, text_tokens
 from tasks.shared.costs.machine import Machine, StageEstimate
 from tasks.shared.models.config import ModelConfig
@@ -43,6 +44,11 @@ def set_size(config: QuestionsConfig) -> SetSize:
     if config.source == "tiny":
         return TINY_SET
     return (load_preset(config.preset).size if config.preset else None) or UNKNOWN_SET
+
+
+def mean_solution(config: QuestionsConfig, expected: Expected, most: int) -> float:
+    """Mean tokens of a solution to a question of a set, of at most `most` tokens."""
+    return min(expected.solution_tokens or set_size(config).solution_tokens, most)
 
 
 def question_tokens(model: ModelConfig, config: QuestionsConfig) -> float:

@@ -12,6 +12,7 @@ from tasks.evaluate.config import EvaluateConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.merging import RecipeError, Sections, build, closest, section_models
 from tasks.rl.config import RLConfig
+from tasks.shared.costs.expected import Expected
 from tasks.shared.models.config import ModelConfig
 from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.verification.config import VerificationConfig
@@ -60,6 +61,8 @@ class Recipe(Sections):
     """Notes that the report shows beside the results."""
     sized_for: str = ""
     """Device of `tasks/shared/costs/devices.yaml` that lengths and micro batches are chosen for; empty: any."""
+    expected: Expected = Expected()
+    """What estimates take for granted; part of no identity."""
     seed: Seed = 0
     """Seed of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
     model: ModelConfig = ModelConfig()

@@ -286,3 +286,21 @@ def test_rollouts_of_reinforcement_mid_training_follow_the_budget() -> None:
     budgeted, unguided = (estimate(recipe.arm(name), H100)["rmt_train"] for name in ("rmt", "rpt"))
     assert budgeted.tokens == pytest.approx(rollouts * (mean + 12), rel=0.01)
     assert unguided.tokens == pytest.approx(rollouts * (872 + 12), rel=0.01)
+
+
+def test_a_model_that_is_seldom_right_costs_less_where_right_samples_are_worked_on() -> None:
+    sparse = {"expected.right_share": 0.05, "expected.solution_tokens": 60, "rl.group_size": 8}
+    full, few = (
+        estimate(load(PolyaRecipe, RECIPE, {"rl.group_size": 8, **overrides}), H100) for overrides in ({}, sparse)
+    )
+    recipe = load(PolyaRecipe, RECIPE, sparse)
+    samples = recipe.questions.limit * len(recipe.generate.answered()) * recipe.generate.most_per_heuristic
+    assert few["generate"].tokens == samples * 60 < full["generate"].tokens
+    assert few["filter"].tokens < 0.06 * full["filter"].tokens
+    assert few["midtrain"].tokens < 0.2 * full["midtrain"].tokens
+    # Rollouts are written all the same; of the groups, 1 - 0.95^8 - 0.05^8 are passed through.
+    assert recipe.expected.live_share(8) == pytest.approx(0.3366, abs=1e-4)
+    assert few["rl"].tokens < full["rl"].tokens
+    assert few["rl"].flops < 0.34 * full["rl"].flops
+    assert few["evaluate"].tokens < full["evaluate"].tokens
+    assert load(PolyaRecipe, RECIPE, {"expected.right_share": 0.0}).expected.live_share(8) == 0

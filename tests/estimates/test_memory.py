@@ -144,3 +144,21 @@ def test_entropy_is_a_phase_of_its_own_and_float32_takes_twice_of_it() -> None:
         == 4 * model_facts(load(RmtRecipe, "qwen3-14b-rmt").model).parameters
     )
     assert whole.advice == "set entropy.dtype=bfloat16"
+
+
+def test_what_an_arm_changes_is_counted_with_its_name_and_has_to_fit_too() -> None:
+    arms = {
+        "vanilla": {"label": "RL from base", "midtrain": False},
+        "at-once": {"label": "At once", "midtrain": False, "overrides": {"rl.sft_weight": 0.1}},
+        "distilled": {"label": "Distilled", "overrides": {"generate.model.source": "Qwen/QwQ-32B"}},
+    }
+    alone = load(PolyaRecipe, "llama-3.2-3b")
+    recipe = load(PolyaRecipe, "llama-3.2-3b", {"arms": arms})
+    common, own = [item.phase for item in memory(alone, H100)], memory(recipe, H100)[len(memory(alone, H100)) :]
+    assert [item.phase for item in memory(recipe, H100)][: len(common)] == common
+    assert [item.phase for item in own] == ["rl solutions (at-once)", "generate (distilled)", "filter (distilled)"]
+    beside, teacher, _ = own
+    assert beside.parts == need(recipe, "midtrain", "h100-80g").parts
+    assert teacher.parts["weights"] == pytest.approx(2 * 32.76e9, rel=0.001)
+    with pytest.raises(MemoryShort, match=r"filter \(distilled\) needs .* filter\.scorer\.type=none"):
+        require_fit(recipe, H100)

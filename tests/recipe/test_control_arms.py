@@ -14,7 +14,7 @@ from tests.support.paths import ROOT
 PAGE = (ROOT / "deployments/recipes/README.md").read_text()
 [(RECIPE, BLOCK)] = re.findall(r"<!-- arms: (\S+) -->\n```yaml\n(.*?)```", PAGE, re.DOTALL)
 ARMS: dict[str, Any] = yaml.safe_load(BLOCK)["arms"]
-SIZED = ("dataset", "filter", "generate", "questions")
+SIZED = ("dataset", "filter", "generate", "questions", "expected")
 EQUAL_SIZE = ("polya", "own-approaches", "paraphrases")
 WITHOUT_MIDTRAINING = {"vanilla", "more-rl", "vanilla-maxrl", "at-once"}
 

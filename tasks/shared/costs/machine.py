@@ -109,15 +109,18 @@ class Machine:
             scratch_bytes=self.checkpoints(config),
         )
 
-    def reinforced(self, texts: Texts, config: GRPOSettings, batch: float, joint_tokens: float = 0) -> StageEstimate:
+    def reinforced(
+        self, texts: Texts, config: GRPOSettings, batch: float, joint_tokens: float = 0, live_share: float = 1
+    ) -> StageEstimate:
         """Rollouts, the updates, and one pass ahead of more than one update where vLLM wrote the rollouts.
 
         Args:
             batch: rollouts that are asked for at once.
             joint_tokens: trained on besides the rollouts.
+            live_share: share of rollouts in groups with an advantage; the others are not passed through.
         """
         tokens = texts.all_tokens
-        updates = training_operations(self.facts, config, (tokens + joint_tokens) * config.num_iterations)
+        updates = training_operations(self.facts, config, (live_share * tokens + joint_tokens) * config.num_iterations)
         reread = tokens if self.vllm and config.num_iterations > 1 else 0
         seconds = (
             ROLLOUT_TAIL * self.decoding_s(texts, batch=batch)
