@@ -209,7 +209,9 @@ def test_star_of_equal_size_has_as_many_candidates_and_rows_as_polya() -> None:
     recipe = load(PolyaRecipe, "llama-3.2-3b-ablations")
     star, polya = recipe.arm("star-16"), recipe.arm("polya-16")
     assert _rows(star) == _rows(polya)
-    samples = [generated(arm.model, arm.generate, arm.questions, arm.prompt, arm.expected).count for arm in (star, polya)]
+    samples = [
+        generated(arm.model, arm.generate, arm.questions, arm.prompt, arm.expected).count for arm in (star, polya)
+    ]
     assert samples[0] == samples[1]
 
 
