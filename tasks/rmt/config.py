@@ -49,6 +49,18 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
     without (ours)."""
 
     @model_validator(mode="after")
+    def _likelihoods_have_a_place(self) -> "RMTTrainConfig":
+        if self.reward.match == "likelihood" and self.objective != "ntp":
+            if self.prediction_prompt.prediction != "bare":
+                raise ValueError(
+                    "reward.match=likelihood scores the token right behind the closing tag, where a boxed prediction "
+                    "has none; set prediction_prompt.prediction=bare, with templates that ask for no box"
+                )
+            if self.objective == "sft":
+                raise ValueError("objective=sft learns from right predictions; reward.match=likelihood asks for none")
+        return self
+
+    @model_validator(mode="after")
     def _windows_move_on(self) -> "RMTTrainConfig":
         if self.ntp_overlap_tokens >= self.ntp_context_tokens:
             raise ValueError(

@@ -1,5 +1,7 @@
 """Cost of `rmt_train`: documents, positions, rollouts of the budget's mean length."""
 
+from dataclasses import replace
+
 from tasks.rmt.config import RMTTrainConfig
 from tasks.schedule.config import ScheduleConfig
 from tasks.schedule.estimate import reasoning_tokens, step_count
@@ -28,4 +30,9 @@ def rmt_train(
     batch = schedule.positions_per_step * rmt_train.group_size
     read = position_tokens(machine.model, texts, prompt, prediction_prompt)
     rollouts = Texts(steps * batch, read, min(mean, rmt_train.max_completion_tokens))
-    return machine.reinforced(rollouts, rmt_train, batch, joint if rmt_train.ntp_weight else 0)
+    trained = machine.reinforced(rollouts, rmt_train, batch, joint if rmt_train.ntp_weight else 0)
+    if rmt_train.reward.match != "likelihood":
+        return trained
+    # Every rollout is read once more, for the likelihood that it gives to the true token.
+    scored = machine.read(rollouts.all_tokens, "scored")
+    return replace(trained, hours=trained.hours + scored.hours, flops=trained.flops + scored.flops)

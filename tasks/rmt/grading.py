@@ -13,7 +13,10 @@ class PredictionReward:
     __name__ = "prediction"
 
     def __init__(self, config: RewardConfig, reader: Reader) -> None:
-        self._config, self._reader = config, reader
+        self._config, self.reader = config, reader
+        self.likelihoods: Sequence[float] | None = None
+        """Log-probability of each true next token behind the thought of its rollout, where that is rewarded: nats, of
+        the batch that is graded next."""
         self.matched: list[bool] = []
         """Whether each rollout of the last batch was right."""
         self.fates: list[str] = []
@@ -32,12 +35,16 @@ class PredictionReward:
         **_: Any,
     ) -> list[float]:
         """One reward for each rollout, in order."""
-        predictions = [self._reader.read(ids) for ids in completion_ids]
+        predictions = [self.reader.read(ids) for ids in completion_ids]
         truths = zip(predictions, target, continuation, boundaries, strict=True)
         self.matched = [is_match(prediction.text, *truth, self._config.match) for prediction, *truth in truths]
         for name, values in self._counts(predictions, tier, budget).items():
             log_metric(name, sum(values) / len(predictions))
-        rows = zip(self.matched, predictions, budget, strict=True)
+        earned: Sequence[float] = self.matched
+        if self.likelihoods is not None:
+            earned, self.likelihoods = self.likelihoods, None
+            log_metric("log_likelihood", sum(earned) / len(earned))
+        rows = zip(earned, predictions, budget, strict=True)
         return [reward(match, _length(prediction), asked, self._config) for match, prediction, asked in rows]
 
     def _counts(

@@ -15,7 +15,7 @@ from tasks.shared.training.config import IGNORED
 
 SCHEDULE_FILE = "schedule.parquet"
 TEXTS_FILE = "texts.parquet"
-ASKED = ("prompt", "tier", "budget", "target", "continuation", "boundaries")
+ASKED = ("prompt", "tier", "budget", "target", "target_token", "continuation", "boundaries")
 """Columns of the schedule that rollouts and rewards need."""
 
 
@@ -52,7 +52,7 @@ def read_run(folder: Path) -> Run:
     Raises:
         Permanent: a file, a column or a row is missing, or rows contradict the documents.
     """
-    table = _columns(folder / SCHEDULE_FILE, ("step", "slot", "document_id", "position", "target_token", *ASKED))
+    table = _columns(folder / SCHEDULE_FILE, ("step", "slot", "document_id", "position", *ASKED))
     texts = _columns(folder / TEXTS_FILE, ("document_id", "tokens", "drawn"))
     if not table["step"]:
         raise Permanent(f"{folder / SCHEDULE_FILE}: an empty schedule; see the ledger of the stage that wrote it")

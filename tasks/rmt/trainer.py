@@ -14,6 +14,7 @@ from tasks.rl.rollouts import RolloutLog
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss
 from tasks.rmt.grading import PredictionReward
+from tasks.rmt.information_gain import asked_for, thought_of, thoughts_alone
 from tasks.rmt.rows import Run, TextPlan
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.reader import OUTCOMES
@@ -28,6 +29,7 @@ METRICS = {
     "rl_tokens": "rl_tokens",
     "ntp_tokens": "ntp_tokens",
     "rl_token_share": "rl_token_share",
+    "log_likelihood": "log_likelihood",
     "match": "match",
     **{f"match/{tier}": f"match_{tier}" for tier in TIERS},
     "length_reward": "length_reward",
@@ -65,6 +67,7 @@ class DualTrainer(TextTrainer):
         weight = 1.0 if config.objective == "ntp" else config.ntp_weight
         super().__init__(*args, reward_funcs=grader, settings=config, text_weight=weight, **kwargs)
         self._plan, self._config, self._grader = plan, config, grader
+        self._rewards_likelihood = config.reward.match == "likelihood"
         if config.objective == "sft":
             self.zero_advantage_cause = "no prediction was right"
 
@@ -81,6 +84,11 @@ class DualTrainer(TextTrainer):
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         output = super()._generate_and_score_completions(inputs)
+        if self._rewards_likelihood:
+            close = self._grader.reader.close_id
+            mask = thoughts_alone(output["completion_ids"], output["completion_mask"], close)
+            output["completion_mask"] = mask
+            output["num_items_in_batch"] = self.accelerator.gather(mask.sum()).sum()
         if self._config.objective == "sft":
             mask = output["completion_mask"]
             output["matched"] = torch.tensor(self._grader.matched, device=mask.device)
@@ -88,6 +96,25 @@ class DualTrainer(TextTrainer):
             # The count of the whole step, which `_compute_loss` divides by.
             output["num_items_in_batch"] = self.accelerator.gather(tokens).sum()
         return output
+
+    def _calculate_rewards(
+        self, inputs: list[dict[str, Any]], prompts: Any, completions: Any, completion_ids_list: list[list[int]]
+    ) -> torch.Tensor:
+        if self._rewards_likelihood:
+            self._grader.likelihoods = self._likelihoods(inputs, completion_ids_list)
+        return super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+
+    @torch.no_grad()
+    def _likelihoods(self, inputs: list[dict[str, Any]], completion_ids: list[list[int]]) -> list[float]:
+        """Log p of each true next token behind its rollout's thought; nats."""
+        reader = self._grader.reader
+        prompts, _, _ = self._tokenize_prompts([row["prompt"] for row in inputs])
+        thoughts = [thought_of(ids, reader.close_id, reader.end_ids) for ids in completion_ids]
+        targets = [row["target_token"] for row in inputs]
+        ids, mask = asked_for(prompts, thoughts, targets, reader.close_id, self.processing_class.pad_token_id)
+        device = self.accelerator.device
+        found, _, _ = self._get_per_token_logps_and_entropies(self.model, ids.to(device), mask.to(device), 1)
+        return found[:, 0].tolist()
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         objective = self._config.objective

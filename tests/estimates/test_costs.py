@@ -304,3 +304,13 @@ def test_a_model_that_is_seldom_right_costs_less_where_right_samples_are_worked_
     assert few["rl"].flops < 0.34 * full["rl"].flops
     assert few["evaluate"].tokens < full["evaluate"].tokens
     assert load(PolyaRecipe, RECIPE, {"expected.right_share": 0.0}).expected.live_share(8) == 0
+
+
+def test_likelihoods_as_a_reward_take_one_more_pass_over_the_rollouts() -> None:
+    bare = {"prediction_prompt.prediction": "bare"}
+    matched, likelihood = (
+        estimate(load(RmtRecipe, "qwen3-0.6b-rmt-1gpu", {**bare, "rmt_train.reward.match": rule}), H100)["rmt_train"]
+        for rule in ("exact", "likelihood")
+    )
+    assert matched.tokens == likelihood.tokens
+    assert 1.1 < likelihood.flops / matched.flops < 1.4

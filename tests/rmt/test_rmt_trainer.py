@@ -37,6 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         ({}, 3),
         ({"micro_batch_tokens": 90, "objective": "sft"}, 3),
         ({"objective": "ntp"}, 3),
+        ({"reward": {"match": "likelihood"}}, 3),
         ({"num_iterations": 2}, 3),  # rollouts are reused in steps 3 and 4, so the checkpoint waits for 4
         ({"beta": 0.05, "schedule": "linear"}, 2),
     ],
@@ -105,9 +106,10 @@ def test_it_learns_reports_and_adds_up(make_job: MakeJob, tmp_path: Path) -> Non
 @pytest.mark.slow
 def test_reasoning_learns_to_be_as_long_as_the_budget(make_job: MakeJob, tmp_path: Path) -> None:
     reward = {"length_weight": 1.0}
-    run(make_job("long", steps=30, slots=8, learning_rate=2e-3, reward=reward), Reporter(tmp_path / "long"))
+    run(make_job("long", steps=60, slots=8, learning_rate=1e-3, reward=reward), Reporter(tmp_path / "long"))
     rewards = [point["length_reward"] for point in curve(tmp_path / "long")]
-    assert sum(rewards[-3:]) > sum(rewards[:3]) + 0.3
+    # A step's mean over 32 rollouts swings by a tenth and more: means of many steps, which rise from 0.35 to 0.75.
+    assert sum(rewards[-15:]) / 15 > sum(rewards[:5]) / 5 + 0.15
 
 
 @pytest.mark.slow

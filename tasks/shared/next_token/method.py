@@ -149,18 +149,29 @@ def mixture(step: int, steps: int, config: CurriculumConfig) -> Mixture:
 # 4. The reward: whether a prediction is right, and what it earns with its reasoning length.
 
 
+MatchRule = Literal["exact", "prefix", "likelihood"]
+
+
 class RewardConfig(Frozen):
     """r = (1 - w) * match + w * r_len; without a budget r = match."""
 
-    match: Literal["exact", "prefix"] = "exact"
+    match: MatchRule = "exact"
     """`exact`: the prediction is the next token (paper). `prefix`: its bytes begin the true continuation and end where
-    a token of it ends (arXiv 2506.08007)."""
+    a token of it ends (arXiv 2506.08007). `likelihood`: in place of a match, log p of the true next token behind the
+    closed thought, in nats, under the policy at the rollouts' temperature: RLP's information gain (arXiv 2510.01265),
+    whose baseline without a thought is the same for a whole group and cancels. It is dense where matches are rare."""
     length_weight: float = Field(0.1, ge=0, le=1)
     """Weight w of the length reward (ours)."""
     length_max: float = Field(1.0, gt=0)
     """Length reward of exactly B_t tokens, r_max (ours)."""
     gated: bool = False
     """Pay the length reward only for a right prediction (ours)."""
+
+    @model_validator(mode="after")
+    def _gates_by_a_match(self) -> "RewardConfig":
+        if self.gated and self.match == "likelihood":
+            raise ValueError("reward.gated=true pays length for a right prediction, and match=likelihood asks for none")
+        return self
 
 
 def length_reward(length: int, budget: int, config: RewardConfig) -> float:
@@ -193,18 +204,22 @@ def is_match(
     target: str,
     continuation: str,
     boundaries: Collection[int],
-    rule: Literal["exact", "prefix"],
+    rule: MatchRule,
 ) -> bool:
-    """Whether a prediction is right by `RewardConfig.match`; None (truncated, or nothing predicted) never is."""
-    if rule == "exact":
-        return exact_match(prediction, target)
-    return prefix_match(prediction, continuation, boundaries)
+    """Whether a prediction is right by `RewardConfig.match`; None (truncated, or nothing predicted) never is.
+
+    Where likelihoods are rewarded, predictions are counted by the paper's rule.
+    """
+    if rule == "prefix":
+        return prefix_match(prediction, continuation, boundaries)
+    return exact_match(prediction, target)
 
 
-def reward(match: bool, length: int | None, budget: int, config: RewardConfig) -> float:
+def reward(match: float, length: int | None, budget: int, config: RewardConfig) -> float:
     """r = (1 - w) * match + w * r_len; r = match where no budget was asked.
 
     Args:
+        match: whether the prediction is right, or the likelihood in its place.
         length: tokens of reasoning; None where it was never closed, which earns no length reward.
         budget: tokens asked for; 0 for none.
     """
