@@ -22,7 +22,12 @@ with hide_packages("mlflow", "vllm"):
 
 pytestmark = pytest.mark.slow
 TWO = launcher(Runtime(num_processes=2))
-OBJECTIVES = ("grpo", "sft", "ntp")
+WAYS = {
+    "grpo": {},
+    "sft": {"objective": "sft"},
+    "ntp": {"objective": "ntp"},
+    "likelihood": {"reward": {"match": "likelihood"}},
+}
 
 
 def curve(folder: Path) -> list[dict[str, float]]:
@@ -32,16 +37,16 @@ def curve(folder: Path) -> list[dict[str, float]]:
 def test_two_processes_train_as_one_does(make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The 3 texts of a step are dealt to the processes, in passes so short that one has more of them than the other."""
     monkeypatch.setattr(trainer.DualTrainer, "_generate_single_turn", given_rmt_rollouts.write)
-    jobs = {name: make_job(f"{name}-two", steps=4, objective=name, micro_batch_tokens=60) for name in OBJECTIVES}
+    jobs = {name: make_job(f"{name}-two", steps=4, micro_batch_tokens=60, **way) for name, way in WAYS.items()}
     run_in_turn("tasks.rmt.worker", list(jobs.values()), tmp_path / "w", TWO, "tests.support.given_rmt_rollouts")
-    for objective, job in jobs.items():
-        one, two = (tmp_path / f"{objective}-{count}" for count in ("one", "two"))
-        alone = run(make_job(one.name, steps=4, objective=objective), Reporter(one))
+    for way, job in jobs.items():
+        one, two = (tmp_path / f"{way}-{count}" for count in ("one", "two"))
+        alone = run(make_job(one.name, steps=4, **WAYS[way]), Reporter(one))
         assert result(job)["ledger"] == alone["ledger"]
         for point, expected in zip(curve(two), curve(one), strict=True):
             assert point.keys() == expected.keys()
             for name in point.keys() - {"entropy", "clip_share"}:  # means of micro-batches
-                assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (objective, name)
+                assert point[name] == pytest.approx(expected[name], rel=2e-3, abs=2e-5), (way, name)
         start, *weights = (load_file(folder / "model.safetensors") for folder in (job.model, one / "out", two / "out"))
         assert max((value - start[key]).abs().max().item() for key, value in weights[0].items()) > 5e-3
         for key, value in weights[0].items():
