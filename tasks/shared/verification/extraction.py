@@ -7,7 +7,8 @@ Forms in which an answer is looked for; the last statement of any form is the an
 * ``tag``: ``<answer>...</answer>``.
 * ``hash``: the rest of a line after ``####``, as in GSM8K. Markdown headings ("#### Step 2: add") hold no answer.
 * ``phrase``: what follows "answer is", "answer:", "A:" at the start of a line, or a heading "Final Answer" with the
-  answer on its next line, up to the end of the sentence or the clause behind the value.
+  answer on its next line, up to the end of the sentence or the clause behind the value; also a value at the start of
+  a clause or behind "=" of which the sentence ends with "is the answer": "46 + 92 = 138, which is the answer."
 
 A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
 answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``Problem:``,
@@ -41,6 +42,23 @@ _PHRASE = re.compile(
     rf"|^[ \t]*(?:\#{{1,6}}[ \t]*)?{_EMPHASIS}(?:the )?(?:final )?answer{_EMPHASIS}[ \t]*\n",
     re.IGNORECASE | re.MULTILINE,
 )
+_REVERSED = re.compile(
+    r"(?:^|[.!](?=\s)|(?<![<>!])=|\b(?:so|then|thus|hence|therefore|means|case)\b,?)[ \t]*"
+    r"(?P<value>\\\((?:(?!\\\)).){1,80}\\\)|\$[^$\n]{1,80}\$|[$€£]?[-+]?\d+(?:,\d{3})*(?:\.\d+)?(?:[ \t]?/[ \t]?\d+)?%?"
+    r"(?:[ \t]+(?!(?:and|or|if|is|are|not|which|than|to|more|less|fewer|times)\b)[A-Za-z][\w-]*){0,3})"
+    r"(?:,[ \t]+which)?[ \t]+(?:is|are)[ \t]+(?:the|our|my)[ \t]+(?:(?:final|correct|required)[ \t]+)?answer"
+    r"(?=(?:[ \t]+to[ \t]+the[ \t]+(?:question|problem))?[*_]{0,2}(?:[.!](?:\s|$)|\s*$))",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""A value with "is the answer" behind it, at the start of a sentence, behind "=" or a word that draws a conclusion."""
+_UNSURE = re.compile(
+    r"(?:\A|[.!?\n])[^.!?\n]*\b(?:if|or|and|not|either|unless|maybe|perhaps|about|least|most|than|that)\b[^.!?\n]*\Z",
+    re.I,
+)
+"""A sentence that states such a value on a condition, beside another one, or of something else."""
+_UNSURE_CHARS = 400
+_TELLING = re.compile(r"[se] (?:the|our|my) (?:final |correct |required )?answer", re.IGNORECASE)
+"""Every such sentence holds this, which is found faster."""
 _PHRASE_WORDS = ("answer", "correct option", "correct choice")
 _A_AND_COLON = re.compile(r"a[*_`]{0,3}:")
 """Each phrase holds one of these, in small letters: a text before the first is not tried letter by letter."""
@@ -183,6 +201,11 @@ def _phrase(text: str) -> Iterator[_Statement]:
         value = match.end() + len(scanned) - len(rest)
         yield _Statement(match.start() if stated else -1, (answer,), match.start(), value + value_end(rest))
         if stated:
+            break
+    for match in _last(_REVERSED, text) if _TELLING.search(text) else ():
+        before = text[max(0, match.start("value") - _UNSURE_CHARS) : match.start("value")]
+        if is_statement(answer := clean(match["value"]), alone=True) and not _UNSURE.search(before):
+            yield _Statement(match.start("value"), (answer,), match.start("value"), match.end())
             return
 
 

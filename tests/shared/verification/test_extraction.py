@@ -41,6 +41,52 @@ def test_final_answer(completion: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("completion", "answer"),
+    [
+        ("26 is the answer.", "26"),
+        ("46 + 92 = 138 is the answer.", "138"),
+        ("18 + 14 + 17 = 49, which is the answer.", "49"),
+        ("First, 5 + 6 = 11.\nSo 1,234 apples is our final answer!", "1,234 apples"),
+        ("Thus $\\frac{1}{2}$ is the correct answer", r"\frac{1}{2}"),
+        (r"Hence \(x+1\) is the answer to the question.", "x+1"),
+        ("11 people are the answer.", "11 people"),
+        ("3.5 is the answer", "3.5"),
+        ("1/2 is the answer", "1/2"),
+        ("-4 is the **answer**.", None),
+        ("The answer is 4. Wait, so 5 is the answer.", "5"),
+        ("4 is the answer. No, the answer is 5.", "5"),
+        ("4 is the answer.\nProblem: 7 is the answer.", "4"),
+    ],
+)
+def test_a_value_of_which_the_sentence_says_that_it_is_the_answer(completion: str, answer: str | None) -> None:
+    assert extract_answer(completion) == answer
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        "If 5 is the answer, we are done.",
+        "If 5 is the answer.",
+        "Is 5 is the answer?",
+        "3 + 5 is the answer.",
+        "11 / 1 = 11 and 2 is the answer.",
+        "2 is the answer, 30 - 2 = 28.",
+        "x + 3.5 is the answer.",
+        "x + 1,234 is the answer.",
+        "x != 5 is the answer.",
+        "This is the answer.",
+        "5 is not the answer.",
+        "5 is the answer to the first part.",
+        "5 is the answer of another problem.",
+        "5 or 6 is the answer.",
+        "13 more than 4 is the answer.",
+    ],
+)
+def test_what_is_conditional_compound_or_of_something_else_is_no_statement(completion: str) -> None:
+    assert extract_answer(completion) is None
+
+
+@pytest.mark.parametrize(
     "completion",
     [
         "",
@@ -66,7 +112,22 @@ def test_only_configured_forms_are_looked_for_and_the_last_statement_counts() ->
 
 
 @pytest.mark.parametrize(
-    "piece", ["\\boxed{", "<answer>", "#### ", "answer is ", "A: ", "{", "1 (", "Q: ", "answer is (", "  answer", "$ "]
+    "piece",
+    [
+        "\\boxed{",
+        "<answer>",
+        "#### ",
+        "answer is ",
+        "A: ",
+        "{",
+        "1 (",
+        "Q: ",
+        "answer is (",
+        "  answer",
+        "$ ",
+        "= 5 apples ",
+        "5 is the answer ",
+    ],
 )
 def test_long_texts_are_read_in_linear_time(piece: str) -> None:
     extract_answer(piece * (100_000 // len(piece)))
@@ -85,6 +146,7 @@ def test_a_megabyte_is_read_in_linear_time() -> None:
         ("It is ", "#### 12", "\nQ: next"),
         ("So the ", "answer is **5**.", " Good."),
         ("", "Answer:\n12 apples.", " Good."),
+        ("So ", "12 apples is the answer.", " Good."),
         ("The ", "answer is \n$$\n5\n$$.", " Good."),
         ("so\n\\[\n", "\\boxed{5}\n\\]", "\nGood."),
         ("</think>", "<answer>5</answer>", " Good."),
