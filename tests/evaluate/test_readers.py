@@ -13,6 +13,7 @@ from tasks.filter.adherence.protocol import ScoreRequest
 from tasks.filter.adherence.scores import REWARD_MODEL
 from tasks.filter.schema import KEPT, KEPT_FILE
 from tasks.shared.models.task import import_model
+from tasks.shared.prompts.config import PromptConfig
 from tasks.shared.prompts.render import Renderer
 from tasks.shared.tables.parquet import Row, write_parquet
 from tasks.spine.stage.stage import Build
@@ -45,10 +46,10 @@ def _kept(build: Build, config: NumberOf) -> None:
     write_parquet(rows, build.out / KEPT_FILE, KEPT)
 
 
-def own_likelihoods(rows: list[Row]) -> list[float]:
+def own_likelihoods(rows: list[Row], prompt: PromptConfig = TINY) -> list[float]:
     """Nats a token of each solution, by the scorer that is tested against the plain definition."""
     scorer = LikelihoodRatio(TINY_MODEL, device="cpu", dtype="float32", tokens_per_batch=4096, is_ratio=False)
-    renderer = Renderer(TINY)
+    renderer = Renderer(prompt)
     requests = [
         ScoreRequest(row["key"], row["question"], "", "", renderer.plain(row["question"]), row["completion"])
         for row in rows
@@ -82,3 +83,18 @@ def test_a_reward_model_scores_every_sample_and_the_model_itself_reads_right_sol
     assert scores["best@4_low"] <= scores["best@4"] <= scores["pass@4"]
     payload = EvaluateConfig.model_validate(settings | {"solutions": "filtered/abc"}).identity_payload()
     assert not {"reward_model", "solutions"} & payload.keys()
+
+
+@pytest.mark.slow
+def test_solutions_are_read_after_the_worked_examples_that_are_shown(tmp_path: Path) -> None:
+    settings = {"benchmarks": ["gsm8k"], "samples": 1, "greedy": False, "sampling": {"max_new_tokens": 1}}
+    config = EvaluateConfig.model_validate({**settings, "prompt": TINY, "few_shot": "gsm8k_cot"})
+    with small_world(tmp_path / "home") as world:
+        solutions = make("solutions", "filtered", _kept, NumberOf(count=2))
+        parents = {"model": world.model, "questions.gsm8k": world.questions, SOLUTIONS: solutions}
+        ref = measure(config, Runtime(device="cpu", num_verifiers=1), **parents)
+        found = world.store.manifest(ref).summary["likelihood"]["mean"]
+        rows = world.rows(solutions, KEPT_FILE)
+    shown, bare = own_likelihoods(rows, config.shown_prompt), own_likelihoods(rows)
+    assert found == pytest.approx(sum(shown) / len(shown), abs=1e-4)
+    assert abs(sum(shown) - sum(bare)) > 0.1
