@@ -11,6 +11,7 @@ from tasks.report.render.markdown import document
 from tasks.report.rows import Metric
 from tasks.report.sections.differences import difference_tables
 from tasks.report.sections.order import build, tables_of
+from tasks.report.sections.scores import scores
 from tasks.report.summary import ReportSummary
 from tasks.report.write import write_report
 from tasks.text import in_markdown, printable
@@ -104,6 +105,22 @@ def test_a_table_is_the_same_for_every_reader() -> None:
     found = joined([table, table])["scores"]
     record = {"benchmark": "b", "model": "A", "score": "50.0 [25.0, 75.0]", "missing": "", "verdict": "regression"}
     assert (found.title, found.records()) == ("All scores", [record, record])
+
+
+@pytest.mark.parametrize(("highest", "end"), [(0.04, 10), (0.1, 10), (0.12, 20), (0.5, 50), (0.51, 100), (1.0, 100)])
+def test_scores_are_drawn_on_an_axis_that_they_fill(
+    highest: float, end: int, written: tuple[list[str], Path, ReportSummary]
+) -> None:
+    summary = written[2]
+    low = {"pass@1": Metric(mean=highest / 2, low=0.0, high=highest)}
+    rows = [row.model_copy(update={"metrics": row.metrics | low}) for row in summary.models]
+    tables = [block for block in scores(summary.model_copy(update={"models": rows})) if isinstance(block, Table)]
+    [column] = [column for column in tables[0].columns if column.axis]
+    assert column.axis == ("0", "pass@1", str(end))
+    drawn = column.cell(rows[0])
+    assert (drawn.low, drawn.mean, drawn.high) == pytest.approx(
+        (0, 50 * highest / (end / 100), 100 * highest / (end / 100))
+    )
 
 
 def test_every_section_that_is_shown_has_something_to_show(written: tuple[list[str], Path, ReportSummary]) -> None:

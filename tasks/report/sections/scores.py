@@ -104,16 +104,21 @@ def _scores(summary: ReportSummary, rows: Sequence[ModelRow]) -> Table:
     def asked(row: ModelRow) -> str:
         return f"{row.questions} x {row.samples}" + (f", {len(row.seeds)} seeds" if len(row.seeds) > 1 else "")
 
+    # Scores of a few percent are points at the edge of a whole axis.
+    widest = 100 * max(row.metrics["pass@1"].high for row in rows)
+    reach = next(size for size in (10, 20, 50, 100) if widest <= size or size == 100)
+
     def strip(row: ModelRow) -> Strip:
         metric = row.metrics["pass@1"]
-        return Strip(100 * metric.low, 100 * metric.mean, 100 * metric.high, style.colour(row.label))
+        low, mean, high = (1e4 / reach * share for share in (metric.low, metric.mean, metric.high))
+        return Strip(low, mean, high, style.colour(row.label))
 
     columns = [
         model_column(summary),
         *_metrics(first.headline),
         *([Column(CLEAN, lambda row: estimate(row.clean), number=True)] if first.clean else []),
         Column("questions x samples", asked, media=("artifact",)),
-        Column("strip", strip, media=PAGE, axis=("0", "pass@1", "100")),
+        Column("strip", strip, media=PAGE, axis=("0", "pass@1", f"{reach}")),
         *(replace(column, media=("page", "artifact")) for column in LOST),
     ]
     group = ("scores", f"Percent right, {summary.confidence:.0%} intervals over questions")
