@@ -15,7 +15,9 @@ from tasks.spine.stage.worker import Reporter, is_main_process, worker_main
 
 
 class ToyJob(Frozen):
-    mode: Literal["ok", "permanent", "bad-value", "broken", "killed", "silent", "hang", "second-fails", "aborts"] = "ok"
+    mode: Literal[
+        "ok", "permanent", "bad-value", "broken", "killed", "silent", "hang", "second-fails", "aborts", "second-aborts"
+    ] = "ok"
     steps: int = 3
     pids: str = ""
     """File for the process ids of this worker and of a grandchild that ignores SIGTERM; empty starts none."""
@@ -51,6 +53,10 @@ def run(job: ToyJob, reporter: Reporter) -> dict[str, Any]:
         case "silent":
             os._exit(0)
         case "aborts":
+            atexit.register(os.abort)
+        case "second-aborts" if is_main_process():
+            time.sleep(3)
+        case "second-aborts":
             atexit.register(os.abort)
         case "second-fails" if not is_main_process():
             raise Permanent("the second process cannot go on")

@@ -30,6 +30,9 @@ JobT = TypeVar("JobT", bound=BaseModel)
 
 _PR_SET_PDEATHSIG = 1
 CHILD_GRACE_S = 5.0
+MAIN_POLL_S = 0.1
+MAIN_PATIENCE_S = 3600.0
+"""Longest that a process waits for the main one to write its result: longer than any model takes to be written."""
 FULL_BELOW_BYTES = 1 << 16
 """A disk with less room than this is taken for full: some libraries do not say why a write failed."""
 
@@ -40,6 +43,19 @@ def is_main_process() -> bool:
     The others train along and write neither progress nor results.
     """
     return os.environ.get("RANK", "0") == "0"
+
+
+def await_main_process(work_dir: Path) -> None:
+    """Wait until the main process of this machine has written its result, or any has written an error.
+
+    The launcher ends all processes as soon as one ends badly, as vLLM's engine may when the interpreter ends: this one
+    must not, while the main process is still writing a model.
+    """
+    if os.environ.get("GROUP_RANK", "0") != "0":
+        return
+    until = time.monotonic() + MAIN_PATIENCE_S
+    while time.monotonic() < until and not any((work_dir / name).exists() for name in ("result.json", "error.json")):
+        time.sleep(MAIN_POLL_S)
 
 
 class Reporter:
@@ -138,5 +154,7 @@ def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, 
     else:
         if is_main_process():
             write_json(work_dir / "result.json", result)
+        else:
+            await_main_process(work_dir)
     finally:
         end_children()

@@ -133,6 +133,13 @@ def test_what_fails_in_another_process_is_the_workers_error(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_a_process_that_aborts_at_its_end_takes_no_result_from_the_main_one(tmp_path: Path) -> None:
+    """The main process is still at work, as when it writes a large model."""
+    result = run_worker(MODULE, ToyJob(mode="second-aborts"), tmp_path, timeout_s=300, prefix=two())
+    assert result == {"steps": 3}
+
+
+@pytest.mark.slow
 def test_a_killed_process_ends_the_others_and_what_they_started(tmp_path: Path) -> None:
     with pytest.raises(WorkerFailed, match=r"exit code 137(.|\n)*last words of the worker"):
         run_worker(MODULE, ToyJob(mode="killed"), tmp_path, timeout_s=300, prefix=two())
