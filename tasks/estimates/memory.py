@@ -6,7 +6,7 @@ Rough by design: activations are counted from the shapes that a layer keeps, whi
 from dataclasses import dataclass, replace
 
 from tasks.entropy.config import EntropyConfig
-from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, training_need
+from tasks.estimates.training_memory import LARGER, MemoryNeed, sharded, trainer_bytes, training_need
 from tasks.filter.adherence.config import LikelihoodRatioScorer, RewardModelScorer
 from tasks.filter.config import FilterConfig
 from tasks.midtrain.config import MidtrainConfig
@@ -16,7 +16,6 @@ from tasks.recipe.rmt import RmtRecipe
 from tasks.rmt.config import RMTTrainConfig
 from tasks.shared.costs.devices import GIB, Device
 from tasks.shared.costs.engine_memory import GRAPHS, VLLM_BATCH_TOKENS, engine_parts
-from tasks.shared.costs.training import state_bytes
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.models.facts import ModelFacts, model_facts
 from tasks.shared.training.config import RL_TOKENS, SFT_TOKENS, GRPOSettings
@@ -164,7 +163,7 @@ def _rollouts(recipe: Recipe, facts: ModelFacts, device: Device, stage: _Reinfor
     """vLLM awake beside a trainer that holds weights and moments; gradients are gone by then."""
     share, phase = recipe.runtime.rollout_gpu_memory_utilization, f"{stage.section} rollouts"
     parted, gpus = sharded(recipe.runtime), recipe.runtime.rollout_tensor_parallel_size
-    state = state_bytes(facts, stage.config)
+    state = trainer_bytes(facts, stage.config, recipe.runtime)
     held = {name: size for name, size in state.items() if name not in ("gradients", "bfloat16 copies")}
     trainer = {f"trainer's {name}": size / parted.get(name, 1) for name, size in held.items()}
     least = sum(engine_parts(facts, 4096, gpus).values()) + stage.longest * facts.cache_bytes / gpus

@@ -2,7 +2,7 @@
 
 16 bytes a weight that trains (float32 weights, gradients, two AdamW moments) and 2 more for bfloat16 copies under
 autocast; frozen weights under adapters as they are stored; fused AdamW, which needs no copy at its step, and one graph
-at a time, whose gradients are added as they come;
+at a time, whose gradients are added as they come; where `ddp` averages gradients, 4 more for its buckets;
 gradient checkpointing on GPUs; logits in the tiles of TRL's fused head; attention without a mask.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tasks.recipe.base import Recipe
 from tasks.shared.costs.devices import GIB
-from tasks.shared.costs.training import adapter_layers, state_bytes
+from tasks.shared.costs.training import adapter_layers, state_bytes, trained_weights
 from tasks.shared.models.facts import ModelFacts
 from tasks.shared.training.config import Optimization
 from tasks.spine.store.runtime import Runtime
@@ -97,6 +97,13 @@ def sharded(runtime: Runtime) -> dict[str, int]:
     return dict.fromkeys(parts[runtime.distribution], runtime.num_processes)
 
 
+def trainer_bytes(facts: ModelFacts, config: Optimization, runtime: Runtime) -> dict[str, float]:
+    """Bytes that a trainer holds, unsharded; `ddp` averages gradients in buckets, which it keeps beside them."""
+    averages = runtime.distribution == "ddp" and runtime.num_processes > 1
+    buckets = {"buckets": 4.0 * trained_weights(facts, config)} if averages else {}
+    return {**state_bytes(facts, config), **buckets}
+
+
 def _passes(facts: ModelFacts, config: Optimization, tokens: int, runtime: Runtime) -> dict[str, float]:
     """Bytes on each device of training on `tokens` at a time."""
     width = 2 if config.dtype == "bfloat16" else 4
@@ -110,7 +117,7 @@ def _passes(facts: ModelFacts, config: Optimization, tokens: int, runtime: Runti
     checkpoints = tokens * facts.hidden_size * 4 * facts.num_hidden_layers
     tile = HEAD_TILE[0] * min(HEAD_TILE[1], facts.vocab_size) * width
     parts = {
-        **state_bytes(facts, config),
+        **trainer_bytes(facts, config, runtime),
         "activations": float(checkpoints + 2 * tokens * layer),
         "logits": float(tile + (0 if config.lora else 4 * facts.embedding) + 2 * tokens * facts.hidden_size * 4),
     }

@@ -116,13 +116,18 @@ def test_think_tags_are_trained_with_all_weights_where_they_are_added() -> None:
 
 
 def test_sharding_spreads_what_a_trainer_holds_over_its_processes() -> None:
+    recipe = load(RmtRecipe, "qwen3-14b-rmt")
+
     def update(**runtime: int | str) -> memory_model.MemoryNeed:
         overrides = {f"runtime.{name}": value for name, value in runtime.items()}
-        recipe = load(RmtRecipe, "qwen3-14b-rmt", overrides)
-        return next(need for need in memory(recipe, H100) if need.phase == "rmt_train update")
+        needs = memory(load(RmtRecipe, recipe.name, overrides), H100)
+        return next(need for need in needs if need.phase == "rmt_train update")
 
     whole, shared = update(num_processes=8, distribution="ddp"), update(num_processes=8, distribution="fsdp2")
     halves = update(num_processes=8, distribution="deepspeed-zero2")
+    alone = update(num_processes=1, distribution="ddp")
+    assert whole.needed - alone.needed == whole.parts["buckets"] == 4 * model_facts(recipe.model).parameters
+    assert "buckets" not in {**shared.parts, **halves.parts, **alone.parts}
     assert shared.parts["AdamW"] == whole.parts["AdamW"] / 8 == halves.parts["AdamW"]
     assert shared.parts["weights"] == whole.parts["weights"] / 8 == halves.parts["weights"] / 8
     assert shared.parts["activations"] == whole.parts["activations"]
