@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from tasks.shared.training.config import GRPOSettings
 from tasks.spine.stage.call import StageCall
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.gpus import visible_gpus
@@ -18,6 +19,8 @@ from tasks.spine.store.ref import ArtifactRef
 
 SAMPLE_EVERY_S = 0.25
 MIB = 1 << 20
+MOST_GAP: float = GRPOSettings.model_fields["max_sampler_gap"].default
+"""Largest `sampler_gap` of a step. A training of more steps looks at several together before it stops."""
 
 
 class PeakMemory:
@@ -106,6 +109,20 @@ class Meter:
     def median(self, name: str) -> float:
         """Median of a metric over the later half of the steps, when caches are warm."""
         return statistics.median(step[name] for step in self.steps[len(self.steps) // 2 :])
+
+    def largest_gap(self, on_gpu: bool) -> dict[str, float]:
+        """`sampler_gap` of the step where it is largest; nothing where vLLM wrote no rollouts, which it does on a GPU.
+
+        Raises:
+            RuntimeError: it is too large, or another engine wrote them on a GPU.
+        """
+        gaps = [step["sampler_gap"] for step in self.steps if "sampler_gap" in step]
+        if gaps and max(gaps) > MOST_GAP:
+            raise RuntimeError(f"sampler_gap {max(gaps):.3f} is above {MOST_GAP}: trained weights may not reach vLLM")
+        # Where no group has an advantage, nothing is scored.
+        if on_gpu and not gaps and any(step["zero_advantage_group_share"] < 1 for step in self.steps):
+            raise RuntimeError("the rollouts were not written by vLLM")
+        return {"sampler_gap": max(gaps)} if gaps else {}
 
 
 @dataclass

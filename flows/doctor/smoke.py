@@ -158,13 +158,12 @@ class _Smoke:
         with PeakMemory(self._on_gpu) as peak:
             made, builder = self._run(flow, recipe=recipe, overrides=overrides)
         meter = builder.meters[stage]
-        gaps = [step["sampler_gap"] for step in meter.steps if "sampler_gap" in step]
         numbers = {
             "rollouts": made.rows["rollouts"],
             "step_s": meter.median("step_s"),
             "reward": meter.median("reward"),
         }
-        numbers |= {"sampler_gap": max(gaps)} if gaps else {}
+        numbers |= meter.largest_gap(self._on_gpu)
         return _told(numbers | {"peak_gib": peak.gib, "estimate_gib": expected_gib(recipe, overrides, stage)})
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
+from flows.doctor.building import Meter
 from flows.doctor.finding import Unfit
 from flows.doctor.host import disk
 from flows.doctor.sizes import ON_GPU
@@ -110,6 +111,17 @@ def test_what_the_smoke_run_does_on_a_gpu_fits_on_one_of_24_gb(tmp_path: Path) -
         settings = load(Recipe, name, overrides)
         require_fit(settings, device_named("rtx-4090"))
         assert {settings.rl.dtype, settings.runtime.dtype} == {"bfloat16"}
+
+
+def test_rollouts_that_part_from_the_trainer_fail_their_line_and_so_do_those_of_another_engine_on_a_gpu() -> None:
+    steps = [{"sampler_gap": gap, "zero_advantage_group_share": 0.5} for gap in (0.01, 0.03)]
+    assert Meter(steps=steps).largest_gap(on_gpu=True) == {"sampler_gap": 0.03}
+    with pytest.raises(RuntimeError, match=r"sampler_gap 2\.500 is above 0\.2: trained weights may not reach vLLM"):
+        Meter(steps=[*steps, {"sampler_gap": 2.5}]).largest_gap(on_gpu=True)
+    unseen = [{"zero_advantage_group_share": share} for share in (1.0, 0.75)]
+    with pytest.raises(RuntimeError, match="not written by vLLM"):
+        Meter(steps=unseen).largest_gap(on_gpu=True)
+    assert Meter(steps=unseen).largest_gap(on_gpu=False) == Meter(steps=unseen[:1]).largest_gap(on_gpu=True) == {}
 
 
 @pytest.mark.slow
