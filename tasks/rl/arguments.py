@@ -126,6 +126,8 @@ def _vllm(job: RolloutJob, config: GRPOSettings, longest_prompt: int, stop: Sequ
         "vllm_gpu_memory_utilization": job.vllm_memory_share,
         "vllm_tensor_parallel_size": job.vllm_tensor_parallel_size,
         "vllm_max_model_length": longest_prompt + config.max_completion_tokens,
+        # TRL's default refuses models that vLLM runs by way of transformers, after they have generated so.
+        "vllm_model_impl": "auto",
         "trust_remote_code": job.trust_remote_code,
         "generation_kwargs": {"stop": list(stop)} if stop else None,
     }

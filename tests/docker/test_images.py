@@ -96,6 +96,13 @@ def test_what_the_gpu_worker_compiles_is_kept_in_its_volume() -> None:
     assert all(name in read for name in caches[2:])
 
 
+def test_the_gpu_worker_can_compile() -> None:
+    """Triton compiles C for each kernel, torch.compile C++; the headers of Python come with its own image."""
+    installed = re.search(r"apt-get install ((?:.|\n)*?)&&", (ROOT / "docker" / "gpu.Dockerfile").read_text())
+    assert installed is not None
+    assert {"gcc", "g++", "libc6-dev"} <= set(installed[1].split())
+
+
 def test_pins_of_cuda_do_not_contradict_the_tested_set() -> None:
     common, cuda = (pinned(ROOT / name) for name in ("constraints.txt", "docker/constraints-gpu.txt"))
     assert not common & cuda

@@ -1,5 +1,6 @@
 """Settings that keep TRL's names reach TRL; all others of its arguments stay as the project fixes them."""
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tasks.spine.stage.imports import hide_packages
 with hide_packages("mlflow", "vllm"):
     from trl import GRPOConfig
 
+    from tasks.rl import arguments as rl_arguments
     from tasks.rl.arguments import FIXED, grpo_arguments
 
 
@@ -34,6 +36,20 @@ def test_settings_reach_the_trainer_and_the_others_stay_fixed(tmp_path: Path) ->
     made = arguments(tmp_path, epsilon_high=0.28, vllm_importance_sampling_mode="token_mask")
     assert {name: getattr(made, name) for name in wanted} == wanted
     assert {name: getattr(made, name) for name in FIXED} == FIXED
+
+
+def test_vllm_beside_the_trainer_gets_what_the_runtime_says_under_names_that_trl_has(tmp_path: Path) -> None:
+    places = {"model": tmp_path, "data": tmp_path, "out": tmp_path, "checkpoints": tmp_path / "c"}
+    config = RLConfig(max_completion_tokens=100)
+    job = RLJob(**places, config=config, vllm_memory_share=0.45, trust_remote_code=True)
+    made = rl_arguments._vllm(job, config, 28, ["\n\n"])
+    assert made.keys() <= {field.name for field in fields(GRPOConfig)}
+    assert made["vllm_max_model_length"] == 28 + 100
+    assert (made["vllm_gpu_memory_utilization"], made["trust_remote_code"]) == (0.45, True)
+    assert (made["vllm_mode"], made["vllm_enable_sleep_mode"]) == ("colocate", True)
+    assert made["vllm_model_impl"] == "auto", "vLLM's own default, as where samples are generated"
+    assert made["generation_kwargs"] == {"stop": ["\n\n"]}
+    assert rl_arguments._vllm(job, config, 28, ())["generation_kwargs"] is None
 
 
 def test_division_by_the_mean_reward_is_done_here_and_trl_divides_by_nothing(tmp_path: Path) -> None:
