@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, GPT2Config
 from tasks.errors import Permanent
 from tasks.shared.models.files import SINGLE
 from tasks.shared.training.config import TrainJob
-from tasks.shared.training.models import compile_layers, load
+from tasks.shared.training.models import compile_layers, load, machine_arguments
 from tests.support.base_models import change_config, shard
 
 
@@ -46,11 +46,25 @@ def test_no_training_starts_from_quantized_weights(random_model: Path, tmp_path:
         load(job)
 
 
+@pytest.mark.parametrize(("gpu", "optimizer"), [(False, "adamw_torch"), (True, "adamw_torch_fused")])
+def test_on_a_gpu_adamw_is_fused_and_layers_are_computed_again(
+    gpu: bool, optimizer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The estimate of memory counts on both."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    job = TrainJob(model=tmp_path, data=tmp_path, out=tmp_path / "out", checkpoints=tmp_path / "steps")
+    arguments = machine_arguments(job)
+    assert (arguments["optim"], arguments["gradient_checkpointing"]) == (optimizer, gpu)
+
+
 def test_compiled_layers_have_the_losses_gradients_and_names_of_the_others(random_model: Path, tmp_path: Path) -> None:
+    """Compiled ones are computed again in the backward pass, as on a GPU."""
     job = TrainJob(model=random_model, data=tmp_path, out=tmp_path / "out", checkpoints=tmp_path / "steps")
     found = []
     for backend in ("", "aot_eager"):
         model, _ = load(job.model_copy(update={"compile_backend": backend}))
+        if backend:
+            model.train().gradient_checkpointing_enable()
         for length in (9, 14):
             ids = torch.arange(2 * length).reshape(2, length)
             model(input_ids=ids, labels=ids).loss.backward()
