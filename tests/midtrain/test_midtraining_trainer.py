@@ -124,7 +124,7 @@ def test_a_model_that_does_not_take_attention_by_example_keeps_its_own(examples:
 def test_attention_by_example_needs_no_mask_and_has_the_gradients_of_the_mask(
     autocast: bool, random_model: Path, examples: list[TrainingExample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Keys and values have fewer heads than queries, and rows have filler."""
+    """Keys and values have fewer heads than queries, rows have filler, and layers are computed again, as on a GPU."""
     found = []
     for own in (False, True):
         config = AutoConfig.from_pretrained(random_model, num_key_value_heads=2)
@@ -133,6 +133,8 @@ def test_attention_by_example_needs_no_mask_and_has_the_gradients_of_the_mask(
         if own:
             monkeypatch.setattr(masking_utils, "find_packed_sequence_indices", lambda *_: pytest.fail("a mask"))
             assert use_attention_by_example(model)
+            model.gradient_checkpointing_enable()
+            assert model.training
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             losses = token_losses(model, examples, [[0, 1, 2, 3], [4, 5]])
         torch.cat(list(losses.values())).mean().backward()
@@ -236,6 +238,18 @@ def test_the_compact_head_scores_like_trls(random_model: Path, examples: list[Tr
     for name in ("loss", "label_mask", *outputs):
         torch.testing.assert_close(getattr(scored[1], name), getattr(scored[0], name))
     torch.testing.assert_close(gradients[1], gradients[0])
+
+
+def test_a_model_that_waits_on_a_cpu_to_be_sharded_keeps_trls_head(
+    random_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL's head gathers the output layer, of which DeepSpeed leaves nothing in its place."""
+    model = AutoModelForCausalLM.from_pretrained(random_model)
+    add_fused_lm_head(model)
+    trls = model.forward
+    monkeypatch.setitem(os.environ, "ACCELERATE_USE_DEEPSPEED", "true")
+    assert not use_compact_head(model, temperature=1.0, outputs=("log_probs",))
+    assert model.forward == trls
 
 
 def test_the_entropy_of_each_token_is_part_of_the_loss_and_of_its_gradient(

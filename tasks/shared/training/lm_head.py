@@ -14,6 +14,7 @@ from trl.kernels.chunked_logprob import ChunkedLogProbFunction
 from trl.trainer.utils import FusedCausalLMOutput, add_fused_lm_head
 
 from tasks.shared.training.adapters import base_model
+from tasks.shared.training.distributed import sharding
 
 _MAX_COLUMNS = 32768
 _UNSUPPORTED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_head_multiplier", "output_multiplier")
@@ -22,7 +23,8 @@ _UNSUPPORTED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "lm_
 def use_compact_head(model: PreTrainedModel, temperature: float, outputs: tuple[str, ...]) -> bool:
     """Replace the fused head that a TRL trainer put on `model`, where that helps; returns whether it did.
 
-    Left alone are accelerators, and models whose logits are scaled or capped or that return router logits.
+    Left alone are accelerators; models that will be sharded, which lie on a CPU only until then, and whose output layer
+    TRL's head gathers; and models whose logits are scaled or capped or that return router logits.
 
     Args:
         model: a causal language model on which `trl.trainer.utils.add_fused_lm_head` was called.
@@ -32,7 +34,7 @@ def use_compact_head(model: PreTrainedModel, temperature: float, outputs: tuple[
     model = base_model(model)
     text_config = model.config.get_text_config()
     special = any(getattr(text_config, name, None) is not None for name in _UNSUPPORTED)
-    if model.device.type != "cpu" or special or hasattr(text_config, "output_router_logits"):
+    if model.device.type != "cpu" or sharding() or special or hasattr(text_config, "output_router_logits"):
         return False
     fused_forward = model.forward
 
