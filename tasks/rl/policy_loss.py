@@ -194,13 +194,13 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
     def _compare(self, part: dict[str, Any], log_probs: torch.Tensor, mask: torch.Tensor) -> None:
         """Compare a pass with vLLM, where it wrote the rollouts, and correct for what differs.
 
-        With several updates a batch, TRL has compared those of before the first.
+        With several updates a batch, those of before the first are compared: by TRL, where it corrects.
         """
-        drawn = part.get("sampling_per_token_logps")
-        if drawn is None or part.get("old_per_token_logps") is not None:
+        drawn, old = part.get("sampling_per_token_logps"), part.get("old_per_token_logps")
+        if drawn is None or (old is not None and self.vllm_importance_sampling_correction):
             return
         in_both = mask * drawn.isfinite()
-        gap = torch.where(in_both > 0, log_probs - drawn, 0.0)
+        gap = torch.where(in_both > 0, (log_probs if old is None else old) - drawn, 0.0)
         self._scores.add_gap(gap, in_both)
         if self.vllm_importance_sampling_correction:
             mode, most = self.args.vllm_importance_sampling_mode, self.args.vllm_importance_sampling_clip_max

@@ -23,6 +23,7 @@ with hide_packages("mlflow", "vllm"):
     from trl.trainer.utils import add_fused_lm_head
 
     import tasks.rl.trainer as trainer
+    from tasks.rl import policy_loss
     from tasks.rl.policy_loss import PolicyLoss
     from tasks.rl.scoring import score_rollouts
     from tasks.rl.trainer import GroupTrainer
@@ -157,10 +158,61 @@ def test_micro_batches_do_not_change_the_first_gradient(
     assert min(norms) > 0
 
 
+def test_an_update_reads_no_rollouts_of_groups_without_an_advantage(
+    make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[int] = []
+    moving: list[int] = []
+    score, loss = policy_loss.score_rollouts, PolicyLoss._compute_loss
+
+    def scored(model: Any, input_ids: torch.Tensor, *others: Any) -> Any:
+        read.append(len(input_ids))
+        return score(model, input_ids, *others)
+
+    def counted(self: PolicyLoss, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        moving.append(int((inputs["advantages"] != 0).sum()))
+        return loss(self, model, inputs)
+
+    monkeypatch.setattr(policy_loss, "score_rollouts", scored)
+    monkeypatch.setattr(PolicyLoss, "_compute_loss", counted)
+    run(make_job("run", steps=5), Reporter(tmp_path / "run"))
+    assert read == [max(1, count) for count in moving]
+    assert 0 < sum(moving) < 5 * 16
+
+
 def written_with_probabilities(host: GroupTrainer, *arguments: Any) -> tuple[list[list[int]], list[list[float]]]:
     """Rollouts of a rule, and log-probabilities as another engine might report them."""
     rows, _ = given_rl_rollouts.write(host, *arguments)
     return rows, [[-4.0 - (row + place) % 3 for place in range(len(ids))] for row, ids in enumerate(rows)]
+
+
+def let_another_engine_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainers take rollouts as they do vLLM's from now on."""
+    make = trainer.make_trainer
+
+    def made_so(*arguments: Any) -> GroupTrainer:
+        made = make(*arguments)
+        made.use_vllm = True
+        return made
+
+    monkeypatch.setattr(trainer, "make_trainer", made_so)
+    monkeypatch.setattr(GroupTrainer, "_generate_single_turn", written_with_probabilities)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("iterations", [1, 2])
+def test_the_gap_to_vllm_is_told_where_nothing_corrects_it(
+    iterations: int, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_another_engine_write(monkeypatch)
+    gaps = {}
+    for corrected in (True, False):
+        settings = {"steps": 1, "num_iterations": iterations, "trl": {"vllm_importance_sampling_correction": corrected}}
+        run(make_job(f"{corrected}", **settings), Reporter(tmp_path / f"{corrected}"))
+        gaps[corrected] = curve(tmp_path / f"{corrected}")[0]["sampler_gap"]
+    assert gaps[True] > 1
+    # TRL's mean is that of all rollouts, and of those that move the policy otherwise.
+    assert gaps[False] == pytest.approx(gaps[True], rel=1e-6 if iterations == 1 else 0.2)
 
 
 @pytest.mark.slow
@@ -168,20 +220,14 @@ def written_with_probabilities(host: GroupTrainer, *arguments: Any) -> tuple[lis
 def test_the_ratio_to_vllm_is_read_from_the_update_itself_with_the_gradient_of_a_pass_ahead_of_it(
     mode: str, make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make, score = trainer.make_trainer, PolicyLoss._get_per_token_logps_and_entropies
+    score = PolicyLoss._get_per_token_logps_and_entropies
     passes: list[bool] = []
-
-    def with_another_engine(*arguments: Any) -> GroupTrainer:
-        made = make(*arguments)
-        made.use_vllm = True
-        return made
 
     def noted(self: PolicyLoss, *arguments: Any, **options: Any) -> Any:
         passes.append(torch.is_grad_enabled())
         return score(self, *arguments, **options)
 
-    monkeypatch.setattr(trainer, "make_trainer", with_another_engine)
-    monkeypatch.setattr(GroupTrainer, "_generate_single_turn", written_with_probabilities)
+    let_another_engine_write(monkeypatch)
     monkeypatch.setattr(PolicyLoss, "_get_per_token_logps_and_entropies", noted)
     settings = {"steps": 1, "trl": {"vllm_importance_sampling_mode": mode, "vllm_importance_sampling_clip_max": 1.5}}
     run(make_job("one-pass", **settings), Reporter(tmp_path / "one-pass"))
