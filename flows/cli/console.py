@@ -1,5 +1,6 @@
 """The terminal that commands write to: text is shown as it is, whoever wrote it, and without passwords."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -58,6 +59,8 @@ class Commands(typer.core.TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> Any:
         """Run the command that was asked for."""
+        # Prefect else greets a new user's terminal with a notice of the usage data that it sends.
+        os.environ.setdefault("DO_NOT_TRACK", "1")
         try:
             return super().invoke(ctx)
         except Exception as error:

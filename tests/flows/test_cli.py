@@ -1,20 +1,23 @@
 """The command: quick help, clear refusals, and the same result as the flow."""
 
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from flows.cli.app import app
-from flows.cli.options import parse_overrides
+from flows.cli.options import parse_benchmarks, parse_overrides
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load, names
 from tasks.recipe.merging import RecipeError
 from tasks.recipe.polya import PolyaRecipe
 from tasks.recipe.rmt import RmtRecipe
 from tasks.shared.next_token.method import budget
+from tests.support.paths import ROOT
 
 BIN = Path(sys.executable).parent
 
@@ -34,6 +37,28 @@ assert not heavy, heavy
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "lineage" in done.stdout
+
+
+def test_a_new_user_s_terminal_has_no_notice_of_usage_data(tmp_path: Path) -> None:
+    """Prefect shows one on a terminal alone, once in a home, and not in continuous integration."""
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "MIDTRAIN_HOME": str(tmp_path / "home")}
+    outer, inner = os.openpty()
+    command = [sys.executable, "-m", "flows.cli", "estimate"]
+    shown = b""
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=inner, stderr=inner) as running:
+        os.close(inner)
+        # A terminal that nobody writes to any more is an error to read from.
+        with suppress(OSError):
+            while read := os.read(outer, 4096):
+                shown += read
+    os.close(outer)
+    assert running.returncode == 0, shown.decode()
+    assert "| rl |" in shown.decode()
+    assert "usage data" not in shown.decode()
+
+
+def test_benchmarks_are_named_with_their_files() -> None:
+    assert parse_benchmarks("math500, mine=data/own.yaml") == {"math500": "", "mine": "data/own.yaml"}
 
 
 def test_set_reads_values_as_yaml() -> None:
