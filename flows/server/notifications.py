@@ -48,7 +48,7 @@ def _block(client: SyncPrefectClient, name: str) -> UUID:
     except ObjectNotFound as error:
         raise ValueError(
             f"{BLOCKS}: the Prefect server has no block {name!r}; make it under Blocks, and write it as "
-            "TYPE/NAME, such as custom-webhook/team or sendgrid-email/team"
+            "TYPE/NAME, such as custom-webhook/team or slack-webhook/team"
         ) from error
 
 

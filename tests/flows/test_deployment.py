@@ -14,6 +14,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.server.deployments import deployments_file, register
 from tests.support.commands import wait_until
 from tests.support.deployed import BIN, Deployed
+from tests.support.mail import mailbox
 from tests.support.paths import ROOT
 from tests.support.webhook import webhook
 
@@ -49,6 +50,11 @@ def test_deploying_again_changes_nothing(deployed: Deployed) -> None:
     assert all(limit["limit"] == 1 for limit in before["v2/concurrency_limits"])
     assert {pool["name"] for pool in before["work_pools"]} >= {"cpu", "gpu"}
     assert len(before["deployments"]) == len(DEPLOYMENTS)
+    tags = {item["name"]: set(item["tags"]) for item in before["deployments"]}
+    assert tags["tiny-cpu-rmt"] == {"rmt", "toy"}
+    assert tags["qwen3-0.6b-1gpu"] == {"polya", "gpu"}
+    assert tags["rl"] == {"stage", "polya", "rmt", "gpu"}
+    assert tags["questions"] == {"stage", "polya", "rmt"}
     (zombies,) = [item for item in before["automations"] if "heartbeat" in item["name"]]
     assert zombies["trigger"]["within"] >= 540
     assert len(before["automations"]) == 3
@@ -77,24 +83,22 @@ def test_what_the_api_has_no_field_for_is_left_to_prefects_own_command(
 
 
 def _notify(deployed: Deployed) -> None:
-    """Messages are off until a block is named; then what failed, waits or has compared is told."""
-    kind = deployed.ask("block_types/slug/custom-webhook")
-    (schema,) = deployed.ask("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}})[:1]
-    made = {"name": "team", "block_type_id": kind["id"], "block_schema_id": schema["id"]}
+    """Messages are off until a block is named; then what failed, waits or has compared is told, by each block."""
     before = {item["name"] for item in deployed.ask("automations/filter", {})}
-    with webhook() as (address, received):
-        made["data"] = {"name": "team", "url": address, "json_data": {"about": "{{subject}}", "text": "{{body}}"}}
-        block = deployed.ask("block_documents/", made)
-        deployed.midtrain("deploy", *deployed.hosts, MIDTRAIN_NOTIFY="custom-webhook/team")
+    with webhook() as (address, received), mailbox() as (port, mail):
+        hook = {"name": "team", "url": address, "json_data": {"about": "{{subject}}", "text": "{{body}}"}}
+        people = f"mailto://127.0.0.1:{port}?from=midtrain@lab.example&to=us@lab.example&format=text"
+        blocks = [_block(deployed, "custom-webhook", hook), _block(deployed, "slack-webhook", {"url": people})]
+        deployed.midtrain("deploy", *deployed.hosts, MIDTRAIN_NOTIFY="custom-webhook/team,slack-webhook/team")
         told = [item for item in deployed.ask("automations/filter", {}) if item["name"] not in before]
         assert len(told) == 4
-        assert all(item["actions"][0]["block_document_id"] == block["id"] for item in told)
+        assert all([action["block_document_id"] for action in item["actions"]] == blocks for item in told)
         assert all(item["trigger"]["match_related"] for item in told)
         (stage,) = deployed.new_runs(1, queue="nobody")
         (comparison,) = deployed.new_runs(1, queue="nobody", deployment="polya/tiny-cpu")
         deployed.tell(stage, "RUNNING", "PAUSED", "FAILED")
         deployed.tell(comparison, "RUNNING", "PAUSED", "COMPLETED")
-        wait_until(lambda: len(received) == 3, 60)
+        wait_until(lambda: len(received) == len(mail) == 3, 60)
     runs = {run: deployed.ask(f"flow_runs/{run}")["name"] for run in (stage, comparison)}
     assert {item["about"] for item in received} == {
         f"midtrain: {runs[stage]} failed",
@@ -102,6 +106,18 @@ def _notify(deployed: Deployed) -> None:
         f"midtrain: {runs[comparison]} completed",
     }
     assert not any("None" in item["text"] for item in received)
+    assert {message["subject"] for message in mail} == {item["about"] for item in received}
+    assert {message["to"] for message in mail} == {"us@lab.example"}
+    texts = [message.get_content().replace("\r\n", "\n").strip() for message in mail]
+    assert sorted(texts) == sorted(item["text"].strip() for item in received)
+
+
+def _block(deployed: Deployed, kind: str, data: dict[str, Any]) -> str:
+    """Make a block named `team`, as a person does in Prefect's pages; returns its id."""
+    known = deployed.ask(f"block_types/slug/{kind}")
+    (schema, *_) = deployed.ask("block_schemas/filter", {"block_schemas": {"block_type_id": {"any_": [known["id"]]}}})
+    made = {"name": "team", "block_type_id": known["id"], "block_schema_id": schema["id"], "data": data}
+    return deployed.ask("block_documents/", made)["id"]
 
 
 @pytest.mark.parametrize(
