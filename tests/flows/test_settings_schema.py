@@ -39,6 +39,20 @@ def test_forms_are_made_for_deployments_alone() -> None:
     assert {*polya.parameters.properties["overrides"]} == {"default", "position", "title"}
 
 
+def test_a_form_offers_sources_presets_benchmarks_and_arms_to_choose_from() -> None:
+    fields = SCHEMAS["polya"]["properties"]
+    assert {"question_source", "rl_question_source"} <= set(fields)
+    for name in ("question_preset", "rl_question_preset"):
+        assert {"", "gsm8k"} <= set(fields[name]["enum"])
+    assert "math500" in fields["benchmarks"]["items"]["enum"]
+    shipped, own = fields["arms"]["anyOf"]
+    assert {"vanilla", "polya", "star"} <= set(shipped["items"]["enum"])
+    assert own["items"]["type"] == "string"
+    assert "text_source" in SCHEMAS["rmt"]["properties"]
+    assert refused("polya", arms=["vanilla"], benchmarks=["gsm8k"], question_preset="gsm8k") == ""
+    assert refused("polya", benchmarks=["gsm9k"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "why"),
     [

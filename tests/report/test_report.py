@@ -206,6 +206,29 @@ def test_the_page_has_contents_numbered_figures_and_the_command_that_made_it(wor
     assert "midtrain run polya --set &#39;rl.steps=2&#39; &amp;&amp; &lt;b&gt;" in text
 
 
+def test_words_stand_out_from_their_ground_and_are_large_enough_for_a_phone(
+    written: tuple[Path, ReportSummary],
+) -> None:
+    style = (written[0] / "report.html").read_text().partition("</style>")[0]
+    colours = dict(re.findall(r"--(\w+): #(\w{6})", style))
+    grounds = [1.0, luminance(colours.pop("wash"))]
+    del colours["line"]
+    used = set(re.findall(r"(?<![-\w])color: ([^;]+);", style))
+    assert used <= {f"var(--{name})" for name in colours}
+    for name, colour in colours.items():
+        assert all((ground + 0.05) / (luminance(colour) + 0.05) >= 4.5 for ground in grounds), name
+    sizes = [float(size) for size in re.findall(r"font(?:-size)?: ([\d.]+)px", style)]
+    assert len(sizes) > 10
+    assert min(sizes) >= 11
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of a colour, as WCAG 2 has it."""
+    parts = [part / 255 for part in bytes.fromhex(colour)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
 def test_words_of_others_cannot_break_the_page(world: World, tmp_path: Path) -> None:
     config = world.config(title="<script>alert(1)</script> & co", notes=("a < b",))
     write_report(world.store, config, world.parents, tmp_path)
