@@ -9,10 +9,12 @@ from typing import Any
 
 from tasks.evaluate.schema import SAMPLES_FILE as EVALUATED_FILE
 from tasks.filter.schema import VERDICTS_FILE
+from tasks.predict.schema import PREDICTIONS_FILE
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.report.completions import ReadCompletion
 from tasks.report.config import ReportEntry
 from tasks.report.numbers.provenance import ROLE
+from tasks.report.predicted import predictions
 from tasks.rl.rollouts import ROLLOUTS_FILE
 from tasks.shared.sampling.schema import SAMPLES_FILE
 from tasks.shared.sampling.schema import TRUNCATED as CUT
@@ -22,6 +24,14 @@ from tasks.shared.verification.verdict import TRUNCATED
 from tasks.spine.store.manifest import Manifest
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.store import ArtifactMissing, Store
+
+TABLES = {
+    "evaluation": EVALUATED_FILE,
+    "filtered": VERDICTS_FILE,
+    "prediction": PREDICTIONS_FILE,
+    "samples": SAMPLES_FILE,
+}
+"""Tables of completions, by the kind of artifact that has one."""
 
 
 @dataclass(frozen=True)
@@ -58,30 +68,33 @@ def pick(store: Store, ref: ArtifactRef, wanted: CompletionFilter) -> list[ReadC
 
 
 def completions(store: Store, ref: ArtifactRef) -> Iterator[ReadCompletion]:
-    """Every completion of samples, of what was filtered, of an evaluation or of all evaluations of a report.
+    """Every completion of samples, of what was filtered, of an evaluation, of predictions, or of all that a report has.
 
     Of a model that was trained with rollouts, those that its training kept.
     """
     manifest = store.manifest(ref)
     if manifest.kind == "report":
-        for entry in _entries(manifest):
-            yield from evaluated(store, store.manifest(manifest.parents[entry.evaluation]), entry.label)
+        for label, measured in _measured(store, manifest):
+            read = predicted if measured.kind == "prediction" else evaluated
+            yield from read(store, measured, label)
     elif manifest.kind == "evaluation":
         yield from evaluated(store, manifest, str(manifest.parents["model"]))
+    elif manifest.kind == "prediction":
+        yield from predicted(store, manifest, str(manifest.parents["model"]))
     elif manifest.kind in ("filtered", "samples"):
         yield from candidates(store, manifest)
     elif manifest.kind == "model" and has_rollouts(manifest):
         yield from rollouts(store, manifest, str(ref))
     else:
         raise ArtifactMissing(
-            f"{ref} is a {manifest.kind}, which has no completions; name samples, filtered, an evaluation, a report, "
-            "or a model that `rl` or `rmt_train` made"
+            f"{ref} is a {manifest.kind}, which has no completions; name samples, filtered, an evaluation, a "
+            "prediction, a report, or a model that `rl` or `rmt_train` made"
         )
 
 
 def spread(store: Store, manifest: Manifest, count: int) -> Iterator[ReadCompletion]:
     """As many completions at even distances over one table, all if there are fewer, without reading the rest."""
-    file = {"evaluation": EVALUATED_FILE, "filtered": VERDICTS_FILE, "samples": SAMPLES_FILE}.get(manifest.kind)
+    file = TABLES.get(manifest.kind)
     if file is None:
         yield from islice(rollouts(store, manifest, str(manifest.ref)), count)
         return
@@ -89,13 +102,15 @@ def spread(store: Store, manifest: Manifest, count: int) -> Iterator[ReadComplet
     places = {place * rows // count for place in range(count)} if rows > count else set(range(rows))
     if manifest.kind == "evaluation":
         yield from evaluated(store, manifest, str(manifest.parents["model"]), places)
+    elif manifest.kind == "prediction":
+        yield from predicted(store, manifest, str(manifest.parents["model"]), places)
     else:
         yield from candidates(store, manifest, places)
 
 
 def has_completions(manifest: Manifest) -> bool:
     """Whether an artifact has a table of completions of its own."""
-    return manifest.kind in ("evaluation", "filtered", "samples") or has_rollouts(manifest)
+    return manifest.kind in TABLES or has_rollouts(manifest)
 
 
 def has_rollouts(manifest: Manifest) -> bool:
@@ -112,6 +127,13 @@ def evaluated(
     for row in _rows(store.local(manifest.ref) / EVALUATED_FILE, places):
         name = row["benchmark"]
         yield _completion(row, row, asked[name], model=model, source=name, heuristic="", fate="")
+
+
+def predicted(
+    store: Store, manifest: Manifest, model: str, places: Collection[int] | None = None
+) -> Iterator[ReadCompletion]:
+    """Next-token predictions, or those at some places of their table; `model` is what they call the model."""
+    yield from predictions(store, manifest, model, _rows(store.local(manifest.ref) / PREDICTIONS_FILE, places))
 
 
 def candidates(store: Store, manifest: Manifest, places: Collection[int] | None = None) -> Iterator[ReadCompletion]:
@@ -153,10 +175,12 @@ def _rows(path: Path, places: Collection[int] | None) -> Iterator[Row]:
     return read_rows(path) if places is None else rows_at(path, places)
 
 
-def _entries(manifest: Manifest) -> list[ReportEntry]:
-    config: Any = manifest.payload["config"]
-    entries = [ReportEntry.model_validate(entry) for entry in config["entries"]]
-    return [entry for entry in entries if entry.evaluation]
+def _measured(store: Store, report: Manifest) -> Iterator[tuple[str, Manifest]]:
+    """The evaluations and predictions that a report is about, each with the label of its model."""
+    config: Any = report.payload["config"]
+    for entry in map(ReportEntry.model_validate, config["entries"]):
+        for role in entry.roles:
+            yield entry.label, store.manifest(report.parents[role])
 
 
 def _completion(row: Row, judged: Row, asked: dict[str, tuple[str, str]], **about: str) -> ReadCompletion:

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 from flows.rmt import rmt
 from flows.stages.midtrain import midtrain
 from tasks.recipe.merging import RecipeError
+from tasks.report.reading import completions
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
 from tasks.spine.store.lineage import ancestry, models_that_saw, render_sightings
+from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.homes import copy_stages
 from tests.support.small import SMALL, SMALL_RMT, Run, run
@@ -46,6 +49,17 @@ def test_the_report_sets_the_papers_tables_beside_ours(done: Run) -> None:
     page = (Store.open().local(done.ref) / "report.html").read_text()
     for text in ("2509.24375", "NTR (untrained)", "RPT", "62.5", "hard"):
         assert text in page
+
+
+def test_predictions_can_be_read_and_some_are_traces_of_their_stage(done: Run) -> None:
+    store, client = Store.open(), MlflowClient(tracking_uri=Settings().mlflow_uri)
+    (predicted, *_) = manifests(done, "predict")
+    rows = list(completions(store, predicted.ref))
+    assert len(rows) == predicted.rows["predictions"]
+    assert {row.model for row in completions(store, done.ref)} >= {"NTR (untrained)", "RMT"}
+    experiment = client.get_experiment_by_name("midtrain").experiment_id
+    traces = client.search_traces(locations=[experiment], run_id=predicted.mlflow_run_id, max_results=500)
+    assert len(traces) == min(len(rows), 200)
 
 
 def test_plan_says_hit_for_all_and_what_a_budget_would_change(done: Run) -> None:

@@ -11,6 +11,7 @@ from tasks.predict.config import PredictConfig
 from tasks.predict.positions import draw_positions
 from tasks.predict.schema import DIRECT, PREDICTIONS, PREDICTIONS_FILE, REASONING, SCORES_FILE
 from tasks.predict.task import PREDICT, wanted_samples
+from tasks.report.reading import CompletionFilter, completions, has_completions, pick, spread
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.prompts import PredictionRenderer
@@ -112,6 +113,28 @@ def test_more_positions_and_samples_keep_the_text_that_was_there_and_shards_make
 
 def _key(row: dict) -> tuple[str, int, int]:
     return row["document_id"], row["position"], row["sample_index"]
+
+
+def test_predictions_are_read_with_the_text_that_goes_on_and_the_true_token(held: Held) -> None:
+    manifest = held.store.manifest(held.predict(held.base))
+    renderer = PredictionRenderer.for_model(held.config.prediction_prompt, held.store.local(held.base))
+    drawn = draw_positions(held.store.local(held.entropy), held.config, renderer).positions
+    at = {f"{position.document_id}:{position.position}": position for position in drawn}
+    read = list(completions(held.store, manifest.ref))
+    assert len(read) == 72 * 4
+    for row in read:
+        position = at[row.question_id]
+        assert (row.question, row.gold, row.source) == (position.context, position.target, position.tier)
+    reasoned = [row for row in held.rows(manifest.ref) if row["mode"] == REASONING]
+    assert [row.completion for row in read if row.heuristic == REASONING] == [row["completion"] for row in reasoned]
+    direct = {(row.completion == row.gold, row.verdict) for row in read if row.heuristic == DIRECT}
+    assert direct <= {(True, "right"), (False, "wrong")}
+    wrong = pick(held.store, manifest.ref, CompletionFilter(heuristic=DIRECT, verdict="wrong", count=3))
+    assert [row.verdict for row in wrong] == ["wrong"] * 3
+    assert has_completions(manifest)
+    some = list(spread(held.store, manifest, 20))
+    assert len(some) == 20
+    assert set(some) < set(read)
 
 
 def test_greedy_decoding_has_one_sample(held: Held) -> None:

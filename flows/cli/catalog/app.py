@@ -131,9 +131,12 @@ def push(
 @catalog_app.command()
 def samples(
     ref: Annotated[
-        str, typer.Argument(help="Samples, filtered, an evaluation, a report or a model of RL, e.g. evaluation/3f2a9c.")
+        str,
+        typer.Argument(help="Samples, filtered, evaluation, prediction, report or a model of RL, as evaluation/3f2a."),
     ],
-    heuristic: Annotated[str | None, typer.Option(help="Its name; '' for the plain prompt.")] = None,
+    heuristic: Annotated[
+        str | None, typer.Option(help="Its name; '' for the plain prompt; direct or reasoning of predictions.")
+    ] = None,
     verdict: Annotated[str, typer.Option(help="correct, wrong, unparsed, truncated; or a drop reason, or kept.")] = "",
     model: Annotated[str, typer.Option(help="Part of a model's label.")] = "",
     question: Annotated[str, typer.Option(help="Part of a question's text, or its id.")] = "",

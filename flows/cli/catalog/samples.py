@@ -10,7 +10,7 @@ from tasks.report.reading import CompletionFilter, ReadCompletion, pick
 from tasks.spine.stage.context import run_context
 from tasks.spine.store.store import ArtifactMissing
 
-TONES = {"correct": "green", "wrong": "red"}
+TONES = {"correct": "green", "right": "green", "wrong": "red"}
 
 
 def show_samples(ref: str, wanted: CompletionFilter, as_json: bool, console: Console) -> None:
