@@ -24,6 +24,14 @@ for call in json.loads(sys.argv[1])["calls"]:
 print(json.dumps(said))
 """
 
+COMMAND = """
+import json, sys
+from typer.testing import CliRunner
+from flows.cli.app import app
+done = CliRunner().invoke(app, json.loads(sys.argv[1])["words"])
+print(json.dumps([done.exit_code, done.stdout]))
+"""
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
@@ -87,3 +95,18 @@ def test_what_cannot_be_pushed_is_said_and_changes_nothing(
     assert "write org/name" in unnamed
     assert "is of kind model, not dataset" in other
     assert hub.repositories == []
+
+
+def test_the_command_pushes_and_says_where_to(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "right")
+    hub = Hub([], token="right")
+    words = ["push", "model", str(world.model), "lab/mine", "--public", "--licence", "mit"]
+    with serve(hub) as endpoint:
+        code, said = ask(endpoint, tmp_path, COMMAND, words=words)
+        assert (code, said.partition("commit/")[0]) == (0, f"Pushed: {endpoint}/lab/mine/")
+        code, said = ask(endpoint, tmp_path, COMMAND, words=words)
+        assert (code, "--replace" in said) == (1, True)
+    (mine,) = hub.repositories
+    assert not mine.private
+    assert mine.files["README.md"].startswith(b"---\nlicense: mit\n")
+    assert {"model.safetensors", "tokenizer.json"} <= mine.files.keys()
