@@ -59,11 +59,12 @@ def test_models_are_listed_with_label_and_folder(finished: Run, store: Store) ->
     assert {name: item["label"] for name, item in listed.items()} == labels
     for item in listed.values():
         assert Path(item["path"], "model.safetensors").is_file()
-    shown = said("ls")
+    shown, ended = said("ls"), said("report")
     for name, label in labels.items():
         assert f"{name}  {label}  " in shown
         assert from_here(listed[name]["path"]) in shown
-        assert f"{label}: {name}" in said("report")
+        assert f"{label}: {name}" in ended
+        assert from_here(listed[name]["path"]) in ended
     assert "it has dataset, evaluation, filtered, model, questions, report, samples" in said("ls", "modle", code=1)
 
 

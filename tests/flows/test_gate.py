@@ -1,10 +1,13 @@
 """What counts as a regression, and what CI shows of it."""
 
+import asyncio
+import subprocess
 from inspect import signature
 from pathlib import Path
 
 import pytest
 from prefect.deployments.steps import git_clone
+from prefect.deployments.steps.core import run_steps
 
 from flows.cli.gate import check_commit, markdown, regressions
 from flows.server.deployments import deployments_file
@@ -87,3 +90,29 @@ def test_deployments_pull_the_stated_commit_where_a_repository_is_configured(mon
     monkeypatch.setenv(REPOSITORY, "https://me:key@git.example/midtrain.git")
     with pytest.raises(ValueError, match="has a password in it"):
         deployments_file()
+
+
+@pytest.mark.slow
+def test_a_run_clones_the_commit_that_is_stated_and_no_later_one(
+    prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, commits = tmp_path / "project", []
+
+    def git(*arguments: str) -> str:
+        who = ("-c", "user.name=somebody", "-c", "user.email=somebody@lab.example")
+        return subprocess.run(["git", *who, *arguments], cwd=project, check=True, capture_output=True, text=True).stdout
+
+    project.mkdir()
+    git("init")
+    for text in ("stated", "later"):
+        (project / "code.py").write_text(text)
+        git("add", "code.py")
+        git("commit", "-m", text)
+        commits.append(git("rev-parse", "HEAD").strip())
+    monkeypatch.setenv(REPOSITORY, project.as_uri())
+    monkeypatch.setenv(COMMIT, commits[0])
+    monkeypatch.delenv(SECRET, raising=False)
+    (tmp_path / "worker").mkdir()
+    monkeypatch.chdir(tmp_path / "worker")
+    asyncio.run(run_steps(deployments_file()["pull"]))
+    assert [path.read_text() for path in Path("").glob("*/code.py")] == ["stated"]

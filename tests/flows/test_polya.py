@@ -24,6 +24,9 @@ pytestmark = pytest.mark.slow
 def test_first_run_builds_every_stage(finished: Run) -> None:
     stages = set(finished.built)
     assert stages >= {"model", "questions", "generate", "filter", "dataset", "rl_prompts", "midtrain", "rl"}
+    made = {manifest.stage: manifest for _, manifest, *_ in finished.stages}
+    clean = {manifest.ref for _, manifest, *_ in finished.stages if manifest.stage == "decontaminate"}
+    assert {made[stage].parents["questions"] for stage in ("generate", "rl_prompts")} == clean
     assert finished.built.count("rl") == 2
     assert finished.built.count("evaluate") == 4
     assert finished.ref.kind == "report"

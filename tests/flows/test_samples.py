@@ -5,7 +5,9 @@ import json
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from flows.cli.app import app
 from flows.cli.catalog.samples import show_samples
 from flows.cli.printing import FAILED, explained
 from tasks.filter.schema import VERDICTS_FILE
@@ -84,3 +86,19 @@ def test_what_has_no_completions_and_what_matches_nothing_are_said(finished: Run
         assert text in console.file.getvalue()
     with pytest.raises(ArtifactMissing, match="no artifact named"):
         show_samples("evaluation/ffff", CompletionFilter(), False, console)
+
+
+def test_the_options_of_the_command_choose(finished: Run, store: Store) -> None:
+    def chosen(ref: str, *options: str) -> list[dict[str, object]]:
+        done = CliRunner().invoke(app, ["samples", ref, "--json", *options])
+        assert done.exit_code == 0, done.output
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    filtered, report = str(newest(store, "filtered").ref), str(finished.ref)
+    (one, *_) = rows = chosen(filtered, "--verdict", "kept", "--n", "3")
+    assert [row["fate"] for row in rows] == ["kept"] * 3
+    options = ["--heuristic", str(one["heuristic"]), "--question", str(one["question"])[5:30]]
+    assert {(row["heuristic"], row["question"]) for row in chosen(filtered, *options)} == {
+        (one["heuristic"], one["question"])
+    }
+    assert {row["model"] for row in chosen(report, "--model", "Mid-trained")} == {"Mid-trained"}

@@ -19,8 +19,9 @@ from tasks.spine.stage.launch import end_tree
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.commands import STEP_BY_STEP, gone, pooled, start, start_python, steps_logged, wait_until
+from tests.support.homes import Databases, copy_stages
 from tests.support.network import free_port, wait_for
-from tests.support.small import SMALL, run
+from tests.support.small import SMALL, Run, run
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +37,21 @@ def test_two_runs_at_once_build_every_stage_once_and_agree(tmp_path: Path) -> No
     manifests = list((home / "store").glob("*/*/????????????.json"))
     assert len(manifests) == len(built) == len(Store.open(Settings(home=home)).all())
     assert len(pooled(home)) == len(set(pooled(home)))
+    assert gone(home)
+
+
+def test_four_runs_at_once_from_the_store_all_end_well(
+    finished: Run, small_home: Path, databases: Databases, tmp_path: Path
+) -> None:
+    """Each has a Prefect server of its own on the one SQLite database, and writes to MLflow's."""
+    home = tmp_path / "home"
+    databases.copy_to(home)
+    copy_stages(small_home, home, *{manifest.stage for manifest in Store.open(Settings(home=small_home)).all()})
+    runs = [start(home, "polya", SMALL) for _ in range(4)]
+    assert [command.wait() for command in runs] == [0] * 4, "".join(command.output for command in runs)
+    for command in runs:
+        assert command.stages("built now") == []
+        assert f"(this one: {finished.ref})" in command.output
     assert gone(home)
 
 
