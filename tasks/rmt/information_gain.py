@@ -50,6 +50,6 @@ def thoughts_alone(completion_ids: torch.Tensor, mask: torch.Tensor, close_id: i
         completion_ids: (rollouts, width).
         mask: 1 on the tokens of each rollout, same shape.
     """
-    closed = (completion_ids == close_id).cumsum(1)
-    behind = closed - (completion_ids == close_id).long() * (closed == 1).long()
-    return mask * (behind == 0)
+    closing = (completion_ids == close_id).long()
+    closed_before = closing.cumsum(1) - closing
+    return mask * (closed_before == 0)

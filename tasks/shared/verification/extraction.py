@@ -8,7 +8,7 @@ Forms in which an answer is looked for; the last statement of any form is the an
 * ``hash``: the rest of a line after ``####``, as in GSM8K. Markdown headings ("#### Step 2: add") hold no answer.
 * ``phrase``: what follows "answer is", "answer:", "A:" at the start of a line, or a heading "Final Answer" with the
   answer on its next line, up to the end of the sentence or the clause behind the value; also a value at the start of
-  a clause or behind "=" of which the sentence ends with "is the answer": "46 + 92 = 138, which is the answer."
+  a sentence, or behind "=" or "so", of which it ends with "is the answer": "46 + 92 = 138, which is the answer."
 
 A reasoning model's text counts only behind its last thought; one whose last thought is never closed has given no
 answer (`tasks.shared.thoughts`). What follows a new question (``Q:``, ``Problem:``,
@@ -57,7 +57,7 @@ _UNSURE = re.compile(
 )
 """A sentence that states such a value on a condition, beside another one, or of something else."""
 _UNSURE_CHARS = 400
-_TELLING = re.compile(r"[se] (?:the|our|my) (?:final |correct |required )?answer", re.IGNORECASE)
+_TELLING = re.compile(r"[se][ \t]+(?:the|our|my)[ \t]+(?:(?:final|correct|required)[ \t]+)?answer", re.IGNORECASE)
 """Every such sentence holds this, which is found faster."""
 _PHRASE_WORDS = ("answer", "correct option", "correct choice")
 _A_AND_COLON = re.compile(r"a[*_`]{0,3}:")

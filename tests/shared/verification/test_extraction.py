@@ -45,6 +45,7 @@ def test_final_answer(completion: str, answer: str) -> None:
     [
         ("26 is the answer.", "26"),
         ("46 + 92 = 138 is the answer.", "138"),
+        ("So 5  is  the\tanswer.", "5"),
         ("18 + 14 + 17 = 49, which is the answer.", "49"),
         ("First, 5 + 6 = 11.\nSo 1,234 apples is our final answer!", "1,234 apples"),
         ("Thus $\\frac{1}{2}$ is the correct answer", r"\frac{1}{2}"),
