@@ -1,4 +1,4 @@
-"""The stage as a Prefect task: tags added by a worker, drafts from the sample pool, then the trainer of `midtrain`."""
+"""The stage as a Prefect task: tags added, drafts from the sample pool, rows fitted, then the trainer of `midtrain`."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -17,10 +17,10 @@ from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.store.manifest import OWN, TrainedRows
-from tasks.think_tags.config import TagJob, ThinkTagsConfig
+from tasks.think_tags.config import RowJob, TagJob, ThinkTagsConfig
 from tasks.think_tags.examples import EXAMPLES, EXAMPLES_FILE, ExampleWriter, Place
 
-THINK_TAGS = Stage("think_tags", version=1, kind="model", pool="gpu", trains=True)
+THINK_TAGS = Stage("think_tags", version=2, kind="model", pool="gpu", trains=True)
 TRAINED_ON = TrainedRows(role=OWN, path=EXAMPLES_FILE, id_column="question_id", method="think tags")
 DRAFTS = "drafts"
 """Name of the one set of samples."""
@@ -35,17 +35,26 @@ def add_think_tags(build: Build, config: ThinkTagsConfig) -> None:
     tagged = build.work / "tagged"
     tags = (prompt.open_tag, prompt.close_tag)
     job = TagJob(model=build.path("model"), out=tagged, tags=tags, trust_remote_code=trust)
-    added = build.worker("tasks.think_tags.worker", job, name="tags")
+    facts = build.worker("tasks.think_tags.worker", job, name="tags")
     renderer = PredictionRenderer.for_model(prompt, tagged, trust_remote_code=trust)
     writer = ExampleWriter(config, renderer, context_length(tagged, trust_remote_code=trust))
     places = writer.places(build.path("texts"))
     drafted = fill(build, _drafts(config, places)).rows(DRAFTS)
     rows = writer.examples(places, (sample["completion"] for sample in drafted))
     write_parquet(rows, build.out / EXAMPLES_FILE, EXAMPLES)
+    if facts["added"]:
+        fitted = build.work / "fitted"
+        rows = RowJob(
+            model=tagged, out=fitted, tags=tags, trust_remote_code=trust, examples=build.out / EXAMPLES_FILE,
+            form=renderer.form, config=config, runtime=build.runtime,
+        )  # fmt: skip
+        facts |= build.worker("tasks.think_tags.rows", rows, name="rows")
+        tagged = fitted
     training = MidtrainJob(
         **{**train_job_fields(build, data=build.out / EXAMPLES_FILE), "model": tagged},
         config=MidtrainConfig(**{name: getattr(config, name) for name in MidtrainConfig.model_fields}),
         form=renderer.form,
+        whole=True,
         section=THINK_TAGS.name,
     )
     result = build.worker("tasks.midtrain.worker", training, prefix=launcher(build.runtime))
@@ -53,7 +62,7 @@ def add_think_tags(build: Build, config: ThinkTagsConfig) -> None:
         rows={"examples": writer.counts["examples"], "steps": result["steps"]},
         ledger={**writer.ledger(), "trained_tokens": result["ledger"]["trained_tokens"]},
         summary={
-            **added,
+            **facts,
             **{name: result[name] for name in ("curve", "seconds", "resumed_from_step")},
             "shown": _shown(read_rows(build.out / EXAMPLES_FILE)),
         },
