@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from flows.cli.catalog.lineage import sightings_table
 from flows.rmt import rmt
 from flows.stages.midtrain import midtrain
 from tasks.recipe.merging import RecipeError
 from tasks.report.reading import completions
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
-from tasks.spine.store.lineage import ancestry, models_that_saw, render_sightings
+from tasks.spine.store.lineage import ancestry, models_that_saw
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.homes import copy_stages
@@ -97,7 +98,7 @@ def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) 
     document = next(iter(read_rows(store.local(trained.parents["schedule"]) / "texts.parquet", ["document_id"])))
     sightings = {(s.model.stage, s.direct) for s in models_that_saw(store, document["document_id"])}
     assert {("rmt_train", True), ("midtrain", False)} <= sightings
-    assert render_sightings(store, document["document_id"])
+    assert sightings_table(store, document["document_id"])
 
 
 def test_what_cannot_work_is_refused_before_any_training(finished_rmt: Run, rmt_home: Path, in_new_home: Path) -> None:
