@@ -10,6 +10,7 @@ from flows.cli.catalog.lineage import sightings_table
 from flows.rmt import rmt
 from flows.stages.midtrain import midtrain
 from tasks.recipe.merging import RecipeError
+from tasks.report.models import measured_models
 from tasks.report.reading import completions
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
@@ -39,11 +40,19 @@ def manifests(done: Run, stage: str) -> list[Any]:
 def test_baselines_and_method_run_side_by_side_and_only_once(done: Run) -> None:
     assert done.ref.kind == "report"
     assert len(manifests(done, "texts")) == len(manifests(done, "entropy")) == 1
+    (measured,) = manifests(done, "entropy")
+    assert Store.open().manifest(measured.parents["texts"]).stage == "decontaminate"
     assert len(manifests(done, "schedule")) == len(manifests(done, "rmt_train")) == 2
     assert len(manifests(done, "predict")) == 3
     again = run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
     assert again.built == []
     assert again.ref == done.ref
+
+
+def test_models_of_one_label_are_told_apart(done: Run) -> None:
+    store = Store.open()
+    called = [model.label for model in measured_models(store, store.manifest(done.ref))]
+    assert called == ["NTR (untrained)", "RPT", "RMT", "RMT, then RL"]
 
 
 def test_the_report_sets_the_papers_tables_beside_ours(done: Run) -> None:
