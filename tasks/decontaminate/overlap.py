@@ -50,7 +50,7 @@ def words(text: str) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedTable:
     """A table of what is trained on."""
 
     what: str
@@ -67,8 +67,8 @@ class Trained:
         return read_rows(folder / self.file, schema=self.schema)
 
 
-TRAINED_QUESTIONS = Trained("question", QUESTIONS_FILE, QUESTIONS, "id", "question")
-TRAINED_TEXTS = Trained("document", TRAIN_FILE, TEXTS, "document_id", "text", (EVALUATION_FILE,), GROUP)
+TRAINED_QUESTIONS = TrainedTable("question", QUESTIONS_FILE, QUESTIONS, "id", "question")
+TRAINED_TEXTS = TrainedTable("document", TRAIN_FILE, TEXTS, "document_id", "text", (EVALUATION_FILE,), GROUP)
 
 
 class BenchmarkIndex:
@@ -109,7 +109,7 @@ class BenchmarkIndex:
 
 @dataclass
 class HeldOut:
-    """How many held-out documents share text with training documents, and the first of these pairs."""
+    """How many held-out documents share text with training documents that stay, and the first of these pairs."""
 
     documents: int = 0
     overlapping: int = 0
@@ -118,7 +118,7 @@ class HeldOut:
 
 def leave_out(
     config: DecontaminateConfig,
-    trained: Trained,
+    trained: TrainedTable,
     folder: Path,
     benchmarks: Mapping[str, Path],
     out: Path,
@@ -149,10 +149,11 @@ def leave_out(
     shared: set[str] = set()
     for row in trained.read(folder):
         id_, text = row[trained.id_column], row[trained.text_column]
-        overlaps += index.find(id_, text, text[: row.get("given_chars", 0)])
-        for overlap in apart.find(id_, text):
-            if overlap.kind == "exact":
-                overlaps.append(overlap)
+        alike = apart.find(id_, text)
+        flagged = index.find(id_, text, text[: row.get("given_chars", 0)])
+        flagged += [overlap for overlap in alike if overlap.kind == "exact"]
+        overlaps += flagged
+        for overlap in alike if not (flagged and config.exclude) else ():
             if overlap.benchmark_id not in shared and len(shared) < LISTED:
                 seen.listed.append(overlap)
             shared.add(overlap.benchmark_id)
@@ -168,8 +169,8 @@ def leave_out(
         kept = (row for row in trained.read(folder) if row[trained.id_column] not in left_out)
         by_id = (trained.id_column,)
         write_parquet(kept, out / trained.file, trained.schema, sorted_by=by_id, weight=trained.weight)
-        flagged = _rejects(trained, (left_out[key] for key in sorted(left_out)))
-        rejects = chain(read_rows(folder / REJECTS_FILE, schema=REJECTS), flagged)
+        listed = _rejects(trained, (left_out[key] for key in sorted(left_out)))
+        rejects = chain(read_rows(folder / REJECTS_FILE, schema=REJECTS), listed)
         write_parquet(rejects, out / REJECTS_FILE, REJECTS)
     for name in (*trained.beside, *(() if left_out else (trained.file, REJECTS_FILE))):
         shutil.copyfile(folder / name, out / name)
@@ -178,7 +179,7 @@ def leave_out(
     return ledger, {name: asked[name] for name in sorted(benchmarks)}, seen
 
 
-def _rejects(trained: Trained, overlaps: Iterable[Overlap]) -> Iterator[dict[str, str | int]]:
+def _rejects(trained: TrainedTable, overlaps: Iterable[Overlap]) -> Iterator[dict[str, str | int]]:
     for overlap in overlaps:
         owner = f"one of the {HELD_OUT}," if overlap.benchmark == HELD_OUT else f"{overlap.benchmark} question"
         reason = f"{overlap.kind} overlap with {owner} {overlap.benchmark_id}: {overlap.evidence}"

@@ -122,7 +122,8 @@ def test_held_out_documents_that_are_trained_on_are_found(tmp_path: Path) -> Non
     texts = corpus(tmp_path / "texts", [*CLEAN, same, alike], [STORY, "Nobody knows this one."])
     ledger, _, seen = leave_out(DecontaminateConfig(), TRAINED_TEXTS, texts, {}, tmp_path / "out", texts)
     assert ledger == {"read": 22, "kept": 21, "overlapping": 1}
-    assert (seen.documents, seen.overlapping) == (2, 1)
+    # The one that is left out is no document that is trained on.
+    assert (seen.documents, seen.overlapping, [item.kind for item in seen.listed]) == (2, 1, ["ngram"])
     (listed,) = seen.listed
     assert listed.benchmark_id == document_row(STORY)["document_id"]
     (reject,) = read_rows(tmp_path / "out" / REJECTS_FILE)

@@ -112,7 +112,7 @@ def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) 
 
 def test_what_cannot_work_is_refused_before_any_training(finished_rmt: Run, rmt_home: Path, in_new_home: Path) -> None:
     """Here by the last schedule of all arms; what else the stages refuse is in their own tests."""
-    copy_stages(rmt_home, in_new_home, "model", "texts", "entropy")
+    copy_stages(rmt_home, in_new_home, "model", "questions", "texts", "decontaminate", "entropy")
     arms = {**SMALL_RMT["arms"], "rmt": {**SMALL_RMT["arms"]["rmt"], "overrides": {"schedule.steps": 10_000}}}
     with pytest.raises(Exception, match=r"lower schedule\.steps"):
         run(rmt, recipe="tiny-cpu-rmt", overrides={**SMALL_RMT, "arms": arms})
