@@ -1,5 +1,7 @@
 """GPUs of workers: one without a launcher, another for the worker beside it, and with one as many as it asks for."""
 
+import shutil
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -126,6 +128,39 @@ def test_without_a_choice_of_the_user_the_driver_says_what_there_is(
     try:
         assert visible_gpus() == ["0", "1"]
         assert seen_by(settings, Runtime(), "b") == "0"
+    finally:
+        gpus._listed_by_driver.cache_clear()
+
+
+LIBRARY = """
+int cuInit(unsigned flags) { return 0; }
+int cuDeviceGetCount(int *count) { *count = 3; return 0; }
+"""
+"""What stands in for the driver's library."""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="a library is compiled")
+@pytest.mark.parametrize("tool", ["", "#!/bin/sh\nexit 9\n"], ids=["no tool", "a tool that fails"])
+def test_where_the_drivers_tool_tells_nothing_its_library_does(
+    tool: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library, programs = tmp_path / "library", tmp_path / "programs"
+    library.mkdir()
+    programs.mkdir()
+    (library / "cuda.c").write_text(LIBRARY)
+    built = library / "libcuda.so.1"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(built), str(library / "cuda.c")], check=True)
+    if tool:
+        (programs / "nvidia-smi").write_text(tool)
+        (programs / "nvidia-smi").chmod(0o755)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", str(programs))
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(library))
+    gpus._listed_by_driver.cache_clear()
+    try:
+        assert visible_gpus() == ["0", "1", "2"]
+        assert seen_by(settings, Runtime()) == "0"
+        assert shards_here(Runtime()) == 3
     finally:
         gpus._listed_by_driver.cache_clear()
 

@@ -7,6 +7,7 @@ trainers refuse; engines of arms that run at the same time would meet on the fir
 import os
 import re
 import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,13 @@ from tasks.spine.store.runtime import Runtime
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 LIST_TIMEOUT_S = 30.0
+COUNT = """
+import ctypes
+cuda, count = ctypes.CDLL("libcuda.so.1"), ctypes.c_int()
+if cuda.cuInit(0) == cuda.cuDeviceGetCount(ctypes.byref(count)) == 0:
+    print(count.value)
+"""
+"""Asks the driver's library; a program of its own, because CUDA, once begun in a process, is of no use in its forks."""
 _lock = threading.Lock()
 _workers: Counter[str] = Counter()
 """How many running workers see each GPU."""
@@ -32,12 +40,20 @@ def visible_gpus() -> list[str]:
 
 @cache
 def _listed_by_driver() -> tuple[str, ...]:
-    """Numbers of the GPUs by the driver's own tool, as torch takes seconds to import; none where there is no driver."""
+    """Numbers of the GPUs by the driver, as torch takes seconds to import; none where there is no driver.
+
+    Its tool may be missing where its library is not: containers get either by `NVIDIA_DRIVER_CAPABILITIES`.
+    """
+    tool = re.findall(r"^GPU (\d+):", _told_by("nvidia-smi", "--list-gpus"), re.MULTILINE)
+    return tuple(tool) or tuple(map(str, range(int(_told_by(sys.executable, "-IS", "-c", COUNT) or 0))))
+
+
+def _told_by(*command: str) -> str:
+    """What a program prints; nothing where it is not there or fails."""
     try:
-        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=LIST_TIMEOUT_S)
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    return tuple(re.findall(r"^GPU (\d+):", listed.stdout, re.MULTILINE))
+        return subprocess.run(command, capture_output=True, text=True, timeout=LIST_TIMEOUT_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""
 
 
 def workers_at_once(runtime: Runtime, gpus: int = 1) -> int:
