@@ -17,8 +17,9 @@ from typing import Any
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.pool import Pool
 from tasks.shared.sampling.schema import RENDERED, SAMPLES, WANTED, SampleSetJob, SamplingJob
-from tasks.shared.sampling.wanted import WHOLE, Part, Prompt, Wanted, pool_name, wanted_rows
+from tasks.shared.sampling.wanted import Prompt, Wanted, pool_name, wanted_rows
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
+from tasks.spine.stage.gpus import WHOLE, Part
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.manifest import POOLS
 

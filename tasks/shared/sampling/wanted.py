@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.render import Renderer
+from tasks.spine.stage.gpus import Part
 from tasks.spine.store.fingerprint import canonical_json, digest_text, stable_seed
 
 log = logging.getLogger(__name__)
@@ -37,17 +38,6 @@ class Prompt:
     heuristic: str
     """Name; empty for the plain prompt."""
     text: str
-
-
-@dataclass(frozen=True)
-class Part:
-    """Every `of`-th source, from number `index` on: the share of one shard."""
-
-    index: int
-    of: int
-
-
-WHOLE = Part(0, 1)
 
 
 @dataclass(frozen=True)

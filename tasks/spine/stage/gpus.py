@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 
 from tasks.spine.store.runtime import Runtime
@@ -28,6 +29,21 @@ if cuda.cuInit(0) == cuda.cuDeviceGetCount(ctypes.byref(count)) == 0:
 _lock = threading.Lock()
 _workers: Counter[str] = Counter()
 """How many running workers see each GPU."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Every `of`-th piece of some work, from number `index` on: the share of one shard or worker."""
+
+    index: int
+    of: int
+
+    def holds(self, number: int) -> bool:
+        """Whether the piece of that number is of this part."""
+        return number % self.of == self.index
+
+
+WHOLE = Part(0, 1)
 
 
 def visible_gpus() -> list[str]:
@@ -74,6 +90,12 @@ def shards_here(runtime: Runtime, gpus: int = 1) -> int:
     if runtime.num_shards:
         return runtime.num_shards
     return workers_at_once(runtime, gpus) if runtime.device != "cpu" and visible_gpus() else 1
+
+
+def parts_here(runtime: Runtime, pieces: int) -> list[Part]:
+    """Parts of `pieces` pieces of work, one for each worker with a GPU of its own that runs here at the same time."""
+    count = max(1, min(shards_here(runtime), workers_at_once(runtime), pieces))
+    return [Part(index, count) for index in range(count)]
 
 
 @contextmanager
