@@ -4,6 +4,7 @@ A training in one process that saw two would be spread over both by `transformer
 trainers refuse; engines of arms that run at the same time would meet on the first.
 """
 
+import logging
 import os
 import re
 import subprocess
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from functools import cache
 
 from tasks.spine.store.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
 LIST_TIMEOUT_S = 30.0
@@ -93,7 +96,17 @@ def shards_here(runtime: Runtime, gpus: int = 1) -> int:
 
 
 def parts_here(runtime: Runtime, pieces: int) -> list[Part]:
-    """Parts of `pieces` pieces of work, one for each worker with a GPU of its own that runs here at the same time."""
+    """Parts of `pieces` pieces of work, one for each worker with a GPU of its own that runs here at the same time.
+
+    Here, also where samples are made over Ray: such work reads what its stage has just made, and leaves its parts
+    beside that, on this machine's disk. A shard of samples needs its stage's parents alone, and leaves all in the store.
+    """
+    if runtime.ray_address and runtime.device != "cpu" and not visible_gpus():
+        log.warning(
+            "runtime.ray_address=%s spreads samples alone: this work runs on this machine, which has no GPU; start the "
+            "run on a machine with GPUs if the cluster has some",
+            runtime.ray_address,
+        )
     count = max(1, min(shards_here(runtime), workers_at_once(runtime), pieces))
     return [Part(index, count) for index in range(count)]
 
