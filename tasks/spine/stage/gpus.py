@@ -99,7 +99,7 @@ def parts_here(runtime: Runtime, pieces: int) -> list[Part]:
     """Parts of `pieces` pieces of work, one for each worker with a GPU of its own that runs here at the same time.
 
     Here, also where samples are made over Ray: such work reads what its stage has just made, and leaves its parts
-    beside that, on this machine's disk. A shard of samples needs its stage's parents alone, and leaves all in the store.
+    beside that, on this disk. A shard of samples needs its stage's parents alone, and leaves all it makes in the store.
     """
     if runtime.ray_address and runtime.device != "cpu" and not visible_gpus():
         log.warning(
