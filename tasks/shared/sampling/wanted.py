@@ -57,6 +57,9 @@ class Wanted(Generic[T]):
     """How the prompts are made."""
     first_sample: int = 0
     """Number of answers to each prompt that are left out, the first ones."""
+    then: Callable[[Any, Any], "Wanted[Any] | None"] | None = None
+    """Told of a build and of the samples that are there, says which are wanted next of the same prompts; None ends it.
+    All are made in one engine start."""
 
     def prompts(self, name: str, part: Part) -> Iterator[Prompt]:
         """Render the prompts of one set; of sources outside `part` nothing is rendered.
