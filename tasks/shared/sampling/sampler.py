@@ -116,7 +116,7 @@ def fill(build: Build, wanted: Wanted[Any], part: Part = WHOLE) -> Samples:
         return _missing(build, samples, len(filled))
 
     def next_sets() -> list[SampleSetJob]:
-        """Of the next samples that the pool does not have all of."""
+        """Sets of the next samples that the pool does not have all of; none at the end."""
         nonlocal ended
         while not ended:
             more = wanted.then and wanted.then(build, filled[-1])
