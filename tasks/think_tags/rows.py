@@ -77,7 +77,9 @@ def look(
         ids = torch.tensor([example.prompt + example.completion], device=model.device)
         last = ids.shape[1] - 1
         border = len(example.prompt) - 1
-        kept = torch.tensor([*range(0, border, PROMPT_STRIDE), *range(border, last)], device=model.device)
+        # A tag that stands in the prompt is never asked of the model.
+        told = [place for place in range(0, border, PROMPT_STRIDE) if example.prompt[place + 1] not in tags]
+        kept = torch.tensor([*told, *range(border, last)], device=model.device)
         hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0, kept]
         logits = head(hidden).float()
         logits[:, tags] = -torch.inf

@@ -1,7 +1,9 @@
 """The stage as a Prefect task: tags added, drafts from the sample pool, rows fitted, then the trainer of `midtrain`."""
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from itertools import islice
+from statistics import fmean
 from typing import Any
 
 from tasks.midtrain.config import MidtrainConfig, MidtrainJob
@@ -13,6 +15,7 @@ from tasks.shared.sampling.wanted import Prompt, Wanted
 from tasks.shared.tables.parquet import read_rows, write_parquet
 from tasks.shared.training.accelerate import launcher
 from tasks.shared.training.config import train_job_fields
+from tasks.shared.training.curve import Point
 from tasks.spine.stage.call import Stage
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
@@ -26,6 +29,10 @@ DRAFTS = "drafts"
 """Name of the one set of samples."""
 SHOWN = 4
 """Examples in the manifest, for people to read."""
+MOST_RISE = 0.3
+"""Nats by which the entropy of the examples' tokens may rise before it is said (ours)."""
+
+log = logging.getLogger(__name__)
 
 
 @stage_task(THINK_TAGS)
@@ -58,16 +65,31 @@ def add_think_tags(build: Build, config: ThinkTagsConfig) -> None:
         section=THINK_TAGS.name,
     )
     result = build.worker("tasks.midtrain.worker", training, prefix=launcher(build.runtime))
+    if (rise := entropy_rise(result["curve"])) > MOST_RISE:
+        log.warning(
+            "think_tags made the model less sure of every token: entropy rose by %.2f nats over the SFT, so that tiers "
+            "mean little; lower think_tags.learning_rate=%g, or train adapters (think_tags.lora)",
+            rise,
+            config.learning_rate,
+        )
     build.record(
         rows={"examples": writer.counts["examples"], "steps": result["steps"]},
         ledger={**writer.ledger(), "trained_tokens": result["ledger"]["trained_tokens"]},
         summary={
             **facts,
             **{name: result[name] for name in ("curve", "seconds", "resumed_from_step")},
+            "entropy_rise": round(rise, 3),
             "shown": _shown(read_rows(build.out / EXAMPLES_FILE)),
         },
         trained_on=[TRAINED_ON],
     )
+
+
+def entropy_rise(curve: Sequence[Point]) -> float:
+    """Mean entropy in nats over the last tenth of a training's steps, less that over the first."""
+    part = max(1, len(curve) // 10)
+    first, last = ([point["entropy"] for point in points] for points in (curve[:part], curve[-part:]))
+    return fmean(last) - fmean(first)
 
 
 def _drafts(config: ThinkTagsConfig, places: list[Place]) -> Wanted[Place]:

@@ -26,7 +26,8 @@ BARE = PredictionPrompt(style="plain", template="{context} {budget}", template_w
 
 def example(number: int, *, opens: bool) -> dict[str, Any]:
     """One of many examples of one form: the thought ends behind "so"."""
-    prompt = f"Ann has {number} pens" + ("" if opens else TAGS[0])
+    # Some have the tag where a position of the prompt is looked at.
+    prompt = f"{'x' * (number % 5)} Ann has {number} pens" + ("" if opens else TAGS[0])
     return {
         "question_id": str(number),
         "position": 3,
