@@ -72,7 +72,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Unit:
+class TextUnit:
     """A row group of the texts, read by one worker: its passes are the same however many workers there are."""
 
     number: int
@@ -92,18 +92,18 @@ class Unit:
         return folder / f"{self.number:06d}.rejects.parquet"
 
 
-def units_of(folder: Path) -> list[Unit]:
+def units_of(folder: Path) -> list[TextUnit]:
     """The row groups of a texts artifact, in order of (split, id)."""
-    units: list[Unit] = []
+    units: list[TextUnit] = []
     for split, name in SPLIT_FILES.items():
         line = 1
         for group, rows in enumerate(group_sizes(folder / name)):
-            units.append(Unit(len(units), split, group, line, rows))
+            units.append(TextUnit(len(units), split, group, line, rows))
             line += rows
     return units
 
 
-def read_encoded(folder: Path, unit: Unit, encoder: Encoder) -> Iterator[Encoded | Reject]:
+def read_encoded(folder: Path, unit: TextUnit, encoder: Encoder) -> Iterator[Encoded | Reject]:
     """Every document of a unit in order of its id, tokenized in bounded memory."""
     line = unit.first_line
     [table] = read_groups(folder / SPLIT_FILES[unit.split], TEXTS, [unit.group])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tasks.entropy.encoding import Unit
+from tasks.entropy.encoding import TextUnit
 from tasks.entropy.read import DocumentEntropy, documents_of
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE, GROUP, ORDER
 from tasks.errors import Permanent
@@ -85,7 +85,7 @@ class EntropyTally:
         }
 
 
-def joined(units: Iterable[Unit], folder: Path, out: Path) -> dict[str, Any]:
+def joined(units: Iterable[TextUnit], folder: Path, out: Path) -> dict[str, Any]:
     """Write entropy.parquet and rejects.parquet from the units' tables in `folder`; returns ledger and summary.
 
     Raises:
@@ -99,7 +99,7 @@ def joined(units: Iterable[Unit], folder: Path, out: Path) -> dict[str, Any]:
     return tally.result()
 
 
-def _counted(units: Iterable[Unit], folder: Path, tally: EntropyTally) -> Iterator[Row]:
+def _counted(units: Iterable[TextUnit], folder: Path, tally: EntropyTally) -> Iterator[Row]:
     for unit in units:
         for table in read_groups(unit.table(folder), ENTROPY):
             for document in documents_of(table):

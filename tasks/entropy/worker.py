@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.entropy.config import CHUNK_TOKENS, EntropyConfig, EntropyJob
-from tasks.entropy.encoding import Encoded, Encoder, Unit, chunks, read_encoded, units_of
+from tasks.entropy.encoding import Encoded, Encoder, TextUnit, chunks, read_encoded, units_of
 from tasks.entropy.schema import ENTROPY, GROUP, ORDER
 from tasks.errors import Permanent
 from tasks.shared.engines.factory import resolve_device
@@ -118,7 +118,7 @@ def open_model(folder: Path, config: EntropyConfig, runtime: Runtime) -> "PreTra
 
 
 def _rows(
-    job: EntropyJob, unit: Unit, encoder: Encoder, model: "PreTrainedModel", progress: _Progress
+    job: EntropyJob, unit: TextUnit, encoder: Encoder, model: "PreTrainedModel", progress: _Progress
 ) -> Iterator[Row]:
     """The rows of a unit's table. Its rejects are written before the last of them: a table that exists is all done."""
     from tasks.entropy.passes import TOKENS_PER_PASS, score_documents
