@@ -53,7 +53,9 @@ def collect(
         stayed = _delete(store, settings, plan_) if yes else {}
         print_json(_record(plan_, called, total, yes, stayed))
         return int(bool(stayed))
-    console.print(_items_table(plan_, called))
+    console.print(items_table(plan_))
+    for model in called.values():
+        console.print(Text.assemble("Model:     ", model_name(model, " " * 11)), soft_wrap=True)
     console.print(_summary(plan_, total))
     if not plan_.items:
         return 0
@@ -124,7 +126,7 @@ def registered_artifacts(settings: Settings) -> set[str]:
         ) from error
 
 
-def _items_table(plan_: GCPlan, called: Named) -> Table:
+def items_table(plan_: GCPlan) -> Table:
     """What can go, with sizes."""
     table = Table(title="What nothing needs")
     for column in ("what", "size", "changed", "where", "why"):
@@ -132,8 +134,7 @@ def _items_table(plan_: GCPlan, called: Named) -> Table:
             column, justify="right" if column == "size" else "left", no_wrap=column not in ("where", "why")
         )
     for item in plan_.items:
-        where = model_name(called[item.ref]) if item.ref in called else Text(item.path)
-        table.add_row(item.what, size(item.extent.size), _day(item), where, Text(item.why))
+        table.add_row(item.what, size(item.extent.size), _day(item), item.path, item.why)
     return table
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from flows.cli.catalog.lineage import sightings_table
+from flows.cli.catalog.lineage import sightings
 from flows.rmt import rmt
 from flows.stages.midtrain import midtrain
 from tasks.recipe.merging import RecipeError
@@ -105,9 +105,9 @@ def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) 
     kinds = {node.ref.kind for node in ancestry(store, after.ref).walk()}
     assert kinds >= {"texts", "entropy", "schedule", "model", "questions", "samples", "filtered", "dataset"}
     document = next(iter(read_rows(store.local(trained.parents["schedule"]) / "texts.parquet", ["document_id"])))
-    sightings = {(s.model.stage, s.direct) for s in models_that_saw(store, document["document_id"])}
-    assert {("rmt_train", True), ("midtrain", False)} <= sightings
-    assert sightings_table(store, document["document_id"])
+    seen = {(s.model.stage, s.direct) for s in models_that_saw(store, document["document_id"])}
+    assert {("rmt_train", True), ("midtrain", False)} <= seen
+    assert sightings(store, document["document_id"])
 
 
 def test_what_cannot_work_is_refused_before_any_training(finished_rmt: Run, rmt_home: Path, in_new_home: Path) -> None:

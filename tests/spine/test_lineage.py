@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console, RenderableType
 
-from flows.cli.catalog.lineage import ancestry_tree, sightings_table
+from flows.cli.catalog.lineage import ancestry_tree, sightings
 from tasks.dataset.schema import RL, TRAIN
 from tasks.midtrain.task import TRAINED_ON as MIDTRAINED_ON
 from tasks.questions.schema import QUESTIONS, SOURCE
@@ -175,8 +175,8 @@ def test_an_ancestor_that_is_gone_is_named(store: Store, made: dict[str, Manifes
 
 
 def test_sightings_read_well(store: Store, made: dict[str, Manifest]) -> None:
-    text = text_of(sightings_table(store, SEED))
+    text = text_of(sightings(store, SEED))
     assert "How many apples?" in text
     assert "mid-training, of a model it starts from" in text
-    assert "No model of this store was trained on it" in text_of(sightings_table(store, UNUSED))
-    assert "in no question set" in text_of(sightings_table(store, "nothing"))
+    assert "No model of this store was trained on it" in text_of(sightings(store, UNUSED))
+    assert "in no question set" in text_of(sightings(store, "nothing"))

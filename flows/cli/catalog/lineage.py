@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
@@ -28,10 +27,10 @@ def show_lineage(ref: str, question: str, as_json: bool, console: Console) -> No
         raise ValueError("lineage of what? Give an artifact, such as model/3f2a9c, or --question with an id")
     store = run_context().store
     if as_json:
-        sightings = sightings_record(store, question) if question else {}
-        return print_json(sightings | (ancestry_record(store, store.ref(ref)) if ref else {}))
+        seen = sightings_record(store, question) if question else {}
+        return print_json(seen | (ancestry_record(store, store.ref(ref)) if ref else {}))
     if question:
-        console.print(sightings_table(store, question))
+        console.print(sightings(store, question), soft_wrap=True)
     if ref:
         console.print(ancestry_tree(store, store.ref(ref)), soft_wrap=True)
 
@@ -81,28 +80,28 @@ def ancestry_record(store: Store, ref: ArtifactRef) -> dict[str, Any]:
     return {"artifact": str(ref), "ancestry": nodes}
 
 
-def sightings_table(store: Store, source_id: str) -> RenderableType:
+def sightings(store: Store, source_id: str) -> RenderableType:
     """The question or document, and the models that were trained on it."""
     text = find_source(store, source_id)
     head = Text.assemble(("source ", "dim"), (source_id, "bold cyan"))
     unknown = "\nin no question set and no corpus of this store"
     head.append(f"\n{text}" if text else unknown, "" if text else "red")
-    sightings = models_that_saw(store, source_id)
-    if not sightings:
+    found = models_that_saw(store, source_id)
+    if not found:
         return Group(head, Text("No model of this store was trained on it."))
-    named = named_models(store, [item.model for item in sightings])
-    table = Table("model", "stage", "trained on it by", "rows", "dataset")
-    for sighting in sightings:
-        method = sighting.method if sighting.direct else f"{sighting.method}, of a model it starts from"
-        name = model_name(named[sighting.model.ref])
-        table.add_row(name, sighting.model.stage, method, str(sighting.rows), str(sighting.dataset))
-    return Group(head, table)
+    named = named_models(store, [item.model for item in found])
+    lines = []
+    for item in found:
+        method = item.method if item.direct else f"{item.method}, of a model it starts from"
+        how = f"\n    {item.model.stage}: {item.rows} rows of {item.dataset} by {method}"
+        lines.append(Text.assemble(model_name(named[item.model.ref], "    "), how))
+    return Group(head, *lines)
 
 
 def sightings_record(store: Store, source_id: str) -> dict[str, Any]:
     """The question or document and the models that were trained on it, for programs."""
-    sightings = models_that_saw(store, source_id)
-    named = named_models(store, [item.model for item in sightings])
+    found = models_that_saw(store, source_id)
+    named = named_models(store, [item.model for item in found])
     models = [
         {
             "model": str(item.model.ref),
@@ -113,7 +112,7 @@ def sightings_record(store: Store, source_id: str) -> dict[str, Any]:
             "rows": item.rows,
             "dataset": str(item.dataset),
         }
-        for item in sightings
+        for item in found
     ]
     return {"source_id": source_id, "text": find_source(store, source_id), "models": models}
 
