@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_EXAMPLES = 256
 """Examples that the rows are fitted to at most: a row has few numbers (ours)."""
 PROMPT_STRIDE = 4
-"""Of a prompt, every such position is looked at, and weighs as many; of a completion, every one (ours)."""
+"""Every such position of a prompt is looked at, and weighs as many; of a completion, every one (ours)."""
 MOST_ITERATIONS = 200
 
 
