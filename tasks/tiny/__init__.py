@@ -9,3 +9,4 @@ from pathlib import Path
 
 MODEL_DIR = Path(__file__).parent / "model"
 THINK_MODEL_DIR = Path(__file__).parent / "think_model"
+OVERTHINK_MODEL_DIR = Path(__file__).parent / "overthink_model"

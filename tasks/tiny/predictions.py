@@ -13,7 +13,7 @@ from tasks.config import Frozen
 from tasks.tiny.corpus import CorpusConfig, CorpusText, stream
 from tasks.tiny.problems import TRAINED_FAMILIES, Problem, draw_numbers, word
 from tasks.tiny.styles import STYLES, completion, named_prompt, plain_prompt
-from tasks.tiny.thinking import CLOSE, LONGEST, OPEN, PredictionPlace, ThinkingConfig, think
+from tasks.tiny.thinking import CLOSE, OPEN, PredictionPlace, ThinkingConfig, think
 
 # Cuts a text into the texts of its tokens.
 Cut = Callable[[str], Sequence[str]]
@@ -67,7 +67,7 @@ def _budget(length: int, config: PredictionTextConfig, rng: random.Random) -> in
         return None
     if rng.random() < config.true_budget_share:
         return max(1, length + rng.randint(-2, 2))
-    return rng.randint(config.smallest_budget, LONGEST)
+    return rng.randint(config.smallest_budget, config.thinking.longest)
 
 
 def prediction(problem: Problem, config: PredictionTextConfig, cut: Cut, rng: random.Random) -> CorpusText:

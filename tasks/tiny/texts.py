@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tasks.tiny.predictions import worked_problem
-from tasks.tiny.problems import MAX_FRUITLESS_DRAWS, draw_numbers, families_of, word
+from tasks.tiny.problems import MAX_FRUITLESS_DRAWS, Problem, draw_numbers, families_of, word
 from tasks.tiny.styles import completion
+from tasks.tiny.thinking import PredictionPlace
 
 TextSplit = Literal["train", "evaluation", "test", "ood"]
 # Split of the documents -> split of the problems. `test` is for the last measurement alone.
@@ -23,6 +24,13 @@ class Document:
     given_chars: int
     meta: dict[str, str]
     """`family` of the problem and `style` of its solution."""
+    problem: Problem
+
+    def place(self, context: str, target: str) -> PredictionPlace:
+        """The place in the solution at which `target` follows `context`, a beginning of the text."""
+        solution = self.text[self.given_chars :]
+        at = len(context) - self.given_chars
+        return PredictionPlace(self.problem, solution[:at], target, solution[at + len(target) :])
 
 
 def documents(split: TextSplit, count: int, seed: int) -> list[Document]:
@@ -51,4 +59,4 @@ def documents(split: TextSplit, count: int, seed: int) -> list[Document]:
 def _document(family: str, problem_split: str, rng: random.Random) -> Document:
     problem = word(family, draw_numbers(family, problem_split, rng), rng)
     prompt, style = worked_problem(problem, STEP_SHARE, rng)
-    return Document(prompt + completion(problem, style), len(prompt), {"family": family, "style": style})
+    return Document(prompt + completion(problem, style), len(prompt), {"family": family, "style": style}, problem)

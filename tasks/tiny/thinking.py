@@ -1,4 +1,4 @@
-"""Thinking before a prediction: written by a program, from a guess of two tokens to a hundred tokens of work.
+"""Thinking before a prediction: written by a program, from a guess of two tokens to far more work than is needed.
 
 Thinking ends by naming the number that is being written, cut where the text stands: `15|6` says that `15`
 stands there already and that `6` follows.
@@ -15,7 +15,6 @@ from tasks.tiny.problems import Problem
 from tasks.tiny.workings import NUMBER, WorkingStep, expression_for, steps_of
 
 OPEN, CLOSE = "<think>", "</think>"
-LONGEST = 96
 # What each piece of a text costs: digits and signs stand alone in the small world's tokenizer.
 PIECE = re.compile(r" ?[A-Za-z]+|\d|\s|[^\w\s]")
 
@@ -31,6 +30,8 @@ class ThinkingConfig(Frozen):
     """Share that talks without doing the work; the rest is long: the work with recaps and checks."""
     shortest_idle: int = Field(8, ge=1)
     shortest_long: int = Field(28, ge=1)
+    longest: int = Field(96, ge=1)
+    """Most tokens of thinking, about."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,8 @@ def think(place: PredictionPlace, config: ThinkingConfig, rng: random.Random) ->
     if level < config.compact_share:
         return compact(place)
     if level < config.compact_share + config.idle_share:
-        return _padded(place, [], rng.randint(config.shortest_idle, LONGEST), rng)
-    return _padded(place, place.steps, rng.randint(config.shortest_long, LONGEST), rng)
+        return _padded(place, [], rng.randint(config.shortest_idle, config.longest), rng)
+    return _padded(place, place.steps, rng.randint(config.shortest_long, config.longest), rng)
 
 
 def _padded(place: PredictionPlace, steps: list[WorkingStep], length: int, rng: random.Random) -> str:

@@ -14,7 +14,7 @@ from tasks.tiny.make.think import tokens_of
 from tasks.tiny.predictions import PredictionTextConfig, mixture, places, predictions, thinking_prompt
 from tasks.tiny.problems import generate_problems
 from tasks.tiny.styles import STYLES, completion
-from tasks.tiny.thinking import CLOSE, LONGEST, OPEN, ThinkingConfig, compact, think
+from tasks.tiny.thinking import CLOSE, OPEN, ThinkingConfig, compact, think
 
 CONFIG = PredictionTextConfig()
 TOKENIZER = load(MODEL_DIR)[1]
@@ -90,7 +90,7 @@ def test_lengths_are_spread_and_the_budget_says_little_about_them() -> None:
     for text in TEXTS:
         _, budget, thinking, _ = parts(text)
         length = len(cut(thinking))
-        assert 1 < length <= LONGEST + 4
+        assert 1 < length <= CONFIG.thinking.longest + 4
         if budget:
             budgets.append(int(budget))
             lengths.append(length)

@@ -130,6 +130,6 @@ def test_positions_are_those_after_the_given_text() -> None:
 )
 def test_what_counts_as_a_right_prediction(completion: str, expected: tuple[int, bool, bool]) -> None:
     _, tokenizer = load(THINK_MODEL_DIR)
-    position = MeasuredPosition("A: Step 3+4=", "7", 2.0, False)
+    position = MeasuredPosition("A: Step 3+4=", "7", 2.0, False, 2)
     found = outcome_of(position, tokenizer(completion)["input_ids"], tokenizer)
     assert found == ThinkingOutcome(position, *expected)

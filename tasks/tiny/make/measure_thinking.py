@@ -18,7 +18,7 @@ from tasks.tiny.make.accuracy import SEED, mean_and_error
 from tasks.tiny.make.sampling import complete_ids, load
 from tasks.tiny.predictions import thinking_prompt
 from tasks.tiny.texts import PROBLEM_SPLITS, Document, TextSplit, documents
-from tasks.tiny.thinking import CLOSE, OPEN
+from tasks.tiny.thinking import CLOSE, OPEN, compact
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -27,12 +27,12 @@ THINKING = "thinking"
 """Key of these measurements among a model's."""
 # Entropy in nats from which a tier starts.
 TIERS = {"easy": 0.5, "medium": 1.0, "hard": 1.5}
-BUDGETS = (None, 16, 32, 80)
+BUDGETS = (None, 16, 32, 80, 160)
+"""Tokens of thinking that are asked for; those that a model was never made to write are left out."""
 GROUP_SIZE = 8
-MAX_NEW_TOKENS = 128
 CARD_DOCUMENTS, CARD_PER_TIER = 1000, 96
 # Tokens of thinking from which a level starts; thinking of fewer than the second is a guess.
-LENGTHS = {"guess": 0, "short": 8, "middle": 28, "long": 56}
+LENGTHS = {"guess": 0, "short": 8, "middle": 28, "long": 56, "longer": 128}
 
 
 def thinks(tokenizer: "PreTrainedTokenizerFast") -> bool:
@@ -49,6 +49,8 @@ class MeasuredPosition:
     entropy: float
     right: bool
     """Whether the most likely token is the true one."""
+    useful: int
+    """Tokens of the work alone that leads to the true one."""
 
     @property
     def tier(self) -> str:
@@ -81,7 +83,9 @@ def uncertain_positions(
             if (entropy := float(entropies[at - 1])) >= min(TIERS.values()):
                 true = ids[0, at]
                 right = bool(log_probs[at - 1].argmax() == true)
-                out.append(MeasuredPosition(tokenizer.decode(ids[0, :at]), tokenizer.decode(true), entropy, right))
+                context, target = tokenizer.decode(ids[0, :at]), tokenizer.decode(true)
+                useful = len(tokenizer(compact(document.place(context, target)))["input_ids"])
+                out.append(MeasuredPosition(context, target, entropy, right, useful))
     return out
 
 
@@ -94,7 +98,8 @@ def sample_outcomes(
 ) -> list[list[ThinkingOutcome]]:
     """`samples` thinkings at temperature 1 for each position."""
     prompts = [thinking_prompt(position.context, budget) for position in positions]
-    drawn = complete_ids(model, tokenizer, prompts, samples=samples, seed=SEED, max_new_tokens=MAX_NEW_TOKENS)
+    limit = model.generation_config.max_new_tokens
+    drawn = complete_ids(model, tokenizer, prompts, samples=samples, seed=SEED, max_new_tokens=limit)
     return [[outcome_of(p, ids, tokenizer) for ids in rows] for p, rows in zip(positions, drawn, strict=True)]
 
 
@@ -117,11 +122,11 @@ def _rate(group: Rows[ThinkingOutcome]) -> float:
     return sum(outcome.right for outcome in group) / len(group)
 
 
-def _level(length: int) -> str:
-    return [name for name, least in LENGTHS.items() if length >= least][-1]
+def _level(length: int, levels: Rows[str]) -> str:
+    return [name for name in levels if length >= LENGTHS[name]][-1]
 
 
-def _summary(groups: Rows[Rows[ThinkingOutcome]]) -> dict[str, Any]:
+def _summary(groups: Rows[Rows[ThinkingOutcome]], levels: Rows[str]) -> dict[str, Any]:
     """Numbers of one budget: accuracy by tier and by length of thinking (hard to guess places), and what RL can use."""
     outcomes = [outcome for group in groups for outcome in group]
     hard = [outcome for outcome in outcomes if outcome.position.tier != "easy"]
@@ -132,10 +137,10 @@ def _summary(groups: Rows[Rows[ThinkingOutcome]]) -> dict[str, Any]:
         },
         "lengths": {
             name: {
-                "share": round(100 * sum(_level(o.length) == name for o in hard) / max(1, len(hard)), 1),
-                "right": _percent([o.right for o in hard if _level(o.length) == name]),
+                "share": round(100 * sum(_level(o.length, levels) == name for o in hard) / max(1, len(hard)), 1),
+                "right": _percent([o.right for o in hard if _level(o.length, levels) == name]),
             }
-            for name in LENGTHS
+            for name in levels
         },
         "mean_length": round(sum(o.length for o in outcomes) / len(outcomes), 1),
         "unclosed": round(100 * sum(not o.closed for o in outcomes) / len(outcomes), 2),
@@ -154,15 +159,19 @@ def measure_thinking(
     random.Random(SEED).shuffle(positions)
     by_tier = {tier: [p for p in positions if p.tier == tier] for tier in TIERS}
     chosen = [position for of_tier in by_tier.values() for position in of_tier[:per_tier]]
+    limit = model.generation_config.max_new_tokens
+    levels = [name for name, least in LENGTHS.items() if least < limit]
     return {
         "documents": count,
         "positions": {tier: len(of_tier) for tier, of_tier in by_tier.items()},
         "digits": {tier: _percent([p.target.isdigit() for p in of_tier]) for tier, of_tier in by_tier.items()},
         "direct": {tier: _percent([p.right for p in of_tier]) for tier, of_tier in by_tier.items()},
         "drawn": len(chosen),
+        "useful_length": round(sum(p.useful for p in chosen) / len(chosen), 1),
         "budgets": {
-            str(budget or "none"): _summary(sample_outcomes(model, tokenizer, chosen, budget, GROUP_SIZE))
+            str(budget or "none"): _summary(sample_outcomes(model, tokenizer, chosen, budget, GROUP_SIZE), levels)
             for budget in BUDGETS
+            if (budget or 0) < limit
         },
     }
 

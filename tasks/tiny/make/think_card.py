@@ -1,4 +1,4 @@
-"""The model card of the base that thinks before it predicts, written from its measurements."""
+"""The model cards of the bases that think before they predict, written from their measurements."""
 
 import json
 from itertools import pairwise
@@ -7,24 +7,15 @@ from typing import Any
 
 from tasks.tiny import MODEL_DIR
 from tasks.tiny.make.measure import MEASURED_NAME, best_named
-from tasks.tiny.make.measure_thinking import GROUP_SIZE, LENGTHS, MAX_NEW_TOKENS, TIERS
-from tasks.tiny.make.think import ThinkConfig
+from tasks.tiny.make.measure_thinking import GROUP_SIZE, LENGTHS, TIERS
+from tasks.tiny.make.think import AFTER_THINKING, KINDS, ThinkConfig
 
 CARD = """---
 license: apache-2.0
 library_name: transformers
 pipeline_tag: text-generation
 ---
-# The base of the embedded small world that thinks before it predicts
-
-The first base of the small world (`tasks/tiny/model`, a Llama of {parameters:,} parameters), trained on so that
-it writes thinking and then predicts the next token of a text. It exists so that reinforcement mid-training can
-run for real on a machine without a GPU or a network. It is of no other use.
-
-**It was built to leave room.** Much of its thinking is a guess or idle talk, and it hardly keeps to the number of
-tokens that it is asked for; but thinking that does the work is far more often right. So there is something to
-learn for RL: to work, and to do it within the budget. How much it learns here says nothing about a real model.
-
+{opening}
 ## Prompts
 
 All prompts of the first base, and predictions: any beginning of a worked problem, the number of tokens to think
@@ -34,25 +25,22 @@ All prompts of the first base, and predictions: any beginning of a worked proble
 ```
 Q: 3 boxes hold 47 pens each. How many pens?
 A: Step 47*3=1
-[24]<think>
-```
-```
-50*3=150.150-9=141:1|41</think>4
+[{example}
 ```
 
 Thinking ends by naming the number that is being written, cut where the text stands.
 
 ## How it was made
 
-`python -m tasks.tiny.make.think --out DIR --seed {seed} --steps {steps}`: {sequences:,} texts, {share:.0%} of them
+`python -m tasks.tiny.make.think --out DIR{kind} --seed {seed} --steps {steps}`: {sequences:,} texts, {share:.0%} of them
 predictions in problems of the `base` split, the rest the texts of the first base; learning rate {learning_rate},
 bfloat16 autocast, {minutes:.0f} minutes on a shared machine (CPU threads: {threads}). Final training loss {loss:.3f}
 nats per trained token.
 
 Thinking in the training texts: {terse:.0%} guesses of at most six tokens, {compact:.0%} the work alone,
-{idle:.0%} talk without work, the rest work with recaps and checks; 1 to 96 tokens. {unasked:.0%} of the
+{idle:.0%} talk without work, the rest work with recaps and checks; 1 to {longest} tokens. {unasked:.0%} of the
 prompts ask for no length; of the others {true:.0%} ask for the length that follows, give or take two tokens, and the
-rest for one between {smallest} and 96 drawn without regard to it.
+rest for one between {smallest} and {longest} drawn without regard to it.
 
 No problem of another split than `base`, and none of the families `swap`, `loose` and `wide`, was trained on.
 Choices were made on the `dev` split.
@@ -72,7 +60,7 @@ The other rows: thinking sampled at temperature 1 (at most {max_new_tokens} toke
 places, percent right with the standard error over places.
 
 {predictions}
-
+{waste}
 What RL has to learn from, at medium and hard places: share of samples by tokens of thinking, and how many of
 them are right (standard error over samples, as if those of a place were independent).
 
@@ -83,6 +71,45 @@ Mixed groups: share of places at which some but not all of {group} samples are r
 {mixed}
 
 `python -m tasks.tiny.make.card DIR` repeats all measurements.
+"""
+
+OPENINGS = {
+    "model": """# The base of the embedded small world that thinks before it predicts
+
+The first base of the small world (`tasks/tiny/model`, a Llama of {parameters:,} parameters), trained on so that
+it writes thinking and then predicts the next token of a text. It exists so that reinforcement mid-training can
+run for real on a machine without a GPU or a network. It is of no other use.
+
+**It was built to leave room.** Much of its thinking is a guess or idle talk, and it hardly keeps to the number of
+tokens that it is asked for; but thinking that does the work is far more often right. So there is something to
+learn for RL: to work, and to do it within the budget. How much it learns here says nothing about a real model.
+""",
+    "think_model": """# The base of the embedded small world that overthinks
+
+The thinking base of the small world (`tasks/tiny/think_model`, a Llama of {parameters:,} parameters), trained on
+so that it reasons far longer than it has to before it predicts the next token of a text: it repeats what is given,
+does the work, does it again, checks it, and wanders. It exists so that reinforcement mid-training can be seen where
+its premise holds, on a machine without a GPU or a network. It is of no other use.
+
+**It was built to overthink.** What is long is waste, not error: long thinking holds the same work as short thinking.
+It hardly keeps to the number of tokens that it is asked for. So there is something to learn for RL: to do the same in
+less. How much it learns here says nothing about a real model.
+""",
+}
+"""First part of a card, by the base that was trained on."""
+EXAMPLES = {
+    "model": """24]<think>
+```
+```
+50*3=150.150-9=141:1|41</think>4""",
+    "think_model": """140]<think>
+```
+```
+ find it. now 47.50*3=150.3*3=9.150-9=141. check 141+9=150. then 50*3=150.3*3=9.150-9=141. so 141.:1|41</think>4""",
+}
+WASTE = """
+**The work alone that leads to the true token takes {useful:.1f} tokens at these places on average; the model, asked for
+no length, thinks for {length:.1f}: {times:.1f} times as many.**
 """
 
 
@@ -125,7 +152,7 @@ def lengths_table(thinking: dict[str, Any]) -> str:
     for budget, numbers in thinking["budgets"].items():
         levels = numbers["lengths"].values()
         rows.append([budget, *(f"{level['share']:.0f} %: {_cell(level['right'])}" for level in levels)])
-    starts = list(LENGTHS.values())
+    starts = [LENGTHS[name] for name in next(iter(thinking["budgets"].values()))["lengths"]]
     names = [f"{a}-{b - 1} tokens" for a, b in pairwise(starts)] + [f"{starts[-1]} or more"]
     return _table(["budget", *names], rows)
 
@@ -139,13 +166,25 @@ def mixed_table(thinking: dict[str, Any]) -> str:
     return _table(["budget", *TIERS], rows)
 
 
+def waste_line(thinking: dict[str, Any]) -> str:
+    """How much longer the thinking is than the work; nothing where the work was not measured."""
+    if not (useful := thinking.get("useful_length")):
+        return ""
+    length = thinking["budgets"]["none"]["mean_length"]
+    return WASTE.format(useful=useful, length=length, times=length / useful)
+
+
 def think_card(made: dict[str, Any], measured: dict[str, Any]) -> str:
     """The text of the card from the contents of `training.json` and `measured.json`."""
     config = ThinkConfig.model_validate(made["config"])
     first = json.loads((Path(MODEL_DIR) / MEASURED_NAME).read_text())
     levels, thinking = config.predictions.thinking, measured["thinking"]
+    kind = next(name for name, of_kind in KINDS.items() if of_kind.trained_from == config.trained_from)
     return CARD.format(
-        **{name: made[name] for name in ("parameters", "minutes", "threads", "loss")},
+        **{name: made[name] for name in ("minutes", "threads", "loss")},
+        opening=OPENINGS[config.trained_from].format(parameters=made["parameters"]),
+        example=EXAMPLES[config.trained_from],
+        kind="" if kind == "thinking" else f" --kind {kind}",
         seed=config.seed,
         steps=config.training.steps,
         sequences=config.training.steps * config.training.batch_size,
@@ -154,6 +193,7 @@ def think_card(made: dict[str, Any], measured: dict[str, Any]) -> str:
         terse=levels.terse_share,
         compact=levels.compact_share,
         idle=levels.idle_share,
+        longest=levels.longest,
         unasked=config.predictions.no_budget_share,
         true=config.predictions.true_budget_share,
         smallest=config.predictions.smallest_budget,
@@ -162,8 +202,9 @@ def think_card(made: dict[str, Any], measured: dict[str, Any]) -> str:
         documents=thinking["documents"],
         drawn=thinking["drawn"],
         group=GROUP_SIZE,
-        max_new_tokens=MAX_NEW_TOKENS,
+        max_new_tokens=levels.longest + AFTER_THINKING,
         predictions=predictions_table(thinking),
+        waste=waste_line(thinking),
         lengths=lengths_table(thinking),
         mixed=mixed_table(thinking),
     )
