@@ -67,8 +67,8 @@ class TagJob(Frozen):
     """Folder of the model."""
     out: Path
     """Folder that receives the model with the tags."""
-    tags: tuple[str, str]
-    """Opening and closing tag."""
+    tags: tuple[str, ...]
+    """Tags that are looked at."""
     trust_remote_code: bool = False
     """Run model code that ships with the folder."""
 

@@ -28,6 +28,7 @@ MOST_EXAMPLES = 256
 PROMPT_STRIDE = 4
 """Every such position of a prompt is looked at, and weighs as many; of a completion, every one (ours)."""
 MOST_ITERATIONS = 200
+"""Steps of the fit at most (ours)."""
 
 
 @dataclass(frozen=True)

@@ -51,11 +51,12 @@ def add_think_tags(build: Build, config: ThinkTagsConfig) -> None:
     write_parquet(rows, build.out / EXAMPLES_FILE, EXAMPLES)
     if facts["added"]:
         fitted = build.work / "fitted"
-        rows = RowJob(
-            model=tagged, out=fitted, tags=tags, trust_remote_code=trust, examples=build.out / EXAMPLES_FILE,
+        # A tag that the model had keeps its row.
+        job = RowJob(
+            model=tagged, out=fitted, tags=facts["added"], trust_remote_code=trust, examples=build.out / EXAMPLES_FILE,
             form=renderer.form, config=config, runtime=build.runtime,
         )  # fmt: skip
-        facts |= build.worker("tasks.think_tags.rows", rows, name="rows")
+        facts |= build.worker("tasks.think_tags.rows", job, name="rows")
         tagged = fitted
     training = MidtrainJob(
         **{**train_job_fields(build, data=build.out / EXAMPLES_FILE), "model": tagged},

@@ -1,6 +1,7 @@
 """The program that adds the tags: to the tokenizer as special tokens, and to the model as rows of its embedding."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ def embedding_rows(model: "PreTrainedModel") -> int:
     return int(model.get_input_embeddings().weight.shape[0])
 
 
-def add_tags(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", tags: tuple[str, str]) -> list[str]:
+def add_tags(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", tags: Sequence[str]) -> list[str]:
     """Make each tag one token of tokenizer and model; returns those that were none.
 
     A new token's rows, in the embedding and in an output layer of its own, are the mean of the rows of the tokens that

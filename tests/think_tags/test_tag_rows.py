@@ -18,7 +18,7 @@ from tasks.think_tags import rows, worker
 from tasks.think_tags.config import RowJob, TagJob, ThinkTagsConfig
 from tasks.think_tags.examples import EXAMPLES
 from tests.support.random_model import save_random_model
-from tests.support.talking_model import save_talking_model
+from tests.support.talking_model import save_capped_model, save_talking_model
 
 TAGS = ("<think>", "</think>")
 BARE = PredictionPrompt(style="plain", template="{context} {budget}", template_without_budget="{context}")
@@ -93,3 +93,10 @@ def test_a_greater_penalty_keeps_the_row_nearer_to_its_start(tmp_path: Path) -> 
         rows_of = [load_causal_lm(each, dtype="float32").get_output_embeddings().weight for each in (before, after)]
         distances.append(float((rows_of[1] - rows_of[0]).norm()))
     assert distances[1] < 0.1 * distances[0]
+
+
+def test_rows_of_a_model_that_caps_its_logits_keep_their_start(tmp_path: Path) -> None:
+    before, after, found = fitted(save_capped_model(tmp_path / "base", chat=True), tmp_path)
+    old, new = (load_file(each / "model.safetensors") for each in (before, after))
+    assert found == {}
+    assert all(torch.equal(old[name], new[name]) for name in old)

@@ -138,6 +138,11 @@ def test_what_the_tags_became_and_what_became_of_plain_text_is_told(
     tagged: Tagged,
 ) -> None:
     summary = tagged.store.manifest(tagged.model).summary
+    tokenizer = load_tokenizer(tagged.store.local(tagged.model))
+    lengths = [len(tokenizer(row["prompt"] + row["completion"])["input_ids"]) for row in tagged.examples]
+    loss_tokens = tagged.store.manifest(tagged.model).ledger["trained_tokens"] / CONFIG.epochs
+    # All but the first, and the end token, carry loss; prompt and completion are tokenized apart.
+    assert loss_tokens == pytest.approx(sum(lengths), rel=0.02)
     assert summary["fitted"][OPEN] is None, "every prompt opens the thought itself"
     assert summary["fitted"][CLOSE]["at_its_places"] > 5 * summary["fitted"][CLOSE]["elsewhere"]
     assert entropy_rise([{"entropy": value} for value in (1.0, 9.0, 3.5)]) == 2.5
