@@ -13,7 +13,7 @@ from flows.stages.propose import propose
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.recipe.polya import PolyaRecipe
-from tasks.report.config import ReportConfig, ReportEntry
+from tasks.report.config import ReportConfig, ReportEntry, StatedClaim
 from tasks.report.numbers.before_rl import check_start
 from tasks.report.numbers.collect import read_evaluation
 from tasks.report.task import report
@@ -94,18 +94,28 @@ def report_on(settings: Recipe, results: Mapping[ReportEntry, ArtifactRef], *, f
 
 
 def report_config(settings: PolyaRecipe, entries: list[ReportEntry]) -> ReportConfig:
-    """What the report shows: its entries; each mid-trained arm after RL against RL from the base and its control."""
+    """What the report shows: its entries; each mid-trained arm after RL against RL from the base and its control; what
+    the recipe claims.
+    """
     ran = {name: arm for name, arm in settings.arms.items() if arm.rl and name in {entry.arm for entry in entries}}
     pairs: list[tuple[str, str]] = []
     for arm in ran.values():
-        controls = [other for other in ran.values() if arm.midtrain and not other.midtrain]
+        controls = [other for other in ran.values() if arm.midtrain and other.is_plain_rl]
         if arm.against in ran:
             controls.append(ran[arm.against])
         pairs += [(control.label, arm.label) for control in controls]
+    claims = tuple(
+        StatedClaim(higher=arm.label, lower=ran[other].label, text=claim.text, paper=claim.paper)
+        for arm in ran.values()
+        for other, claim in arm.above.items()
+        if other in ran
+    )
+    pairs += [claim.pair for claim in claims if claim.pair not in pairs]
     return ReportConfig(
         title=f"Mid-training before RL: {settings.name}",
         recipe=settings.name,
         notes=settings.notes,
         entries=tuple(entries),
         comparisons=tuple(pairs),
+        claims=claims,
     )

@@ -4,6 +4,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from tasks.config import Frozen
 from tasks.dataset.config import DatasetConfig
 from tasks.filter.config import FilterConfig
 from tasks.generate.config import GenerateConfig
@@ -12,6 +13,16 @@ from tasks.midtrain.config import MidtrainConfig
 from tasks.propose.config import ProposalConfig, ProposeConfig
 from tasks.questions.config import QuestionsConfig
 from tasks.recipe.base import ArmConfig, Recipe
+from tasks.recipe.merging import closest
+
+
+class ArmClaim(Frozen):
+    """That an arm ends above another one after RL; the report says whether it does, in pass@1 on every benchmark."""
+
+    text: str
+    """The claim as a sentence without its full stop."""
+    paper: str = ""
+    """What a paper gives for both, in words; empty where it gives nothing."""
 
 
 class PolyaArm(ArmConfig):
@@ -19,6 +30,13 @@ class PolyaArm(ArmConfig):
 
     midtrain: bool = True
     """Mid-train on self-generated solutions before RL."""
+    above: dict[str, ArmClaim] = {}
+    """Other arms that this one is claimed to end above."""
+
+    @property
+    def is_plain_rl(self) -> bool:
+        """Whether it is the recipe's RL on the base model and nothing else."""
+        return not (self.midtrain or self.overrides or self.compute_of)
 
 
 class PolyaRecipe(Recipe):
@@ -50,6 +68,18 @@ class PolyaRecipe(Recipe):
             "polya": PolyaArm(label="RL from mid-trained"),
         }
     )
+
+    @model_validator(mode="after")
+    def _claims_are_about_arms_with_rl(self) -> Self:
+        ends = [name for name, arm in self.arms.items() if arm.rl]
+        for name, arm in self.arms.items():
+            if arm.above and not arm.rl:
+                raise ValueError(f"arms.{name}.above is about what RL ends in, which this arm has not; set rl: true")
+            for other in arm.above:
+                if other not in ends:
+                    hint = " with RL at its end" if other in self.arms else closest(other, ends)
+                    raise ValueError(f"arms.{name}.above: no arm {other!r}{hint}")
+        return self
 
     @model_validator(mode="after")
     def _shows_what_is_proposed(self) -> Self:

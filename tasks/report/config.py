@@ -46,6 +46,22 @@ class ReportEntry(Frozen):
         return tuple(role for role in (self.prediction, self.evaluation) if role)
 
 
+class StatedClaim(Frozen):
+    """That one label scores above another one."""
+
+    higher: str
+    lower: str
+    text: str
+    """The claim as a sentence without its full stop."""
+    paper: str = ""
+    """What the paper gives for both; empty where it gives nothing."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The labels as a comparison has them: baseline, candidate."""
+        return self.lower, self.higher
+
+
 class ReportConfig(Frozen):
     """Checkpoints, comparisons and words of one report. Statistics settings are ours."""
 
@@ -60,6 +76,8 @@ class ReportConfig(Frozen):
     comparisons: tuple[tuple[str, str], ...] = ()
     """Pairs of labels (baseline, candidate): pass@k on the same questions, and with reasoning against with reasoning at
     the same positions, wherever both labels were measured."""
+    claims: tuple[StatedClaim, ...] = ()
+    """What a recipe claims of labels that are compared, checked in pass@1 on every benchmark."""
     against_direct: tuple[tuple[str, str], ...] = ()
     """Pairs of labels: the candidate's reasoning against the baseline's direct prediction, without reasoning."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
@@ -76,6 +94,8 @@ class ReportConfig(Frozen):
             raise ValueError("entries: a report needs at least one evaluation or prediction")
         if twice := sorted({role for role in roles if roles.count(role) > 1}):
             raise ValueError(f"entries: roles {twice} are used more than once")
+        if open_ones := [claim.text for claim in self.claims if claim.pair not in self.comparisons]:
+            raise ValueError(f"claims: {open_ones} are about pairs that are not in comparisons")
         tables = (self.predicted, self.evaluated)
         for entries in tables:
             _check_lines(entries)

@@ -1,7 +1,7 @@
 """The rows of a report's tables as plain models, and numbers as people read them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel
 
@@ -18,6 +18,8 @@ ACCURACY = "next-token accuracy"
 
 Judged = Literal["better", "worse", "unclear", "one training"]
 ONE_TRAINING: Judged = "one training"
+Status = Literal["does not hold", "unclear", "one training", "holds"]
+"""What does not replicate comes first."""
 
 
 class Metric(BaseModel):
@@ -147,6 +149,49 @@ class ComparisonRow(BaseModel):
         if self.minimum_detectable is None:
             return ""
         return f" Differences below about {100 * self.minimum_detectable:.1f} points would often go unseen{where}."
+
+
+class Claim(BaseModel):
+    """Two models that the paper or the recipe orders, and what came out here."""
+
+    text: str
+    """What is claimed, as a sentence without its full stop."""
+    paper: str
+    """The paper's numbers; empty where there are none."""
+    here: str
+    """Ours, with interval and test."""
+    status: Status
+    gap: str = ""
+    """For an unclear one: what size of difference would often go unseen."""
+    row: ComparisonRow | None = None
+    """The difference that decided; None where it is one of lengths."""
+
+    @property
+    def rest(self) -> str:
+        """The claim in plain words, with both numbers."""
+        theirs = f" (paper: {self.paper})" if self.paper else ""
+        return f"{self.text}{theirs}. {self.here}{self.gap}"
+
+
+class ClaimSummary(BaseModel):
+    """Everything that is claimed of the models of a report."""
+
+    claims: list[Claim]
+    not_run: list[str] = []
+    """Claims about checkpoints that were not measured, or not compared."""
+
+    @property
+    def in_order(self) -> list[Claim]:
+        """What does not hold first."""
+        return sorted(self.claims, key=lambda claim: get_args(Status).index(claim.status))
+
+    @property
+    def headline(self) -> str:
+        """How many of the claims came out, in one sentence."""
+        counts = {status: sum(claim.status == status for claim in self.claims) for status in get_args(Status)}
+        told = [f"not holding here: {counts['does not hold']}", f"holding: {counts['holds']}"]
+        told += [f"unclear: {counts['unclear']}", f"resting on one training: {counts['one training']}"]
+        return f"{len(self.claims)} claims were checked; {', '.join(told)}."
 
 
 def asked_words(summary: Mapping[str, Any]) -> str:

@@ -2,17 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, Field
 
 from tasks.report.completions import ExampleSet
-from tasks.report.rows import ACCURACY, ComparisonRow, ModelRow, PredictionRow
+from tasks.report.rows import ACCURACY, ClaimSummary, ComparisonRow, ModelRow, PredictionRow
 from tasks.report.training_rows import HeuristicRow, StartRow
 from tasks.text import printable
 
 T = TypeVar("T")
-Status = Literal["holds", "does not hold", "unclear", "one training"]
 
 
 class StageRow(BaseModel):
@@ -61,32 +60,8 @@ class CompositionRow(BaseModel):
     shares: dict[str, float]
 
 
-class Claim(BaseModel):
-    """Something that the paper orders, and what came out here."""
-
-    text: str
-    """What the paper reports, as a sentence without its full stop."""
-    paper: str
-    """Its numbers."""
-    here: str
-    """Ours, with interval and test."""
-    status: Status
-    gap: str = ""
-    """For an unclear one: what size of difference would often go unseen."""
-
-    @property
-    def lead(self) -> str:
-        """What came of it, in two or four words."""
-        return f"{self.status.capitalize()} here:"
-
-    @property
-    def rest(self) -> str:
-        """The claim in plain words, with both numbers."""
-        return f"{self.text} (paper: {self.paper}). {self.here}{self.gap}"
-
-
 class PredictionSummary(BaseModel):
-    """Next-token predictions at the same positions, and what the paper says of such models."""
+    """Next-token predictions at the same positions."""
 
     documents: int
     positions: dict[str, int]
@@ -94,20 +69,6 @@ class PredictionSummary(BaseModel):
     samples: int
     """Completions of each position and seed."""
     rows: list[PredictionRow]
-    claims: list[Claim]
-    not_run: list[str]
-    """Orderings of the paper that the entries do not allow to check."""
-
-    @property
-    def headline(self) -> str:
-        """How many of the paper's orderings came out, in one sentence."""
-        counts = {status: sum(claim.status == status for claim in self.claims) for status in get_args(Status)}
-        alone = counts["one training"]
-        open_ones = f"{counts['unclear']} are unclear" + (f", and {alone} rest on one training" if alone else "")
-        return (
-            f"Of {len(self.claims)} orderings of the paper that were checked, {counts['holds']} hold here, "
-            f"{counts['does not hold']} do not, {'' if alone else 'and '}{open_ones}."
-        )
 
     @property
     def parts(self) -> list[str]:
@@ -166,6 +127,8 @@ class ReportSummary(BaseModel):
     confidence: float
     predictions: PredictionSummary | None = None
     """None for a report of evaluations alone."""
+    claims: ClaimSummary | None = None
+    """None where nothing is claimed."""
     models: list[ModelRow]
     comparisons: list[ComparisonRow]
     """Those at the same positions first."""

@@ -9,10 +9,12 @@ from flows.cli.gate import markdown
 from tasks.report.blocks import Column, Judgement, Name, Paragraph, Table, estimate, joined
 from tasks.report.render.markdown import document
 from tasks.report.rows import Metric
+from tasks.report.sections.bars import heuristic_bars
 from tasks.report.sections.differences import difference_tables
 from tasks.report.sections.order import build, tables_of
 from tasks.report.sections.scores import scores
 from tasks.report.summary import ReportSummary
+from tasks.report.training_rows import HeuristicRow
 from tasks.report.write import write_report
 from tasks.text import in_markdown, printable
 from tests.support.report_pages import Page, shown
@@ -128,3 +130,12 @@ def test_every_section_that_is_shown_has_something_to_show(written: tuple[list[s
     page = (out / "report.html").read_text()
     assert re.findall(r'<section id="([\w-]+)">', page) == list(build(summary))
     assert len(difference_tables(summary.comparisons)) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_long_names_leave_a_figure_its_room() -> None:
+    arms = ", ".join(f"arm-{number}" for number in range(16))
+    counts = {"samples": 10, "correct": 5, "kept": 4}
+    rows = [HeuristicRow(arms=arms, name=name, **counts) for name in ("working backward", "")]
+    rows.append(HeuristicRow(arms="polya", name="analogy", **counts))
+    assert "arm-15" in heuristic_bars(rows).drawn.narrow

@@ -27,7 +27,7 @@ from tasks.spine.store.runtime import Runtime
 from tests.support.report_pages import Page, Silent, settings_of, shown
 from tests.support.rmt_report_world import ARMS, BASE, Made, RMTWorld, build_rmt_world
 
-FIGURES = ("accuracy", "reasoning-length", "match-rate", "losses", "token-share", "pass-at-k")
+FIGURES = ("claims", "accuracy", "reasoning-length", "match-rate", "losses", "token-share", "pass-at-k")
 
 
 @pytest.fixture(scope="module")
@@ -115,40 +115,44 @@ def test_seeds_are_one_line_with_their_spread(written: tuple[Path, ReportSummary
 
 
 def test_claims_say_what_came_out(written: tuple[Path, ReportSummary]) -> None:
-    found = predictions_of(written[1])
+    found = written[1].claims
+    assert found
     claims = {claim.text: claim for claim in found.claims}
     better = claims["RMT scores above RPT on the mean of the tiers"]
     assert better.status == "holds"
-    assert better.lead == "Holds here:"
     assert better.rest.startswith("RMT scores above RPT on the mean of the tiers (paper: 46.9 against")
     # The made-up world contradicts the paper here, and that is said as plainly.
     worse = claims["RPT scores above RMT without next-token prediction on the mean of the tiers"]
     assert worse.status == "does not hold"
-    assert worse.lead == "Does not hold here:"
     assert worse.rest.startswith("RPT scores above")
     assert claims["RMT reasons in fewer tokens than RPT"].status == "holds"
     assert claims["GRPO after RMT solves more problems than GRPO alone (pass@1 on tiny-test)"].status == "holds"
     assert any("without budget" in text for text in found.not_run)
     statuses = [claim.status for claim in found.claims]
-    assert f"{statuses.count('holds')} hold here, {statuses.count('does not hold')} do not" in found.headline
+    told = f"not holding here: {statuses.count('does not hold')}, holding: {statuses.count('holds')}"
+    assert told in found.headline
+    ordered = [claim.status for claim in found.in_order]
+    assert ordered == sorted(ordered, key=["does not hold", "unclear", "one training", "holds"].index)
 
 
 def test_one_training_orders_nothing_however_far_apart_two_models_are(tmp_path: Path) -> None:
     world = small(tmp_path, documents=60, per_tier=120)
-    found = predictions_of(summarise(gather(world.world.store, world.config(), world.world.parents)))
+    found = summarise(gather(world.world.store, world.config(), world.world.parents)).claims
+    assert found
     claim = found.claims[0]
-    assert (claim.status, claim.lead) == ("one training", "One training here:")
+    assert claim.status == "one training"
     assert claim.rest.startswith("RMT scores above RPT on the mean of the tiers (paper: 46.9 against")
-    assert "rest on one training." in found.headline
+    assert {claim.status for claim in found.claims} <= {"one training", "unclear"}
+    assert "holding: 0, unclear: " in found.headline
 
 
 def test_equal_models_are_unclear_and_not_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ARMS, "rpt", Made("RPT", ARMS["rmt"].reasoning, 60, "rpt"))
     world = small(tmp_path)
     summary = write_report(world.world.store, world.config(), world.world.parents, tmp_path / "out")
-    claim = predictions_of(summary).claims[0]
+    assert summary.claims
+    claim = summary.claims.claims[0]
     assert claim.status == "unclear"
-    assert claim.lead == "Unclear here:"
     assert re.search(r" Differences below about \d+\.\d points would often go unseen\.$", claim.rest)
 
 
@@ -242,7 +246,7 @@ def test_terminal_tables(written: tuple[Path, ReportSummary]) -> None:
         "Without reasoning: the likeliest next token",
         "The paper's (arXiv 2509.24375)",
         "RMT - RPT, at the same positions",
-        "What the paper orders, here",
+        "What is claimed, and what came out here",
         "4,000 read = 3,600 train documents",
     ):
         assert fact in text, fact

@@ -1,6 +1,6 @@
-"""What the paper orders, checked one by one: it holds here, it does not, or so many documents cannot tell."""
+"""What the paper or a recipe orders, checked one by one: it holds here, it does not, or so few units cannot tell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tasks.predict.tally import MEAN
 from tasks.report.config import Method, ReportConfig
@@ -10,15 +10,17 @@ from tasks.report.numbers.statistics import PART_NAMES, compare_accuracy, compar
 from tasks.report.rows import (
     MINUS,
     ONE_TRAINING,
+    Claim,
+    ClaimSummary,
     ComparisonRow,
     Judged,
     ModelRow,
     PredictionRow,
+    Status,
     interval_words,
     percent,
     points,
 )
-from tasks.report.summary import Claim, Status
 from tasks.shared.statistics.paired import Paired
 
 NAMES: dict[Method, str] = {
@@ -61,14 +63,30 @@ def claims(
     predicted: Sequence[PredictionRow],
     models: Sequence[ModelRow],
     compared: Sequence[ComparisonRow],
-) -> tuple[list[Claim], list[str]]:
-    """The claims that can be checked, and the orderings that need checkpoints which were not measured.
+) -> ClaimSummary | None:
+    """What is claimed of the models of a report; None where nothing is.
 
     Args:
-        predicted: accuracies at all positions.
+        predicted: accuracies at all positions; empty for a report of evaluations alone.
         models: scores on the benchmarks.
         compared: comparisons on the same questions.
     """
+    if predicted:
+        return _of_paper(inputs, predicted, models, compared)
+    stated = inputs.config.claims
+    checked = [
+        claim for entry in stated for claim in _on_questions(entry.text, entry.paper, entry.pair, models, compared)
+    ]
+    return ClaimSummary(claims=checked) if checked else None
+
+
+def _of_paper(
+    inputs: ReportInputs,
+    predicted: Sequence[PredictionRow],
+    models: Sequence[ModelRow],
+    compared: Sequence[ComparisonRow],
+) -> ClaimSummary:
+    """The orderings of arXiv 2509.24375 that can be checked, and those that cannot."""
     config = inputs.config
     rows = {row.method: row for row in predicted if row.checkpoint != "rl"}
     lines = {method: inputs.predictions[row.label] for method, row in rows.items()}
@@ -78,7 +96,7 @@ def claims(
         text = f"{NAMES[higher]} scores above {NAMES[lower]} on {PART_NAMES[part]}"
         if {higher, lower} <= set(rows) and part in rows[higher].reasoning:
             row = compare_accuracy(config, lines[lower], lines[higher], part)
-            theirs = [paper.accuracy(method, part) for method in (higher, lower)]
+            theirs = _numbers(paper.accuracy(method, part) for method in (higher, lower))
             checked.append(_claim(text, theirs, [rows[method].reasoning[part].mean for method in (higher, lower)], row))
         else:
             missing.append(text)
@@ -92,21 +110,22 @@ def claims(
     for higher, lower, model in AFTERWARDS:
         alone = "GRPO alone" if lower == "ntr" else f"GRPO after {NAMES[lower]}"
         text = f"GRPO after {NAMES[higher]} solves more problems than {alone}"
-        theirs = [paper.afterwards(method, model) for method in (higher, lower)]
-        after = list(_after(text, theirs, label.get(higher), label.get(lower), models, compared))
+        theirs = _numbers(paper.afterwards(method, model) for method in (higher, lower))
+        after = list(_on_questions(text, theirs, (label.get(lower), label.get(higher)), models, compared))
         checked += after
         missing += [] if after else [text]
-    return checked, missing
+    return ClaimSummary(claims=checked, not_run=missing)
 
 
-def _claim(text: str, theirs: Sequence[float | None], ours: Sequence[float], row: ComparisonRow) -> Claim:
+def _claim(text: str, theirs: str, ours: Sequence[float], row: ComparisonRow) -> Claim:
     against = " against ".join(percent(value) for value in ours)
     return Claim(
         text=text,
-        paper=" against ".join(f"{value:.1f}" for value in theirs if value is not None),
+        paper=theirs,
         here=f"Here {against}: {points(row.difference)} points ({interval_words(row)}).",
         status=STATUS[row.verdict],
         gap=row.unseen() if row.verdict == "unclear" else "",
+        row=row,
     )
 
 
@@ -124,17 +143,20 @@ def _shorter(config: ReportConfig, compared: Paired, trainings: int, mine: float
     )
 
 
-def _after(
+def _numbers(values: Iterable[float | None]) -> str:
+    return " against ".join(f"{value:.1f}" for value in values if value is not None)
+
+
+def _on_questions(
     text: str,
-    theirs: Sequence[float | None],
-    higher: str | None,
-    lower: str | None,
+    theirs: str,
+    pair: tuple[str | None, str | None],
     models: Sequence[ModelRow],
     compared: Sequence[ComparisonRow],
 ) -> Iterator[Claim]:
-    """One claim a benchmark, where the two labels were evaluated after GRPO and compared."""
+    """One claim a benchmark, where the two labels, the lower one first, were evaluated and compared."""
     means = {(row.label, row.benchmark): row.metrics[METRIC].mean for row in models}
     for row in compared:
-        if (row.baseline, row.candidate, row.metric) == (lower, higher, METRIC):
+        if (row.baseline, row.candidate, row.metric) == (*pair, METRIC):
             ours = [means[label, row.benchmark] for label in (row.candidate, row.baseline)]
             yield _claim(f"{text} ({METRIC} on {row.benchmark})", theirs, ours, row)

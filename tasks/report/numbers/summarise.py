@@ -49,7 +49,7 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
     pairs = [pair for pair in config.comparisons if set(pair) <= set(inputs.evaluations)]
     compared = [row for pair in pairs for name in shared for row in _comparisons(inputs, pair, name)]
     on_questions = over_benchmarks(compared)
-    predictions = _predictions(inputs, models, on_questions)
+    predictions = _predictions(inputs)
     summary = ReportSummary(
         title=config.title,
         recipe=config.recipe,
@@ -58,6 +58,7 @@ def summarise(inputs: ReportInputs) -> ReportSummary:
         warnings=list(caveats(inputs, models, shared, predictions.rows if predictions else [])),
         confidence=config.confidence,
         predictions=predictions,
+        claims=claims(inputs, predictions.rows if predictions else [], models, on_questions),
         models=models,
         comparisons=[*compare_predictions(config, inputs.predictions), *on_questions],
         heuristics=_heuristics(inputs),
@@ -121,22 +122,16 @@ def _comparisons(inputs: ReportInputs, pair: tuple[str, str], benchmark: str) ->
         yield compare(inputs.config, inputs.evaluations, pair, benchmark, metric)
 
 
-def _predictions(
-    inputs: ReportInputs, models: Sequence[ModelRow], compared: Sequence[ComparisonRow]
-) -> PredictionSummary | None:
+def _predictions(inputs: ReportInputs) -> PredictionSummary | None:
     lines = list(inputs.predictions.values())
     if not lines:
         return None
     tally = lines[0].tally
-    rows = [_prediction(inputs, line) for line in lines]
-    checked, missing = claims(inputs, rows, models, compared)
     return PredictionSummary(
         documents=len(tally.documents),
         positions={tier: int(tally.weights[:, index].sum()) for index, tier in enumerate(TIERS)},
         samples=min(seed.manifest.summary["samples"] for line in lines for seed in line.seeds),
-        rows=rows,
-        claims=checked,
-        not_run=missing,
+        rows=[_prediction(inputs, line) for line in lines],
     )
 
 

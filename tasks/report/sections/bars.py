@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tasks.report.blocks import Figure
-from tasks.report.sections.drawing import figure
+from tasks.report.sections.drawing import figure, lines_of, wrapped
 from tasks.report.summary import PredictionSummary, ReportSummary
 from tasks.report.training_rows import HeuristicRow
 from tasks.shared.figures import INK, NARROW, WIDTH, FigureStyle, blank_figure, shared_legend
@@ -68,8 +68,10 @@ def heuristic_bars(rows: Sequence[HeuristicRow]) -> Figure:
 def _heuristics(rows: Sequence[HeuristicRow], narrow: bool) -> "Drawing":
     several = len({row.arms for row in rows}) > 1
     ordered = sorted(rows, key=lambda row: row.correct_rate)
-    names = [(row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered]
-    drawing = blank_figure(NARROW if narrow else 0.78 * WIDTH, 0.9 + 0.3 * len(rows))
+    full = ((row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered)
+    names = wrapped(full, narrow)
+    height = 0.9 + 0.3 * len(rows) + 0.14 * (lines_of(names) - len(rows))
+    drawing = blank_figure(NARROW if narrow else 0.78 * WIDTH, height)
     axis = drawing.subplots()
     correct = [100 * row.correct_rate for row in ordered]
     kept = [100 * row.kept / row.samples if row.samples else 0.0 for row in ordered]
@@ -107,7 +109,7 @@ def _styles(styles: Styles, narrow: bool) -> "Drawing":
         for index, style in enumerate(names):
             widths = [100 * shares.get(style, 0.0) for shares in labels.values()]
             drawn = {"color": PALE[index % len(PALE)], "edgecolor": "white", "linewidth": 0.8, "label": style}
-            axis.barh(list(labels), widths, left=left, height=0.66, **drawn)
+            axis.barh(wrapped(labels, narrow), widths, left=left, height=0.66, **drawn)
             left = [start + width for start, width in zip(left, widths, strict=True)]
         axis.set(title=benchmark)
         axis.set_xlim(0, 100)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from tasks.report.blocks import DrawnFigure, Figure
@@ -16,6 +17,8 @@ SMOOTHING = 9
 """Steps of the moving average drawn over a noisy training curve."""
 NARROW_DPI = 200
 """Two dots of a PNG for each pixel of a phone."""
+WIDE_NAME, NARROW_NAME = 62, 30
+"""Characters of a line of a name beside an axis."""
 SMOOTHED = f"thick: moving average over {SMOOTHING} steps."
 
 
@@ -37,6 +40,16 @@ def figure(name: str, title: str, caption: str, draw: "Callable[[bool], Drawing]
             return DrawnFigure(wide, _svg(drawing), png.getvalue())
 
     return Figure(name, title, caption, make, half)
+
+
+def wrapped(names: Iterable[str], narrow: bool) -> list[str]:
+    """Names beside an axis, over several lines where they would leave it no room."""
+    return [fill(name, NARROW_NAME if narrow else WIDE_NAME) for name in names]
+
+
+def lines_of(names: Iterable[str]) -> int:
+    """Lines that wrapped names take."""
+    return sum(name.count("\n") + 1 for name in names)
 
 
 def _svg(drawing: "Drawing") -> str:

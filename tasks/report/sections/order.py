@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tasks.report.blocks import Block, Table
-from tasks.report.sections import curves, diversity, examples, origins, predictions, scores, starts, votes
+from tasks.report.sections import claims, curves, diversity, examples, origins, predictions, scores, starts, votes
 from tasks.report.summary import ReportSummary
 
 
@@ -25,10 +25,12 @@ ORIGINS = (
     Section("settings", origins.settings),
 )
 OF_EVALUATIONS = (
+    Section("claimed", claims.findings),
     Section("findings", scores.findings),
     Section("models", scores.models),
     Section("votes", votes.votes),
     Section("comparisons", scores.comparisons),
+    Section("claims", claims.claims),
     Section("curves", scores.curves),
     Section("before-rl", starts.before_rl),
     Section("training", curves.training),
@@ -40,12 +42,13 @@ OF_EVALUATIONS = (
 )
 """A report on evaluations alone."""
 OF_PREDICTIONS = (
-    Section("findings", predictions.findings),
+    Section("claimed", claims.findings),
+    Section("findings", scores.remarks),
     Section("accuracy", predictions.accuracy),
     Section("comparisons", predictions.comparisons),
     Section("training", curves.next_token_training),
     Section("afterwards", predictions.afterwards),
-    Section("claims", predictions.claims),
+    Section("claims", claims.claims),
     Section("texts", origins.pictures),
     Section("examples", examples.examples),
     *ORIGINS,

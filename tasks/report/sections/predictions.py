@@ -1,28 +1,22 @@
-"""Sections on next-token prediction: the paper's claims, accuracy by tier, comparisons at the same positions."""
+"""Sections on next-token prediction: accuracy by tier, comparisons at the same positions, benchmarks afterwards."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tasks.report.blocks import PAGE, TEXT, Block, Column, Judgement, Medium, Name, Paragraph, Table, estimate
+from tasks.report.blocks import PAGE, TEXT, Block, Column, Medium, Name, Paragraph, Table, estimate
 from tasks.report.numbers import paper
-from tasks.report.rows import ONE_TRAINING, Metric, PredictionRow, asked_of, percent
+from tasks.report.rows import Metric, PredictionRow, asked_of, percent
 from tasks.report.sections.bars import accuracy_bars
 from tasks.report.sections.curves import pass_curves
 from tasks.report.sections.differences import compared, optional
-from tasks.report.sections.scores import SPREAD_CAPTION, model_column, most_seeds, remarks, scores
+from tasks.report.sections.scores import SPREAD_CAPTION, model_column, most_seeds, scores
 from tasks.report.sections.votes import vote_tables
 from tasks.report.summary import PredictionSummary, ReportSummary
 
-TONES = {"holds": "better", "does not hold": "worse", "unclear": "unclear", ONE_TRAINING: "unclear"}
 LOST = (
     Column("none", lambda row: percent(row.no_prediction_share), True),
     Column("cut", lambda row: percent(row.truncated_share), True),
-)
-CLAIMS_CAPTION = (
-    "A claim holds where interval and test agree with the paper's direction, does not hold where they agree on the "
-    "opposite, is unclear where these documents cannot tell, and stays open where it rests on one training. Claims are "
-    "tested one by one. Ours and the paper's numbers come from other models and texts: compare directions, not sizes."
 )
 ACCURACY_CAPTION = (
     "A prediction is right when it is the true next token, spaces included. Tiers go by the base model's entropy; "
@@ -56,32 +50,6 @@ def predictions_of(summary: ReportSummary) -> PredictionSummary:
     if summary.predictions is None:
         raise ValueError(f"{summary.title}: nothing was predicted")
     return summary.predictions
-
-
-def findings(summary: ReportSummary) -> list[Block]:
-    """The paper's claims in sentences, and what to know about them."""
-    predictions = predictions_of(summary)
-    blocks: list[Block] = []
-    if predictions.claims:
-        said = [Paragraph(claim.rest, "finding", claim.lead, TONES[claim.status]) for claim in predictions.claims]
-        title = Paragraph("What the paper orders, and what came out here", "title")
-        blocks += [title, Paragraph(predictions.headline), *said, Paragraph(CLAIMS_CAPTION, "caption")]
-    if predictions.not_run:
-        text = "orderings of the paper need checkpoints that were not measured, or not compared, here"
-        blocks.append(Paragraph(f"{len(predictions.not_run)} {text}", "list", items=predictions.not_run))
-    return [*blocks, *remarks(summary)]
-
-
-def claims(summary: ReportSummary) -> list[Block]:
-    """The paper's claims as a table for a terminal, which shows no sentences."""
-    columns = [
-        Column("claim", lambda claim: claim.text),
-        Column("paper", lambda claim: claim.paper),
-        Column("here", lambda claim: claim.here),
-        Column("status", lambda claim: Judgement(claim.status, TONES[claim.status]), title=""),
-    ]
-    checked = predictions_of(summary).claims
-    return [Table.of("What the paper orders, here", checked, columns, media=("terminal",))] if checked else []
 
 
 def accuracy(summary: ReportSummary) -> list[Block]:

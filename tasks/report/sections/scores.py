@@ -44,8 +44,10 @@ HEURISTICS_CAPTION = (
 
 
 def findings(summary: ReportSummary) -> list[Block]:
-    """The comparisons to read first, and what to know about them."""
-    return [*(Paragraph(row.sentence, "finding", tone=tone_of(row)) for row in summary.findings), *remarks(summary)]
+    """The comparisons to read first, besides those that a claim is about, and what to know about them."""
+    claimed = [claim.row for claim in summary.claims.claims] if summary.claims else []
+    others = [row for row in summary.findings if row not in claimed]
+    return [*(Paragraph(row.sentence, "finding", tone=tone_of(row)) for row in others), *remarks(summary)]
 
 
 def remarks(summary: ReportSummary) -> list[Block]:
