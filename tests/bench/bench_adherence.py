@@ -7,8 +7,10 @@ alone: the share in the heuristic's style among all of them, and among the best-
 """
 
 import statistics
+import tempfile
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 
 from tasks.filter.adherence.likelihood_ratio import LikelihoodRatio
 from tasks.filter.adherence.protocol import Scorer, ScoreRequest
@@ -19,6 +21,7 @@ from tasks.shared.prompts.render import Renderer
 from tasks.tiny import MODEL_DIR
 from tasks.tiny.problems import Problem, generate_problems
 from tasks.tiny.styles import METHODS, OPENING_WORDS, completion, style_of
+from tests.bench.style_classifier import trained_classifier
 from tests.support.small_world import TINY
 
 PROBLEMS, SAMPLES = 120, 8
@@ -27,14 +30,20 @@ HEURISTICS: Mapping[str, Heuristic] = {item.name: item for item in load_heuristi
 
 
 def main() -> None:
-    """Print AUC for each heuristic, and shares in the asked style with and without selection."""
+    """Print AUC for each heuristic, and shares in the asked style with and without selection, by each scorer."""
     problems = generate_problems("dev", PROBLEMS, seed=5)
-    scorer = LikelihoodRatio(MODEL_DIR, device="cpu", dtype="float32", tokens_per_batch=16_384)
+    show(
+        "likelihood ratio", LikelihoodRatio(MODEL_DIR, device="cpu", dtype="float32", tokens_per_batch=16_384), problems
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        show("reward model", trained_classifier(Path(folder)), problems)
+
+
+def show(name: str, scorer: Scorer, problems: Sequence[Problem]) -> None:
+    """Print what one scorer comes to."""
     whole, bare = (traces_auc(scorer, problems, opening=opening) for opening in (True, False))
     asked, chosen = selection(scorer, problems)
-    print(
-        f"likelihood ratio on {PROBLEMS} problems; AUC whole / without opening word; in its style of {SAMPLES} samples"
-    )
+    print(f"{name} on {PROBLEMS} problems; AUC whole / without opening word; in its style of {SAMPLES} samples")
     for style, name in METHODS.items():
         print(
             f"  {name:<22}{whole[style]:>7.3f}{bare[style]:>7.3f}   "
