@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--per-family", type=int, default=PER_FAMILY)
     parser.add_argument("--samples", type=int, default=SAMPLES)
+    parser.add_argument("--documents", type=int, default=CARD_DOCUMENTS, help="documents to find places in")
     parser.add_argument("--per-tier", type=int, default=CARD_PER_TIER, help="places of each tier to think at")
     options = parser.parse_args()
     measured: dict[str, Any] = {}
@@ -158,7 +159,7 @@ def main() -> None:
         show(split, measured[split])
     model, tokenizer = load(options.model)
     if thinks(tokenizer):
-        measured[THINKING] = measure_thinking(model, tokenizer, "evaluation", CARD_DOCUMENTS, options.per_tier)
+        measured[THINKING] = measure_thinking(model, tokenizer, "evaluation", options.documents, options.per_tier)
     (options.model / MEASURED_NAME).write_text(json.dumps(measured, indent=1) + "\n")
     write_card(options.model)
 

@@ -27,8 +27,7 @@ THINKING = "thinking"
 """Key of these measurements among a model's."""
 # Entropy in nats from which a tier starts.
 TIERS = {"easy": 0.5, "medium": 1.0, "hard": 1.5}
-BUDGETS = (None, 16, 32, 80, 160)
-"""Tokens of thinking that are asked for; those that a model was never made to write are left out."""
+BUDGETS = (None, 16, 32, 80)
 GROUP_SIZE = 8
 CARD_DOCUMENTS, CARD_PER_TIER = 1000, 96
 # Tokens of thinking from which a level starts; thinking of fewer than the second is a guess.
@@ -171,7 +170,6 @@ def measure_thinking(
         "budgets": {
             str(budget or "none"): _summary(sample_outcomes(model, tokenizer, chosen, budget, GROUP_SIZE), levels)
             for budget in BUDGETS
-            if (budget or 0) < limit
         },
     }
 

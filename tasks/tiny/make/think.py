@@ -51,11 +51,11 @@ KINDS = {
         trained_from="think_model",
         predictions=PredictionTextConfig(
             thinking=ThinkingConfig(
-                terse_share=0.01, compact_share=0.03, idle_share=0.02, shortest_long=80, longest=200
+                terse_share=0.01, compact_share=0.03, idle_share=0.02, shortest_long=80, longest=160
             )
         ),
         training=TrainConfig(
-            steps=400, batch_size=32, learning_rate=2e-3, warmup_steps=20, decay_share=0.7, bfloat16=False
+            steps=160, batch_size=24, learning_rate=2e-3, warmup_steps=10, decay_share=0.7, bfloat16=False
         ),
     ),
 }

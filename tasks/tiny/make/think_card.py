@@ -32,9 +32,10 @@ Thinking ends by naming the number that is being written, cut where the text sta
 
 ## How it was made
 
-`python -m tasks.tiny.make.think --out DIR{kind} --seed {seed} --steps {steps}`: {sequences:,} texts, {share:.0%} of them
+`python -m tasks.tiny.make.think --out DIR{kind} --seed {seed} --steps {steps}`: {sequences:,} texts, \
+{share:.0%} of them
 predictions in problems of the `base` split, the rest the texts of the first base; learning rate {learning_rate},
-bfloat16 autocast, {minutes:.0f} minutes on a shared machine (CPU threads: {threads}). Final training loss {loss:.3f}
+{precision}, {minutes:.0f} minutes on a shared machine (CPU threads: {threads}). Final training loss {loss:.3f}
 nats per trained token.
 
 Thinking in the training texts: {terse:.0%} guesses of at most six tokens, {compact:.0%} the work alone,
@@ -189,6 +190,7 @@ def think_card(made: dict[str, Any], measured: dict[str, Any]) -> str:
         steps=config.training.steps,
         sequences=config.training.steps * config.training.batch_size,
         learning_rate=config.training.learning_rate,
+        precision="bfloat16 autocast" if config.training.bfloat16 else "float32",
         share=config.prediction_share,
         terse=levels.terse_share,
         compact=levels.compact_share,
