@@ -208,9 +208,9 @@ def imports() -> dict[str, set[str]]:
 
 
 def rooms() -> list[str]:
-    """Rooms along the data, method by method: each may import those before it."""
+    """Rooms along the data, method by method, with those that read it in first: each may import those before it."""
     models = [section_models(kind)[name] for kind in METHODS.values() for name in kind.stage_sections().values()]
-    return list(dict.fromkeys([*(model.__module__.split(".")[1] for model in models), *AROUND]))
+    return list(dict.fromkeys(["questions", "texts", *(model.__module__.split(".")[1] for model in models), *AROUND]))
 
 
 def arrows() -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from typing import get_args
 
 from flows.arms.common import Arm, after_rl, measured
 from flows.pipeline.run import call
+from flows.stages.decontaminate import decontaminate
 from flows.stages.rmt.entropy import entropy
 from flows.stages.rmt.predict import predict
 from flows.stages.rmt.rmt_train import rmt_train
@@ -42,8 +43,13 @@ def base_of(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
 
 
 def tiers(arm: Arm, which: str) -> ArtifactRef:
-    """Entropy at every position of the texts; the same for all arms that do not change the texts."""
+    """Entropy at every position of the texts; the same for all arms that do not change the texts.
+
+    Nothing is trained on those of a second domain.
+    """
     documents = call(texts, which=which, **arm.stage("texts"))
+    if which == "texts":
+        documents = call(decontaminate, texts=documents, which=which, **arm.stage("decontaminate"))
     return call(entropy, texts=documents, label=which, **arm.stage("entropy"))
 
 

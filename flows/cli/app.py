@@ -147,9 +147,10 @@ def lineage(
     as_json: JsonOption = False,
 ) -> None:
     """A model's ancestry down to questions, heuristics and verdicts; or which models saw a question."""
-    from flows.cli.printing import show_lineage
+    from flows.cli.catalog.lineage import show_lineage
+    from flows.cli.printing import explained
 
-    exit_with(show_lineage(ref, question, as_json, console))
+    exit_with(explained(lambda: show_lineage(ref, question, as_json, console), console))
 
 
 @app.command()

@@ -115,8 +115,7 @@ def interruptions(console: Console) -> Iterator[None]:
 
     What the exception has not ended after `LEAVE_AFTER_S`, or at a second signal, is ended all the same.
 
-    Prefect handles SIGTERM inside a flow and passes it on; before the first flow, only this keeps it from ending the
-    command at once and leaving a temporary server behind.
+    Without a handler of its own, SIGTERM would end the command at once and leave a temporary server behind.
     """
     received: list[int] = []
 
@@ -130,9 +129,7 @@ def interruptions(console: Console) -> Iterator[None]:
         timer = threading.Timer(LEAVE_AFTER_S, leave, [console, received])
         timer.daemon = True
         timer.start()
-        if number == signal.SIGINT:
-            raise Interrupted
-        sys.exit(128 + number)
+        raise Interrupted
 
     former = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -10,8 +10,10 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from flows.cli.output import print_json
+from flows.cli.output import model_name, print_json
+from tasks.report.models import NamedModel, named_models
 from tasks.spine.store.gc import delete, look
 from tasks.spine.store.gc_plan import GCPlan, Item, plan
 from tasks.spine.store.ref import ArtifactRef
@@ -19,6 +21,7 @@ from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 
 DAY_S = 86_400.0
+Named = Mapping[ArtifactRef, NamedModel]
 
 
 def collect(
@@ -44,11 +47,15 @@ def collect(
     roots: dict[ArtifactRef, str] = {**reports, **{ref: "registered in MLflow" for ref in found if ref}, **named}
     plan_ = plan(snapshot, roots, time.time() - keep_days * DAY_S)
     total = sum(extent.size for extent in snapshot.files.values())
+    going = [snapshot.contents[item.ref] for item in plan_.items if item.ref is not None]
+    called = named_models(store, going)
     if as_json:
         stayed = _delete(store, settings, plan_) if yes else {}
-        print_json(_record(plan_, total, yes, stayed))
+        print_json(_record(plan_, called, total, yes, stayed))
         return int(bool(stayed))
     console.print(items_table(plan_))
+    for model in called.values():
+        console.print(Text.assemble("Model:     ", model_name(model, " " * 11)), soft_wrap=True)
     console.print(_summary(plan_, total))
     if not plan_.items:
         return 0
@@ -68,7 +75,7 @@ def _delete(store: Store, settings: Settings, plan_: GCPlan) -> dict[str, str]:
     return {item.path: why for item, why in delete(store, settings, plan_) if why}
 
 
-def _record(plan_: GCPlan, total: int, deleted: bool, stayed: Mapping[str, str]) -> dict[str, Any]:
+def _record(plan_: GCPlan, called: Named, total: int, deleted: bool, stayed: Mapping[str, str]) -> dict[str, Any]:
     """What `gc` says, for programs."""
     items = [
         {
@@ -77,6 +84,7 @@ def _record(plan_: GCPlan, total: int, deleted: bool, stayed: Mapping[str, str])
             "bytes": item.extent.size,
             "changed": _day(item),
             "why": item.why,
+            **({"label": called[item.ref].label, "files": called[item.ref].path} if item.ref in called else {}),
             "deleted": deleted and item.path not in stayed,
             "stays_because": stayed.get(item.path),
         }

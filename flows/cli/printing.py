@@ -1,4 +1,4 @@
-"""What the commands show: stages, results, plans, estimates, lineage, schedules; and errors in a line."""
+"""What the commands show: stages, results, plans, estimates, schedules; and errors in a line."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.cli.output import from_here, print_json
+from flows.cli.output import from_here, model_name, print_json
 from tasks.errors import in_a_line, tells_the_user
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.imports import UNUSED_BY_PREFECT, lean_imports
@@ -34,7 +34,7 @@ def show_stages(stages: list[StageRecord], console: Console) -> None:
 
 def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
     """The tables of a report or an evaluation, what to know about them, and where models and all else lie."""
-    from tasks.report.models import measured_models, place_of_files
+    from tasks.report.models import measured_models
     from tasks.report.render.terminal import terminal_tables
     from tasks.report.show import tables, warnings
 
@@ -44,8 +44,7 @@ def show_result(store: Store, ref: "ArtifactRef", console: Console) -> None:
     for warning in warnings(manifest):
         console.print(Text(f"Read with care: {warning}", "yellow"))
     for model in measured_models(store, manifest):
-        console.print(f"Model:     {model.label}: {model.ref}")
-        console.print(Text(f"           {from_here(place_of_files(store, model.ref))}", "dim"), soft_wrap=True)
+        console.print(Text.assemble("Model:     ", model_name(model, " " * 11)), soft_wrap=True)
     places = [f"Report:    {from_here(store.local(ref) / 'report.html')}"] if manifest.kind == "report" else []
     places.append(f"MLflow:    {from_here(run_context().settings.mlflow_shown)}   (make ui serves it)")
     places.append(f"Artifacts: {from_here(store.files.uri)}   (this one: {ref})")
@@ -79,25 +78,6 @@ def show_estimate(recipe: str, device: str, overrides: dict[str, Any], as_json: 
     return explained(run, console)
 
 
-def show_lineage(ref: str, question: str, as_json: bool, console: Console) -> int:
-    """Print an artifact's ancestry, or the models that saw a question. Returns an exit code."""
-    from tasks.spine.store import lineage
-
-    def run() -> None:
-        if not ref and not question:
-            raise ValueError("lineage of what? Give an artifact, such as model/3f2a9c, or --question with an id")
-        store = run_context().store
-        if as_json:
-            sightings = lineage.sightings_record(store, question) if question else {}
-            return print_json(sightings | (lineage.ancestry_record(store, store.ref(ref)) if ref else {}))
-        if question:
-            console.print(lineage.render_sightings(store, question))
-        if ref:
-            console.print(lineage.render_ancestry(store, store.ref(ref)))
-
-    return explained(run, console)
-
-
 def show_schedule(ref: str, rows: int, console: Console) -> int:
     """Print a schedule's counts and some of its rows. Returns an exit code."""
     from tasks.schedule.show import first_rows, show
@@ -113,7 +93,7 @@ def show_schedule(ref: str, rows: int, console: Console) -> int:
 
 def show_report(run: str, as_json: bool, console: Console) -> int:
     """Print a report's tables and the place of its page. Returns an exit code."""
-    from tasks.report.models import measured_models, place_of_files
+    from tasks.report.models import measured_models
 
     def show() -> None:
         store = run_context().store
@@ -124,7 +104,7 @@ def show_report(run: str, as_json: bool, console: Console) -> int:
         if not as_json:
             return show_result(store, ref, console)
         models = [
-            {"label": model.label, "artifact": str(model.ref), "path": place_of_files(store, model.ref)}
+            {"label": model.label, "artifact": str(model.ref), "path": model.path}
             for model in measured_models(store, store.manifest(ref))
         ]
         page = str(store.local(ref) / "report.html")

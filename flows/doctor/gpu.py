@@ -36,7 +36,10 @@ class Gpus:
 
     def findings(self) -> list[Finding]:
         """Driver, CUDA, free memory."""
-        install = "install NVIDIA's driver, series 580 or newer; in a container, the NVIDIA container toolkit"
+        install = (
+            "install NVIDIA's driver, series 580 or newer; in a container, the NVIDIA container toolkit, with "
+            "NVIDIA_DRIVER_CAPABILITIES=compute,utility for nvidia-smi"
+        )
         driver = look("driver", self._driver, install)
         if driver.verdict == "FAIL":
             return [driver, *(Finding(name, "skipped", "needs the driver") for name in ("CUDA", "GPU memory"))]

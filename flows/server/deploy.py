@@ -25,7 +25,7 @@ from rich.table import Table
 
 from flows.server.automations import WATCHED, automations
 from flows.server.deployments import ROOT, deployments_file, register
-from flows.server.notifications import notifications
+from flows.server.notifications import no_longer_wanted, notifications
 from flows.server.result_storage import BLOCK, DEFAULT_BLOCK, save_result_storage
 from tasks.spine.stage.context import run_context
 from tasks.spine.stage.training_slot import limit_name
@@ -77,6 +77,9 @@ def deploy(pool_type: PoolType, gpu_hosts: Sequence[str], console: Console) -> N
         ids = {name: deployment.id for name, deployment in deployments.items()}
         for automation in (*automations(ids, POOLS), *notifications(client, POOLS)):
             table.add_row("automation", automation.name, _automation(client, automation))
+        for left in no_longer_wanted(client, POOLS):
+            client.delete_automation(left.id)
+            table.add_row("automation", left.name, "removed")
         table.add_row("schedule", WATCHED, _schedule(client, ids[WATCHED]))
     console.print(table)
 

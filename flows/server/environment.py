@@ -153,15 +153,23 @@ def for_one_person() -> Iterator[None]:
 
     Heartbeats tell a server's automation that a run on some other machine is alive. Here nobody listens, and each
     flow would wait up to a second for its heartbeat thread.
+
+    SIGTERM stays with the command: under Prefect's own handler each level of flows would say what it makes of it.
     """
+    import prefect.flow_engine
     from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
     # A filter of the logger survives Prefect's own set-up of its handlers, which comes with the first flow.
     logging.getLogger("prefect.flow_runs").addFilter(_is_news)
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         logging.getLogger(name).addFilter(_is_said_once)
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        yield
+    former = prefect.flow_engine.capture_sigterm
+    prefect.flow_engine.capture_sigterm = contextlib.nullcontext
+    try:
+        with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            yield
+    finally:
+        prefect.flow_engine.capture_sigterm = former
 
 
 def _is_news(record: logging.LogRecord) -> bool:

@@ -6,7 +6,13 @@ from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.actions import SendNotification
-from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture, ResourceSpecification
+from prefect.events.schemas.automations import (
+    Automation,
+    AutomationCore,
+    EventTrigger,
+    Posture,
+    ResourceSpecification,
+)
 from prefect.exceptions import ObjectNotFound
 
 from flows.server.automations import MAX_RESTARTS
@@ -27,18 +33,31 @@ def notifications(client: SyncPrefectClient, pools: Sequence[str]) -> list[Autom
     Raises:
         ValueError: the server has no such block.
     """
-    names = [name.strip() for name in os.environ.get(BLOCKS, "").split(",") if name.strip()]
-    blocks = [_block(client, name) for name in names]
+    blocks = [_block(client, name) for name in _names()]
+    return _told(blocks, pools) if blocks else []
+
+
+def no_longer_wanted(client: SyncPrefectClient, pools: Sequence[str]) -> list[Automation]:
+    """Automations of an earlier `midtrain deploy`, where no block is named any more; never those that others made."""
+    known = [] if _names() else _told([], pools)
+    there = [(item, found) for item in known for found in client.read_automations_by_name(item.name)]
+    return [found for item, found in there if found.description == item.description]
+
+
+def _names() -> list[str]:
+    return [name.strip() for name in os.environ.get(BLOCKS, "").split(",") if name.strip()]
+
+
+def _told(blocks: Sequence[UUID], pools: Sequence[str]) -> list[AutomationCore]:
     ended = {"prefect.resource.role": ["work-pool"], "prefect.resource.name": list(pools)}
     compared = {"prefect.resource.role": ["flow"], "prefect.resource.name": list(PIPELINES)}
     last_start = {"prefect.run-count": [str(MAX_RESTARTS + 1)]}
-    told = [
-        ("failed runs are told", "Failed", {}, ended),
-        ("runs that crashed for good are told", "Crashed", last_start, ended),
-        ("runs that wait for approval are told", "Paused", {}, compared),
-        ("finished comparisons are told", "Completed", {}, compared),
+    return [
+        _automation(blocks, "failed runs are told", "Failed", {}, ended),
+        _automation(blocks, "runs that crashed for good are told", "Crashed", last_start, ended),
+        _automation(blocks, "runs that wait for approval are told", "Paused", {}, compared),
+        _automation(blocks, "finished comparisons are told", "Completed", {}, compared),
     ]
-    return [_automation(blocks, *item) for item in told] if blocks else []
 
 
 def _block(client: SyncPrefectClient, name: str) -> UUID:

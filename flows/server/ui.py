@@ -26,6 +26,7 @@ CLOSE_EVERY_S = 60.0
 """Between two looks for runs of commands that were killed."""
 PORTS_TRIED = 100
 """Ports behind one that is taken, of which the first free one is proposed."""
+LAST_PORT = 65535
 PAGES = {"MLflow": f"/#/experiments?{OF_TRAINING}"}
 """Where to begin, if not at a server's first page."""
 LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
@@ -88,8 +89,8 @@ def check_ports(ports: dict[str, int]) -> None:
     if len(set(ports.values())) < len(ports):
         raise ValueError(f"both servers on port {ports['prefect']}; pass another --mlflow-port")
     for name, port in ports.items():
-        if port == 0:
-            raise ValueError(f"port 0 is none; pass another --{name}-port")
+        if not 0 < port <= LAST_PORT:
+            raise ValueError(f"port {port} is none; pass one from 1 to {LAST_PORT} as --{name}-port")
         if trouble := _trouble_with(port):
             free = next((other for other in range(port + 1, port + PORTS_TRIED) if not _trouble_with(other)), "PORT")
             raise ValueError(f"port {port} cannot be had ({trouble}); pass another, such as --{name}-port {free}")
@@ -101,7 +102,7 @@ def _trouble_with(port: int) -> Exception | None:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             return error
     return None
 

@@ -1,1 +1,1 @@
-"""Contamination: questions to train on that a benchmark asks too are found, listed and left out."""
+"""Contamination: questions and documents to train on that hold what a benchmark asks are found, listed, left out."""

@@ -6,7 +6,11 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from tasks.config import Frozen, StageConfig
+from tasks.spine.stage.gpus import WHOLE, Part
 from tasks.spine.store.runtime import Runtime
+
+CHUNK_TOKENS = 1 << 18
+"""Tokens whose windows are sorted by length together, and held in memory (ours)."""
 
 
 class EntropyConfig(StageConfig):
@@ -61,6 +65,9 @@ class EntropyJob(Frozen):
     """Folder of the model."""
     texts: Path
     """Folder with the tables of the texts stage."""
-    out: Path
-    """Folder that receives the table and the rejects."""
+    units: Path
+    """Folder that receives a table of entropies and one of rejects for each row group of the texts; what is there from
+    a run before is not made again."""
+    part: Part = WHOLE
+    """Row groups that are read."""
     runtime: Runtime

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from tasks.entropy.config import EntropyConfig
 from tasks.errors import Permanent
 from tasks.shared.sources.errors import Reject, excerpt
-from tasks.shared.tables.parquet import read_groups
+from tasks.shared.tables.parquet import group_sizes, read_groups
 from tasks.texts.schema import SPLIT_FILES, TEXTS
 
 if TYPE_CHECKING:
@@ -71,13 +71,45 @@ class Encoder:
             yield Reject(SPLIT_FILES[split], line, "text", excerpt(f"{row['document_id']}: {row['text']}"), reason)
 
 
-def read_encoded(folder: Path, encoder: Encoder) -> Iterator[Encoded | Reject]:
-    """Every document of a texts artifact in order of (split, id), tokenized in bounded memory."""
+@dataclass(frozen=True)
+class TextUnit:
+    """A row group of the texts, read by one worker: its passes are the same however many workers there are."""
+
+    number: int
+    """Place in the order of (split, id)."""
+    split: str
+    group: int
+    """Number of the row group in the split's file."""
+    first_line: int
+    rows: int
+
+    def table(self, folder: Path) -> Path:
+        """File of its entropies; it is written last."""
+        return folder / f"{self.number:06d}.parquet"
+
+    def rejects(self, folder: Path) -> Path:
+        """File of its documents that cannot be used."""
+        return folder / f"{self.number:06d}.rejects.parquet"
+
+
+def units_of(folder: Path) -> list[TextUnit]:
+    """The row groups of a texts artifact, in order of (split, id)."""
+    units: list[TextUnit] = []
     for split, name in SPLIT_FILES.items():
         line = 1
-        for batch in _batches(row for table in read_groups(folder / name, TEXTS) for row in table.to_pylist()):
-            yield from encoder.encode(batch, split, line)
-            line += len(batch)
+        for group, rows in enumerate(group_sizes(folder / name)):
+            units.append(TextUnit(len(units), split, group, line, rows))
+            line += rows
+    return units
+
+
+def read_encoded(folder: Path, unit: TextUnit, encoder: Encoder) -> Iterator[Encoded | Reject]:
+    """Every document of a unit in order of its id, tokenized in bounded memory."""
+    line = unit.first_line
+    [table] = read_groups(folder / SPLIT_FILES[unit.split], TEXTS, [unit.group])
+    for batch in _batches(table.to_pylist()):
+        yield from encoder.encode(batch, unit.split, line)
+        line += len(batch)
 
 
 def chunks(documents: Iterable[Encoded], tokens: int) -> Iterator[list[Encoded]]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
 from tasks.shared.tables.parquet import read_groups
@@ -44,12 +45,15 @@ def read_documents(path: Path, split: Split) -> Iterator[DocumentEntropy]:
     Raises `tasks.shared.tables.parquet.ParquetError` for a table that is not whole or is not one of entropy.
     """
     for table in read_groups(Path(path) / ENTROPY_FILE, ENTROPY):
-        splits = table.column("split").to_pylist()
-        if split not in splits:
-            continue
-        ids, given = table.column("document_id").to_pylist(), table.column("given_tokens").to_pylist()
-        lists = {name: table.column(name).combine_chunks() for name in _LISTS}
-        for row, row_split in enumerate(splits):
-            if row_split == split:
-                arrays = {name: column[row].values.to_numpy() for name, column in lists.items()}
-                yield DocumentEntropy(ids[row], split, given[row], **arrays)
+        if split in table.column("split").to_pylist():
+            yield from (document for document in documents_of(table) if document.split == split)
+
+
+def documents_of(table: pa.Table) -> Iterator[DocumentEntropy]:
+    """The documents of a row group, in order. The arrays are views on it."""
+    names = ("document_id", "split", "given_tokens")
+    values = zip(*(table.column(name).to_pylist() for name in names), strict=True)
+    lists = {name: table.column(name).combine_chunks() for name in _LISTS}
+    for row, (document_id, split, given) in enumerate(values):
+        arrays = {name: column[row].values.to_numpy() for name, column in lists.items()}
+        yield DocumentEntropy(document_id, split, given, **arrays)

@@ -27,5 +27,7 @@ predicts `tokens[i]` from `tokens[context_start[i]:i]`. Nothing stands before po
 `given_tokens` leading tokens hold a given character. Tokens are the tokenizer's own, without any added special token.
 """
 
+ORDER = ("split", "document_id")
+
 GROUP = Weight(lambda row: len(row["tokens"]), 1 << 18)
 """Bound on a row group: tokens of its documents."""

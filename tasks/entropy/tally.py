@@ -1,34 +1,33 @@
-"""Counts of an entropy run: documents, positions, and positions by entropy in bins that tiers can be cut from."""
+"""The tables of all units as one, and what is counted on the way: documents, positions, positions by entropy."""
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from tasks.entropy.config import EntropyJob
-from tasks.entropy.encoding import Encoded
+from tasks.entropy.encoding import TextUnit
+from tasks.entropy.read import DocumentEntropy, documents_of
+from tasks.entropy.schema import ENTROPY, ENTROPY_FILE, GROUP, ORDER
 from tasks.errors import Permanent
-from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.sources.errors import Reject
-from tasks.shared.sources.rejects import reasons_of
-from tasks.shared.tables.parquet import count_rows
-from tasks.spine.stage.worker import Reporter
+from tasks.shared.sources.rejects import REJECTS, REJECTS_FILE, reasons_of, write_rejects
+from tasks.shared.tables.parquet import Row, read_groups, read_rows, write_parquet
 from tasks.texts.schema import SPLIT_FILES
-
-if TYPE_CHECKING:
-    from tasks.entropy.passes import Scored
 
 BINS_PER_NAT = 20
 """Bins are 0.05 nats wide (ours), so that every threshold with at most one decimal place is an edge."""
+MOST_NATS = 24
+"""Higher entropies are in the last bin: no vocabulary has so many tokens that one is (ours)."""
 
 Histogram = npt.NDArray[np.int64]
 
 
-def empty_histogram(vocabulary: int) -> Histogram:
-    """A histogram for distributions over `vocabulary` tokens, whose entropy is at most its natural logarithm."""
-    return np.zeros(int(np.log(vocabulary) * BINS_PER_NAT) + 2, dtype=np.int64)
+def empty_histogram() -> Histogram:
+    """A histogram for distributions over any vocabulary."""
+    return np.zeros(MOST_NATS * BINS_PER_NAT, dtype=np.int64)
 
 
 def count_into(histogram: Histogram, entropy: npt.NDArray[np.float32]) -> None:
@@ -43,42 +42,22 @@ def trimmed(histogram: Histogram) -> list[int]:
 
 
 class EntropyTally:
-    """Counts of documents and positions on the way through a corpus."""
+    """Counts of documents and positions of a whole table."""
 
-    def __init__(self, job: EntropyJob, reporter: Reporter, vocabulary: int) -> None:
-        self.job = job
-        self.rejects: list[Reject] = []
+    def __init__(self, rejects: Iterable[Reject]) -> None:
+        self.rejects = list(rejects)
         self.documents: Counter[str] = Counter()
         self.positions: Counter[str] = Counter()
-        self.histograms = {split: empty_histogram(vocabulary) for split in SPLIT_FILES}
-        self.model_seconds = 0.0
-        self._reporter = reporter
-        self._total = sum(count_rows(job.texts / name) for name in SPLIT_FILES.values())
+        self.histograms = {split: empty_histogram() for split in SPLIT_FILES}
 
-    def usable(self, documents: Iterator[Encoded | Reject]) -> Iterator[Encoded]:
-        """The documents that can be used; the others are noted."""
-        for document in documents:
-            if isinstance(document, Reject):
-                self.rejects.append(document)
-            else:
-                yield document
-
-    def note(self, scored: "list[Scored]", seconds: float) -> None:
-        """Count one chunk that took the model `seconds`, and report."""
-        self.model_seconds += seconds
-        for result in scored:
-            split, length = result.document.split, len(result.document.tokens)
-            first = max(1, result.document.given_tokens)
-            self.documents[split] += 1
-            self.positions[split] += length - min(first, length)
-            self.positions["all"] += length - 1
-            count_into(self.histograms[split], result.entropy[first:])
-        done = sum(self.documents.values()) + len(self.rejects)
-        self._reporter.progress(done, self._total, "documents", positions_per_s=self.positions_per_s())
-
-    def positions_per_s(self) -> float:
-        """Positions per second of the model's time."""
-        return self.positions["all"] / max(self.model_seconds, 1e-9)
+    def note(self, document: DocumentEntropy) -> None:
+        """Count one document."""
+        split, length = document.split, len(document.tokens)
+        first = max(1, document.given_tokens)
+        self.documents[split] += 1
+        self.positions[split] += length - min(first, length)
+        self.positions["all"] += length - 1
+        count_into(self.histograms[split], document.entropy[first:])
 
     def check_any(self) -> None:
         """Raise `Permanent` where no document could be used."""
@@ -91,7 +70,7 @@ class EntropyTally:
             "tokens that hold neither special tokens nor entropy.reserved_texts, or a model with another tokenizer"
         )
 
-    def result(self, seconds: float) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """Ledger and summary for the manifest."""
         documents = {f"{split}_documents": self.documents[split] for split in SPLIT_FILES}
         return {
@@ -102,8 +81,28 @@ class EntropyTally:
                 "bins_per_nat": BINS_PER_NAT,
                 **{split: trimmed(counts) for split, counts in self.histograms.items()},
             },
-            "positions_per_s": round(self.positions_per_s(), 1),
-            "seconds": round(seconds, 3),
             "rejected": dict(reasons_of(self.rejects).most_common(20)),
-            "tokenizer_digest": tokenizer_digest(self.job.model),
         }
+
+
+def joined(units: Iterable[TextUnit], folder: Path, out: Path) -> dict[str, Any]:
+    """Write entropy.parquet and rejects.parquet from the units' tables in `folder`; returns ledger and summary.
+
+    Raises:
+        Permanent: no document can be used.
+    """
+    units = list(units)
+    tally = EntropyTally(Reject(**row) for unit in units for row in read_rows(unit.rejects(folder), schema=REJECTS))
+    rows = _counted(units, folder, tally)
+    write_parquet(rows, out / ENTROPY_FILE, ENTROPY, sorted_by=ORDER, weight=GROUP)
+    write_rejects(tally.rejects, out / REJECTS_FILE)
+    return tally.result()
+
+
+def _counted(units: Iterable[TextUnit], folder: Path, tally: EntropyTally) -> Iterator[Row]:
+    for unit in units:
+        for table in read_groups(unit.table(folder), ENTROPY):
+            for document in documents_of(table):
+                tally.note(document)
+                yield {name: getattr(document, name) for name in ENTROPY.names}
+    tally.check_any()

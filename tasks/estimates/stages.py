@@ -1,7 +1,8 @@
 """Stages of a recipe, and the cost of each on a device.
 
 A room says what its stage costs in `estimate.py`, by a function of the stage's name whose parameters are the sections
-of the recipe that the cost hangs on. So a new stage is counted as soon as its room says so.
+of the recipe that the cost hangs on, None for one that the method has not. So a new stage is counted as soon as its
+room says so.
 """
 
 from collections.abc import Iterable
@@ -44,7 +45,7 @@ def _cost(recipe: Recipe, stage: str, config: Any, device: Device) -> StageEstim
     room = type(config).__module__.rpartition(".")[0]
     cost = getattr(import_module(f"{room}.estimate"), stage)
     names = list(signature(cost).parameters)[1:]
-    return cost(machine, **{name: config if name == stage else getattr(recipe, name) for name in names})
+    return cost(machine, **{name: config if name == stage else getattr(recipe, name, None) for name in names})
 
 
 def planned_cost(row: PlannedStage) -> str:

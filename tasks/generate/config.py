@@ -65,7 +65,7 @@ class EarlyStop(Frozen):
     """Right, whole candidates that are enough, whatever their adherence. More of them leave `filter` more to choose
     from: at least `filter.keep_per_heuristic`, and `filter.min_agreement` where agreement is asked for."""
     round_samples: int = Field(1, ge=1)
-    """Candidates of each pair between two looks at the answers; an engine starts for each round."""
+    """Candidates of each pair between two looks at the answers, during which the engine waits."""
 
 
 class GenerateConfig(StageConfig):

@@ -6,8 +6,8 @@ samples are drawn follows from verdicts on samples before them alone, so that a 
 
 import heapq
 from collections import Counter
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import count, tee
 from typing import Any
 
@@ -20,6 +20,7 @@ from tasks.shared.sampling.wanted import Prompt, Question, Wanted
 from tasks.shared.tables.parquet import Row, read_rows
 from tasks.shared.verification.config import VerificationConfig
 from tasks.shared.verification.pool import VerifierPool
+from tasks.spine.stage.launch import check_stop
 from tasks.spine.stage.stage import Build
 
 QUESTIONS = "questions"
@@ -28,20 +29,72 @@ Pair = tuple[str, str]
 """Question id and heuristic."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Rounds:
     """The samples of all rounds."""
 
-    samples: tuple[Samples, ...]
-    wanted: int
-    """Samples without an early stop."""
-    tallies: tuple[dict[str, int], ...] = ()
+    everything: Wanted[Question]
+    """All samples, as without an early stop."""
+    stop: EarlyStop | None
+    verification: VerificationConfig
+    tallies: list[dict[str, int]] = field(default_factory=list)
     """Counts of each judged round: pairs that were drawn for, their samples, right ones, pairs that had enough."""
+    samples: tuple[Samples, ...] = ()
+    _found: Counter[Pair] = field(default_factory=Counter)
+
+    def draw(self, build: Build) -> "Rounds":
+        """All samples that are wanted, or round by round those of the pairs that lack right ones."""
+        first = fill(build, self.first())
+        self.samples = (first, *first.later)
+        return self
+
+    def first(self) -> Wanted[Question]:
+        """What is drawn before any answer is looked at, and the way to what is drawn then."""
+        if self.stop is None:
+            return self.everything
+        return replace(self.everything, num_samples=min(self.stop.round_samples, self._most), then=self._next)
+
+    def _next(self, build: Build, last: Samples) -> Wanted[Any] | None:
+        """The next round, of the pairs that lack right ones; None where there is none."""
+        assert self.stop is not None
+        (name,) = last.sets
+        pairs, before = {_pair(prompt) for prompt in last.prompts(name)}, self._found.total()
+        self._found += _right(build, last, name, self.everything.form, self.verification)
+        lacking = {pair for pair in pairs if self._found[pair] < self.stop.right}
+        self.tallies.append(
+            {
+                "pairs": len(pairs),
+                "samples": last.count,
+                "right": self._found.total() - before,
+                "had_enough": len(pairs) - len(lacking),
+            }
+        )
+        start = min(len(self.tallies) * self.stop.round_samples, self._most)
+        if not lacking or start == self._most:
+            return None
+        # They were rendered for the round before.
+        prompts = (prompt for prompt in last.prompts(name) if _pair(prompt) in lacking)
+        return replace(
+            self.everything,
+            sources={f"{QUESTIONS}-{start}": prompts},
+            render=lambda prompt: (prompt,),
+            first_sample=start,
+            num_samples=min(start + self.stop.round_samples, self._most),
+        )
+
+    @property
+    def _most(self) -> int:
+        return 1 if self.everything.samplings[0].greedy else self.everything.num_samples
+
+    @property
+    def wanted(self) -> int:
+        """Samples without an early stop."""
+        return sum(1 for _ in self.prompts()) * self._most
 
     @property
     def generated(self) -> int:
         """Samples that the pool lacked before."""
-        return sum(item.generated for item in self.samples)
+        return self.samples[0].generated
 
     def prompts(self) -> Iterator[Prompt]:
         """Every prompt, as it was rendered; the first round asks all."""
@@ -56,60 +109,18 @@ class Rounds:
         return heapq.merge(*rows, key=lambda row: (place[row["question_id"], row["heuristic"]], row["sample_index"]))
 
 
-def first_round(wanted: Wanted[Question], stop: EarlyStop | None) -> Wanted[Question]:
-    """What is drawn before any answer is looked at."""
-    return replace(wanted, num_samples=min(stop.round_samples, wanted.num_samples)) if stop else wanted
-
-
-def draw(build: Build, wanted: Wanted[Question], stop: EarlyStop | None, verification: VerificationConfig) -> Rounds:
-    """All samples that are wanted, or round by round those of the pairs that lack right ones."""
-    most = 1 if wanted.samplings[0].greedy else wanted.num_samples
-    drawn = [fill(build, first_round(wanted, stop))]
-    asked = sum(1 for _ in drawn[0].prompts(QUESTIONS))
-    if stop is None:
-        return Rounds(tuple(drawn), asked * most)
-    gold = {row["id"]: row["answer"] for row in read_rows(build.path(QUESTIONS) / QUESTIONS_FILE, ["id", "answer"])}
-    right: Counter[Pair] = Counter()
-    tallies = []
-    while True:
-        (name,) = drawn[-1].sets
-        before = right.total()
-        right += _right(build, drawn[-1], name, gold, wanted.form, verification)
-        pairs = {_pair(prompt) for prompt in drawn[-1].prompts(name)}
-        lacking = {pair for pair in pairs if right[pair] < stop.right}
-        tallies.append(
-            {
-                "pairs": len(pairs),
-                "samples": drawn[-1].count,
-                "right": right.total() - before,
-                "had_enough": len(pairs) - len(lacking),
-            }
-        )
-        done = min(len(tallies) * stop.round_samples, most)
-        if not lacking or done == most:
-            return Rounds(tuple(drawn), asked * most, tuple(tallies))
-        drawn.append(fill(build, _next_round(wanted, drawn[0], lacking, done, min(done + stop.round_samples, most))))
-
-
-def _next_round(
-    wanted: Wanted[Question], first: Samples, lacking: Collection[Pair], start: int, end: int
-) -> Wanted[Any]:
-    """Samples `start` to `end` of the pairs that lack right ones, whose prompts are rendered already."""
-    prompts = (prompt for prompt in first.prompts(QUESTIONS) if _pair(prompt) in lacking)
-    sources = {f"{QUESTIONS}-{start}": prompts}
-    return replace(wanted, sources=sources, render=lambda prompt: (prompt,), first_sample=start, num_samples=end)
-
-
 def _right(
-    build: Build, samples: Samples, name: str, gold: dict[str, str], form: PromptForm, verification: VerificationConfig
+    build: Build, samples: Samples, name: str, form: PromptForm, verification: VerificationConfig
 ) -> Counter[Pair]:
     """Right, whole samples of each pair."""
+    gold = {row["id"]: row["answer"] for row in read_rows(build.path(QUESTIONS) / QUESTIONS_FILE, ["id", "answer"])}
     runtime = build.runtime
     found: Counter[Pair] = Counter()
     with VerifierPool(runtime.num_verifiers, memory_mb=runtime.verifier_memory_mb, config=verification) as verifiers:
         rows, again = tee(samples.rows(name))
         texts = ((graded_text(row, form), gold[row["question_id"]]) for row in again)
         for row, verdict in zip(rows, verifiers.stream(texts), strict=True):
+            check_stop()
             if verdict.verdict == "correct":
                 found[row["question_id"], row["heuristic"]] += 1
     return found

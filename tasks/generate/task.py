@@ -9,7 +9,7 @@ from typing import Any
 from tasks.generate.config import GenerateConfig, ReadySolutions
 from tasks.generate.heuristics import Heuristic, heuristic_prompts, load_heuristics
 from tasks.generate.ready import resolve, write_samples
-from tasks.generate.rounds import QUESTIONS, draw, first_round
+from tasks.generate.rounds import QUESTIONS, Rounds
 from tasks.propose.schema import PROPOSALS_FILE
 from tasks.questions.schema import QUESTIONS_FILE
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
@@ -29,8 +29,12 @@ PROPOSALS = "proposals"
 
 
 def wanted_samples(build: Build, config: GenerateConfig) -> Wanted[Question]:
-    """Candidates for the solution of every question under every heuristic, those of the first round."""
-    return first_round(_wanted(build, config, _renderer(build, config)), config.early_stop)
+    """Candidates for the solution of every question under every heuristic, round by round where they stop early."""
+    return _rounds(build, config, _renderer(build, config)).first()
+
+
+def _rounds(build: Build, config: GenerateConfig, renderer: Renderer) -> Rounds:
+    return Rounds(_wanted(build, config, renderer), config.early_stop, config.verification)
 
 
 def _renderer(build: Build, config: GenerateConfig) -> Renderer:
@@ -82,8 +86,7 @@ def assemble(build: Build, config: GenerateConfig) -> None:
     if config.solutions:
         _take_ready(build, config.solutions, renderer)
         return
-    wanted = _wanted(build, config, renderer)
-    samples = draw(build, wanted, config.early_stop, config.verification)
+    samples = _rounds(build, config, renderer).draw(build)
     tally = _Tally()
     rows = tally.counted(samples.rows())
     count = write_parquet(rows, build.out / SAMPLES_FILE, SAMPLES, sorted_by=["question_id"])
@@ -102,13 +105,13 @@ def assemble(build: Build, config: GenerateConfig) -> None:
         },
         facts={"heuristics": _in_words(config)},
         summary={
-            **wanted.form.summary(),
+            **renderer.form.summary(),
             "heuristics": tally.by_heuristic(),
             "generated_tokens": sum(tally.tokens.values()),
             "generated_now": samples.generated,
             "from_pool": count - samples.generated,
             "engines": sorted(tally.engines),
-            **({"rounds": list(samples.tallies)} if config.early_stop else {}),
+            **({"rounds": samples.tallies} if config.early_stop else {}),
         },
     )
 

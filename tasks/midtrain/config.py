@@ -52,5 +52,7 @@ class MidtrainJob(TrainJob):
     config: MidtrainConfig
     form: PromptForm = PromptForm()
     """How the dataset's prompts were made."""
+    whole: bool = False
+    """Loss on every token of an example but the first, not on its completion alone."""
     section: str = "midtrain"
     """Section of the recipe that the settings stand in, for messages."""

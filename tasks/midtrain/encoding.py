@@ -26,6 +26,12 @@ class TrainingExample:
     def __len__(self) -> int:
         return len(self.prompt) + len(self.completion)
 
+    @property
+    def whole(self) -> "TrainingExample":
+        """The same tokens with loss on all that follow another one."""
+        first, *rest = self.prompt
+        return TrainingExample([first], rest + self.completion)
+
 
 def read_examples(
     path: Path,

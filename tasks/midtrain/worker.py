@@ -24,6 +24,8 @@ def run(job: MidtrainJob, reporter: Reporter) -> dict[str, Any]:
     examples = read_examples(
         job.data, tokenizer, job.config.max_length, adds_prefix=job.form.adds_prefix, section=job.section
     )
+    if job.whole:
+        examples = [example.whole for example in examples]
     rows = model.get_input_embeddings().weight.shape[0]
     check_inside(tokenizer, (example.prompt + example.completion for example in examples), rows)
     check_context(model, max(len(example) for example in examples), "the longest training example")

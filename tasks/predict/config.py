@@ -10,6 +10,7 @@ from tasks.entropy.config import EntropyConfig
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import TierConfig
+from tasks.spine.stage.gpus import WHOLE, Part
 from tasks.spine.store.runtime import Runtime
 
 
@@ -77,4 +78,6 @@ class DirectJob(Frozen):
     """Parquet file of schema `DRAWN`."""
     out: Path
     """Parquet file of schema `LIKELIEST`, which the worker writes."""
+    part: Part = WHOLE
+    """Chunks of documents that are read."""
     runtime: Runtime

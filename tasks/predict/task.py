@@ -1,9 +1,9 @@
 """Prediction as a Prefect task: positions from the entropy, the likeliest tokens, reasoning from the pool, scores."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 
-from tasks.entropy.config import EntropyConfig
+from tasks.entropy.config import CHUNK_TOKENS, EntropyConfig
 from tasks.errors import Permanent
 from tasks.predict.answers import Answers
 from tasks.predict.config import DirectJob, PredictConfig
@@ -19,6 +19,7 @@ from tasks.shared.sampling.schema import asked
 from tasks.shared.sampling.wanted import Prompt, Wanted
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.call import Stage
+from tasks.spine.stage.gpus import parts_here
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 from tasks.spine.stage.worker import write_json
@@ -88,18 +89,21 @@ def _drawn(build: Build, config: PredictConfig) -> tuple[PredictionRenderer, Dra
 
 
 def _likeliest(build: Build, drawn: Drawn) -> dict[tuple[str, int], int]:
-    """The checkpoint's own next token at every position, by a worker."""
+    """The checkpoint's own next token at every position, by a worker on each GPU."""
     places: dict[str, list[int]] = {}
     for position in drawn.positions:
         places.setdefault(position.document_id, []).append(position.position)
-    drawn_file, answered = build.work / "drawn.parquet", build.work / "likeliest.parquet"
+    drawn_file = build.work / "drawn.parquet"
     documents = ({"document_id": name, "tokens": drawn.tokens[name], "positions": places[name]} for name in places)
     write_parquet(documents, drawn_file, DRAWN, sorted_by=("document_id",))
     windows = build.parent("entropy").summary
     config = EntropyConfig(**{name: windows[name] for name in ("context_tokens", "overlap_tokens", "dtype")})
-    job = DirectJob(config=config, model=build.path("model"), drawn=drawn_file, out=answered, runtime=build.runtime)
-    build.worker(WORKER, job, name="direct")
-    return {(row["document_id"], row["position"]): row["token"] for row in read_rows(answered)}
+    parts = parts_here(build.runtime, sum(map(len, drawn.tokens.values())) // CHUNK_TOKENS + 1)
+    place = {"config": config, "model": build.path("model"), "drawn": drawn_file, "runtime": build.runtime}
+    jobs = [DirectJob(out=build.work / f"likeliest_{part.index}.parquet", part=part, **place) for part in parts]
+    build.workers(WORKER, jobs, name="direct")
+    rows = chain.from_iterable(read_rows(job.out) for job in jobs)
+    return {(row["document_id"], row["position"]): row["token"] for row in rows}
 
 
 def _reasoning(config: PredictConfig, renderer: PredictionRenderer, drawn: Drawn) -> Wanted[Position]:

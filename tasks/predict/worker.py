@@ -3,41 +3,40 @@
 It is the entropy stage's computation on another checkpoint, so that a position has the same context there and here.
 """
 
-import itertools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from tasks.entropy.config import CHUNK_TOKENS
 from tasks.entropy.encoding import Encoded, chunks
-from tasks.entropy.worker import CHUNK_TOKENS, open_model
+from tasks.entropy.worker import open_model
 from tasks.predict.config import DirectJob
 from tasks.predict.schema import DRAWN, LIKELIEST
-from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
+from tasks.shared.tables.parquet import Row, read_rows, write_parquet
 from tasks.spine.stage.imports import offline
 from tasks.spine.stage.worker import Reporter, worker_main
 
 
 def run(job: DirectJob, reporter: Reporter) -> dict[str, Any]:
-    """Predict every position; returns how many there were."""
+    """Predict every position of the job's part; returns how many there were."""
     model = open_model(job.model, job.config, job.runtime)
     from tasks.entropy.passes import TOKENS_PER_PASS, score_documents
 
-    total = count_rows(job.drawn)
-    rows = read_rows(job.drawn, schema=DRAWN)
-    documents, wanted = itertools.tee(rows)
-    encoded = (Encoded(row["document_id"], "evaluation", 0, np.array(row["tokens"], np.int32)) for row in documents)
+    # As many as the stage has drawn positions from, and has in memory itself.
+    rows = {row["document_id"]: row for row in read_rows(job.drawn, schema=DRAWN)}
+    documents = (Encoded(name, "evaluation", 0, np.array(row["tokens"], np.int32)) for name, row in rows.items())
+    own = [chunk for number, chunk in enumerate(chunks(documents, CHUNK_TOKENS)) if job.part.holds(number)]
 
     def predicted() -> Iterator[Row]:
         done = 0
-        for chunk in chunks(encoded, CHUNK_TOKENS):
-            scored = score_documents(model, chunk, job.config, TOKENS_PER_PASS[model.device.type])
-            for result, row in zip(scored, itertools.islice(wanted, len(chunk)), strict=True):
-                for position in row["positions"]:
-                    token = int(result.top_token[position])
-                    yield {"document_id": row["document_id"], "position": position, "token": token}
+        for chunk in own:
+            for result in score_documents(model, chunk, job.config, TOKENS_PER_PASS[model.device.type]):
+                name = result.document.document_id
+                for position in rows[name]["positions"]:
+                    yield {"document_id": name, "position": position, "token": int(result.top_token[position])}
             done += len(chunk)
-            reporter.progress(done, total, "documents")
+            reporter.progress(done, sum(map(len, own)), "documents")
 
     return {"positions": write_parquet(predicted(), job.out, LIKELIEST, sorted_by=("document_id", "position"))}
 

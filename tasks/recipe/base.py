@@ -73,7 +73,7 @@ class Recipe(Sections):
     rl_questions: QuestionsConfig = QuestionsConfig()
     """Questions of RL."""
     decontaminate: DecontaminateConfig = DecontaminateConfig()
-    """Search for benchmark questions among all that are trained on."""
+    """Search for benchmark questions among all that is trained on."""
     rl_prompts: PromptSetConfig = PromptSetConfig()
     rl: RLConfig = RLConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

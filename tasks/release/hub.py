@@ -41,7 +41,7 @@ def push(
         Permanent: the artifact is of another kind, the name is none, the repository has files, or the hub refuses.
     """
     import httpx
-    from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub import CommitOperationAdd, HfApi, get_token
     from huggingface_hub.errors import HfHubHTTPError
 
     if not HUB_NAME.fullmatch(repository):
@@ -65,9 +65,12 @@ def push(
         ).commit_url
     except (HfHubHTTPError, httpx.HTTPError) as error:
         said = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise Permanent(
-            f"the hub did not take {name} as {repository}: {said}. Check the name, and that HF_TOKEN may write there"
-        ) from error
+        advice = "Check the name, and that HF_TOKEN may write there"
+        if not isinstance(error, HfHubHTTPError):
+            advice = f"Check that this machine reaches {api.endpoint}, or set HF_ENDPOINT to a hub that it does"
+        elif get_token() is None:
+            advice = "No token was found: set HF_TOKEN, or run `hf auth login`"
+        raise Permanent(f"the hub did not take {name} as {repository}: {said}. {advice}") from error
 
 
 def _content(store: Store, manifest: Manifest, licence: str) -> dict[str, Path | bytes]:

@@ -17,36 +17,49 @@ MEASUREMENTS = ("evaluation", "prediction")
 
 
 @dataclass(frozen=True)
-class MeasuredModel:
-    """One model of a report."""
+class NamedModel:
+    """One model as people are told of it."""
 
     label: str
-    """What the report's tables call it; with its seed where there are several."""
+    """What the tables of its newest report call it, with its seed where there are several and a word on whether it is
+    after RL where both are; or its summary."""
     ref: ArtifactRef
+    path: str
+    """Folder or address of its files, or a word about their being gone: a report outlives its models."""
 
 
-def measured_models(store: Store, report: Manifest) -> list[MeasuredModel]:
+def measured_models(store: Store, report: Manifest) -> list[NamedModel]:
     """The models of a report in the order of its entries; without those whose measurements are no longer there."""
     entries = report.payload.get("config", {}).get("entries", ())
+    checkpoints = [(entry["label"], entry.get("checkpoint", "")) for entry in entries]
     seeds: dict[str, set[int]] = {}
     for entry in entries:
         seeds.setdefault(entry["label"], set()).add(entry["seed"])
-    found: dict[ArtifactRef, MeasuredModel] = {}
+    found: dict[ArtifactRef, NamedModel] = {}
     for entry in entries:
-        label = f"{entry['label']}, seed {entry['seed']}" if len(seeds[entry["label"]]) > 1 else entry["label"]
+        label = entry["label"] + then_rl(entry["label"], entry.get("checkpoint", ""), checkpoints)
+        label = f"{label}, seed {entry['seed']}" if len(seeds[entry["label"]]) > 1 else label
         for role in {entry.get(key) for key in ROLES} & report.parents.keys():
             with suppress(ArtifactMissing):
                 ref = store.manifest(report.parents[role]).parents[MODEL]
-                found.setdefault(ref, MeasuredModel(label, ref))
+                found.setdefault(ref, NamedModel(label, ref, _place(store, ref)))
     return list(found.values())
 
 
-def place_of_files(store: Store, ref: ArtifactRef) -> str:
-    """Folder or address of an artifact's files, or a word about their being gone: a report outlives its models."""
-    try:
-        return store.place(store.manifest(ref))
-    except ArtifactMissing:
-        return "its files are gone"
+def then_rl(label: str, checkpoint: str, checkpoints: Iterable[tuple[str, str]]) -> str:
+    """Words that tell a checkpoint after RL from the one before it, where both go by one label in the tables.
+
+    Args:
+        checkpoints: label and checkpoint of every entry of the report.
+    """
+    return ", then RL" if checkpoint == "rl" and any(one == label and at != "rl" for one, at in checkpoints) else ""
+
+
+def named_models(store: Store, manifests: Iterable[Manifest]) -> dict[ArtifactRef, NamedModel]:
+    """The models among artifacts, each as its newest report names it."""
+    models = [item for item in manifests if item.kind == MODEL]
+    called = labels(store, models)
+    return {item.ref: NamedModel(called[item.ref], item.ref, store.place(item)) for item in models}
 
 
 def labels(store: Store, manifests: Iterable[Manifest]) -> dict[ArtifactRef, str]:
@@ -63,3 +76,10 @@ def own_label(manifest: Manifest) -> str:
     """What an artifact's summary calls it; empty where that says nothing."""
     names = (manifest.summary.get(key) for key in ("source", "label", "title", "name"))
     return next((name for name in names if isinstance(name, str) and name), "")
+
+
+def _place(store: Store, ref: ArtifactRef) -> str:
+    try:
+        return store.place(store.manifest(ref))
+    except ArtifactMissing:
+        return "its files are gone"

@@ -1,11 +1,13 @@
 """The identity of an RL run, and the job of its worker."""
 
+import importlib.util
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from tasks.config import StageConfig
+from tasks.errors import Permanent
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import StopTexts
 from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
@@ -90,3 +92,21 @@ class RLJob(RolloutJob):
     """Address space of one grader, MiB."""
     solutions: Path | None = None
     """Parquet file with the rows that are learned beside rollouts, where `config.sft_weight` asks for it."""
+
+
+def wants_vllm(job: RolloutJob) -> bool:
+    """Whether rollouts are vLLM's: on a GPU, unless another engine is named.
+
+    Raises:
+        Permanent: they are, and it is not installed.
+    """
+    import torch
+
+    if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
+        return False
+    if importlib.util.find_spec("vllm") is None:
+        raise Permanent(
+            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
+            "runtime.engine=transformers (much slower)"
+        )
+    return True

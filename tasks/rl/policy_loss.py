@@ -13,6 +13,8 @@ from tasks.shared.training.config import RL_TOKENS
 from tasks.shared.training.distributed import JointTrainer, equally_many, largest_of_all
 
 ENTROPY = "entropy"
+HIGH_ENTROPY = "high_entropy"
+"""Name of a mask among a step's inputs: tokens of so high an entropy that they carry loss."""
 GAP = "sampling/sampling_logp_difference/mean"
 RATIO_MEAN, RATIO_MIN = (f"sampling/importance_sampling_ratio/{name}" for name in ("mean", "min"))
 """TRL's names of what a step's scores show."""
@@ -101,6 +103,9 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         self._rewards: torch.Tensor | None = None
         # A KL or entropy term moves rollouts of any advantage, and a quantile of entropy is one of all tokens.
         self._needs_all = self.beta > 0 or self.entropy_coef > 0 or self.top_entropy_quantile < 1
+        # TRL's bonus is the mean of a pass, whose share of the step goes by rollouts: a token's weight would depend on
+        # which others are beside it.
+        self._entropy_bonus_enabled = False
         self._tokens_per_pass = micro_batch_tokens or RL_TOKENS[self.accelerator.device.type]
         self._trained: tuple[dict[str, Any], int] | None = None
         self._scores = StepScores(self.accelerator)
@@ -124,7 +129,35 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
         return rewards
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        return self._loss_in_passes(model, inputs, inputs["advantages"] != 0, super()._compute_loss)
+        policy_loss = super()._compute_loss
+        if self.top_entropy_quantile < 1:
+            inputs = {**inputs, HIGH_ENTROPY: self._high_entropy(model, inputs)}
+        if not self.entropy_coef:
+            return self._loss_in_passes(model, inputs, inputs["advantages"] != 0, policy_loss)
+        carries = inputs.get(HIGH_ENTROPY, inputs["completion_mask"])
+        # Gradients of processes are averaged.
+        tokens = self.accelerator.reduce(carries.sum()).clamp(min=1) / self.accelerator.num_processes
+
+        def with_bonus(model: Any, part: dict[str, Any]) -> torch.Tensor:
+            loss = policy_loss(model, part)
+            weights = part["completion_mask"] * part.get(HIGH_ENTROPY, 1)
+            return loss - self.entropy_coef * (part[ENTROPY] * weights).sum() / tokens
+
+        return self._loss_in_passes(model, inputs, inputs["advantages"] != 0, with_bonus)
+
+    @torch.no_grad()
+    def _high_entropy(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """The tokens of highest entropy among those of the whole step, over all processes and passes."""
+        mask = inputs["completion_mask"]
+        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+        read = torch.cat([inputs["prompt_mask"], mask], dim=1)
+        _, entropy, _ = self._get_per_token_logps_and_entropies(model, ids, read, mask.shape[1])
+        return super().get_high_entropy_mask(entropy, mask, 1 - self.top_entropy_quantile)
+
+    def get_high_entropy_mask(self, entropies: torch.Tensor, mask: torch.Tensor, threshold: float) -> torch.Tensor:
+        """A pass's part of what was chosen for the whole step; TRL would choose in each pass anew."""
+        assert self._trained is not None
+        return self._trained[0][HIGH_ENTROPY] & mask.bool()
 
     def _loss_in_passes(self, model: Any, inputs: dict[str, Any], moving: torch.Tensor, loss_of: Loss) -> torch.Tensor:
         """The loss of all rollouts, of which `moving` (rollouts,) have a gradient.
@@ -189,6 +222,7 @@ class PolicyLoss(JointTrainer, GRPOTrainer):
             mask = attention_mask[:, -logits_to_keep:]
             self._compare(self._trained[0], log_probs.detach(), mask)
             self._scores.add_entropy(entropy.detach(), mask)
+            self._trained[0][ENTROPY] = entropy
         return log_probs, entropy.detach() if not self._needs_all else entropy, None
 
     def _compare(self, part: dict[str, Any], log_probs: torch.Tensor, mask: torch.Tensor) -> None:

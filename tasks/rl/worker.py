@@ -4,8 +4,7 @@ from functools import partial
 from typing import Any
 
 from tasks.errors import Permanent
-from tasks.rl.config import RLJob
-from tasks.shared.training.config import wants_vllm
+from tasks.rl.config import RLJob, wants_vllm
 from tasks.shared.training.fit import fit
 from tasks.shared.verification.pool import VerifierPool
 from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, lean_imports, offline

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.rl.config import wants_vllm
 from tasks.rmt.checks import check_tokenizer, longest_prompt
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.grading import PredictionReward
@@ -9,7 +10,6 @@ from tasks.rmt.ledger import count
 from tasks.rmt.rows import Run, read_run
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
-from tasks.shared.training.config import wants_vllm
 from tasks.shared.training.fit import fit
 from tasks.spine.stage.imports import UNUSED_BY_TRAINERS, lean_imports, offline
 from tasks.spine.stage.worker import Reporter, worker_main

@@ -3,20 +3,23 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from tasks.config import Frozen, Seed
 from tasks.midtrain.config import MidtrainConfig
+from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.training.config import LRSchedule
+from tasks.spine.store.runtime import Runtime
 
 
 class ThinkTagsConfig(MidtrainConfig):
     """Think tags added as tokens, and a short SFT on "context, thought, next token"; the rest is SFT's own. All ours.
 
     A thought is what the model itself drafts as the text's continuation, cut to a length that half of the prompts ask
-    for. So the SFT teaches where a thought opens, closes and is answered; thinking that helps is left to RL.
+    for. So the SFT teaches where a thought opens, closes and is answered; thinking that helps is left to RL. Its loss
+    falls on the context too, so that the model goes on saying of plain text what it said before.
     """
 
     STAGE: ClassVar[str] = "think_tags"
@@ -34,24 +37,18 @@ class ThinkTagsConfig(MidtrainConfig):
     temperature: float = Field(1.0, gt=0, le=2)
     """Temperature of the drafts; as in RL's rollouts, so that a thought is nothing new to the model (ours)."""
     learning_rate: float = Field(1e-4, gt=0)
-    """Peak learning rate: two rows of the embedding have to be learned from few examples (ours)."""
+    """Peak learning rate (ours)."""
     schedule: LRSchedule = "cosine"
     """Shape of the learning rate after warm-up (ours)."""
     epochs: int = Field(1, ge=1)
     """Passes over the examples (ours)."""
     batch_size: int = Field(16, ge=1)
     """Examples per optimiser step, over all devices (ours)."""
+    row_penalty: float = Field(1e-3, gt=0)
+    """Weight of a fitted row's squared distance from where it began; less finds the tags' places in the examples more
+    exactly, and writes them into plain text more often (ours)."""
     max_length: int = Field(2048, ge=8)
     """Longest example, tokens; positions further into a document than that leaves room for are not drawn (ours)."""
-
-    @model_validator(mode="after")
-    def _trains_the_embedding(self) -> "ThinkTagsConfig":
-        if self.lora is not None:
-            raise ValueError(
-                "think_tags.lora would freeze the embedding, and with it the tags, which start out alike; leave "
-                "think_tags.lora empty (rmt_train.lora may follow)"
-            )
-        return self
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed: whether a pipeline has the stage changes nothing of what the stage makes."""
@@ -70,7 +67,18 @@ class TagJob(Frozen):
     """Folder of the model."""
     out: Path
     """Folder that receives the model with the tags."""
-    tags: tuple[str, str]
-    """Opening and closing tag."""
+    tags: tuple[str, ...]
+    """Tags that are looked at."""
     trust_remote_code: bool = False
     """Run model code that ships with the folder."""
+
+
+class RowJob(TagJob):
+    """One model with tags, whose rows of the output layer are fitted."""
+
+    examples: Path
+    """Parquet file of the examples."""
+    form: PromptForm
+    """How their prompts were made."""
+    config: ThinkTagsConfig
+    runtime: Runtime

@@ -21,7 +21,10 @@ def think_tags(
     prompt: PromptConfig,
     prediction_prompt: PredictionPrompt,
 ) -> StageEstimate:
-    """Cost of drafts of the greatest length and of all epochs over examples with thoughts of half of it."""
+    """Cost of drafts of the greatest length and of all epochs over examples with thoughts of half of it.
+
+    Not of the fit of the tags' rows, one pass over a few hundred examples.
+    """
     drafts = machine.sampled(Texts(think_tags.examples, document_tokens(texts) / 2, think_tags.thought_tokens), 1)
     example = position_tokens(machine.model, texts, prompt, prediction_prompt) + think_tags.thought_tokens / 2
     tokens = think_tags.examples * think_tags.epochs * (example + ANSWER_TOKENS)

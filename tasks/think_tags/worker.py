@@ -1,6 +1,7 @@
 """The program that adds the tags: to the tokenizer as special tokens, and to the model as rows of its embedding."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,17 +33,18 @@ def embedding_rows(model: "PreTrainedModel") -> int:
     return int(model.get_input_embeddings().weight.shape[0])
 
 
-def add_tags(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", tags: tuple[str, str]) -> list[str]:
+def add_tags(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", tags: Sequence[str]) -> list[str]:
     """Make each tag one token of tokenizer and model; returns those that were none.
 
-    A new token's rows, in the embedding and in an output layer of its own, are the mean of the old tokens' rows: it is
-    then as likely as tokens are on average, where rows drawn at random may outbid every other. Both tags start alike.
-    Rows that stand ready behind the last token are used first.
+    A new token's rows, in the embedding and in an output layer of its own, are the mean of the rows of the tokens that
+    spelled it before: the tags differ, and neither outbids every other token, as rows drawn at random may. Rows that
+    stand ready behind the last token are used first.
     """
     import torch
     from tokenizers import AddedToken
 
-    missing = [tag for tag in tags if len(tokenizer.encode(tag, add_special_tokens=False)) != 1]
+    spelled = {tag: tokenizer.encode(tag, add_special_tokens=False) for tag in tags}
+    missing = [tag for tag, pieces in spelled.items() if len(pieces) != 1]
     known = len(tokenizer)
     tokenizer.add_tokens([AddedToken(tag, special=True, normalized=False) for tag in missing], special_tokens=True)
     if len(tokenizer) > embedding_rows(model):
@@ -50,7 +52,8 @@ def add_tags(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", tag
     layers = (model.get_input_embeddings(), model.get_output_embeddings())
     with torch.no_grad():
         for weight in {id(layer.weight): layer.weight for layer in layers if layer is not None}.values():
-            weight[known : len(tokenizer)] = weight[:known].float().mean(0).to(weight.dtype)
+            for row, tag in enumerate(missing, start=known):
+                weight[row] = weight[spelled[tag]].float().mean(0).to(weight.dtype)
     return missing
 
 

@@ -104,7 +104,8 @@ def test_a_set_without_overlap_stays_what_it_was_so_that_what_was_made_from_it_d
     assert clean.manifest.summary == {"label": "tiny", "overlapping": {"test": 0}}
     assert clean.manifest.digest == seed.manifest.digest
     with pytest.raises(Permanent, match="no question is left"):
-        run(leave_out_overlaps, DecontaminateConfig(), settings, questions=seed.manifest.ref, copy=seed.manifest.ref)
+        same = {"questions": seed.manifest.ref, "questions.copy": seed.manifest.ref}
+        run(leave_out_overlaps, DecontaminateConfig(), settings, **same)
 
 
 def test_a_planted_leak_is_found_listed_and_left_out(settings: Settings, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tasks.entropy.config import EntropyConfig
-from tasks.entropy.encoding import BATCH_CHARS, Encoded, Encoder, chunks, read_encoded
+from tasks.entropy.encoding import BATCH_CHARS, Encoded, Encoder, chunks, read_encoded, units_of
 from tasks.shared.engines.tokens import load_tokenizer
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.shared.sources.errors import Reject
@@ -57,7 +57,10 @@ def test_what_cannot_be_used_is_listed_and_costs_no_other_document(encoder: Enco
 
 def test_a_folder_is_read_in_order_of_split_and_id_over_batches(tmp_path: Path, encoder: Encoder) -> None:
     train = [*texts(5), "long " * (BATCH_CHARS // 4), "x", *texts(5, seed=1)]
-    found = list(read_encoded(write_texts(tmp_path, train, texts(3, seed=2)), encoder))
+    folder = write_texts(tmp_path, train, texts(3, seed=2), group_rows=4)
+    units = units_of(folder)
+    assert [unit.rows for unit in units] == [3, 4, 4, 4]
+    found = [document for unit in units for document in read_encoded(folder, unit, encoder)]
     keys = [(each.split, each.document_id) for each in found if isinstance(each, Encoded)]
     assert keys == sorted(keys)
     assert [split for split, _ in keys].count("evaluation") == 3

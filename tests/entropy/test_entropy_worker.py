@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 
 from tasks.entropy.config import EntropyConfig, EntropyJob
-from tasks.entropy.encoding import Encoded
+from tasks.entropy.encoding import Encoded, units_of
 from tasks.entropy.read import DocumentEntropy, Split, read_documents
 from tasks.entropy.schema import ENTROPY, ENTROPY_FILE
+from tasks.entropy.tally import joined
 from tasks.entropy.worker import run
 from tasks.errors import Permanent
-from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.models.resolve import EMBEDDED_PATH
 from tasks.shared.sources.rejects import REJECTS_FILE
 from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.spine.stage.gpus import Part
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.runtime import Runtime
 from tasks.texts.schema import TEXTS, TRAIN_FILE
@@ -35,14 +36,21 @@ TRAIN, EVALUATION = texts(40), texts(6, seed=1)
 
 def job(tmp_path: Path, model: Path, folder: Path, **settings: Any) -> EntropyJob:
     config = EntropyConfig.model_validate({"context_tokens": 24, "overlap_tokens": 8, **settings})
-    (tmp_path / "out").mkdir(exist_ok=True)
+    for name in ("units", "out"):
+        (tmp_path / name).mkdir(exist_ok=True)
     return EntropyJob(
         config=config,
         model=model,
         texts=folder,
-        out=tmp_path / "out",
+        units=tmp_path / "units",
         runtime=Runtime(device="cpu", num_threads=1),
     )
+
+
+def computed(asked: EntropyJob) -> dict[str, Any]:
+    """What the worker and the stage behind it make of a job, in the folder `out` beside the units."""
+    run(asked, Reporter(asked.units.parent))
+    return joined(units_of(asked.texts), asked.units, asked.units.with_name("out"))
 
 
 def read(folder: Path) -> list[DocumentEntropy]:
@@ -55,11 +63,11 @@ def test_the_table_holds_every_document_and_what_a_naive_softmax_says(
     random_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     monkeypatch.setattr("tasks.entropy.worker.CHUNK_TOKENS", chunk)
-    folder = write_texts(tmp_path / "texts", TRAIN, EVALUATION, given_chars=3)
+    folder = write_texts(tmp_path / "texts", TRAIN, EVALUATION, given_chars=3, group_rows=15)
     asked = job(tmp_path, random_model, folder)
-    result = run(asked, Reporter(tmp_path))
-    check_schema(asked.out / ENTROPY_FILE, ENTROPY)
-    documents = read(asked.out)
+    result = computed(asked)
+    check_schema(tmp_path / "out" / ENTROPY_FILE, ENTROPY)
+    documents = read(tmp_path / "out")
     rows = {document_row(text, 3)["document_id"]: text for text in [*TRAIN, *EVALUATION]}
     assert [(each.split, each.document_id) for each in documents] == sorted(
         [("train", document_row(text, 3)["document_id"]) for text in TRAIN]
@@ -83,7 +91,6 @@ def test_the_table_holds_every_document_and_what_a_naive_softmax_says(
     assert result["free_positions"] == free
     assert {split: sum(result["histogram"][split]) for split in free} == free
     assert result["ledger"] == {"read": 46, "train_documents": 40, "evaluation_documents": 6, "rejected": 0}
-    assert result["tokenizer_digest"] == tokenizer_digest(random_model)
     assert (tmp_path / "progress.jsonl").read_text().splitlines()[-1].startswith('{"done": 46, "total": 46')
 
 
@@ -95,10 +102,10 @@ def test_the_embedded_model_expects_solutions_and_no_noise(tmp_path: Path) -> No
     rows = [document_row(each.text, each.given_chars) for each in solved]
     write_parquet(sorted(rows, key=lambda row: row["document_id"]), folder / TRAIN_FILE, TEXTS)
     asked = job(tmp_path, EMBEDDED_PATH, folder, context_tokens=512)
-    run(asked, Reporter(tmp_path))
+    computed(asked)
     surprise = {
         split: -np.mean(
-            [each.log_prob[max(1, each.given_tokens) :].mean() for each in read_documents(asked.out, split)]
+            [each.log_prob[max(1, each.given_tokens) :].mean() for each in read_documents(tmp_path / "out", split)]
         )
         for split in ("train", "evaluation")
     }
@@ -109,13 +116,13 @@ def test_rejects_are_listed_and_counted(random_model: Path, tmp_path: Path) -> N
     bad = ["a <think> tag", "<|endoftext|>", "z"]
     folder = write_texts(tmp_path / "texts", [*TRAIN, *bad], EVALUATION)
     asked = job(tmp_path, random_model, folder)
-    result = run(asked, Reporter(tmp_path))
+    result = computed(asked)
     assert result["ledger"] == {"read": 49, "train_documents": 40, "evaluation_documents": 6, "rejected": 3}
     assert sum(result["rejected"].values()) == 3
-    rejects = list(read_rows(asked.out / REJECTS_FILE))
+    rejects = list(read_rows(tmp_path / "out" / REJECTS_FILE))
     assert sorted(row["value"].split(": ", 1)[1] for row in rejects) == sorted(bad)
     assert {row["file"] for row in rejects} == {"train.parquet"}
-    assert len(read(asked.out)) == 46
+    assert len(read(tmp_path / "out")) == 46
 
 
 @pytest.mark.parametrize(
@@ -131,23 +138,29 @@ def test_what_cannot_work_is_an_error_that_names_the_fix(
 ) -> None:
     asked = job(tmp_path, random_model, write_texts(tmp_path / "texts", train, EVALUATION), **settings)
     with pytest.raises(Permanent, match=message):
-        run(asked, Reporter(tmp_path))
-    assert list(asked.out.iterdir()) == []
+        computed(asked)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_killed_worker_leaves_nothing_that_reads_as_whole(tmp_path: Path) -> None:
-    folder = write_texts(tmp_path / "texts", texts(2_500, longest=40), EVALUATION)
-    asked = job(tmp_path, EMBEDDED_PATH, folder)
+def test_a_killed_worker_leaves_whole_units_which_are_not_computed_again_whoever_goes_on(tmp_path: Path) -> None:
+    folder = write_texts(tmp_path / "texts", texts(1_500, longest=40), EVALUATION, group_rows=250)
+    asked, units = job(tmp_path, EMBEDDED_PATH, folder), units_of(folder)
     work = tmp_path / "work"
     work.mkdir()
-    (work / "job.json").write_text(asked.model_dump_json())
+    (work / "job.json").write_text(asked.model_copy(update={"part": Part(1, 2)}).model_dump_json())
     child = subprocess.Popen([sys.executable, "-m", "tasks.entropy.worker", str(work)], cwd=ROOT)
-    while not list(asked.out.glob(".*")) and child.poll() is None:
+    while not units[1].table(asked.units).exists() and child.poll() is None:
         time.sleep(0.02)
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
-    assert not (asked.out / ENTROPY_FILE).exists()
     assert not (work / "result.json").exists()
-    result = run(asked, Reporter(tmp_path / "work"))
-    assert result["ledger"]["read"] == 2_506
-    assert sum(1 for _ in read_rows(asked.out / ENTROPY_FILE, ["document_id"])) == 2_506
+    kept = {unit.table(asked.units): unit.number for unit in units if unit.table(asked.units).exists()}
+    assert set(kept.values()) < {1, 3, 5}
+    times = {path: path.stat().st_mtime_ns for path in kept}
+    result = computed(asked)
+    assert result["ledger"]["read"] == 1_506
+    assert times == {path: path.stat().st_mtime_ns for path in kept}
+    (tmp_path / "straight").mkdir()
+    computed(job(tmp_path / "straight", EMBEDDED_PATH, folder))
+    tables = [place / "out" / ENTROPY_FILE for place in (tmp_path, tmp_path / "straight")]
+    assert tables[0].read_bytes() == tables[1].read_bytes()

@@ -16,7 +16,7 @@ from tasks.shared.next_token.method import TierConfig
 def test_tiers_can_be_cut_from_the_bins() -> None:
     """Every default threshold is an edge: a position on it belongs to the bin above."""
     entropy = np.array([0.0, 0.049, 0.05, 0.4999, 0.5, 0.99, 1.0, 1.5, math.log(640)], dtype=np.float32)
-    counts = empty_histogram(640)
+    counts = empty_histogram()
     count_into(counts, entropy[:4])
     count_into(counts, entropy[4:])
     tiers = TierConfig()
@@ -25,7 +25,7 @@ def test_tiers_can_be_cut_from_the_bins() -> None:
     assert sums == [4, 2, 1, 2]
     assert trimmed(counts)[:2] == [2, 1]
     assert sum(trimmed(counts)) == len(entropy)
-    assert trimmed(empty_histogram(640)) == []
+    assert trimmed(empty_histogram()) == []
 
 
 @pytest.mark.parametrize("evaluation", [[], [5, 0, 0, 2] * 9])

@@ -23,8 +23,8 @@ from tasks.generate.task import assemble
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.schema import PROMPTS, PROMPTS_FILE, SAMPLES, SAMPLES_FILE
-from tasks.shared.sampling.wanted import Part
 from tasks.shared.tables.parquet import read_rows, write_parquet
+from tasks.spine.stage.gpus import Part
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.ref import ArtifactRef

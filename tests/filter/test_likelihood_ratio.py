@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config, Gemma2ForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tasks.errors import Permanent
 from tasks.filter.adherence import likelihood_ratio as scorer_module
@@ -19,7 +19,7 @@ from tasks.shared.prompts.render import Renderer
 from tasks.tiny.problems import generate_problems
 from tests.support.paths import TINY_MODEL
 from tests.support.small_world import TINY
-from tests.support.talking_model import save_talking_model
+from tests.support.talking_model import save_capped_model, save_talking_model
 
 pytestmark = pytest.mark.slow
 
@@ -131,17 +131,6 @@ def test_a_broken_model_scores_nothing(tmp_path: Path) -> None:
 
 
 def test_a_model_that_rescales_its_logits_is_refused(tmp_path: Path) -> None:
-    save_talking_model(tmp_path)
-    config = Gemma2Config(
-        vocab_size=320,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=1,
-        head_dim=16,
-        final_logit_softcapping=0.01,
-    )
-    Gemma2ForCausalLM(config).save_pretrained(tmp_path)
+    save_capped_model(tmp_path)
     with pytest.raises(Permanent, match=r"Gemma2ForCausalLM, which rescales its logits; set filter\.scorer\.type"):
         scorer(tmp_path)

@@ -8,8 +8,10 @@ from typer.testing import CliRunner
 
 from flows.cli.app import app
 from flows.cli.output import from_here
+from tasks.dataset.schema import TRAIN_FILE
 from tasks.recipe.schema import recipe_schema
 from tasks.report.models import measured_models
+from tasks.shared.tables.parquet import read_rows
 from tasks.spine.store.store import Store
 from tests.support.small import Run
 
@@ -66,6 +68,26 @@ def test_models_are_listed_with_label_and_folder(finished: Run, store: Store) ->
         assert f"{label}: {name}" in ended
         assert from_here(listed[name]["path"]) in ended
     assert "it has dataset, evaluation, filtered, model, questions, report, samples" in said("ls", "modle", code=1)
+
+
+@pytest.mark.slow
+def test_lineage_names_models_as_the_end_of_a_run_does(finished: Run, store: Store) -> None:
+    models = measured_models(store, store.manifest(finished.ref))
+    last = models[-1]
+    shown = said("lineage", str(last.ref))
+    told = {item["artifact"]: item for item in json.loads(said("lineage", str(last.ref), "--json"))["ancestry"]}
+    for model in models:
+        if model.label == "RL from base":
+            continue
+        assert f"{model.label}: {model.ref}\n" in shown
+        assert from_here(model.path) in shown
+        assert (told[str(model.ref)]["label"], told[str(model.ref)]["path"]) == (model.label, model.path)
+    (dataset,) = [item for item in store.all("dataset") if str(item.ref) in told and "train" in item.rows]
+    seen = next(iter(read_rows(store.local(dataset.ref) / TRAIN_FILE, ["question_id"])))["question_id"]
+    saw = {item["model"]: item for item in json.loads(said("lineage", "--question", seen, "--json"))["models"]}
+    for model in models[2:]:
+        assert (saw[str(model.ref)]["label"], saw[str(model.ref)]["path"]) == (model.label, model.path)
+    assert f"{last.label}: {last.ref}" in said("lineage", "--question", seen)
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.server.deployments import deployments_file, register
 from tests.support.commands import wait_until
-from tests.support.deployed import BIN, Deployed
+from tests.support.deployed import BIN, KEPT_OF_RULES, Deployed
 from tests.support.mail import mailbox
 from tests.support.paths import ROOT
 from tests.support.webhook import webhook
@@ -99,6 +99,7 @@ def _notify(deployed: Deployed) -> None:
         deployed.tell(stage, "RUNNING", "PAUSED", "FAILED")
         deployed.tell(comparison, "RUNNING", "PAUSED", "COMPLETED")
         wait_until(lambda: len(received) == len(mail) == 3, 60)
+    _notify_no_longer(deployed, told)
     runs = {run: deployed.ask(f"flow_runs/{run}")["name"] for run in (stage, comparison)}
     assert {item["about"] for item in received} == {
         f"midtrain: {runs[stage]} failed",
@@ -110,6 +111,18 @@ def _notify(deployed: Deployed) -> None:
     assert {message["to"] for message in mail} == {"us@lab.example"}
     texts = [message.get_content().replace("\r\n", "\n").strip() for message in mail]
     assert sorted(texts) == sorted(item["text"].strip() for item in received)
+
+
+def _notify_no_longer(deployed: Deployed, told: list[dict[str, Any]]) -> None:
+    """What `midtrain deploy` made goes with the variable; a person's automation of one of its names stays."""
+    own = {name: value for name, value in told[0].items() if name in KEPT_OF_RULES}
+    mine = deployed.ask("automations/", {**own, "description": "A person made it."})["id"]
+    deployed.midtrain("deploy", *deployed.hosts)
+    left = [item["id"] for item in deployed.ask("automations/filter", {})]
+    assert mine in left
+    assert not {item["id"] for item in told} & set(left)
+    assert len(left) == 4
+    deployed.ask(f"automations/{mine}", method="DELETE")
 
 
 def _block(deployed: Deployed, kind: str, data: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """`midtrain gc` on a finished pipeline: what its report needs stays, and what goes is built again when wanted."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from flows.cli.commands import collect_garbage
 from flows.cli.gc import collect
 from flows.polya import polya
 from flows.stages.questions import questions
+from tasks.report.models import measured_models
 from tasks.spine.store.lineage import ancestry
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import ArtifactMissing, Store
@@ -72,7 +74,7 @@ def test_only_what_the_report_does_not_need_goes_and_a_rerun_makes_it_again(
 
 
 def test_a_dropped_report_goes_and_what_is_named_or_registered_stays(
-    home: Path, finished: Run, gc: Collect, monkeypatch: pytest.MonkeyPatch
+    home: Path, finished: Run, gc: Collect, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # The registry looks a model up at MLflow's global address, whatever address its client has.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", Settings().mlflow_uri)
@@ -81,7 +83,12 @@ def test_a_dropped_report_goes_and_what_is_named_or_registered_stays(
     reports = [str(manifest.ref) for manifest in store.all("report")]
     everything = gc(drop=reports)
     model = next(manifest for manifest in store.all("model") if manifest.stage == "rl")
-    assert str(model.ref) in everything
+    (named,) = [item for item in measured_models(store, store.manifest(finished.ref)) if item.ref == model.ref]
+    assert f"{named.label}: {model.ref}" in everything
+    capsys.readouterr()
+    assert collect(Settings(), Console(), keep_days=0, keep=[], drop=reports, yes=False, as_json=True) == 0
+    (told,) = [item for item in json.loads(capsys.readouterr().out)["items"] if item["path"] == model.ref.path]
+    assert (told["label"], told["files"]) == (named.label, store.place(model))
     client = MlflowClient(Settings().mlflow_uri)
     experiment = client.get_experiment_by_name("midtrain")
     assert experiment is not None

@@ -59,3 +59,16 @@ def test_answers_that_make_no_recipe_leave_no_file(tmp_path: Path, monkeypatch: 
         options = [word for pair in (answers | wrong).items() for word in pair]
         refused = CliRunner().invoke(app, ["init", *options])
         assert (refused.exit_code, list(tmp_path.iterdir())) == (1, []), refused.output
+
+
+def test_a_column_that_the_file_has_not_is_refused_with_those_that_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("set.jsonl").write_text(json.dumps({"problem": {"text": "one?"}, "answer": "1"}))
+    given = ["init", "--model", "a/b", "--data", "set.jsonl", "--answer", "answer", "--device", "cpu-2core"]
+    refused = CliRunner().invoke(app, [*given, "--question", "problm"], env={"COLUMNS": "200"})
+    assert "--question problm: no such column; did you mean 'problem'? There are: problem, answer" in refused.output
+    assert [path.name for path in tmp_path.iterdir()] == ["set.jsonl"]
+    nested = CliRunner().invoke(app, [*given, "--question", "problem.text"])
+    assert nested.exit_code == 0, nested.output

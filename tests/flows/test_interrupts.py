@@ -12,7 +12,16 @@ import pytest
 
 from flows.stages.rl import rl
 from tasks.spine.store.store import Store
-from tests.support.commands import STEP_BY_STEP, TRAINER, gone, processes, start, start_python
+from tests.support.commands import (
+    GENERATION,
+    SLOWLY,
+    STEP_BY_STEP,
+    TRAINER,
+    gone,
+    processes,
+    start,
+    start_python,
+)
 from tests.support.network import free_port
 from tests.support.small import SMALL, run
 
@@ -47,12 +56,7 @@ def test_an_interrupted_command_ends_all_it_started_and_a_rerun_finishes(
     interrupt(command.process.pid, how)
     assert command.wait(LIMIT_S) == code, command.output
     assert gone(in_new_home)
-    said = command.output.removeprefix(before)
-    assert said.count("Stopped; a rerun goes on from what is done.") == 1
-    if how == signal.SIGINT:
-        # Of the other signal Prefect logs what it makes of it.
-        assert said.count("Stopped") == 1
-        assert "Traceback" not in said
+    check_one_thing_is_said(command.output.removeprefix(before))
     store = Store.open()
     made = {manifest.stage: manifest.ref for manifest in store.all()}
     assert {"questions", "decontaminate", "model", "rl_prompts"} <= set(made)
@@ -61,6 +65,23 @@ def test_an_interrupted_command_ends_all_it_started_and_a_rerun_finishes(
     assert again.built == ["rl"]
     assert store.manifest(again.ref).summary["resumed_from_step"] > 0
     assert {ref.kind for ref in made.values()} <= {manifest.kind for manifest in store.all()}
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+def test_sigterm_says_one_thing_as_ctrl_c_does(new_home: Path, verbose: bool) -> None:
+    command = start(new_home, "generate", {**SMALL, **SLOWLY}, verbose)
+    command.wait_until(lambda: processes(new_home, GENERATION))
+    before = command.output
+    interrupt(command.process.pid, signal.SIGTERM)
+    assert command.wait(LIMIT_S) == 143, command.output
+    assert gone(new_home)
+    check_one_thing_is_said(command.output.removeprefix(before))
+
+
+def check_one_thing_is_said(said: str) -> None:
+    assert said.count("Stopped; a rerun goes on from what is done.") == said.count("Stopped") == 1, said
+    for text in ("Traceback", "Crash", "Finished in state", "termination", "Shutting down"):
+        assert text not in said
 
 
 def rates_with_checkpoint(home: Path) -> list[float]:

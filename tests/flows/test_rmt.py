@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
+from flows.cli.catalog.lineage import sightings
 from flows.rmt import rmt
 from flows.stages.midtrain import midtrain
 from tasks.recipe.merging import RecipeError
+from tasks.report.models import measured_models
 from tasks.report.reading import completions
 from tasks.shared.tables.parquet import read_rows
 from tasks.spine.stage.plan import planning
-from tasks.spine.store.lineage import ancestry, models_that_saw, render_sightings
+from tasks.spine.store.lineage import ancestry, models_that_saw
 from tasks.spine.store.settings import Settings
 from tasks.spine.store.store import Store
 from tests.support.homes import copy_stages
@@ -38,11 +40,19 @@ def manifests(done: Run, stage: str) -> list[Any]:
 def test_baselines_and_method_run_side_by_side_and_only_once(done: Run) -> None:
     assert done.ref.kind == "report"
     assert len(manifests(done, "texts")) == len(manifests(done, "entropy")) == 1
+    (measured,) = manifests(done, "entropy")
+    assert Store.open().manifest(measured.parents["texts"]).stage == "decontaminate"
     assert len(manifests(done, "schedule")) == len(manifests(done, "rmt_train")) == 2
     assert len(manifests(done, "predict")) == 3
     again = run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
     assert again.built == []
     assert again.ref == done.ref
+
+
+def test_models_of_one_label_are_told_apart(done: Run) -> None:
+    store = Store.open()
+    called = [model.label for model in measured_models(store, store.manifest(done.ref))]
+    assert called == ["NTR (untrained)", "RPT", "RMT", "RMT, then RL"]
 
 
 def test_the_report_sets_the_papers_tables_beside_ours(done: Run) -> None:
@@ -95,14 +105,14 @@ def test_method_a_goes_on_from_the_checkpoint_and_lineage_shows_both(done: Run) 
     kinds = {node.ref.kind for node in ancestry(store, after.ref).walk()}
     assert kinds >= {"texts", "entropy", "schedule", "model", "questions", "samples", "filtered", "dataset"}
     document = next(iter(read_rows(store.local(trained.parents["schedule"]) / "texts.parquet", ["document_id"])))
-    sightings = {(s.model.stage, s.direct) for s in models_that_saw(store, document["document_id"])}
-    assert {("rmt_train", True), ("midtrain", False)} <= sightings
-    assert render_sightings(store, document["document_id"])
+    seen = {(s.model.stage, s.direct) for s in models_that_saw(store, document["document_id"])}
+    assert {("rmt_train", True), ("midtrain", False)} <= seen
+    assert sightings(store, document["document_id"])
 
 
 def test_what_cannot_work_is_refused_before_any_training(finished_rmt: Run, rmt_home: Path, in_new_home: Path) -> None:
     """Here by the last schedule of all arms; what else the stages refuse is in their own tests."""
-    copy_stages(rmt_home, in_new_home, "model", "texts", "entropy")
+    copy_stages(rmt_home, in_new_home, "model", "questions", "texts", "decontaminate", "entropy")
     arms = {**SMALL_RMT["arms"], "rmt": {**SMALL_RMT["arms"]["rmt"], "overrides": {"schedule.steps": 10_000}}}
     with pytest.raises(Exception, match=r"lower schedule\.steps"):
         run(rmt, recipe="tiny-cpu-rmt", overrides={**SMALL_RMT, "arms": arms})

@@ -180,7 +180,9 @@ def test_a_taken_port_is_refused_and_a_free_one_proposed() -> None:
         check_ports({"prefect": port, "mlflow": port})
     with pytest.raises(ValueError, match="--prefect-port"):
         check_ports({"prefect": 70000, "mlflow": port})
-    with pytest.raises(ValueError, match="port 0 is none; pass another --prefect-port"):
+    with pytest.raises(ValueError, match="port 65536 is none; pass one from 1 to 65535 as --mlflow-port"):
+        check_ports({"prefect": free_port(), "mlflow": 65536})
+    with pytest.raises(ValueError, match="port 0 is none; pass one from 1 to 65535 as --prefect-port"):
         check_ports({"prefect": 0, "mlflow": port})
 
 

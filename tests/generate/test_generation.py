@@ -7,12 +7,15 @@ import pytest
 
 from tasks.generate.config import GenerateConfig
 from tasks.generate.heuristics import load_heuristics
-from tasks.generate.task import assemble
+from tasks.generate.task import GENERATE, assemble, wanted_samples
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.schema import PROMPTS_FILE, SAMPLES, SAMPLES_FILE
+from tasks.shared.sampling.task import Shards, fill_part
 from tasks.shared.tables.parquet import read_rows
+from tasks.spine.stage.stage import Build
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
+from tests.bench.bare import Silent
 from tests.support.small_world import TINY, World
 from tests.support.tables import check_schema
 
@@ -140,3 +143,53 @@ def test_no_more_is_drawn_for_a_pair_that_has_enough_right_ones(world: World, fi
     assert generate(world, **stopping) == stopped
     assert world.store.manifest(stopped).summary["generated_now"] == 0
     assert world.rows(stopped, SAMPLES_FILE) == expected
+
+
+def test_all_rounds_of_an_early_stop_are_one_engine_start_and_a_killed_run_goes_on_where_it_was(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = {"seed": 5, "samples_per_heuristic": 4, "early_stop": {"right": 1, "round_samples": 1}}
+    starts, asked = list[str](), list[int]()
+    worker = Build.worker
+
+    def counted(build: Build, module: str, job: Any, **options: Any) -> dict[str, Any]:
+        starts.append(module)
+        answer = options["answer"]
+
+        def killed_in_the_third_round() -> dict[str, Any]:
+            asked.append(len(asked))
+            if len(asked) == 3:
+                raise KeyboardInterrupt
+            return answer()
+
+        return worker(build, module, job, **options | {"answer": killed_in_the_third_round})
+
+    monkeypatch.setattr(Build, "worker", counted)
+    with pytest.raises(KeyboardInterrupt):
+        generate(world, **rounds)
+    assert (len(starts), len(asked)) == (1, 3)
+    stopped = generate(world, **rounds)
+    assert len(starts) == 2
+    assert 4 <= len(asked) <= 5, "the fourth round, if it was due, and that there is no other"
+    manifest = world.store.manifest(stopped)
+    drawn = [tally["samples"] for tally in manifest.summary["rounds"]]
+    assert len(drawn) == 4
+    assert manifest.summary["generated_now"] == drawn[3], "three rounds were in the pool"
+    whole = world.rows(generate(world, seed=5, samples_per_heuristic=4), SAMPLES_FILE)
+    samples = world.rows(stopped, SAMPLES_FILE)
+    keys = {row["key"] for row in samples}
+    assert samples == [row for row in whole if row["key"] in keys]
+    assert len(samples) == sum(drawn) < len(whole)
+
+
+def test_shards_make_all_rounds_of_their_questions_and_leave_nothing_for_the_stage(world: World) -> None:
+    stopping = config(seed=6, samples_per_heuristic=2, early_stop={"right": 1, "round_samples": 1})
+    parents = {"questions": world.questions, "model": world.model}
+    runtime = RUNTIME.model_copy(update={"num_verifiers": 1, "num_threads": 1})
+    shards = Shards(GENERATE, wanted_samples, stopping, runtime, parents, 2)
+    made = [fill_part(shards, index, Silent()) for index in range(2)]
+    manifest = world.store.manifest(assemble(stopping, runtime, **parents))
+    assert manifest.summary["generated_now"] == 0
+    assert min(made) > 30, "more than the first round of half the pairs"
+    assert sum(made) == manifest.rows["samples"] < 120
+    assert len(manifest.summary["rounds"]) == 2

@@ -32,7 +32,7 @@ KEYS = {
     "rmt_train": "03a4db3fc3628598",
     "schedule": "d19715acc8f241b3",
     "texts": "f9220e1f1ffa3d66",
-    "think_tags": "0d003cbeb38d9fb5",
+    "think_tags": "d194427deec4b071",
 }
 
 

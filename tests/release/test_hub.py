@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.hub_server import Hub, Repository, ask, serve
+from tests.support.network import free_port
 from tests.support.publishing import publishing
 from tests.support.small_world import World, small_world
 
@@ -91,7 +92,14 @@ def test_what_cannot_be_pushed_is_said_and_changes_nothing(
             ("model", model, "mine", {}),
             ("dataset", model, "lab/mine", {}),
         )
+        monkeypatch.delenv("HF_TOKEN")
+        monkeypatch.setenv("HF_TOKEN_PATH", str(tmp_path / "none"))
+        (tokenless,) = pushed(endpoint, tmp_path, ("model", model, "lab/mine", {}))
+        away = f"http://127.0.0.1:{free_port()}"
+        (unanswered,) = pushed(away, tmp_path, ("model", model, "lab/mine", {}))
     assert "that HF_TOKEN may write there" in refused
+    assert "No token was found: set HF_TOKEN, or run `hf auth login`" in tokenless
+    assert f"Check that this machine reaches {away}" in unanswered
     assert "write org/name" in unnamed
     assert "is of kind model, not dataset" in other
     assert hub.repositories == []

@@ -203,7 +203,7 @@ def test_the_page_has_contents_numbered_figures_and_the_command_that_made_it(wor
     titles = re.findall(r"<figcaption><b>Figure (\d): ([^<]+)\.</b>", text)
     assert [int(number) for number, _ in titles] == [1, 2, 3, 4, 5]
     assert [text.count(f'role="img" aria-label="{title}"') for _, title in titles] == [2] * 5
-    assert "midtrain run polya --set &#39;rl.steps=2&#39; &amp;&amp; &lt;b&gt;" in text
+    assert "midtrain run polya <span>--set</span> &#39;rl.steps=2&#39; &amp;&amp; &lt;b&gt;" in text
 
 
 def test_words_stand_out_from_their_ground_and_are_large_enough_for_a_phone(

@@ -54,6 +54,22 @@ def test_writes_every_file(written: tuple[Path, ReportSummary]) -> None:
     assert names == {"report.html", "summary.md", "summary.json", *(f"plots/{name}.png" for name in FIGURES)}
 
 
+def test_a_checkpoint_and_the_one_after_rl_have_names_and_files_of_their_own(
+    written: tuple[Path, ReportSummary],
+) -> None:
+    page = (written[0] / "report.html").read_text()
+    places = page.partition('<section id="files">')[2].partition("</section>")[0]
+    for name in ("RMT, seed 1", "RMT, then RL, seed 1"):
+        assert places.count(f"<th>{name}<small>") == 1
+
+
+def test_held_out_documents_that_share_text_with_those_of_training_are_told(
+    written: tuple[Path, ReportSummary],
+) -> None:
+    (told,) = [warning for warning in written[1].warnings if "held-out documents share" in warning]
+    assert told.startswith("3 of 400 held-out documents share a run of words")
+
+
 def test_result_tables_have_a_readable_row_for_each_model_and_kind(written: tuple[Path, ReportSummary]) -> None:
     summary = written[1]
     predictions, found = predictions_of(summary), joined(tables_of(summary))

@@ -38,6 +38,12 @@ def test_settings_reach_the_trainer_and_the_others_stay_fixed(tmp_path: Path) ->
     assert {name: getattr(made, name) for name in FIXED} == FIXED
 
 
+def test_a_training_by_entropy_is_another_than_when_each_pass_had_its_own_mean_and_all_others_keep_their_keys() -> None:
+    assert TRLSettings().identity_payload().keys() == TRLSettings.model_fields.keys()
+    for by_entropy in ({"entropy_coef": 0.1}, {"top_entropy_quantile": 0.2}):
+        assert TRLSettings(**by_entropy).identity_payload()["entropy_over"] == "step"
+
+
 def test_vllm_beside_the_trainer_gets_what_the_runtime_says_under_names_that_trl_has(tmp_path: Path) -> None:
     places = {"model": tmp_path, "data": tmp_path, "out": tmp_path, "checkpoints": tmp_path / "c"}
     config = RLConfig(max_completion_tokens=100)

@@ -45,7 +45,7 @@ OBJECTIVES: dict[str, dict[str, Any]] = {
         "loss_type": "grpo",
         "beta": 0.05,
         "mask_truncated_completions": True,
-        "trl": {"scale_rewards": "mean"},
+        "trl": {"scale_rewards": "mean", "entropy_coef": 0.1, "top_entropy_quantile": 0.5},
         "sft_weight": 0.5,
         "sft_batch_size": 3,
     },

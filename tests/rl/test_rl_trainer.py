@@ -158,6 +158,29 @@ def test_micro_batches_do_not_change_the_first_gradient(
     assert min(norms) > 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("top", [{}, {"top_entropy_quantile": 0.4}], ids=["all", "highest"])
+def test_what_entropy_weighs_and_chooses_does_not_depend_on_how_rollouts_fall_into_micro_batches(
+    top: dict[str, float], make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A mean of each pass would weigh a token by the lengths of the rollouts beside it."""
+    monkeypatch.setattr(GroupTrainer, "_generate_single_turn", given_rl_rollouts.write)
+    weights = []
+    for tokens in (0, 40, 25):
+        settings = {"loss_type": "grpo", "trl": {"entropy_coef": 100.0, **top}, "max_grad_norm": 0.0, "steps": 1}
+        # Beside so large an epsilon, Adam's step is the gradient.
+        job = make_job(f"{tokens}", micro_batch_tokens=tokens, learning_rate=0.1, adam_epsilon=1e3, **settings)
+        run(job, Reporter(tmp_path / f"{tokens}"))
+        weights.append(load_file(job.out / "model.safetensors"))
+    start = load_file(job.model / "model.safetensors")
+    moved = [{name: values[name] - start[name] for name in start} for values in weights]
+    most = max(float(change.abs().max()) for change in moved[0].values())
+    assert most > 1e-5
+    for other in moved[1:]:
+        for name, change in moved[0].items():
+            torch.testing.assert_close(other[name], change, rtol=0, atol=2e-3 * most)
+
+
 def test_an_update_reads_no_rollouts_of_groups_without_an_advantage(
     make_job: MakeJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,10 @@
 """GPUs of workers: one without a launcher, another for the worker beside it, and with one as many as it asks for."""
 
+import os
+import shutil
+import subprocess
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,7 +12,15 @@ from typing import Any
 import pytest
 
 from tasks.spine.stage import gpus
-from tasks.spine.stage.gpus import VARIABLE, gpus_for_worker, shards_here, visible_gpus, workers_at_once
+from tasks.spine.stage.gpus import (
+    VARIABLE,
+    WHOLE,
+    gpus_for_worker,
+    parts_here,
+    shards_here,
+    visible_gpus,
+    workers_at_once,
+)
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.runtime import Runtime
 from tasks.spine.store.settings import Settings
@@ -93,6 +105,20 @@ def test_on_a_cpu_work_is_spread_only_where_asked_and_over_threads_that_do_not_m
     assert workers_at_once(Runtime(num_shards=3)) == 1, "each takes all of them"
 
 
+def test_parts_are_as_many_as_there_is_work_for_and_a_host_without_gpus_beside_a_cluster_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv(VARIABLE, "0,1,2,3")
+    on_ray = Runtime(ray_address="head:6379", num_shards=64)
+    assert [(part.index, part.of) for part in parts_here(on_ray, 3)] == [(0, 3), (1, 3), (2, 3)]
+    assert len(parts_here(on_ray, 100)) == 4
+    assert parts_here(on_ray, 0) == [WHOLE]
+    assert not caplog.records
+    monkeypatch.setenv(VARIABLE, "")
+    assert parts_here(on_ray, 3) == [WHOLE]
+    assert "head:6379 spreads samples alone" in caplog.text
+
+
 def test_workers_of_one_stage_have_a_gpu_each_and_one_progress(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,21 +139,55 @@ def test_workers_of_one_stage_have_a_gpu_each_and_one_progress(
     assert [line["done"] for line in lines] == sorted(line["done"] for line in lines)
 
 
-def test_without_a_choice_of_the_user_the_driver_says_what_there_is(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The only folder with programs, of which the commit of an artifact needs one; the driver is asked anew."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    (folder / "git").symlink_to(str(shutil.which("git")))
     monkeypatch.delenv(VARIABLE, raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(folder))
     gpus._listed_by_driver.cache_clear()
+    yield folder
+    gpus._listed_by_driver.cache_clear()
+
+
+def put_tool(programs: Path, text: str) -> None:
+    """Write what stands in for the driver's tool."""
+    (programs / "nvidia-smi").write_text(text)
+    (programs / "nvidia-smi").chmod(0o755)
+    gpus._listed_by_driver.cache_clear()
+
+
+def test_without_a_choice_of_the_user_the_driver_says_what_there_is(settings: Settings, programs: Path) -> None:
     assert seen_by(settings, Runtime()) == "not set"
-    (tmp_path / "nvidia-smi").write_text(DRIVER)
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    gpus._listed_by_driver.cache_clear()
-    try:
-        assert visible_gpus() == ["0", "1"]
-        assert seen_by(settings, Runtime(), "b") == "0"
-    finally:
-        gpus._listed_by_driver.cache_clear()
+    put_tool(programs, DRIVER)
+    assert visible_gpus() == ["0", "1"]
+    assert seen_by(settings, Runtime(), "b") == "0"
+
+
+LIBRARY = """
+int cuInit(unsigned flags) { return 0; }
+int cuDeviceGetCount(int *count) { *count = 3; return 0; }
+"""
+"""What stands in for the driver's library."""
+COMPILER = shutil.which("cc") or ""
+
+
+@pytest.mark.skipif(not COMPILER, reason="a library is compiled")
+@pytest.mark.parametrize("tool", ["", "#!/bin/sh\nexit 9\n"], ids=["no tool", "a tool that fails"])
+def test_where_the_drivers_tool_tells_nothing_its_library_does(
+    tool: str, settings: Settings, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cuda.c").write_text(LIBRARY)
+    compiled = [COMPILER, "-shared", "-fPIC", "-o", str(tmp_path / "libcuda.so.1"), str(tmp_path / "cuda.c")]
+    subprocess.run(compiled, check=True, env={"PATH": os.defpath})
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    if tool:
+        put_tool(programs, tool)
+    assert visible_gpus() == ["0", "1", "2"]
+    assert seen_by(settings, Runtime()) == "0"
+    assert shards_here(Runtime()) == 3
 
 
 def test_gpus_that_the_user_hides_stay_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,23 @@ def test_returns_the_result_and_passes_every_line_on(tmp_path: Path) -> None:
     assert [(line["step"], line["values"]["loss"]) for line in metrics] == [(n, 1.0 / n) for n in range(1, 6)]
 
 
+def test_a_worker_that_asks_is_answered_in_turn_and_never_what_a_killed_one_was_told(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+
+    def answer() -> dict[str, Any]:
+        told.append({"round": len(told)})
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        return told[-1]
+
+    def asking() -> dict[str, Any]:
+        return run_worker(MODULE, ToyJob(asks=3), tmp_path, timeout_s=120, answer=answer)
+
+    with pytest.raises(KeyboardInterrupt):
+        asking()
+    assert asking()["answers"] == [{"round": 2}, {"round": 3}, {"round": 4}]
+
+
 def test_workers_find_the_programs_of_their_environment_and_keep_what_the_user_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,13 +7,14 @@ import pyarrow as pa
 import pytest
 from rich.console import Console, RenderableType
 
+from flows.cli.catalog.lineage import ancestry_tree, sightings
 from tasks.dataset.schema import RL, TRAIN
 from tasks.midtrain.task import TRAINED_ON as MIDTRAINED_ON
 from tasks.questions.schema import QUESTIONS, SOURCE
 from tasks.rl.task import TRAINED_ON as RL_TRAINED_ON
 from tasks.shared.tables.parquet import write_parquet
 from tasks.spine.store.fingerprint import fingerprint
-from tasks.spine.store.lineage import ancestry, descendants, models_that_saw, render_ancestry, render_sightings
+from tasks.spine.store.lineage import ancestry, descendants, models_that_saw
 from tasks.spine.store.manifest import Manifest, TrainedRows
 from tasks.spine.store.store import Store
 from tests.support.publishing import Publish
@@ -151,7 +152,7 @@ def test_a_model_is_traced_to_the_content_it_saw_after_its_dataset_was_rebuilt(
 
 
 def test_ancestry_reads_well(store: Store, made: dict[str, Manifest]) -> None:
-    text = text_of(render_ancestry(store, made["polya"].ref))
+    text = text_of(ancestry_tree(store, made["polya"].ref))
     for fact in (
         str(made["polya"].ref),
         f"dataset: {made['dataset'].ref}",
@@ -168,14 +169,14 @@ def test_ancestry_reads_well(store: Store, made: dict[str, Manifest]) -> None:
 
 def test_an_ancestor_that_is_gone_is_named(store: Store, made: dict[str, Manifest]) -> None:
     store.files.remove(made["samples"].ref.path)
-    text = text_of(render_ancestry(store, made["mid"].ref))
+    text = text_of(ancestry_tree(store, made["mid"].ref))
     assert f"samples: {made['samples'].ref}  no longer in the store" in text
     assert made["mid"].ref in {item.model.ref for item in models_that_saw(store, SEED)}
 
 
 def test_sightings_read_well(store: Store, made: dict[str, Manifest]) -> None:
-    text = text_of(render_sightings(store, SEED))
+    text = text_of(sightings(store, SEED))
     assert "How many apples?" in text
     assert "mid-training, of a model it starts from" in text
-    assert "No model of this store was trained on it" in text_of(render_sightings(store, UNUSED))
-    assert "in no question set" in text_of(render_sightings(store, "nothing"))
+    assert "No model of this store was trained on it" in text_of(sightings(store, UNUSED))
+    assert "in no question set" in text_of(sightings(store, "nothing"))

@@ -22,9 +22,10 @@ RUN = """
 import json, sys
 from flows.cli.commands import run_and_show
 from flows.cli.console import terminal
-sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), terminal(width=200), verbose=True))
+verbose = sys.argv[3] == "verbose"
+sys.exit(run_and_show(sys.argv[1], json.loads(sys.argv[2]), terminal(width=200), verbose))
 """
-"""What `midtrain run --verbose` does, for every flow."""
+"""What `midtrain run` does, for every flow."""
 GENERATION, TRAINER = "tasks.shared.sampling.worker", "tasks.rl.worker"
 SLOWLY = {"questions.tiny.count": 32, "runtime.batch_size": 8, "runtime.flush_rows": 16, "runtime.num_threads": 1}
 """Overrides under which generation takes a dozen batches: time for a fault in the middle."""
@@ -74,9 +75,10 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 180) -> None:
         time.sleep(0.05)
 
 
-def start(home: Path, flow: str, overrides: dict[str, Any], **environment: str) -> Command:
+def start(home: Path, flow: str, overrides: dict[str, Any], verbose: bool = True, **environment: str) -> Command:
     """Start a flow as a command, on its own temporary Prefect server."""
-    return start_python(home, ["-c", RUN, flow, json.dumps({"overrides": overrides})], **environment)
+    parameters = json.dumps({"overrides": overrides})
+    return start_python(home, ["-c", RUN, flow, parameters, "verbose" if verbose else "short"], **environment)
 
 
 def start_python(home: Path, arguments: list[str], **environment: str) -> Command:

@@ -11,7 +11,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from tasks.entropy.config import EntropyConfig
 from tasks.entropy.encoding import Encoded
-from tasks.shared.tables.parquet import write_parquet
+from tasks.shared.tables.parquet import GROUP_ROWS, write_parquet
 from tasks.texts.rows import document_id
 from tasks.texts.schema import EVALUATION_FILE, TEXTS, TRAIN_FILE
 
@@ -35,11 +35,13 @@ def document_row(text: str, given_chars: int = 0) -> dict[str, Any]:
     }
 
 
-def write_texts(folder: Path, train: Sequence[str], evaluation: Sequence[str], given_chars: int = 0) -> Path:
+def write_texts(
+    folder: Path, train: Sequence[str], evaluation: Sequence[str], given_chars: int = 0, group_rows: int = GROUP_ROWS
+) -> Path:
     """A texts artifact."""
     for name, found in ((TRAIN_FILE, train), (EVALUATION_FILE, evaluation)):
         rows = sorted((document_row(text, given_chars) for text in found), key=lambda row: row["document_id"])
-        write_parquet(rows, folder / name, TEXTS, sorted_by=("document_id",))
+        write_parquet(rows, folder / name, TEXTS, sorted_by=("document_id",), group_rows=group_rows)
     return folder
 
 

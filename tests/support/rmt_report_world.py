@@ -180,7 +180,11 @@ def _publish_texts(world: World) -> None:
         split: np.bincount(random.exponential(14, 20_000).astype(int)).tolist() for split in ("train", "evaluation")
     }
     ledger = {"read": 4000, "train_documents": 3600, "evaluation_documents": 398, "rejected": 2}
-    parents = {"texts": "texts", "model": "base"}
+    kept = {"read": 3600, "kept": 3599, "overlapping": 1}
+    held_out = {"documents": 400, "overlapping": 3, "listed": []}
+    clean = {"ledger": kept, "rows": {"overlaps": 0}, "summary": {"label": "tiny", "held_out": held_out}}
+    world.publish("clean", "texts", "decontaminate", parents={"texts": "texts"}, **clean)
+    parents = {"texts": "clean", "model": "base"}
     summary = {"positions": 640_000, "histogram": {"bins_per_nat": 20, **counts}}
     world.publish("entropy", "entropy", "entropy", parents=parents, ledger=ledger, summary=summary)
     world.table(BENCHMARK, QUESTIONS_FILE, QUESTIONS, asked_questions(80))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import Gemma2Config, Gemma2ForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 END, PAD, BEGIN = "<|end|>", "<|pad|>", "<|begin|>"
 CHAT_TEMPLATE = (
@@ -71,3 +71,20 @@ def _tokenizer(begin: bool) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(
         tokenizer_object=bytes_only, eos_token=END, pad_token=PAD, bos_token=BEGIN if begin else None
     )
+
+
+def save_capped_model(folder: Path, *, chat: bool = False) -> Path:
+    """The same tokenizer, with a model of random weights that caps its logits."""
+    save_talking_model(folder, chat=chat)
+    config = Gemma2Config(
+        vocab_size=320,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        final_logit_softcapping=0.01,
+    )
+    Gemma2ForCausalLM(config).save_pretrained(folder)
+    return folder

@@ -21,6 +21,8 @@ class ToyJob(Frozen):
     steps: int = 3
     pids: str = ""
     """File for the process ids of this worker and of a grandchild that ignores SIGTERM; empty starts none."""
+    asks: int = 0
+    """How often it asks what is next."""
     shows: tuple[str, ...] = ()
     """Environment variables that the result has, where they are set."""
 
@@ -62,7 +64,8 @@ def run(job: ToyJob, reporter: Reporter) -> dict[str, Any]:
             raise Permanent("the second process cannot go on")
         case "hang" | "second-fails":
             time.sleep(600)
-    return {"steps": job.steps, **{name: os.environ[name] for name in job.shows if name in os.environ}}
+    answers = {"answers": [reporter.ask() for _ in range(job.asks)]} if job.asks else {}
+    return {"steps": job.steps, **answers, **{name: os.environ[name] for name in job.shows if name in os.environ}}
 
 
 if __name__ == "__main__":

@@ -40,14 +40,20 @@ def untied(tmp_path: Path) -> Path:
     return save_talking_model(tmp_path / "untied", chat=True)
 
 
-def test_new_rows_are_the_mean_of_the_old_ones_and_the_head_stays_tied(tied: Path, tmp_path: Path) -> None:
+def pieces(folder: Path) -> list[list[int]]:
+    """Tokens that spell each tag for a tokenizer without it."""
+    tokenizer = load_tokenizer(folder)
+    return [tokenizer.encode(mark, add_special_tokens=False) for mark in TAGS]
+
+
+def test_new_rows_are_the_mean_of_the_pieces_rows_and_the_head_stays_tied(tied: Path, tmp_path: Path) -> None:
     folder = tag(tied, tmp_path / "out")
     check_architecture(folder)
     before, after = (load_causal_lm(each, dtype="float32") for each in (tied, folder))
     old, new = (model.get_input_embeddings().weight.detach() for model in (before, after))
     assert len(new) == len(old) + 2 == json.loads((folder / "config.json").read_text())["vocab_size"]
     assert torch.equal(new[: len(old)], old)
-    torch.testing.assert_close(new[len(old) :], old.mean(0).expand(2, -1))
+    torch.testing.assert_close(new[len(old) :], torch.stack([old[ids].mean(0) for ids in pieces(tied)]))
     assert after.get_output_embeddings().weight is after.get_input_embeddings().weight
 
 
@@ -58,7 +64,9 @@ def test_rows_to_spare_are_used_first_in_embedding_and_output_layer(untied: Path
     for layer in ("get_input_embeddings", "get_output_embeddings"):
         old, new = (getattr(model, layer)().weight.detach() for model in (before, after))
         assert old.shape == new.shape
-        torch.testing.assert_close(new[known : known + 2], old[:known].mean(0).expand(2, -1))
+        means = torch.stack([old[ids].mean(0) for ids in pieces(untied)])
+        torch.testing.assert_close(new[known : known + 2], means)
+        assert not torch.equal(*means)
         assert torch.equal(new[known + 2 :], old[known + 2 :])
 
 
@@ -111,15 +119,9 @@ def test_no_place_is_inside_a_character(untied: Path, tmp_path: Path) -> None:
         writer(tag(untied, tmp_path / "out")).places(texts)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [({"max_length": 24}, r"max_length=24 .*leaves no room.*thought_tokens=8"), ({"lora": {}}, "freeze the embedding")],
-)
-def test_settings_that_cannot_work_are_named(
-    untied: Path, tmp_path: Path, settings: dict[str, object], message: str
-) -> None:
-    with pytest.raises((ValueError, Permanent), match=message):
-        writer(tag(untied, tmp_path / "out"), **settings)
+def test_a_longest_example_without_room_for_a_context_is_refused(untied: Path, tmp_path: Path) -> None:
+    with pytest.raises(Permanent, match=r"max_length=24 .*leaves no room.*thought_tokens=8"):
+        writer(tag(untied, tmp_path / "out"), max_length=24)
 
 
 def test_a_corpus_with_nothing_to_predict_is_refused(untied: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from tasks.texts.schema import EVALUATION_FILE, TRAIN_FILE
 from tasks.texts.task import load_texts
 from tasks.think_tags.config import ThinkTagsConfig
 from tasks.think_tags.examples import EXAMPLES_FILE
-from tasks.think_tags.task import add_think_tags
+from tasks.think_tags.task import MOST_RISE, add_think_tags, entropy_rise
 from tests.support.bare_home import bare_home
 from tests.support.held_out import RUNTIME
 from tests.support.paths import TINY_MODEL
@@ -132,6 +132,22 @@ def test_documents_places_and_tokens_add_up(tagged: Tagged) -> None:
     assert manifest.rows["examples"] == ledger["examples"] == len(tagged.examples)
     assert manifest.summary["added"] == [OPEN, CLOSE]
     assert manifest.rows["steps"] == -(-ledger["examples"] // CONFIG.batch_size) * CONFIG.epochs
+
+
+def test_what_the_tags_became_and_what_became_of_plain_text_is_told(
+    tagged: Tagged,
+) -> None:
+    summary = tagged.store.manifest(tagged.model).summary
+    tokenizer = load_tokenizer(tagged.store.local(tagged.model))
+    lengths = [len(tokenizer(row["prompt"] + row["completion"])["input_ids"]) for row in tagged.examples]
+    loss_tokens = tagged.store.manifest(tagged.model).ledger["trained_tokens"] / CONFIG.epochs
+    # All but the first, and the end token, carry loss; prompt and completion are tokenized apart.
+    assert loss_tokens == pytest.approx(sum(lengths), rel=0.02)
+    assert summary["fitted"][OPEN] is None, "every prompt opens the thought itself"
+    assert summary["fitted"][CLOSE]["at_its_places"] > 5 * summary["fitted"][CLOSE]["elsewhere"]
+    assert entropy_rise([{"entropy": value} for value in (1.0, 9.0, 3.5)]) == 2.5
+    assert summary["entropy_rise"] == pytest.approx(entropy_rise(summary["curve"]), abs=1e-3)
+    assert summary["entropy_rise"] < MOST_RISE
 
 
 def test_lineage_knows_which_documents_it_saw(tagged: Tagged) -> None:

@@ -2,12 +2,14 @@
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 from rich.console import Console
 
+from tasks.errors import did_you_mean
 from tasks.questions.config import QuestionsConfig
 from tasks.questions.fields import SYNONYMS, FieldMapping
 from tasks.questions.sources import source_files
@@ -15,6 +17,7 @@ from tasks.recipe.base import Recipe
 from tasks.recipe.loading import load
 from tasks.shared.costs.devices import device_named
 from tasks.shared.sources.errors import Record, SourceError
+from tasks.shared.sources.paths import MissingField, look_up, paths_of
 from tasks.yaml_text import parsed_yaml
 
 ANY_FIELDS = FieldMapping(question="question", answer="answer")
@@ -96,11 +99,22 @@ def _asked(answers: dict[str, str], console: Console) -> dict[str, str]:
     for part, names in SYNONYMS.items():
         likely = next((name for name in names if name in row), "")
         found[part] = answers[part] or _ask(f"Column of the {part}", likely)
+        _check_column(part, found[part], row)
     text = str(row.get(found["answer"], ""))
     found["rule"] = next((f", answer_rule: {rule}" for mark, rule in RULES.items() if mark in text), "")
     found["device"] = answers["device"] or _ask("Device (`cpu-2core`, `rtx-4090`, `h100-80g`, ...)", "h100-80g")
     device_named(found["device"])
     return found
+
+
+def _check_column(part: str, column: str, row: Mapping[str, Any]) -> None:
+    """Raise ValueError for a column that the first row of local files has not."""
+    try:
+        for path in paths_of(column) if row else ():
+            look_up(row, path)
+    except MissingField as error:
+        near = did_you_mean(error.field, row) or "."
+        raise ValueError(f"--{part} {column}: no such column{near} There are: {', '.join(row)}") from error
 
 
 def _ask(question: str, default: str = "") -> str:

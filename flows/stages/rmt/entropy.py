@@ -2,7 +2,7 @@
 
 from flows.pipeline.forms import Artifact, DataLabel, Force, RmtName, RmtOverrides
 from flows.pipeline.run import flow, stage_run
-from flows.stages.rmt.texts import texts as texts_flow
+from flows.stages.decontaminate import decontaminate
 from flows.stages.rmt.think_tags import starting_model
 from tasks.entropy.task import compute_entropy
 from tasks.recipe.rmt import RmtRecipe
@@ -23,7 +23,7 @@ def entropy(
     with stage_run("entropy", recipe, overrides, RmtRecipe) as run:
         proxy = run.settings.entropy_model
         judge = import_model(proxy, run.runtime) if proxy and not model else starting_model(run, model)
-        documents = run.parent(texts, texts_flow)
+        documents = run.parent(texts, decontaminate, which="texts")
         return compute_entropy(
             run.settings.entropy, run.runtime, texts=documents, model=judge, force=force, label=label
         )

@@ -26,7 +26,7 @@ def predict(
     Prompts ask for the budget that the recipe's schedule ends with, or name none where it has none.
     """
     with stage_run("predict", recipe, overrides, RmtRecipe) as run:
-        if not entropy:
+        if not entropy and run.settings.evaluation_texts:
             documents = run.parent("", texts_flow, which="evaluation_texts")
             entropy = str(run.parent("", entropy_flow, texts=documents))
         config = run.settings.prediction_at_end()

@@ -2,7 +2,7 @@
 
 from flows.pipeline.forms import Artifact, Force, Label, RmtName, RmtOverrides
 from flows.pipeline.run import StageRun, call, flow, stage_run
-from flows.stages.rmt.texts import texts as texts_flow
+from flows.stages.decontaminate import decontaminate
 from tasks.recipe.rmt import RmtRecipe
 from tasks.spine.store.ref import ArtifactRef
 from tasks.think_tags.task import add_think_tags
@@ -20,7 +20,7 @@ def think_tags(
     """Two tokens, and a short SFT on "context, thought, next token"; resumes from its last checkpoint."""
     with stage_run("think_tags", recipe, overrides, RmtRecipe) as run:
         base = run.model(model)
-        documents = run.parent(texts, texts_flow)
+        documents = run.parent(texts, decontaminate, which="texts")
         return add_think_tags(
             run.settings.think_tags, run.runtime, texts=documents, model=base, force=force, label=label
         )

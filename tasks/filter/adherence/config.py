@@ -11,7 +11,7 @@ from tasks.errors import Permanent
 from tasks.generate.heuristics import Heuristic
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.models.config import ModelConfig
-from tasks.shared.sampling.wanted import WHOLE, Part
+from tasks.spine.stage.gpus import WHOLE, Part
 from tasks.spine.store.runtime import Runtime
 
 

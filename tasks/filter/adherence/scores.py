@@ -19,9 +19,8 @@ from tasks.filter.adherence.config import (
 from tasks.filter.adherence.judge import judged
 from tasks.filter.adherence.schema import TO_SCORE
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.sampling.wanted import Part
 from tasks.shared.tables.parquet import Row, read_rows, write_parquet
-from tasks.spine.stage.gpus import shards_here, workers_at_once
+from tasks.spine.stage.gpus import parts_here
 from tasks.spine.stage.stage import Build
 
 log = logging.getLogger(__name__)
@@ -63,17 +62,15 @@ def _by_workers(build: Build, scorer: LocalScorer, requests: Path, count: int, f
     """Scores of a model that is loaded here, by a worker on each GPU."""
     folder = build.work / f"scores_{scorer.type}"
     folder.mkdir(exist_ok=True)
-    runtime = build.runtime
-    workers = min(shards_here(runtime), workers_at_once(runtime), math.ceil(count / CHUNK_REQUESTS))
     job = ScoringJob(
         scorer=scorer,
         model=build.path(REWARD_MODEL if isinstance(scorer, RewardModelScorer) else "model"),
         requests=requests,
         scores=folder,
         form=form,
-        runtime=runtime,
+        runtime=build.runtime,
     )
-    parts = [job.model_copy(update={"part": Part(index, workers)}) for index in range(workers)]
-    build.workers(WORKER, parts, name="scoring")
+    parts = parts_here(build.runtime, math.ceil(count / CHUNK_REQUESTS))
+    build.workers(WORKER, [job.model_copy(update={"part": part}) for part in parts], name="scoring")
     rows = chain.from_iterable(read_rows(file, ["key", "adherence"]) for file in folder.glob("*.parquet"))
     return {row["key"]: row["adherence"] for row in rows}

@@ -62,7 +62,7 @@ def _scorer(job: ScoringJob) -> Scorer:
 def _requests(job: ScoringJob, columns: Sequence[str] | None = None) -> Iterator[Row]:
     """Rows of the job's part, chunk by chunk, so that those which share a prompt's start stay together."""
     for number, row in enumerate(read_rows(job.requests, columns)):
-        if number // CHUNK_REQUESTS % job.part.of == job.part.index:
+        if job.part.holds(number // CHUNK_REQUESTS):
             yield row
 
 

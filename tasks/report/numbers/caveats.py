@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from tasks.decontaminate.config import DecontaminateConfig
 from tasks.report.numbers.inputs import ReportInputs
 from tasks.report.rows import CLEAN, ModelRow, PredictionRow, lost_share_warnings
 from tasks.shared.next_token.method import TIERS
 
+STAGE = DecontaminateConfig.STAGE
 FEW = 50
 """Questions or documents below which intervals are rough."""
 
@@ -23,6 +25,7 @@ def caveats(
         )
     if predicted:
         yield from _of_predictions(inputs, predicted)
+        yield from _of_held_out(inputs)
     every = {name for seeds in inputs.evaluations.values() for seed in seeds for name in seed.benchmarks}
     if left_out := sorted(every - set(shared)):
         yield f"Not every model was measured on {', '.join(left_out)}; left out of the tables."
@@ -53,3 +56,13 @@ def _of_predictions(inputs: ReportInputs, rows: Sequence[PredictionRow]) -> Iter
         yield from lost_share_warnings(
             row.label, truncated=row.truncated_share, unread=row.no_prediction_share, what="name no token"
         )
+
+
+def _of_held_out(inputs: ReportInputs) -> Iterator[str]:
+    seen = [item.summary.get("held_out") for item in inputs.provenance.manifests if item.stage == STAGE]
+    for held_out in filter(None, seen):
+        if held_out["overlapping"]:
+            yield (
+                f"{held_out['overlapping']} of {held_out['documents']} held-out documents share a run of words with "
+                "documents that are trained on (the stage decontaminate names some in its manifest)."
+            )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.report.config import ReportEntry
+from tasks.report.models import then_rl
 from tasks.report.summary import Branch, Curve, StageRow
 from tasks.spine.store.lineage import Node, ancestry, describe
 from tasks.spine.store.manifest import Manifest
@@ -112,10 +113,13 @@ class Provenance:
             link = _link(node.ref) if node.manifest else ""
             return Branch(role, str(node.ref), link, note, facts, parents)
 
-        return [
-            unfold(f"{entry.label}, seed {entry.seed}" if entry.arm else entry.label, self.roots[role])
-            for role, entry in self.entry_of.items()
-        ]
+        checkpoints = [(entry.label, entry.checkpoint) for entry in self.entry_of.values()]
+
+        def called(entry: ReportEntry) -> str:
+            label = entry.label + then_rl(entry.label, entry.checkpoint, checkpoints)
+            return f"{label}, seed {entry.seed}" if entry.arm else label
+
+        return [unfold(called(entry), self.roots[role]) for role, entry in self.entry_of.items()]
 
     def warnings(self) -> Iterator[str]:
         """What a reader has to know about how the stages were built."""

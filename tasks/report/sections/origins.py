@@ -9,7 +9,7 @@ from tasks.report.models import MODEL
 from tasks.report.sections.drawing import figure
 from tasks.report.summary import Picture, ReportSummary, StageRow
 
-DATA_STAGES = ("texts", "entropy", "schedule")
+DATA_STAGES = ("texts", "decontaminate", "entropy", "schedule")
 """Stages whose rows a terminal shows of a report on predictions; the page has those of every model and prediction."""
 
 

@@ -16,9 +16,10 @@ from typing import Any
 
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.sampling.pool import Pool
-from tasks.shared.sampling.schema import RENDERED, SAMPLES, WANTED, SampleSetJob, SamplingJob
-from tasks.shared.sampling.wanted import WHOLE, Part, Prompt, Wanted, pool_name, wanted_rows
+from tasks.shared.sampling.schema import RENDERED, SAMPLES, WANTED, MoreSets, SampleSetJob, SamplingJob
+from tasks.shared.sampling.wanted import Prompt, Wanted, pool_name, wanted_rows
 from tasks.shared.tables.parquet import Row, count_rows, read_rows, write_parquet
+from tasks.spine.stage.gpus import WHOLE, Part
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.manifest import POOLS
 
@@ -87,7 +88,9 @@ class Samples:
     sets: Mapping[str, tuple[SampleSet, ...]]
     """Sample sets under the name of their source, one for each sampling."""
     generated: int
-    """Samples that the pool lacked before."""
+    """Samples that the pool lacked before, of these and the later ones."""
+    later: tuple["Samples", ...] = ()
+    """What `Wanted.then` wanted after these, in turn."""
 
     @property
     def count(self) -> int:
@@ -105,22 +108,58 @@ class Samples:
 
 def fill(build: Build, wanted: Wanted[Any], part: Part = WHOLE) -> Samples:
     """Render the prompts once, and have a worker make what the pool lacks of their samples, in one engine start."""
-    samples = Samples({name: _rendered(build, wanted, name, part) for name in wanted.sources}, 0)
+    filled: list[Samples] = []
+
+    def lacking(wanted: Wanted[Any], part: Part) -> list[SampleSetJob]:
+        samples = Samples({name: _rendered(build, wanted, name, part) for name in wanted.sources}, 0)
+        filled.append(samples)
+        return _missing(build, samples, len(filled))
+
+    def next_sets() -> list[SampleSetJob]:
+        """Sets of the next samples that the pool does not have all of; none at the end."""
+        nonlocal ended
+        while not ended:
+            more = wanted.then and wanted.then(build, filled[-1])
+            ended = more is None
+            if more is not None and (jobs := lacking(more, WHOLE)):
+                return jobs
+        return []
+
+    ended, generated = False, 0
+    jobs = lacking(wanted, part) or next_sets()
+    while jobs:
+        job = SamplingJob(
+            model=build.path(MODEL),
+            sets=tuple(jobs),
+            asks_for_more=wanted.then is not None,
+            runtime=build.runtime,
+            form=wanted.form,
+        )
+        result = build.worker(
+            WORKER,
+            job,
+            name="generation",
+            gpus=build.runtime.tensor_parallel_size,
+            answer=lambda: MoreSets(sets=tuple(next_sets())).model_dump(mode="json"),
+        )
+        for note in result["notes"]:
+            log.warning("%s", note)
+        generated += int(result["generated"])
+        # Another run may have made all of a set meanwhile: then nobody has asked.
+        jobs = next_sets()
+    return replace(filled[0], generated=generated, later=tuple(filled[1:]))
+
+
+def _missing(build: Build, samples: Samples, turn: int) -> list[SampleSetJob]:
+    """Write down what the pool lacks of each set."""
     jobs, missing = [], 0
     for number, item in enumerate(chain.from_iterable(samples.sets.values())):
-        path = build.work / "missing" / f"{number}.parquet"
+        path = build.work / "missing" / f"{turn}-{number}.parquet"
         if count := write_parquet(item.missing(), path, WANTED):
             jobs.append(SampleSetJob(wanted=path, pool=item.pool, sampling=item.sampling))
             missing += count
     log.info("%d of %d samples are in the pool, %d to generate", samples.count - missing, samples.count, missing)
-    if not jobs:
-        return samples
-    model, runtime = build.path(MODEL), build.runtime
-    job = SamplingJob(model=model, sets=tuple(jobs), runtime=runtime, form=wanted.form)
-    result = build.worker(WORKER, job, name="generation", gpus=runtime.tensor_parallel_size)
-    for note in result["notes"]:
-        log.warning("%s", note)
-    return replace(samples, generated=int(result["generated"]))
+    return jobs
 
 
 def _rendered(build: Build, wanted: Wanted[Any], name: str, part: Part) -> tuple[SampleSet, ...]:

@@ -92,6 +92,8 @@ class SamplingJob(Frozen):
     model: Path
     """Folder with weights and tokenizer."""
     sets: tuple[SampleSetJob, ...]
+    asks_for_more: bool = False
+    """Whether the worker asks for further sets (`MoreSets`) when these are there, until it is given none."""
     runtime: Runtime
     form: PromptForm
     """How the prompts are made."""
@@ -99,3 +101,9 @@ class SamplingJob(Frozen):
     """Form of all answers that a server is asked for, as OpenAI's API writes it; None: free text."""
     flush_s: float = 30.0
     """Seconds after which finished completions are written even if a batch is not full. Ours."""
+
+
+class MoreSets(Frozen):
+    """What a worker that asks for more gets."""
+
+    sets: tuple[SampleSetJob, ...] = ()

@@ -15,9 +15,10 @@ from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
 from tasks.shared.sampling.sampler import fill
-from tasks.shared.sampling.wanted import Part, Wanted
+from tasks.shared.sampling.wanted import Wanted
 from tasks.spine.stage.call import Stage, StageCall
 from tasks.spine.stage.context import run_context
+from tasks.spine.stage.gpus import Part
 from tasks.spine.stage.launch import OnLine, check_stop
 from tasks.spine.stage.progress import PrefectWatcher
 from tasks.spine.stage.stage import LEASE_POLL_S, Build, Watcher

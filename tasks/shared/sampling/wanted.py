@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
 from tasks.shared.prompts.render import Renderer
+from tasks.spine.stage.gpus import Part
 from tasks.spine.store.fingerprint import canonical_json, digest_text, stable_seed
 
 log = logging.getLogger(__name__)
@@ -40,17 +41,6 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Every `of`-th source, from number `index` on: the share of one shard."""
-
-    index: int
-    of: int
-
-
-WHOLE = Part(0, 1)
-
-
-@dataclass(frozen=True)
 class Wanted(Generic[T]):
     """The samples that a stage wants of its parent `model`."""
 
@@ -67,6 +57,9 @@ class Wanted(Generic[T]):
     """How the prompts are made."""
     first_sample: int = 0
     """Number of answers to each prompt that are left out, the first ones."""
+    then: Callable[[Any, Any], "Wanted[Any] | None"] | None = None
+    """Told of a build and of the samples that are there, says which are wanted next of the same prompts; None ends it.
+    All are made in one engine start."""
 
     def prompts(self, name: str, part: Part) -> Iterator[Prompt]:
         """Render the prompts of one set; of sources outside `part` nothing is rendered.

@@ -13,7 +13,7 @@ import pyarrow as pa
 from tasks.shared.engines.factory import make_engine
 from tasks.shared.engines.protocol import Completion, Engine, Request
 from tasks.shared.sampling.pool import Pool
-from tasks.shared.sampling.schema import POOLED, REJECTED, SampleSetJob, SamplingJob
+from tasks.shared.sampling.schema import POOLED, REJECTED, MoreSets, SampleSetJob, SamplingJob
 from tasks.shared.tables.parquet import Row, read_rows
 from tasks.spine.stage.imports import offline
 from tasks.spine.stage.worker import Reporter, worker_main
@@ -111,10 +111,13 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     if not total:
         return {"generated": 0, "notes": []}
     engine = make_engine(job.model, job.runtime, job.form, longest=longest, response_format=job.response_format)
-    tally = SamplingTally(total, reporter)
+    tally, sets = SamplingTally(total, reporter), job.sets
     try:
-        for sample_set in job.sets:
-            fill(sample_set, engine, tally, job)
+        while sets:
+            for sample_set in sets:
+                fill(sample_set, engine, tally, job)
+            sets = MoreSets.model_validate(reporter.ask()).sets if job.asks_for_more else ()
+            tally.total += survey(sets)[0]
     finally:
         engine.close()
     notes = list(engine.notes)

@@ -104,8 +104,8 @@ def read_rows(
                 yield from batch.to_pylist()
 
 
-def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
-    """Yield the row groups of `path`, one in memory at a time: no larger than they were written.
+def read_groups(path: Path, schema: pa.Schema, only: Sequence[int] | None = None) -> Iterator[pa.Table]:
+    """Yield the row groups of `path`, or `only` some, one in memory at a time: no larger than they were written.
 
     Raises `ParquetError` for a file that is not whole or has other columns or types than `schema`.
     """
@@ -113,7 +113,7 @@ def read_groups(path: Path, schema: pa.Schema) -> Iterator[pa.Table]:
     with opened(path) as file:
         _check_schema(file.schema_arrow, schema, path)
         with damage_named(path):
-            for index in range(file.num_row_groups):
+            for index in range(file.num_row_groups) if only is None else only:
                 yield file.read_row_group(index)
 
 
@@ -133,6 +133,12 @@ def count_rows(path: Path) -> int:
     """Number of rows of `path`, from its footer alone. Raises `ParquetError` for a file that is not whole."""
     with opened(Path(path)) as file:
         return file.metadata.num_rows
+
+
+def group_sizes(path: Path) -> list[int]:
+    """Rows of each row group of `path`. Raises `ParquetError` for a file that is not whole."""
+    with opened(Path(path)) as file:
+        return [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
 
 
 @contextmanager

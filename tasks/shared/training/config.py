@@ -3,14 +3,12 @@
 Nothing here imports a framework: flows read it, and workers get it as JSON.
 """
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
 from tasks.config import Frozen, RecipeSeed
-from tasks.errors import Permanent
 
 if TYPE_CHECKING:
     from tasks.spine.stage.stage import Build
@@ -114,9 +112,9 @@ class TRLSettings(Frozen):
     importance_sampling_level: Literal["token", "sequence"] = "token"
     """Unit of a probability ratio; `sequence` is GSPO (arXiv 2507.18071) (ours)."""
     entropy_coef: float = Field(0.0, ge=0)
-    """Weight of an entropy bonus (ours: none)."""
+    """Weight of the mean entropy of the step's tokens, which is taken off the loss (ours: none)."""
     top_entropy_quantile: float = Field(1.0, gt=0, le=1)
-    """Share of tokens, by entropy, that carry loss (arXiv 2506.01939); 1 is all (ours)."""
+    """Share of the step's tokens, by entropy, that carry loss (arXiv 2506.01939); 1 is all (ours)."""
     vllm_importance_sampling_correction: bool = True
     """Correct for vLLM and the trainer disagreeing on probabilities; without vLLM they do not (ours)."""
     vllm_importance_sampling_mode: Literal["sequence_mask", "sequence_truncate", "token_mask", "token_truncate"] = (
@@ -125,6 +123,12 @@ class TRLSettings(Frozen):
     """Form of that correction (ours)."""
     vllm_importance_sampling_clip_max: float = Field(3.0, gt=1)
     """Bound of its ratio (ours)."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed, with what entropy is taken over: it was a pass once, by TRL, and is the whole step."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        by_entropy = self.entropy_coef > 0 or self.top_entropy_quantile < 1
+        return {**fields, "entropy_over": "step"} if by_entropy else fields
 
 
 class GRPOSettings(Optimization):
@@ -228,21 +232,3 @@ def rollout_job_fields(build: "Build", data: Path) -> dict[str, Any]:
         "vllm_memory_share": runtime.rollout_gpu_memory_utilization,
         "vllm_tensor_parallel_size": runtime.rollout_tensor_parallel_size,
     }
-
-
-def wants_vllm(job: RolloutJob) -> bool:
-    """Whether rollouts are vLLM's: on a GPU, unless another engine is named.
-
-    Raises:
-        Permanent: they are, and it is not installed.
-    """
-    import torch
-
-    if job.device == "cpu" or not torch.cuda.is_available() or job.engine not in ("auto", "vllm"):
-        return False
-    if importlib.util.find_spec("vllm") is None:
-        raise Permanent(
-            "rollouts on a GPU need vLLM, which is not installed; install the project's 'gpu' extra, or set "
-            "runtime.engine=transformers (much slower)"
-        )
-    return True

@@ -44,7 +44,8 @@ def join(job: TrainJob) -> None:
     """Meet the other processes; to be called before anything else that trains.
 
     Raises:
-        Permanent: fewer GPUs than processes, or sharding where accelerate does none.
+        Permanent: fewer GPUs than processes, more than one for a process that has no launcher, or sharding where
+            accelerate does none.
     """
     on_cpu = job.device == "cpu" or not torch.cuda.is_available()
     check_sharding(on_cpu)
@@ -53,6 +54,12 @@ def join(job: TrainJob) -> None:
         raise Permanent(
             f"runtime.num_processes puts {local} processes on this machine, but torch sees "
             f"{torch.cuda.device_count()} CUDA devices; set it to that, or runtime.device=cpu"
+        )
+    if not on_cpu and "LOCAL_RANK" not in os.environ and torch.cuda.device_count() > 1:
+        raise Permanent(
+            f"a training in one process sees {torch.cuda.device_count()} CUDA devices, over which transformers would "
+            "spread it by nn.DataParallel, which no trainer here takes; set CUDA_VISIBLE_DEVICES to one of them, or "
+            "runtime.num_processes to the number that it is to use"
         )
     if world_size() > 1:
         PartialState(cpu=on_cpu, timeout=_PATIENCE)

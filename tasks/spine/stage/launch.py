@@ -24,6 +24,7 @@ from pydantic import BaseModel
 
 from tasks.errors import Permanent
 from tasks.spine.stage.context import entered_context
+from tasks.spine.stage.worker import ANSWER, ASKED_FILE, write_json
 from tasks.spine.stage.worker_environment import worker_environment
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ def run_worker(
     timeout_s: float,
     on_progress: OnLine = lambda _: None,
     on_metrics: OnLine = lambda _: None,
+    answer: Callable[[], dict[str, Any]] = dict,
     env: Mapping[str, str] | None = None,
     prefix: Sequence[str] = (),
 ) -> dict[str, Any]:
@@ -99,6 +101,7 @@ def run_worker(
         work_dir: folder that survives a crash, so that training can resume from its checkpoints.
         timeout_s: seconds before the process tree is ended and `WorkerTimeout` raised.
         on_progress, on_metrics: called with each line the child reports.
+        answer: says what is next to a child that asks; it then has the whole of `timeout_s` again.
         env: added to the child's environment.
         prefix: put between the interpreter and `-m`, e.g. what `tasks.shared.training.accelerate` makes.
 
@@ -108,14 +111,21 @@ def run_worker(
         WorkerFailed, WorkerTimeout: it died, or ran out of time; both may be retried.
     """
     work_dir.mkdir(parents=True, exist_ok=True)
-    for stale in ("result.json", "error.json"):
-        (work_dir / stale).unlink(missing_ok=True)
+    for stale in (*work_dir.glob(f"{ANSWER}-*"), work_dir / "result.json", work_dir / "error.json"):
+        stale.unlink(missing_ok=True)
     (work_dir / "job.json").write_text(job.model_dump_json(indent=1))
+    deadline = time.monotonic() + timeout_s
+
+    def reply(line: dict[str, Any]) -> None:
+        nonlocal deadline
+        write_json(work_dir / f"{ANSWER}-{line['number']}.json", answer())
+        deadline = time.monotonic() + timeout_s
+
     tails = [
         (_Tail(work_dir / "progress.jsonl"), on_progress),
         (_Tail(work_dir / "metrics.jsonl"), on_metrics),
+        (_Tail(work_dir / ASKED_FILE), reply),
     ]
-    deadline = time.monotonic() + timeout_s
     with (work_dir / "worker.log").open("a") as file, _process(module, work_dir, file, env, prefix) as child:
         while child.poll() is None:
             check_stop()

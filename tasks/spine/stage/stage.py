@@ -3,7 +3,7 @@
 import logging
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,11 +92,13 @@ class Build:
         prefix: Sequence[str] = (),
         gpus: int = 1,
         on_progress: OnLine | None = None,
+        answer: Callable[[], dict[str, Any]] = dict,
     ) -> dict[str, Any]:
         """Run a worker process in a folder of this build and return its result; progress and metrics are passed on.
 
         Args:
             on_progress: told of the progress instead of the watcher.
+            answer: says what is next to a worker that asks.
             gpus: GPUs that the worker sees. Behind a launcher (`prefix`) it sees one for each process, or all where a
                 configuration of the user's own says how many processes there are.
         """
@@ -110,6 +112,7 @@ class Build:
                 timeout_s=runtime.timeout_s,
                 on_progress=on_progress or self.watcher.progress,
                 on_metrics=self.watcher.metrics,
+                answer=answer,
                 env=visible | ({"OMP_NUM_THREADS": str(runtime.num_threads)} if runtime.num_threads else {}),
                 prefix=prefix,
             )

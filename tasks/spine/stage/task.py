@@ -137,6 +137,6 @@ STAGES: dict[str, Stage] = {}
 
 
 def stage_task(stage: Stage) -> Callable[[Body], StageTask]:
-    """Turn a stage's body into a task that is cached by its fingerprint."""
-    STAGES[stage.name] = stage
+    """Turn a stage's body into a task that is cached by its fingerprint; one stage may make things of two kinds."""
+    STAGES.setdefault(stage.name, stage)
     return lambda body: StageTask(stage, body)

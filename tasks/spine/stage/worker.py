@@ -1,9 +1,9 @@
 """The child's side of a stage: a program that owns the accelerator, reads one job and reports through files.
 
 `launch.py` beside this starts `python -m tasks.<room>.worker WORK_DIR`. In that folder the child finds `job.json`,
-appends to `progress.jsonl` and `metrics.jsonl`, and writes `result.json` last, under a temporary name that is then
-renamed: a result that can be read is whole. An error goes to `error.json` with a flag that says whether a retry could
-mend it.
+appends to `progress.jsonl` and `metrics.jsonl` (and to `asked.jsonl`, if it wants more to do), and writes `result.json`
+last, under a temporary name that is then renamed: a result that can be read is whole. An error goes to `error.json`
+with a flag that says whether a retry could mend it.
 Workers import neither Prefect nor MLflow, so that the GPU environment may be another one than the flows'.
 """
 
@@ -29,6 +29,8 @@ from tasks.errors import Permanent
 JobT = TypeVar("JobT", bound=BaseModel)
 
 _PR_SET_PDEATHSIG = 1
+ASKED_FILE, ANSWER = "asked.jsonl", "answer"
+"""Where a worker asks what is next, and the beginning of the names of the files that answer."""
 CHILD_GRACE_S = 5.0
 MAIN_POLL_S = 0.1
 MAIN_PATIENCE_S = 3600.0
@@ -62,9 +64,11 @@ class Reporter:
     """Appends progress and metric lines that the parent reads while the worker runs; one that is `silent` does not."""
 
     def __init__(self, work_dir: Path, *, silent: bool = False) -> None:
+        self._work_dir = work_dir
         self._progress_path = work_dir / "progress.jsonl"
         self._metrics_path = work_dir / "metrics.jsonl"
         self._silent = silent
+        self._asked = 0
 
     def progress(self, done: int, total: int, unit: str, **values: float) -> None:
         """`done` of `total` `unit`s; `values` are shown beside the bar (tokens_per_s, reward, ...)."""
@@ -73,6 +77,15 @@ class Reporter:
     def metrics(self, step: int, **values: float) -> None:
         """Metric values of one training step; the parent sends them to MLflow in batches."""
         self._append(self._metrics_path, {"step": step, "time": time.time(), "values": values})
+
+    def ask(self) -> dict[str, Any]:
+        """What the parent says that is to be done next: for a worker that lives on between its jobs."""
+        self._asked += 1
+        answer = self._work_dir / f"{ANSWER}-{self._asked}.json"
+        self._append(self._work_dir / ASKED_FILE, {"number": self._asked})
+        while not answer.exists():
+            time.sleep(MAIN_POLL_S)
+        return json.loads(answer.read_text())
 
     def _append(self, path: Path, line: dict[str, Any]) -> None:
         if self._silent:

@@ -2,13 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pyarrow.parquet as pq
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-from rich.tree import Tree
 
 from tasks.spine.store.manifest import OWN, Manifest, TrainedRows
 from tasks.spine.store.ref import ArtifactRef
@@ -107,45 +102,6 @@ def models_that_saw(store: Store, source_id: str) -> list[Sighting]:
     return sightings
 
 
-def render_ancestry(store: Store, ref: ArtifactRef) -> Tree:
-    """The ancestry as a tree for a terminal: what its stage told of it, counts and MLflow run of every artifact."""
-    shown: set[ArtifactRef] = set()
-
-    def add(node: Node, role: str, branch: Tree | None) -> Tree:
-        label = Text.assemble((f"{role}: " if role else "", "dim"), (str(node.ref), "bold cyan"))
-        repeated = node.ref in shown
-        if repeated:
-            label.append("  (as above)", "dim")
-        elif node.manifest is None:
-            label.append("  no longer in the store", "red")
-        else:
-            for name, text in describe(node.manifest).items():
-                label.append(f"\n{name}: ", "dim").append(text)
-        shown.add(node.ref)
-        tree = branch.add(label) if branch is not None else Tree(label, guide_style="dim")
-        for name, parent in node.parents.items() if not repeated else ():
-            add(parent, name, tree)
-        return tree
-
-    return add(ancestry(store, ref), "", None)
-
-
-def ancestry_record(store: Store, ref: ArtifactRef) -> dict[str, Any]:
-    """The ancestry for programs: every artifact once, parents before children."""
-    nodes = [
-        {
-            "artifact": str(node.ref),
-            "digest": node.ref.digest,
-            "in_store": node.manifest is not None,
-            "stage": node.manifest.stage if node.manifest else None,
-            "parents": {role: str(parent.ref) for role, parent in node.parents.items()},
-            "facts": describe(node.manifest) if node.manifest else {},
-        }
-        for node in ancestry(store, ref).walk()
-    ]
-    return {"artifact": str(ref), "ancestry": nodes}
-
-
 def describe(manifest: Manifest) -> dict[str, str]:
     """Facts of one artifact for people, by name; only those that it has."""
     facts = {
@@ -158,38 +114,6 @@ def describe(manifest: Manifest) -> dict[str, str]:
         "MLflow run": manifest.mlflow_run_id or "",
     }
     return {name: text for name, text in facts.items() if text}
-
-
-def render_sightings(store: Store, source_id: str) -> RenderableType:
-    """The question or document, and the models that were trained on it, for a terminal."""
-    text = find_source(store, source_id)
-    head = Text.assemble(("source ", "dim"), (source_id, "bold cyan"))
-    unknown = "\nin no question set and no corpus of this store"
-    head.append(f"\n{text}" if text else unknown, "" if text else "red")
-    sightings = models_that_saw(store, source_id)
-    if not sightings:
-        return Group(head, Text("No model of this store was trained on it."))
-    table = Table("model", "stage", "trained on it by", "rows", "dataset")
-    for sighting in sightings:
-        method = sighting.method if sighting.direct else f"{sighting.method}, of a model it starts from"
-        table.add_row(str(sighting.model.ref), sighting.model.stage, method, str(sighting.rows), str(sighting.dataset))
-    return Group(head, table)
-
-
-def sightings_record(store: Store, source_id: str) -> dict[str, Any]:
-    """The question or document and the models that were trained on it, for programs."""
-    models = [
-        {
-            "model": str(item.model.ref),
-            "stage": item.model.stage,
-            "method": item.method,
-            "direct": item.direct,
-            "rows": item.rows,
-            "dataset": str(item.dataset),
-        }
-        for item in models_that_saw(store, source_id)
-    ]
-    return {"source_id": source_id, "text": find_source(store, source_id), "models": models}
 
 
 def find_source(store: Store, source_id: str) -> str | None:

@@ -50,12 +50,13 @@ class Runtime(Frozen):
     num_shards: int = Field(0, ge=0, le=200)
     """Shard tasks that the sampling of a stage is split into: of `generate`, `evaluate` and `predict`. Each starts an
     engine where it has work. 0: one for each engine that the GPUs of this machine, or of the Ray cluster, hold; one
-    where there are none."""
+    where there are none. Scoring, entropies and direct predictions have as many workers, but no more than run here at
+    the same time."""
     ray_address: str = ""
-    """Ray cluster whose nodes run the shard tasks (`ray://head:10001`, `head:6379`); `local` starts Ray on this machine
-    and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs or one. Empty: they
-    are spread over the GPUs of this machine without Ray, or over its CPUs, where `num_threads` says how many each
-    takes."""
+    """Ray cluster whose nodes run the shard tasks, and nothing else (`ray://head:10001`, `head:6379`); `local` starts
+    Ray on this machine and spreads them over its GPUs. Each takes `tensor_parallel_size` GPUs, and `num_threads` CPUs
+    or one. Empty: they are spread over the GPUs of this machine without Ray, or over its CPUs, where `num_threads` says
+    how many each takes."""
     num_verifiers: int = Field(2, ge=1)
     """Child processes that check answers."""
     verifier_memory_mb: int = Field(2048, ge=256)

@@ -121,7 +121,7 @@ class Store:
         ]
         if len(names) != 1 or not start:
             what = "no artifact" if not names else f"{len(names)} artifacts"
-            raise ArtifactMissing(f"{what} named {ref!r} in the store {self.files.uri}; write kind/fingerprint")
+            raise ArtifactMissing(f"{what} named {ref!r} in {self.files.uri}; write kind/fingerprint (`midtrain ls`)")
         try:
             return self._read("/".join(names[0]), MANIFEST)
         except ArtifactMissing as error:

@@ -6,7 +6,8 @@ import pytest
 
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
-from tasks.shared.sampling.wanted import WHOLE, Part, Prompt, Wanted, pool_name, wanted_rows
+from tasks.shared.sampling.wanted import Prompt, Wanted, pool_name, wanted_rows
+from tasks.spine.stage.gpus import WHOLE, Part
 
 PROMPT = Prompt("q1", "1+1?", "analogy", "Q: 1+1?\nMethod: analogy\nA:")
 MODEL = "a" * 64

@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, GPT2Config
 from tasks.errors import Permanent
 from tasks.shared.models.files import SINGLE
 from tasks.shared.training.config import TrainJob
+from tasks.shared.training.distributed import join
 from tasks.shared.training.models import compile_layers, load, machine_arguments
 from tests.support.base_models import change_config, shard
 
@@ -55,6 +56,20 @@ def test_on_a_gpu_adamw_is_fused_and_layers_are_computed_again(
     job = TrainJob(model=tmp_path, data=tmp_path, out=tmp_path / "out", checkpoints=tmp_path / "steps")
     arguments = machine_arguments(job)
     assert (arguments["optim"], arguments["gradient_checkpointing"]) == (optimizer, gpu)
+
+
+def test_a_process_without_a_launcher_that_sees_two_gpus_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TRL's trainers would refuse it after the model is loaded and every prompt read."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    job = TrainJob(model=tmp_path, data=tmp_path, out=tmp_path / "out", checkpoints=tmp_path / "steps")
+    with pytest.raises(Permanent, match=r"sees 2 CUDA devices.*set CUDA_VISIBLE_DEVICES to one.*num_processes"):
+        join(job)
+    join(job.model_copy(update={"device": "cpu"}))
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    join(job)
 
 
 def test_compiled_layers_have_the_losses_gradients_and_names_of_the_others(random_model: Path, tmp_path: Path) -> None:
