@@ -188,7 +188,8 @@ def offered(*words: str) -> list[str]:
 
 def test_a_shell_completes_recipes_stages_arms_devices_and_settings() -> None:
     assert offered("plan", "polya", "--recipe", "tiny") == ["tiny-cpu", "tiny-cpu-controls"]
-    assert offered("run", "rmt", "--recipe", "tiny-cpu-rmt-") == ["tiny-cpu-rmt-sensitivity"]
+    longer = ["tiny-cpu-rmt-overthinking", "tiny-cpu-rmt-sensitivity"]
+    assert offered("run", "rmt", "--recipe", "tiny-cpu-rmt-") == longer
     assert offered("run", "polya", "--force", "mid") == ["midtrain"]
     assert offered("run", "compare", "--arms", "vanilla,po") == ["vanilla,polya"]
     assert offered("run", "compare", "--recipe", "llama-3.2-3b", "--arms", "s") == ["star"]

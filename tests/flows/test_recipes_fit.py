@@ -45,7 +45,7 @@ def imported(model: Path) -> Any:
 def test_a_model_is_measured_with_settings_that_fit_it(world: World, stranger: Path, tmp_path: Path) -> None:
     copied = tmp_path / "copy"
     shutil.copytree(TINY_MODEL, copied)
-    small = ["embedded", "embedded-thinking", str(copied), str(world.model)]
+    small = ["embedded", "embedded-thinking", "embedded-overthinking", str(copied), str(world.model)]
     others = [str(stranger), str(imported(stranger)), "org/name", "s3://bucket/model", "model/none", str(tmp_path)]
     assert {name: fitting_recipe(name) for name in small} == dict.fromkeys(small, "tiny-cpu")
     assert {name: fitting_recipe(name) for name in others} == dict.fromkeys(others, DEFAULTS)

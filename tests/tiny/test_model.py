@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
+from tasks.tiny import MODEL_DIR, OVERTHINK_MODEL_DIR, THINK_MODEL_DIR
 from tasks.tiny.make.accuracy import answer_of, mean_and_error, pass_at
 from tasks.tiny.make.base import TRAINING_NAME, BaseConfig
 from tasks.tiny.make.card import write_card
@@ -51,7 +51,7 @@ def test_the_card_states_what_was_measured() -> None:
     assert all(name in card for name in METHODS.values())
 
 
-@pytest.mark.parametrize("shipped", [MODEL_DIR, THINK_MODEL_DIR], ids=lambda folder: folder.name)
+@pytest.mark.parametrize("shipped", [MODEL_DIR, THINK_MODEL_DIR, OVERTHINK_MODEL_DIR], ids=lambda folder: folder.name)
 def test_the_shipped_card_is_the_one_that_is_written_from_the_measurements(shipped: Path, tmp_path: Path) -> None:
     for name in (TRAINING_NAME, MEASURED_NAME):
         shutil.copy(shipped / name, tmp_path)

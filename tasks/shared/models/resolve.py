@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import Permanent
-from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelCheckJob, ModelConfig
+from tasks.shared.models.config import EMBEDDED, EMBEDDED_OVERTHINK, EMBEDDED_THINK, ModelCheckJob, ModelConfig
 from tasks.shared.models.fetching import download, fetch
 from tasks.shared.models.files import Incomplete, check_fetched, local_names, local_reader, model_files, shortened
 from tasks.shared.models.finite import check_finite
@@ -26,7 +26,11 @@ from tasks.spine.store.settings import Settings
 log = logging.getLogger(__name__)
 
 EMBEDDED_PATH = Path(__file__).resolve().parents[2] / "tiny" / "model"
-SHIPPED = {EMBEDDED: EMBEDDED_PATH, EMBEDDED_THINK: EMBEDDED_PATH.with_name("think_model")}
+SHIPPED = {
+    EMBEDDED: EMBEDDED_PATH,
+    EMBEDDED_THINK: EMBEDDED_PATH.with_name("think_model"),
+    EMBEDDED_OVERTHINK: EMBEDDED_PATH.with_name("overthink_model"),
+}
 """Models that come with this package, whose weights its tests look at."""
 CHECK_TIMEOUT_S = 1800.0
 """Longest look at a model's architecture; without its data it takes seconds (ours)."""

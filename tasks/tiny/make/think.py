@@ -51,12 +51,10 @@ KINDS = {
         trained_from="think_model",
         predictions=PredictionTextConfig(
             thinking=ThinkingConfig(
-                terse_share=0.01, compact_share=0.03, idle_share=0.02, shortest_long=80, longest=160
+                terse_share=0.02, compact_share=0.06, idle_share=0.02, shortest_long=90, longest=200
             )
         ),
-        training=TrainConfig(
-            steps=160, batch_size=24, learning_rate=2e-3, warmup_steps=10, decay_share=0.7, bfloat16=False
-        ),
+        training=TrainConfig(steps=1200, learning_rate=2e-3, warmup_steps=30, decay_share=0.7, bfloat16=False),
     ),
 }
 

@@ -11,13 +11,13 @@ from safetensors.torch import save_file
 
 from tasks.errors import Permanent
 from tasks.shared.models.causal_lm import check_architecture
-from tasks.shared.models.config import EMBEDDED, EMBEDDED_THINK, ModelConfig
+from tasks.shared.models.config import EMBEDDED, EMBEDDED_OVERTHINK, EMBEDDED_THINK, ModelConfig
 from tasks.shared.models.files import Incomplete
 from tasks.shared.models.finite import check_finite
 from tasks.shared.models.resolve import EMBEDDED_PATH, SHIPPED, resolve
 from tasks.spine.store.digests import DigestMemory
 from tasks.spine.store.settings import Settings
-from tasks.tiny import MODEL_DIR, THINK_MODEL_DIR
+from tasks.tiny import MODEL_DIR, OVERTHINK_MODEL_DIR, THINK_MODEL_DIR
 from tests.support.base_models import change_config, change_weights, shard
 
 
@@ -38,12 +38,12 @@ def test_a_copied_model_is_the_same_and_a_changed_one_is_not(settings: Settings,
     assert resolve(ModelConfig(source=str(copy)), settings).digest != embedded.digest
 
 
-def test_both_models_of_the_small_world_come_with_the_package(settings: Settings) -> None:
-    first, thinking = (resolve(ModelConfig(source=source), settings) for source in SHIPPED)
-    assert (first.path, thinking.path) == (MODEL_DIR, THINK_MODEL_DIR)
-    assert (first.name, thinking.name) == (EMBEDDED, EMBEDDED_THINK)
-    assert first.digest != thinking.digest
-    assert first.parameters == thinking.parameters
+def test_all_models_of_the_small_world_come_with_the_package(settings: Settings) -> None:
+    found = [resolve(ModelConfig(source=source), settings) for source in SHIPPED]
+    assert [model.path for model in found] == [MODEL_DIR, THINK_MODEL_DIR, OVERTHINK_MODEL_DIR]
+    assert [model.name for model in found] == [EMBEDDED, EMBEDDED_THINK, EMBEDDED_OVERTHINK]
+    assert len({model.digest for model in found}) == 3
+    assert len({model.parameters for model in found}) == 1
 
 
 def test_weights_are_counted_from_their_headers(settings: Settings) -> None:
