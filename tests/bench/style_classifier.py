@@ -14,7 +14,7 @@ from tasks.tiny import MODEL_DIR
 from tasks.tiny.problems import Problem, generate_problems
 from tasks.tiny.styles import METHODS, completion
 
-STEPS, PAIRS, LEARNING_RATE = 120, 48, 1e-3
+STEPS, PAIRS, PROBLEMS, LEARNING_RATE = 120, 48, 2_000, 1e-3
 TEMPLATE = "Q: {{ messages[0].content }}\nA: {{ messages[1].content }}"
 
 
@@ -31,7 +31,7 @@ def trained_classifier(folder: Path) -> RewardModel:
         MODEL_DIR, num_labels=1, pad_token_id=tokenizer.pad_token_id
     )
     optimizer, draw = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE), random.Random(0)
-    problems = generate_problems("base", STEPS * PAIRS // 2, seed=7)
+    problems = generate_problems("base", PROBLEMS, seed=7)
     for step in range(STEPS):
         loss = _loss(model, tokenizer, draw.sample(problems, PAIRS), draw)
         loss.backward()
