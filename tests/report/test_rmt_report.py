@@ -156,6 +156,18 @@ def test_equal_models_are_unclear_and_not_equal(tmp_path: Path, monkeypatch: pyt
     assert re.search(r" Differences below about \d+\.\d points would often go unseen\.$", claim.rest)
 
 
+def test_an_untrained_model_does_not_make_a_comparison_one_of_one_training(written: tuple[Path, ReportSummary]) -> None:
+    rows = [row for row in written[1].at_positions if row.baseline.startswith(BASE.label)]
+    assert {row.trainings for row in rows} == {3}
+    assert "one training" not in {row.verdict for row in rows}
+
+
+def test_one_seed_beside_an_untrained_model_of_another_is_told_of(tmp_path: Path) -> None:
+    world = build_rmt_world(tmp_path, arms=("rpt", "rmt"), seeds=(7,), documents=20, per_tier=40)
+    found = summarise(gather(world.world.store, world.config(), world.world.parents))
+    assert any(warning.startswith("One training seed") for warning in found.warnings)
+
+
 def test_comparisons_are_those_asked_for(written: tuple[Path, ReportSummary]) -> None:
     summary = written[1]
     at_positions = summary.at_positions

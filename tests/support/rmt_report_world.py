@@ -159,7 +159,8 @@ def build_rmt_world(
     found = RMTWorld(world)
     _publish_texts(world)
     sizes = {"documents": documents, "per_tier": per_tier, "samples": samples}
-    base = ReportEntry(label=BASE.label, method="ntr", checkpoint="base", prediction="prediction-base")
+    # The untrained model is an arm too, measured once for all seeds.
+    base = ReportEntry(label=BASE.label, arm="ntr", method="ntr", checkpoint="base", prediction="prediction-base")
     _predict(found, "base", BASE, base, sizes)
     for seed in seeds:
         for arm in arms:
