@@ -70,7 +70,7 @@ def _heuristics(rows: Sequence[HeuristicRow], narrow: bool) -> "Drawing":
     ordered = sorted(rows, key=lambda row: row.correct_rate)
     full = ((row.name or "plain prompt") + (f" ({row.arms})" if several else "") for row in ordered)
     names = wrapped(full, narrow)
-    height = 0.9 + 0.3 * len(rows) + 0.14 * (lines_of(names) - len(rows))
+    height = 0.9 + sum(0.16 + 0.14 * lines_of(name) for name in names)
     drawing = blank_figure(NARROW if narrow else 0.78 * WIDTH, height)
     axis = drawing.subplots()
     correct = [100 * row.correct_rate for row in ordered]

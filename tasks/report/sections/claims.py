@@ -1,5 +1,6 @@
 """Sections on what is claimed of the models, and what came out: sentences, a table, a figure; the worst news first."""
 
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from tasks.report.blocks import Block, Column, Figure, Judgement, Paragraph, Table
@@ -19,6 +20,8 @@ CAPTION = (
     "are tested one by one: with many of them, expect one in twenty to look decided by luck."
 )
 PAPER_CAPTION = " Ours and the paper's numbers come from other models and data: compare directions, not sizes."
+LINE_INCHES, GAP_LINES = 0.155, 0.8
+"""Height of a line of a claim in the figure, and the gap below a claim in lines."""
 
 
 def findings(summary: ReportSummary) -> list[Block]:
@@ -62,10 +65,13 @@ def _forest(summary: ReportSummary, stated: ClaimSummary) -> list[Figure]:
 
 def _draw(claims: list[Claim], narrow: bool) -> "Drawing":
     names = wrapped((claim.text for claim in claims), narrow)
-    drawing = blank_figure(NARROW if narrow else WIDTH, 0.9 + 0.14 * lines_of(names) + 0.09 * len(names))
+    # Each claim has the room of its own lines.
+    ends = list(accumulate(lines_of(name) + GAP_LINES for name in names))
+    places = [end - (lines_of(name) + GAP_LINES) / 2 for end, name in zip(ends, names, strict=True)]
+    drawing = blank_figure(NARROW if narrow else WIDTH, 0.9 + LINE_INCHES * ends[-1])
     axis = drawing.subplots()
     shown: set[str] = set()
-    for place, claim in enumerate(claims):
+    for place, claim in zip(places, claims, strict=True):
         assert claim.row is not None
         low, mean, high = (100 * value for value in (claim.row.low, claim.row.difference, claim.row.high))
         colour = COLOURS[claim.status]
@@ -76,9 +82,9 @@ def _draw(claims: list[Claim], narrow: bool) -> "Drawing":
         axis.plot(mean, place, "o", color=colour, markerfacecolor=face, markersize=5, linestyle="", label=label)
         shown.add(claim.status)
     axis.axvline(0, color=INK, linewidth=0.8)
-    axis.set_yticks(range(len(claims)), names)
-    axis.invert_yaxis()
-    axis.set(xlabel="difference in percentage points")
+    axis.set_yticks(places, names)
+    axis.set_ylim(ends[-1], 0)
+    axis.set(xlabel="percentage points")
     axis.grid(axis="y", visible=False)
     axis.tick_params(axis="y", length=0)
     drawing.legend(loc="outside lower center", ncols=2 if narrow else 4)

@@ -44,12 +44,12 @@ def figure(name: str, title: str, caption: str, draw: "Callable[[bool], Drawing]
 
 def wrapped(names: Iterable[str], narrow: bool) -> list[str]:
     """Names beside an axis, over several lines where they would leave it no room."""
-    return [fill(name, NARROW_NAME if narrow else WIDE_NAME) for name in names]
+    return [fill(name, NARROW_NAME if narrow else WIDE_NAME, break_on_hyphens=False) for name in names]
 
 
-def lines_of(names: Iterable[str]) -> int:
-    """Lines that wrapped names take."""
-    return sum(name.count("\n") + 1 for name in names)
+def lines_of(name: str) -> int:
+    """Lines that a wrapped name takes."""
+    return name.count("\n") + 1
 
 
 def _svg(drawing: "Drawing") -> str:
