@@ -108,7 +108,8 @@ class EvaluateConfig(StageConfig):
     right solutions, known before RL is paid for. None of its questions should be trained on. Empty: it is not measured
     (ours)."""
     seed: Seed = 0
-    """Seed of the samples and of the bootstrap; not the recipe's, so that all models meet the same draws."""
+    """Seed of the samples and of the bootstrap; not the recipe's, so that a model has one evaluation, whichever seed
+    trained it. A sample's draws follow from this seed, its number, the prompt and the model's weights."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Coverage of the intervals."""
     resamples: int = Field(2000, ge=100)

@@ -47,7 +47,8 @@ class PredictConfig(StageConfig):
     max_prompt_tokens: int = Field(4096, ge=1)
     """Positions whose prompt is longer are not drawn; counted. RPT's."""
     seed: Seed = 0
-    """Seed of positions, samples and the bootstrap; not the recipe's, so that all models meet the same draws."""
+    """Seed of positions, samples and the bootstrap; not the recipe's, so that all models meet the same positions. A
+    sample's draws follow from this seed, its number, the prompt and the model's weights."""
     confidence: float = Field(0.95, gt=0.5, lt=1)
     """Coverage of the intervals."""
     resamples: int = Field(2000, ge=100)

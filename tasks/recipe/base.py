@@ -64,7 +64,7 @@ class Recipe(Sections):
     expected: Expected = Expected()
     """What estimates take for granted; part of no identity."""
     seed: Seed = 0
-    """Seed of generation, mid-training and RL; evaluation keeps its own, so that models meet the same draws."""
+    """Seed of generation, mid-training and RL; evaluation keeps its own, so that a model has one evaluation."""
     model: ModelConfig = ModelConfig()
     prompt: PromptConfig = PromptConfig()
     """Prompt of all stages that show a question to a model."""
