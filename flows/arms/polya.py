@@ -105,7 +105,7 @@ def report_config(settings: PolyaRecipe, entries: list[ReportEntry]) -> ReportCo
             controls.append(ran[arm.against])
         pairs += [(control.label, arm.label) for control in controls]
     claims = tuple(
-        StatedClaim(higher=arm.label, lower=ran[other].label, text=claim.text, paper=claim.paper)
+        StatedClaim(higher=arm.label, lower=ran[other].label, **claim.model_dump())
         for arm in ran.values()
         for other, claim in arm.above.items()
         if other in ran

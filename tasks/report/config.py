@@ -41,6 +41,11 @@ class ReportEntry(Frozen):
         return self
 
     @property
+    def is_trained(self) -> bool:
+        """Whether a training led to it, and so its luck; the untrained model may stand as an arm of its own."""
+        return self.checkpoint != "base"
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """Roles of its measurements."""
         return tuple(role for role in (self.prediction, self.evaluation) if role)

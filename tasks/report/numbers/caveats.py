@@ -16,7 +16,7 @@ def caveats(
     inputs: ReportInputs, models: Sequence[ModelRow], shared: Sequence[str], predicted: Sequence[PredictionRow]
 ) -> Iterator[str]:
     """The warnings in the order in which they are read; `shared` are the benchmarks that all models have."""
-    seeds = {entry.seed for entry in inputs.config.entries if entry.checkpoint != "base"}
+    seeds = {entry.seed for entry in inputs.config.entries if entry.is_trained}
     if len(seeds) == 1 and (inputs.config.comparisons or predicted):
         units = "documents" if predicted else "questions"
         yield (

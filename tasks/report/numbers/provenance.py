@@ -117,7 +117,7 @@ class Provenance:
 
         def called(entry: ReportEntry) -> str:
             label = entry.label + then_rl(entry.label, entry.checkpoint, checkpoints)
-            return f"{label}, seed {entry.seed}" if entry.checkpoint != "base" else label
+            return f"{label}, seed {entry.seed}" if entry.is_trained else label
 
         return [unfold(called(entry), self.roots[role]) for role, entry in self.entry_of.items()]
 

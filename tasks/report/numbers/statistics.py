@@ -85,7 +85,7 @@ def _by_seed(seeds: Sequence[Evaluated], benchmark: str, metric: str) -> dict[in
 
 def fewest_trainings(*sides: Sequence[ReportEntry]) -> int:
     """Trainings of the label that has the fewest; 0 where neither was trained."""
-    return min((len(entries) for entries in sides if entries[0].checkpoint != "base"), default=0)
+    return min((len(entries) for entries in sides if entries[0].is_trained), default=0)
 
 
 def compare(
