@@ -1,6 +1,6 @@
 """Settings of the stages that write the training sets."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -11,8 +11,8 @@ from tasks.shared.prompts.config import PromptConfig
 class DatasetConfig(StageConfig):
     """Selection of kept solutions for the mid-training set (arXiv 2605.08472: n variants per question, n from 1 to 64).
 
-    Sets are nested (ours): with the same seed, the set for a smaller `variants`, `max_questions` or `max_rows` is part
-    of the set for a larger one, so that sweeps differ in size alone.
+    Sets are nested (ours): with the same seed, the set for a smaller `variants`, `max_questions`, `max_rows` or
+    `max_tokens` is part of the set for a larger one, so that sweeps differ in size alone.
     """
 
     STAGE: ClassVar[str] = "dataset"
@@ -35,6 +35,9 @@ class DatasetConfig(StageConfig):
     """Questions at most."""
     max_rows: int | None = Field(None, ge=1)
     """Rows at most, drawn over all questions: makes arms equal in size."""
+    max_tokens: int | None = Field(None, ge=1)
+    """Tokens of solutions at most, in whole rows and in the order that `max_rows` draws: makes arms equal in what is
+    learned from, where the solutions of one are longer (ours)."""
     min_rows: int = Field(1, ge=1)
     """Fewer rows than this stop the run before training: a handful of lucky guesses is no dataset (ours)."""
     seed: RecipeSeed = 0
@@ -47,6 +50,11 @@ class DatasetConfig(StageConfig):
     `diversity`. Empty takes word n-grams (ours)."""
     licence: str = "unknown"
     """Licence identifier on the dataset card, e.g. `mit`; depends on the questions and on the model that wrote."""
+
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed; a set without a limit of tokens is known by the fields that it had before there was one."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: value for name, value in fields.items() if name != "max_tokens" or value}
 
 
 class PromptSetConfig(StageConfig):

@@ -68,4 +68,6 @@ def training_examples(
     """Rows as training examples: the plain prompt and the solution."""
     rows = training_rows(dataset, filter, generate, questions, expected)
     solution = mean_solution(questions, expected, generate.sampling.max_new_tokens)
+    if dataset.max_tokens is not None:
+        rows = min(rows, int(dataset.max_tokens / solution))
     return Texts(rows, plain_tokens(model, prompt, questions), solution)

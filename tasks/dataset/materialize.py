@@ -83,15 +83,15 @@ def write_solutions(
         work: folder for temporary tables; what is written there is removed.
         prompt, completion: turn a question, and a solution's text, into the exact training text.
 
-    Raises `NothingToTrainOn` when fewer than `min_rows` rows are left. Memory does not grow with rows; only
-    `max_questions` and `max_rows` hold 8 bytes for each question, or row, that they choose from.
+    Raises `NothingToTrainOn` when fewer than `min_rows` rows are left. Memory does not grow with rows; only the limits
+    hold 8 to 32 bytes for each question, or row, that they choose from.
     """
     tally = DatasetTally()
     work.mkdir(parents=True, exist_ok=True)
     selected = work / "selected.parquet"
     write_parquet(_selected(config, candidates, tally), selected, _SELECTED, sorted_by=("question_id", "rank"))
     rows = _within_questions(config, selected, tally)
-    if config.max_rows is not None:
+    if config.max_rows is not None or config.max_tokens is not None:
         fewer = work / "fewer.parquet"
         write_parquet(rows, fewer, _SELECTED)
         rows = _within_rows(config, fewer, tally)
@@ -155,7 +155,14 @@ def _within_rows(config: DatasetConfig, selected: Path, tally: DatasetTally) -> 
     def place_of(row: dict[str, Any]) -> int:
         return place(config.seed, row["question_id"], row["rank"])
 
-    within = _Smallest(map(place_of, read_rows(selected, ["question_id", "rank"])), config.max_rows)
+    places = array("Q", map(place_of, read_rows(selected, ["question_id", "rank"])))
+    count = config.max_rows
+    if config.max_tokens is not None:
+        tokens = [row["completion_tokens"] for row in read_rows(selected, ["completion_tokens"])]
+        order = np.argsort(np.frombuffer(places, dtype=np.uint64))
+        fitting = int(np.searchsorted(np.cumsum(np.array(tokens)[order]), config.max_tokens, side="right"))
+        count = min(fitting, config.max_rows or fitting)
+    within = _Smallest(places, count)
     for row in read_rows(selected):
         if within.takes(place_of(row)):
             yield row
@@ -191,7 +198,9 @@ class _Smallest:
         self._last: int | None = None
         if count is not None:
             every = array("Q", places)
-            if len(every) > count:
+            if not count:
+                self._last = -1
+            elif len(every) > count:
                 self._last = int(np.partition(np.frombuffer(every, dtype=np.uint64), count - 1)[count - 1])
 
     def takes(self, place: int) -> bool:
@@ -214,5 +223,5 @@ def _too_little(candidates: Path, tally: DatasetTally, min_rows: int) -> str:
         )
     return (
         f"nothing to train on: none of {tally.rows['candidates']} candidates is left ({where}); "
-        "check dataset.heuristics, dataset.full_only and dataset.variants"
+        "check dataset.heuristics, dataset.full_only, dataset.variants and dataset.max_tokens"
     )

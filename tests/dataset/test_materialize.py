@@ -82,6 +82,21 @@ def test_size_limits_are_exact_and_nested(kept: Path, field: str) -> None:
     assert pairs(rows) != sets[1]
 
 
+def test_a_limit_of_tokens_takes_whole_rows_in_the_order_of_max_rows(kept: Path) -> None:
+    by_rows = [pairs(build(kept, variants=4, max_rows=count)[1]) for count in range(1, 30)]
+    everything = build(kept, variants=4)[0].tokens["kept"]
+    sets = []
+    for most in (20, 100, 300, everything):
+        tally, rows = build(kept, variants=4, max_tokens=most)
+        assert most - (10 + len(HEURISTICS)) < tally.tokens["kept"] <= most
+        assert most == everything or pairs(rows) in by_rows
+        sets.append(pairs(rows))
+    assert sets[0] < sets[1] < sets[2] < sets[3]
+    assert pairs(build(kept, variants=4, max_tokens=300, max_rows=5)[1]) == by_rows[4]
+    with pytest.raises(NothingToTrainOn, match=r"none of 400 candidates is left .* beyond_rows.*dataset\.max_tokens"):
+        build(kept, variants=4, max_tokens=9)
+
+
 def test_breadth_and_depth_at_equal_rows(kept: Path) -> None:
     _, deep = build(kept, variants=3, full_only=True, max_questions=20)
     _, broad = build(kept, variants=1, max_questions=60)

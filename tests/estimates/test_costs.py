@@ -110,6 +110,7 @@ def test_tokens_are_counts_times_lengths() -> None:
         ("dataset.variants", 16, "midtrain", 2),
         ("dataset.variants", 64, "midtrain", 2),
         ("dataset.max_rows", 4000, "midtrain", 1 / 4),
+        ("dataset.max_tokens", 4000 * 200, "midtrain", 1 / 4),
         ("dataset.max_questions", 1000, "midtrain", 1 / 2),
         ("dataset.heuristics", ["analogy", "symmetry"], "midtrain", 1 / 4),
         ("midtrain.epochs", 4, "midtrain", 2),
