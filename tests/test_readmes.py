@@ -44,7 +44,7 @@ APP = pkgutil.resolve_name(tomllib.loads((ROOT / "pyproject.toml").read_text())[
 COPIED = {"mine.yaml": "qwen3-0.6b-1gpu"}
 """Recipe that the front page copies, which is not there before."""
 GONE = re.compile(
-    r"materiali[sz]e|\bgeneration\.|\bfiltering\.|midtraining|\bevaluation\.|\bprediction\.|mixed-sft|[Mm]ethod [AB]\b"
+    r"materiali[sz]e|\bgeneration\.|\bfiltering\.|midtraining|\bevaluation\.|\bprediction\.|[Mm]ethod [AB]\b"
 )
 """Former names of stages, sections, arms and methods."""
 EVENTS = {"model.base.released", "midtrain.rows", "midtrain.ledger"}

@@ -33,6 +33,7 @@ def prepare(arm: Arm) -> None:
     held_out(arm, settings)
     if settings.arms[arm.name].train:
         planned(arm, base)
+        chains(arm, settings)
 
 
 def base_of(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
@@ -58,6 +59,14 @@ def held_out(arm: Arm, settings: RmtRecipe) -> ArtifactRef:
     return tiers(arm, "evaluation_texts" if settings.evaluation_texts else "texts")
 
 
+def chains(arm: Arm, settings: RmtRecipe) -> dict[str, ArtifactRef]:
+    """The long chains that the arm learns beside the texts, if it does."""
+    if not settings.rmt_train.chains_per_position:
+        return {}
+    documents = call(texts, which="chains", **arm.stage("texts"))
+    return {"chains": call(decontaminate, texts=documents, which="chains", **arm.stage("decontaminate"))}
+
+
 def planned(arm: Arm, base: ArtifactRef) -> ArtifactRef:
     """The arm's schedule."""
     sources = {"entropy": tiers(arm, "texts"), "model": base, "label": arm.called(arm.config.label)}
@@ -72,7 +81,8 @@ def run_arm(arm: Arm) -> Measured:
     policy = base = base_of(arm, settings)
     if config.train:
         rows = planned(arm, base)
-        policy = call(rmt_train, schedule=rows, model=base, label=arm.called(config.label), **arm.stage("rmt_train"))
+        parents = {"schedule": rows, "model": base, **chains(arm, settings)}
+        policy = call(rmt_train, **parents, label=arm.called(config.label), **arm.stage("rmt_train"))
     predicted = call(
         predict,
         entropy=held_out(arm, settings),

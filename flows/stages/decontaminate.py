@@ -17,8 +17,8 @@ from tasks.decontaminate.task import (
 from tasks.spine.store.ref import ArtifactRef
 
 Which = Annotated[
-    Literal["questions", "rl_questions", "texts"],
-    About("What is trained on: the model's own questions, those of RL, or the texts of RMT."),
+    Literal["questions", "rl_questions", "texts", "chains"],
+    About("What is trained on: the model's own questions, those of RL, or the texts or long chains of RMT."),
 ]
 
 
@@ -36,10 +36,12 @@ def decontaminate(
     Training texts are compared with the held-out ones too.
     """
     with stage_run("decontaminate", recipe, overrides) as run:
-        if which == "texts":
-            parents = {TEXTS: run.parent(texts, texts_flow)}
+        if which in ("texts", "chains"):
+            parents = {TEXTS: run.parent(texts, texts_flow, which=which)}
             if getattr(run.settings, "evaluation_texts", None):
                 parents[HELD_OUT_TEXTS] = run.parent("", texts_flow, which="evaluation_texts")
+            elif which == "chains":
+                parents[HELD_OUT_TEXTS] = run.parent("", texts_flow)
             leave_out = leave_out_overlapping_texts
         else:
             parents = {QUESTIONS: run.parent(questions, questions_flow, which=which)}

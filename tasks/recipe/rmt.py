@@ -1,6 +1,6 @@
 """The recipe of reinforcement mid-training; baselines and ablations are arms that differ in configuration alone."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -43,6 +43,13 @@ STANDARD_ARMS: dict[str, RmtArm] = {
     "rollout-sft": RmtArm(label="Rollout SFT", against="rmt", overrides={"rmt_train.objective": "sft"}),
 }
 """Baselines and ablations of arXiv 2509.24375, and the control that fine-tunes on what RMT is rewarded for."""
+MIXED_SFT = RmtArm(
+    label="Mixed SFT",
+    rl=True,
+    against="rmt",
+    overrides={**_UNGUIDED, "rmt_train.objective": "ntp", "rmt_train.chains_per_position": 1},
+)
+"""Raw worked text and long chains learned in one stage (ours): one more arm where a recipe has chains."""
 
 
 class RmtRecipe(Recipe):
@@ -57,6 +64,9 @@ class RmtRecipe(Recipe):
     evaluation_texts: TextsConfig | None = None
     """A second domain: a corpus whose held-out documents are predicted in place of those of `texts`. Training does not
     change with it, so that a checkpoint is measured on both for the price of one."""
+    chains: TextsConfig | None = None
+    """Questions with long chains of thought, tags and all, one a document: `rmt_train.chains_per_position` learns
+    them."""
     think_tags: ThinkTagsConfig = ThinkTagsConfig()
     """Tags for a base model that has none: all stages then start from the model with tags, one for all seeds."""
     entropy: EntropyConfig = EntropyConfig()
@@ -69,6 +79,13 @@ class RmtRecipe(Recipe):
     arms: dict[str, RmtArm] = Field(default_factory=lambda: dict(STANDARD_ARMS))
     run_arms: tuple[str, ...] = ("ntr", "rpt", "rmt")
     """Arms of `midtrain run rmt`; a comparison runs all."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _learns_its_chains(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("chains") and "arms" not in values:
+            return {**values, "arms": {**STANDARD_ARMS, "mixed-sft": MIXED_SFT}}
+        return values
 
     @model_validator(mode="after")
     def _runs_arms_that_exist(self) -> "RmtRecipe":
@@ -83,6 +100,15 @@ class RmtRecipe(Recipe):
             raise ValueError(
                 f"rl.sft_weight={self.rl.sft_weight} needs the solutions of self-generated mid-training, which this "
                 "method has not; set it to 0, or take a recipe of the method polya"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _has_the_chains_that_it_learns(self) -> "RmtRecipe":
+        if self.rmt_train.chains_per_position and not self.chains:
+            raise ValueError(
+                f"rmt_train.chains_per_position={self.rmt_train.chains_per_position} learns documents of `chains`, "
+                "which is not set; set chains.source to a corpus of long chains, or rmt_train.chains_per_position to 0"
             )
         return self
 

@@ -1,6 +1,7 @@
 """The identity of a reinforcement mid-training run, and the job of its worker."""
 
-from typing import ClassVar, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -30,6 +31,10 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
     """Longest piece of a document in one row of L_NTP; the model's context where that is shorter (ours)."""
     ntp_overlap_tokens: int = Field(512, ge=1)
     """Tokens that the pieces of a longer document share, so that every position has a past (ours)."""
+    chains_per_position: int = Field(0, ge=0)
+    """Documents of the recipe's `chains` that a step of plain next-token training learns whole beside its texts, for
+    each position that it has: fine-tuning on raw worked text and long chains in one stage, a control (ours; needs
+    objective=ntp)."""
     reward: RewardConfig = RewardConfig()
     """Rule of a match, and the length reward."""
     prediction_prompt: PredictionPrompt = PredictionPrompt()
@@ -61,6 +66,15 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
         return self
 
     @model_validator(mode="after")
+    def _learns_chains_as_text(self) -> "RMTTrainConfig":
+        if self.chains_per_position and self.objective != "ntp":
+            raise ValueError(
+                f"chains_per_position={self.chains_per_position} belongs to plain next-token training; set "
+                f"objective=ntp in place of {self.objective}, or chains_per_position to 0"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _windows_move_on(self) -> "RMTTrainConfig":
         if self.ntp_overlap_tokens >= self.ntp_context_tokens:
             raise ValueError(
@@ -69,6 +83,11 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
             )
         return self
 
+    def identity_payload(self) -> dict[str, Any]:
+        """Fields as hashed; a training without chains is known by the fields that it had before there were any."""
+        fields = super().identity_payload()
+        return {name: value for name, value in fields.items() if name != "chains_per_position" or value}
+
 
 class RMTJob(RolloutJob):
     """One run; `data` is the folder of the schedule."""
@@ -76,5 +95,7 @@ class RMTJob(RolloutJob):
     config: RMTTrainConfig
     form: PromptForm = PromptForm()
     """How the schedule's prompts were made."""
+    chains: Path | None = None
+    """Table of the chains that are learned beside the texts."""
     tokenizer_digest: str = ""
     """Digest of the tokenizer that the schedule was written with; empty leaves it unchecked."""

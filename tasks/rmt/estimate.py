@@ -18,6 +18,7 @@ def rmt_train(
     rmt_train: RMTTrainConfig,
     schedule: ScheduleConfig,
     texts: TextsConfig,
+    chains: TextsConfig | None,
     prompt: PromptConfig,
     prediction_prompt: PredictionPrompt,
 ) -> StageEstimate:
@@ -25,7 +26,8 @@ def rmt_train(
     steps = step_count(schedule, texts)
     joint = steps * schedule.positions_per_step * document_tokens(texts)
     if rmt_train.objective == "ntp":
-        return machine.trained(joint, rmt_train)
+        per_position = rmt_train.chains_per_position * (document_tokens(chains) if chains else 0)
+        return machine.trained(joint + steps * schedule.positions_per_step * per_position, rmt_train)
     mean = sum(reasoning_tokens(schedule, texts, step) for step in range(steps)) / steps
     batch = schedule.positions_per_step * rmt_train.group_size
     read = position_tokens(machine.model, texts, prompt, prediction_prompt)

@@ -114,8 +114,13 @@ class TextPlan:
         labels = text.tokens.copy()
         if not self._keep_drawn:
             labels[text.drawn] = IGNORED
-        # A row holds its last target too, which no position reads.
-        for window in windows(len(labels), self._context_tokens - 1, self._overlap_tokens):
-            part = labels[window.start : window.end].copy()
-            part[: window.first - window.start] = IGNORED
-            yield TextRow(text.tokens[window.start : window.end], part)
+        return rows_of(text.tokens, labels, self._context_tokens, self._overlap_tokens)
+
+
+def rows_of(tokens: np.ndarray, labels: np.ndarray, context_tokens: int, overlap_tokens: int) -> Iterator[TextRow]:
+    """One document as rows of at most `context_tokens` tokens; together they have every label once."""
+    # A row holds its last target too, which no position reads.
+    for window in windows(len(labels), context_tokens - 1, overlap_tokens):
+        part = labels[window.start : window.end].copy()
+        part[: window.first - window.start] = IGNORED
+        yield TextRow(tokens[window.start : window.end], part)

@@ -1,7 +1,9 @@
 """TRL's `GRPOTrainer`, by way of `GroupTrainer`, with the dual loss; the schedule decides order and prompts."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from datasets import Dataset
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, PrinterCallback
@@ -11,6 +13,7 @@ from tasks.rl.arguments import GRPO_METRICS, grpo_arguments
 from tasks.rl.beside.rows import TextRow
 from tasks.rl.beside.texts import TextTrainer
 from tasks.rl.rollouts import RolloutLog
+from tasks.rmt.chains import MixedPlan
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss
 from tasks.rmt.grading import PredictionReward
@@ -59,7 +62,7 @@ class DualTrainer(TextTrainer):
     def __init__(
         self,
         *args: Any,
-        plan: TextPlan,
+        plan: TextPlan | MixedPlan,
         config: RMTTrainConfig,
         grader: PredictionReward,
         **kwargs: Any,
@@ -186,16 +189,10 @@ def make_trainer(
     *,
     longest_prompt: int,
     context_tokens: int | None,
+    chains: Sequence[np.ndarray] = (),
 ) -> DualTrainer:
     """A trainer that follows the schedule; `train()` starts or resumes it."""
     config = job.config
-    window = min(config.ntp_context_tokens, context_tokens or config.ntp_context_tokens)
-    plan = TextPlan(
-        run,
-        context_tokens=window,
-        overlap_tokens=min(config.ntp_overlap_tokens, window - 2),
-        keep_drawn=config.objective == "ntp",
-    )
     trainer = DualTrainer(
         model=model,
         args=grpo_arguments(
@@ -215,7 +212,7 @@ def make_trainer(
         reporter=reporter,
         form=job.form,
         rollouts=RolloutLog(job.checkpoints.with_name("rollouts"), run.steps),
-        plan=plan,
+        plan=text_plan(run, config, chains, context_tokens),
         config=config,
         grader=grader,
     )
@@ -223,3 +220,16 @@ def make_trainer(
     use_compact_head(trainer.model, temperature=config.temperature, outputs=("log_probs", "entropy"))
     add_text_head(trainer.model)
     return trainer
+
+
+def text_plan(
+    run: Run, config: RMTTrainConfig, chains: Sequence[np.ndarray], context_tokens: int | None
+) -> TextPlan | MixedPlan:
+    """What next-token prediction learns in each step, in rows that fit the model's context."""
+    window = min(config.ntp_context_tokens, context_tokens or config.ntp_context_tokens)
+    lengths = {"context_tokens": window, "overlap_tokens": min(config.ntp_overlap_tokens, window - 2)}
+    plan = TextPlan(run, **lengths, keep_drawn=config.objective == "ntp")
+    if not config.chains_per_position:
+        return plan
+    per_step = run.positions_per_step * config.chains_per_position
+    return MixedPlan(plan, chains, **lengths, steps=run.steps, chains_per_step=per_step, seed=config.seed)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from tasks.rl.config import wants_vllm
+from tasks.rmt.chains import read_chains
 from tasks.rmt.checks import check_tokenizer, longest_prompt
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.grading import PredictionReward
@@ -41,8 +42,9 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     check_tokenizer(tokenizer_digest(job.model), job.tokenizer_digest, plan, vocabulary)
     longest = _longest(model, tokenizer, plan, job) if rollouts else 0
     context = context_length(job.model, trust_remote_code=job.trust_remote_code)
+    chains = read_chains(job.chains, tokenizer, vocabulary) if job.chains else []
     trainer = make_trainer(
-        model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
+        model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context, chains=chains
     )
     trained = fit(trainer, tokenizer, job, METRICS)
     trainer.write_rollouts(job.out)

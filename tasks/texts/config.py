@@ -16,6 +16,8 @@ _PLACES = {"source", "evaluation_source", "format", "name", "revision", "subset"
 class TinyTexts(Frozen):
     """Selection of worked problems of the embedded small world."""
 
+    kind: Literal["worked", "chains"] = "worked"
+    """`chains` puts long thinking between the question and its solution."""
     count: int = Field(2_000, ge=1)
     """Training documents to generate."""
     evaluation: Literal["evaluation", "test", "ood"] = "evaluation"

@@ -10,7 +10,7 @@ from tasks.texts.config import TextsConfig
 DOCUMENT_TOKENS = 700
 """Tokens of a document with its given part, where nothing better is known: a problem of Omni-MATH and its solution
 (ours)."""
-TINY_DOCUMENT_TOKENS = 56
+TINY_TOKENS = {"worked": 56, "chains": 114}
 
 
 def texts(machine: Machine, texts: TextsConfig) -> StageEstimate:
@@ -28,7 +28,7 @@ def document_count(texts: TextsConfig) -> int:
 
 def document_tokens(texts: TextsConfig) -> int:
     """Mean tokens of a document."""
-    return TINY_DOCUMENT_TOKENS if texts.source == "tiny" else DOCUMENT_TOKENS
+    return TINY_TOKENS[texts.tiny.kind] if texts.source == "tiny" else DOCUMENT_TOKENS
 
 
 def position_tokens(

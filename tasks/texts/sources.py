@@ -13,7 +13,9 @@ from tasks.texts.config import TextsConfig
 from tasks.texts.plain import TEXT_ENDINGS, TEXT_READERS
 
 if TYPE_CHECKING:
-    from tasks.tiny.texts import Document, TextSplit
+    from tasks.tiny.texts import Document, TextKind, TextSplit
+
+    TinySelection = tuple[TextSplit, int, int, TextKind]
 
 
 def resolve(config: TextsConfig) -> TextsConfig:
@@ -24,7 +26,7 @@ def resolve(config: TextsConfig) -> TextsConfig:
     if config.source_digest:
         return config
     if config.source == "tiny":
-        digests = [_tiny_digest(*_tiny(config, held_out)) for held_out in (False, True)]
+        digests = [_tiny_digest(_tiny(config, held_out)) for held_out in (False, True)]
         return config.model_copy(update={"source_digest": digests[0], "evaluation_digest": digests[1]})
     on_hub = is_hub_id(config.source, TEXT_ENDINGS)
     if not on_hub and config.evaluation_split and not config.evaluation_source:
@@ -46,7 +48,7 @@ def resolve(config: TextsConfig) -> TextsConfig:
 def read_source(config: TextsConfig, *, held_out: bool) -> Iterator[Record | Reject]:
     """The rows of a resolved source in its order, streamed: of the main one, or of that with held-out documents."""
     if config.source == "tiny":
-        yield from _tiny_rows(*_tiny(config, held_out))
+        yield from _tiny_rows(_tiny(config, held_out))
         return
     source, digest = config.source, config.source_digest
     if held_out:
@@ -76,31 +78,32 @@ def _files(config: TextsConfig, source: str, split: str) -> SourceFiles:
     return SourceFiles(source, "texts", "'tiny'", TEXT_ENDINGS, format=config.format, split=split)
 
 
-def _tiny(config: TextsConfig, held_out: bool) -> "tuple[TextSplit, int, int]":
-    """Split, number and seed of the documents."""
+def _tiny(config: TextsConfig, held_out: bool) -> "TinySelection":
+    """Split, number, seed and kind of the documents."""
     tiny = config.tiny
-    return (tiny.evaluation, config.evaluation_documents, tiny.seed) if held_out else ("train", tiny.count, tiny.seed)
+    split, count = (tiny.evaluation, config.evaluation_documents) if held_out else ("train", tiny.count)
+    return split, count, tiny.seed, tiny.kind
 
 
 @lru_cache(maxsize=64)
-def _tiny_digest(split: "TextSplit", count: int, seed: int) -> str:
+def _tiny_digest(selection: "TinySelection") -> str:
     """Digest of the documents; cached, because every stage flow that starts from texts needs it."""
     total = hashlib.sha256()
-    for document in _documents(split, count, seed):
+    for document in _documents(selection):
         total.update(json.dumps([document.given_chars, document.text, document.meta], sort_keys=True).encode())
     return f"tiny:{total.hexdigest()}"
 
 
-def _tiny_rows(split: "TextSplit", count: int, seed: int) -> Iterator[Record]:
-    for number, document in enumerate(_documents(split, count, seed), start=1):
+def _tiny_rows(selection: "TinySelection") -> Iterator[Record]:
+    for number, document in enumerate(_documents(selection), start=1):
         given, text = document.text[: document.given_chars], document.text[document.given_chars :]
-        yield Record(f"tiny/{split}", number, {**document.meta, "given": given, "text": text})
+        yield Record(f"tiny/{selection[0]}", number, {**document.meta, "given": given, "text": text})
 
 
-def _documents(split: "TextSplit", count: int, seed: int) -> "list[Document]":
+def _documents(selection: "TinySelection") -> "list[Document]":
     from tasks.tiny.texts import documents
 
     try:
-        return documents(split, count, seed)
+        return documents(*selection)
     except ValueError as error:
         raise SourceError(f"tiny: {error}") from error

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from tasks.config import Frozen
 from tasks.tiny.problems import Problem
-from tasks.tiny.workings import NUMBER, WorkingStep, expression_for, steps_of
+from tasks.tiny.workings import NUMBER, UNKNOWNS, WorkingStep, expression_for, steps_of
 
 OPEN, CLOSE = "<think>", "</think>"
 # What each piece of a text costs: digits and signs stand alone in the small world's tokenizer.
@@ -96,6 +96,13 @@ def think(place: PredictionPlace, config: ThinkingConfig, rng: random.Random) ->
         return compact(place)
     if level < config.compact_share + config.idle_share:
         return _padded(place, [], rng.randint(config.shortest_idle, config.longest), rng)
+    return _padded(place, place.steps, rng.randint(config.shortest_long, config.longest), rng)
+
+
+def chain(problem: Problem, config: ThinkingConfig, rng: random.Random) -> str:
+    """A long chain to the answer of a question: all the work, with recaps and checks around it."""
+    answer = str(UNKNOWNS[problem.family](problem.numbers)[0][0])
+    place = PredictionPlace(problem, " ", answer[0], answer[1:])
     return _padded(place, place.steps, rng.randint(config.shortest_long, config.longest), rng)
 
 

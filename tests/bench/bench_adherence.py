@@ -6,6 +6,7 @@ without the opening word, which names the style. Samples: what the base model wr
 alone: the share in the heuristic's style among all of them, and among the best-scored of each pair.
 """
 
+import os
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -21,29 +22,38 @@ from tasks.shared.prompts.render import Renderer
 from tasks.tiny import MODEL_DIR
 from tasks.tiny.problems import Problem, generate_problems
 from tasks.tiny.styles import METHODS, OPENING_WORDS, completion, style_of
+from tests.bench.served_judge import ServedJudge
 from tests.bench.style_classifier import trained_classifier
 from tests.support.small_world import TINY
 
 PROBLEMS, SAMPLES = 120, 8
+JUDGED_PROBLEMS, JUDGE_TOKENS = 12, 120
 RENDERER = Renderer(TINY)
 HEURISTICS: Mapping[str, Heuristic] = {item.name: item for item in load_heuristics("tiny")}
 
 
 def main() -> None:
-    """Print AUC for each heuristic, and shares in the asked style with and without selection, by each scorer."""
+    """Print AUC for each heuristic, and shares in the asked style with and without selection, by each scorer.
+
+    `MIDTRAIN_BENCH_JUDGE` is the address of an OpenAI-compatible server of one model, which judges some of them.
+    """
     problems = generate_problems("dev", PROBLEMS, seed=5)
     show(
         "likelihood ratio", LikelihoodRatio(MODEL_DIR, device="cpu", dtype="float32", tokens_per_batch=16_384), problems
     )
     with tempfile.TemporaryDirectory() as folder:
         show("reward model", trained_classifier(Path(folder)), problems)
+    if server := os.environ.get("MIDTRAIN_BENCH_JUDGE"):
+        judge = ServedJudge(server, max_new_tokens=JUDGE_TOKENS)
+        show("judge", judge, problems[:JUDGED_PROBLEMS])
+        print(f"  {judge.asked:,} solutions judged, {judge.unread:,} answers without a score, which count as 0.5")
 
 
 def show(name: str, scorer: Scorer, problems: Sequence[Problem]) -> None:
     """Print what one scorer comes to."""
     whole, bare = (traces_auc(scorer, problems, opening=opening) for opening in (True, False))
     asked, chosen = selection(scorer, problems)
-    print(f"{name} on {PROBLEMS} problems; AUC whole / without opening word; in its style of {SAMPLES} samples")
+    print(f"{name} on {len(problems)} problems; AUC whole / without opening word; in its style of {SAMPLES} samples")
     for style, name in METHODS.items():
         print(
             f"  {name:<22}{whole[style]:>7.3f}{bare[style]:>7.3f}   "

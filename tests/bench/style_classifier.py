@@ -31,14 +31,14 @@ def trained_classifier(folder: Path) -> RewardModel:
         MODEL_DIR, num_labels=1, pad_token_id=tokenizer.pad_token_id
     )
     optimizer, draw = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE), random.Random(0)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, 2 * (STEPS - step) / STEPS))
     problems = generate_problems("base", PROBLEMS, seed=7)
-    for step in range(STEPS):
+    for _ in range(STEPS):
         loss = _loss(model, tokenizer, draw.sample(problems, PAIRS), draw)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * min(1.0, (STEPS - step) / (0.5 * STEPS))
         optimizer.step()
+        schedule.step()
         optimizer.zero_grad(set_to_none=True)
     print(f"reward model: {STEPS} steps of {PAIRS} pairs, loss at the end {loss.item():.4f}")
     model.save_pretrained(folder)

@@ -10,6 +10,7 @@ from flows.cli.catalog.lineage import sightings
 from flows.rmt import rmt
 from flows.stages.midtrain import midtrain
 from tasks.recipe.merging import RecipeError
+from tasks.recipe.rmt import MIXED_SFT
 from tasks.report.models import measured_models
 from tasks.report.reading import completions
 from tasks.shared.tables.parquet import read_rows
@@ -47,6 +48,19 @@ def test_baselines_and_method_run_side_by_side_and_only_once(done: Run) -> None:
     again = run(rmt, recipe="tiny-cpu-rmt", overrides=SMALL_RMT)
     assert again.built == []
     assert again.ref == done.ref
+
+
+def test_long_chains_are_learned_beside_the_texts_and_known_as_such(done: Run) -> None:
+    arm = {**MIXED_SFT.model_dump(mode="json"), "rl": False}
+    few = {**SMALL_RMT, "arms": {"mixed-sft": arm}, "run_arms": [], "chains.tiny.count": 24}
+    run(rmt, recipe="tiny-cpu-rmt", overrides=few, arms=["mixed-sft"])
+    store = Store.open()
+    (mixed,) = [manifest for manifest in store.all("model") if "chains" in manifest.parents]
+    chains = store.manifest(mixed.parents["chains"])
+    assert (chains.stage, chains.rows["train"]) == ("decontaminate", 24)
+    (row, *_) = read_rows(store.local(chains.ref) / "train.parquet")
+    assert "<think>" in row["text"]
+    assert mixed.ref in {sighting.model.ref for sighting in models_that_saw(store, row["document_id"])}
 
 
 def test_models_of_one_label_are_told_apart(done: Run) -> None:

@@ -62,6 +62,15 @@ def test_every_arm_resolves_and_has_a_label_of_its_own(name: str) -> None:
     assert len(set(labels)) == len(labels)
 
 
+def test_a_recipe_of_rmt_with_chains_has_the_arm_that_learns_them() -> None:
+    assert "mixed-sft" not in load(RmtRecipe, "qwen3-14b-rmt").arms
+    with_chains = load(RmtRecipe, "qwen3-14b-rmt", {"chains": {"source": "chains.jsonl"}})
+    assert set(with_chains.arms) == {*RmtRecipe().arms, "mixed-sft"}
+    assert with_chains.arm("mixed-sft").rmt_train.chains_per_position == 1
+    with pytest.raises(RecipeError, match=r"chains_per_position=1 learns documents of `chains`.*set chains\.source"):
+        load(RmtRecipe, "qwen3-14b-rmt", {"rmt_train.objective": "ntp", "rmt_train.chains_per_position": 1})
+
+
 def settings(values: object, prefix: str = "") -> Iterator[tuple[str, object]]:
     if isinstance(values, dict) and prefix not in ("arms.", "prompt.chat_template_kwargs."):
         for key, value in values.items():

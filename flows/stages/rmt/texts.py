@@ -11,8 +11,8 @@ from tasks.spine.store.ref import ArtifactRef
 from tasks.texts.task import load_texts
 
 Which = Annotated[
-    Literal["texts", "evaluation_texts"],
-    Field(description="`evaluation_texts`: those of the recipe's second domain, or `texts` where it has none."),
+    Literal["texts", "evaluation_texts", "chains"],
+    Field(description="Those of the recipe's second domain, or its long chains; `texts` where it has none."),
 ]
 
 
@@ -25,5 +25,4 @@ def texts(
 ) -> ArtifactRef:
     """Read texts, give every document a stable id, hold some out, list what is rejected."""
     with stage_run("texts", recipe, overrides, RmtRecipe) as run:
-        second = run.settings.evaluation_texts if which == "evaluation_texts" else None
-        return load_texts(second or run.settings.texts, run.runtime, force=force)
+        return load_texts(getattr(run.settings, which) or run.settings.texts, run.runtime, force=force)

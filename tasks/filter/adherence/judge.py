@@ -90,16 +90,21 @@ def _answers(build: Build, scorer: JudgeScorer, requests: Path) -> SampleSet:
 def _prompts(scorer: JudgeScorer, requests: Path) -> Iterator[Row]:
     """Rows of schema `RENDERED`: what the judge is asked of each solution, under the solution's key."""
     for row in read_rows(requests):
-        heuristic = scorer.heuristic(row["heuristic"])
-        text = fill(
-            scorer.template,
-            question=row["question"],
-            name=heuristic.name,
-            instruction=heuristic.instruction,
-            rubric=heuristic.rubric,
-            solution=row["completion"],
-        )
-        yield {"question_id": row["key"], "question": "", "heuristic": heuristic.name, "text": text}
+        text = judge_prompt(scorer, row["question"], row["heuristic"], row["completion"])
+        yield {"question_id": row["key"], "question": "", "heuristic": row["heuristic"], "text": text}
+
+
+def judge_prompt(scorer: JudgeScorer, question: str, heuristic: str, solution: str) -> str:
+    """What the judge is asked of one solution."""
+    followed = scorer.heuristic(heuristic)
+    return fill(
+        scorer.template,
+        question=question,
+        name=followed.name,
+        instruction=followed.instruction,
+        rubric=followed.rubric,
+        solution=solution,
+    )
 
 
 def read_score(answer: str) -> float | None:
