@@ -13,12 +13,11 @@ from tasks.rl.arguments import GRPO_METRICS, grpo_arguments
 from tasks.rl.beside.rows import TextRow
 from tasks.rl.beside.texts import TextTrainer
 from tasks.rl.rollouts import RolloutLog
-from tasks.rmt.chains import MixedPlan
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.dual_loss import matched_loss
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.information_gain import asked_for, thought_of, thoughts_alone
-from tasks.rmt.rows import Run, TextPlan
+from tasks.rmt.rows import MixedPlan, Run, TextPlan
 from tasks.shared.next_token.method import TIERS
 from tasks.shared.next_token.reader import OUTCOMES
 from tasks.shared.training.adapters import adapters

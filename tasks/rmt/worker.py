@@ -3,12 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 from tasks.rl.config import wants_vllm
-from tasks.rmt.chains import read_chains
 from tasks.rmt.checks import check_tokenizer, longest_prompt
 from tasks.rmt.config import RMTJob, RMTTrainConfig
 from tasks.rmt.grading import PredictionReward
 from tasks.rmt.ledger import count
-from tasks.rmt.rows import Run, read_run
+from tasks.rmt.rows import Run, read_chains, read_run
 from tasks.shared.engines.tokenizer_digest import tokenizer_digest
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.training.fit import fit

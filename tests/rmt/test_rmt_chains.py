@@ -9,9 +9,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from tasks.errors import Permanent
-from tasks.rmt.chains import MixedPlan, read_chains
 from tasks.rmt.config import RMTTrainConfig
-from tasks.rmt.rows import TextPlan, read_run
+from tasks.rmt.rows import MixedPlan, TextPlan, read_chains, read_run
 from tasks.rmt.worker import run
 from tasks.shared.tables.parquet import write_parquet
 from tasks.shared.training.config import IGNORED
