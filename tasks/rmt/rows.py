@@ -132,18 +132,19 @@ def rows_of(tokens: np.ndarray, labels: np.ndarray, context_tokens: int, overlap
         yield TextRow(tokens[window.start : window.end], part)
 
 
-def read_chains(path: Path, tokenizer: "PreTrainedTokenizerBase", size: int) -> list[np.ndarray]:
-    """All documents of a texts table as token ids, in file order, each closed by the end token.
+def read_chains(path: Path, tokenizer: "PreTrainedTokenizerBase", size: int, most: int) -> list[np.ndarray]:
+    """The first documents of a texts table, whose ids are digests, as token ids, each closed by the end token.
 
     Tags and other marks that the tokenizer has a token for become that token, as when the model writes them.
 
     Args:
         size: rows of the model's embedding.
+        most: documents that the run learns.
 
     Raises:
         Permanent: no documents, or tokens that the model's embedding does not have.
     """
-    texts = read_columns(path, ("text",)).column("text").to_pylist()
+    texts = read_columns(path, ("text",)).column("text").slice(0, most).to_pylist()
     if not texts:
         raise Permanent(f"{path}: no chains to learn; see the ledger of the stage that wrote it")
     prefix, end = own_prefix(tokenizer), tokenizer.eos_token_id

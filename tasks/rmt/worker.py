@@ -41,7 +41,8 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     check_tokenizer(tokenizer_digest(job.model), job.tokenizer_digest, plan, vocabulary)
     longest = _longest(model, tokenizer, plan, job) if rollouts else 0
     context = context_length(job.model, trust_remote_code=job.trust_remote_code)
-    chains = read_chains(job.chains, tokenizer, vocabulary) if job.chains else []
+    learned = plan.steps * plan.positions_per_step * config.chains_per_position
+    chains = read_chains(job.chains, tokenizer, vocabulary, learned) if job.chains else []
     trainer = make_trainer(
         model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context, chains=chains
     )

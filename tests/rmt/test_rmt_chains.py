@@ -33,18 +33,19 @@ def test_tags_are_the_models_own_tokens_and_every_chain_ends(guesser: Path, tmp_
     tokenizer = AutoTokenizer.from_pretrained(guesser)
     opened, closed = (tokenizer.convert_tokens_to_ids(tag) for tag in ("<think>", "</think>"))
     path = written(tmp_path, "1+2<think>3</think>3", f"4{tokenizer.eos_token}")
-    first, second = read_chains(path, tokenizer, len(tokenizer))
+    first, second = read_chains(path, tokenizer, len(tokenizer), 9)
     assert (first == opened).sum() == (first == closed).sum() == 1
     assert first[-1] == second[-1] == tokenizer.eos_token_id
     assert (second == tokenizer.eos_token_id).sum() == 1
+    assert len(read_chains(path, tokenizer, len(tokenizer), 1)) == 1
 
 
 def test_no_chains_and_tokens_that_the_model_has_not_are_refused(guesser: Path, tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(guesser)
     with pytest.raises(Permanent, match=r"chains\.parquet: no chains to learn"):
-        read_chains(written(tmp_path), tokenizer, len(tokenizer))
+        read_chains(written(tmp_path), tokenizer, len(tokenizer), 9)
     with pytest.raises(Permanent, match="embedding of 3 rows"):
-        read_chains(written(tmp_path, "<think>"), tokenizer, 3)
+        read_chains(written(tmp_path, "<think>"), tokenizer, 3, 9)
 
 
 def test_a_step_has_its_texts_and_its_chains_whole(make_job: MakeJob) -> None:
