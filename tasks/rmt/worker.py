@@ -28,7 +28,8 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     config = job.config
     rollouts = config.objective != "ntp"
     with lean_imports(*(("mlflow",) if rollouts and wants_vllm(job) else UNUSED_BY_TRAINERS)):
-        from tasks.rmt.trainer import METRICS, make_trainer
+        from tasks.rmt.critic_trainer import CriticTrainer
+        from tasks.rmt.trainer import METRICS, DualTrainer, make_trainer
     from tasks.shared.engines.tokens import context_length
     from tasks.shared.training.distributed import join
     from tasks.shared.training.models import load
@@ -42,7 +43,15 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     longest = _longest(model, tokenizer, plan, job) if rollouts else 0
     context = context_length(job.model, trust_remote_code=job.trust_remote_code)
     trainer = make_trainer(
-        model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context
+        model,
+        tokenizer,
+        plan,
+        grader,
+        job,
+        reporter,
+        longest_prompt=longest,
+        context_tokens=context,
+        kind=CriticTrainer if config.baseline == "critic" else DualTrainer,
     )
     trained = fit(trainer, tokenizer, job, METRICS)
     trainer.write_rollouts(job.out)
