@@ -14,9 +14,9 @@ from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
 class CriticConfig(Frozen):
     """A linear critic: ridge regression of rewards on the policy's state at the end of a position's prompt (ours)."""
 
-    ridge: float = Field(1.0, gt=0)
+    ridge: float = Field(0.1, gt=0)
     """Penalty on the weights; a state has length 1, so it weighs as that many rollouts of one state (ours)."""
-    decay: float = Field(0.9, gt=0, le=1)
+    decay: float = Field(0.95, gt=0, le=1)
     """Weight that a step's rollouts keep from one step to the next: the policy and its states move on (ours)."""
 
 
