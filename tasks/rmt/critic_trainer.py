@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import torch
 from safetensors.torch import load_file, save_file
 
-from tasks.rmt.critic import Critic, last_states
+from tasks.rmt.critic import Critic, advantages, explained_variance, last_states, varies
 from tasks.rmt.trainer import DualTrainer
 from tasks.shared.training.lm_head import add_state_head
 from tasks.spine.stage.worker import is_main_process
@@ -37,23 +37,19 @@ class CriticTrainer(DualTrainer):
             states = last_states(self.model, output["prompt_ids"], output["prompt_mask"], self._tokens_per_pass)
         # All processes fit the same critic, on the rollouts of all.
         gathered = self.accelerator.gather(torch.cat([states, self._rewards[:, None]], dim=1))
-        advantages = self._judged(gathered[:, :-1], gathered[:, -1])
         first = self.accelerator.process_index * len(inputs)
-        output["advantages"] = advantages[first : first + len(inputs)]
+        output["advantages"] = self._judged(gathered[:, :-1], gathered[:, -1])[first : first + len(inputs)]
         return output
 
     def _judged(self, states: torch.Tensor, rewards: torch.Tensor) -> torch.Tensor:
         """The advantages of a whole step, from which the critic then learns."""
         values = self._critic.values(states, rewards)
         self._critic.learn(states, rewards)
-        left = rewards - values
-        metrics, differ = self._metrics["train"], bool((rewards != rewards[0]).any())
+        metrics = self._metrics["train"]
         metrics["value"].append(float(values.mean()))
-        if differ:
-            metrics["explained_variance"].append(float(1 - left.var() / rewards.var()))
-        if self._config.trl.scale_rewards != "none":
-            left = left / (left.std() + 1e-4)
-        return (left * differ).to(torch.float32)
+        if varies(rewards):
+            metrics["explained_variance"].append(explained_variance(rewards, values))
+        return advantages(rewards, values, scaled=self._config.trl.scale_rewards != "none")
 
     def _save_rng_state(self, output_dir: str) -> None:
         if is_main_process():
@@ -64,4 +60,3 @@ class CriticTrainer(DualTrainer):
         super()._load_optimizer_and_scheduler(checkpoint)
         if checkpoint is not None:
             self._critic.moments.copy_(load_file(Path(checkpoint) / FILE)["moments"])
-

@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from tasks.errors import Permanent
 from tasks.rmt.config import CriticConfig, RMTTrainConfig
-from tasks.rmt.critic import Critic, last_states
+from tasks.rmt.critic import Critic, advantages, explained_variance, last_states
 from tasks.rmt.worker import run
 from tasks.shared.training.lm_head import add_state_head
 from tasks.spine.stage.imports import hide_packages
@@ -59,15 +59,25 @@ def test_it_learns_what_states_tell(critic: Critic) -> None:
     for step in range(12):
         states = torch.nn.functional.normalize(noise(step + 1, 64, SIZE), dim=1)
         rewards = states @ slope + 0.1 * noise(step + 100, 64)
-        told.append(explained(rewards, critic.values(states, rewards)))
+        told.append(explained_variance(rewards, critic.values(states, rewards)))
         critic.learn(states, rewards)
     assert told[0] < 0
     assert min(told[1:]) > 0.7
     assert min(told[-3:]) > 0.9
 
 
-def explained(rewards: torch.Tensor, values: torch.Tensor) -> float:
-    return float(1 - (rewards - values).var() / rewards.var())
+def test_explained_variance_is_the_share_that_values_tell_whatever_their_level() -> None:
+    rewards = torch.tensor([0.0, 0.0, 1.0, 1.0])
+    values = {"all": rewards + 3, "nothing": torch.full((4,), 0.5), "half of each": rewards / 2}
+    told = {name: explained_variance(rewards, value) for name, value in values.items()}
+    assert told == pytest.approx({"all": 1.0, "nothing": 0.0, "half of each": 0.75})
+
+
+def test_advantages_are_what_values_leave_and_none_where_rewards_are_equal() -> None:
+    rewards, values = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.5, 0.5, 0.0])
+    assert advantages(rewards, values, scaled=False).tolist() == [0.5, -0.5, 0.0]
+    assert advantages(rewards, values, scaled=True).tolist() == pytest.approx([1.0, -1.0, 0.0], abs=1e-3)
+    assert advantages(torch.ones(3), values, scaled=True).tolist() == [0.0] * 3
 
 
 def test_what_a_rollout_earned_does_not_move_its_own_value(critic: Critic) -> None:
@@ -121,7 +131,8 @@ def test_advantages_are_rewards_minus_values_of_before(
         torch.testing.assert_close(step["advantages"], left.float())
         assert point["reward"] == pytest.approx(float(rewards.mean()), abs=1e-5)
         assert point["value"] == pytest.approx(float(values.mean()), abs=1e-5)
-        assert point["explained_variance"] == pytest.approx(explained(rewards, values), abs=1e-5)
+        assert point["explained_variance"] == pytest.approx(explained_variance(rewards, values), abs=1e-5)
+        assert point["zero_advantage_group_share"] == 0
         knows.learn(states, rewards)
 
 
