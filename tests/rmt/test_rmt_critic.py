@@ -1,14 +1,18 @@
 """One rollout of each position and a critic: values come from before, advantages are what is left, and it learns."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from pydantic import ValidationError
 from transformers import AutoModelForCausalLM
 
 from tasks.errors import Permanent
+from tasks.recipe.loading import load
+from tasks.recipe.rmt import RmtRecipe
 from tasks.rmt.config import CriticConfig, RMTTrainConfig
 from tasks.rmt.critic import Critic, advantages, explained_variance, last_states
 from tasks.rmt.worker import run
@@ -18,6 +22,7 @@ from tasks.spine.stage.worker import Reporter
 from tasks.spine.store.fingerprint import fingerprint
 from tests.support.grpo_runs import curve
 from tests.support.guessing import MakeJob
+from tests.support.paths import ROOT
 from tests.support.random_model import save_random_model
 
 with hide_packages("mlflow", "vllm"):
@@ -181,3 +186,13 @@ def test_a_critic_is_part_of_the_identity_and_groups_are_known_without_it() -> N
 
     assert key() == key(critic={"ridge": 2})
     assert len({key(), key(group_size=2), key(**CRITIC), key(**CRITIC, critic={"ridge": 2})}) == 4
+
+
+def test_the_arm_of_the_recipes_page_writes_as_many_rollouts_as_groups_do() -> None:
+    page = (ROOT / "deployments/recipes/README.md").read_text()
+    [(recipe, block)] = re.findall(r"<!-- arms of rmt: (\S+) -->\n```yaml\n(.*?)```", page, re.DOTALL)
+    [critic] = (arm for name, arm in yaml.safe_load(block)["arms"].items() if name == "critic")
+    groups, single = (load(RmtRecipe, recipe, settings) for settings in ({}, critic["overrides"]))
+    assert (groups.rmt_train.baseline, single.rmt_train.baseline) == ("group", "critic")
+    rollouts = [each.schedule.positions_per_step * each.rmt_train.group_size for each in (groups, single)]
+    assert rollouts == [1024, 1024]
