@@ -72,10 +72,15 @@ def grpo_arguments(
         rollouts: whether any rollouts are written.
 
     Raises:
-        Permanent: a batch that does not fall into whole groups for each process, rollouts that the processes cannot
-            write, or a device that is not there.
+        Permanent: a batch that does not fall into whole groups for each process or has a single rollout, rollouts that
+            the processes cannot write, or a device that is not there.
     """
     check_share(prompts_per_batch, batch_setting)
+    if prompts_per_batch * config.group_size < 2:
+        raise Permanent(
+            f"{batch_setting}={prompts_per_batch} with one rollout each is a batch of one, whose reward is like no "
+            f"other; set {batch_setting} to 2 or more"
+        )
     machine = machine_arguments(job)
     # Rollouts are not in a checkpoint, so one may only be written where the next step draws new ones.
     machine["save_steps"] = math.ceil(machine["save_steps"] / config.num_iterations) * config.num_iterations
@@ -105,7 +110,13 @@ def grpo_arguments(
     trl = config.trl.model_dump()
     if config.trl.scale_rewards == BY_MEAN:
         trl["scale_rewards"] = "none"
-    return GRPOConfig(**FIXED, **trl, **arguments)
+    if config.group_size > 1:
+        return GRPOConfig(**FIXED, **trl, **arguments)
+    # TRL refuses groups of one, but only here; its trainer takes the batch for what is to have different rewards.
+    trl["scale_rewards"], arguments["num_generations"] = "batch", prompts_per_batch
+    found = GRPOConfig(**FIXED, **trl, **arguments)
+    found.num_generations = config.group_size
+    return found
 
 
 def _vllm(job: RolloutJob, config: GRPOSettings, longest_prompt: int, stop: Sequence[str]) -> dict[str, Any]:

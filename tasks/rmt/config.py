@@ -5,11 +5,20 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.config import StageConfig
+from tasks.config import Frozen, StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import RewardConfig
 from tasks.shared.training.config import GRPOSettings, LRSchedule, RolloutJob
+
+
+class CriticConfig(Frozen):
+    """A linear critic: ridge regression of rewards on the policy's state at the end of a position's prompt (ours)."""
+
+    ridge: float = Field(0.1, gt=0)
+    """Penalty on the weights; a state has length 1, so it weighs as that many rollouts of one state (ours)."""
+    decay: float = Field(0.95, gt=0, le=1)
+    """Weight that a step's rollouts keep from one step to the next: the policy and its states move on (ours)."""
 
 
 class RMTTrainConfig(GRPOSettings, StageConfig):
@@ -45,8 +54,16 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
     """Shape of the learning rate after warm-up (ours)."""
     warmup_share: float = Field(0.0, ge=0, lt=1)
     """Share of all optimiser steps spent on warm-up (ours)."""
-    group_size: int = Field(8, ge=2)
-    """Rollouts per position, G (paper)."""
+    group_size: int = Field(8, ge=1)
+    """Rollouts per position, G (paper); 1 goes with `baseline: critic` alone."""
+    baseline: Literal["group", "critic"] = "group"
+    """What advantages are taken from. `group`: the mean reward of the position's rollouts (paper). `critic`: what a
+    critic expects of the position, so that one rollout of each is enough and as many rollouts reach `group_size` times
+    as many positions (`schedule.positions_per_step`). The critic is fitted on the steps before. Advantages are divided
+    by their standard deviation in the batch, or by nothing where `trl.scale_rewards` is `none`; a batch whose rewards
+    are all equal teaches nothing, and `max_zero_advantage_steps` counts it (ours)."""
+    critic: CriticConfig = CriticConfig()
+    """The critic of `baseline: critic`."""
     max_completion_tokens: int = Field(2048, ge=1)
     """Longest rollout, reasoning and prediction; one that reaches it without an end has no match (paper)."""
     max_unclosed_steps: int = Field(20, ge=1)
@@ -75,6 +92,29 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
         return self
 
     @model_validator(mode="after")
+    def _has_a_baseline(self) -> "RMTTrainConfig":
+        if self.baseline == "group":
+            if self.group_size == 1:
+                raise ValueError(
+                    "group_size=1 leaves no other rollout of a position to compare with; set group_size to 2 or more, "
+                    "or baseline=critic"
+                )
+            return self
+        if self.group_size != 1:
+            raise ValueError(
+                f"group_size={self.group_size}: baseline=critic takes one rollout of each position; set group_size=1, "
+                f"and multiply schedule.positions_per_step by {self.group_size} for as many rollouts"
+            )
+        if self.objective != "grpo":
+            raise ValueError(f"objective={self.objective} has no advantages; leave out either it or baseline=critic")
+        if self.trl.scale_rewards == "mean":
+            raise ValueError(
+                "trl.scale_rewards=mean divides by the mean of a group, and baseline=critic has none; set "
+                "trl.scale_rewards to batch or none"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _windows_move_on(self) -> "RMTTrainConfig":
         if self.ntp_overlap_tokens >= self.ntp_context_tokens:
             raise ValueError(
@@ -84,9 +124,10 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
         return self
 
     def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed; a training without chains is known by the fields that it had before there were any."""
-        fields = super().identity_payload()
-        return {name: value for name, value in fields.items() if name != "chains_per_position" or value}
+        """Fields as hashed; without chains or a critic, as they were before there were any."""
+        unused = set() if self.chains_per_position else {"chains_per_position"}
+        unused |= set() if self.baseline == "critic" else {"baseline", "critic"}
+        return {name: value for name, value in super().identity_payload().items() if name not in unused}
 
 
 class RMTJob(RolloutJob):

@@ -33,8 +33,10 @@ def rmt_train(
     read = position_tokens(machine.model, texts, prompt, prediction_prompt)
     rollouts = Texts(steps * batch, read, min(mean, rmt_train.max_completion_tokens))
     trained = machine.reinforced(rollouts, rmt_train, batch, joint if rmt_train.ntp_weight else 0)
-    if rmt_train.reward.match != "likelihood":
+    # Rollouts are read once more for the likelihood that they give to the true token, prompts for the critic.
+    once_more = rollouts.all_tokens if rmt_train.reward.match == "likelihood" else 0
+    once_more += rollouts.count * rollouts.prompt if rmt_train.baseline == "critic" else 0
+    if not once_more:
         return trained
-    # Every rollout is read once more, for the likelihood that it gives to the true token.
-    scored = machine.read(rollouts.all_tokens, "scored")
+    scored = machine.read(once_more, "scored")
     return replace(trained, hours=trained.hours + scored.hours, flops=trained.flops + scored.flops)

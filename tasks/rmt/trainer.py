@@ -1,6 +1,6 @@
 """TRL's `GRPOTrainer`, by way of `GroupTrainer`, with the dual loss; the schedule decides order and prompts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,10 +38,13 @@ METRICS = {
     "reasoning_tokens": "reasoning_tokens",
     "unclosed": "unclosed_share",
     "budget_tokens": "budget_tokens",
+    "value": "value",
+    "explained_variance": "explained_variance",
     **{f"outcome/{name}": f"outcome_{name}" for name in OUTCOMES},
 }
 """Metrics that are reported: the trainer's name to the project's. Tokens are those that carry loss, over the whole
-step; `reasoning_tokens` is the mean over rollouts that close their reasoning."""
+step; `reasoning_tokens` is the mean over rollouts that close their reasoning. `value` is what the critic expected on
+average, `explained_variance` the share of the rewards' variance that it told ahead."""
 
 
 class DualTrainer(TextTrainer):
@@ -189,10 +192,11 @@ def make_trainer(
     longest_prompt: int,
     context_tokens: int | None,
     chains: Sequence[np.ndarray] = (),
+    kind: Callable[..., DualTrainer] = DualTrainer,
 ) -> DualTrainer:
-    """A trainer that follows the schedule; `train()` starts or resumes it."""
+    """A trainer of a `kind` that follows the schedule; `train()` starts or resumes it."""
     config = job.config
-    trainer = DualTrainer(
+    trainer = kind(
         model=model,
         args=grpo_arguments(
             job,

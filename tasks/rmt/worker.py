@@ -28,7 +28,8 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     config = job.config
     rollouts = config.objective != "ntp"
     with lean_imports(*(("mlflow",) if rollouts and wants_vllm(job) else UNUSED_BY_TRAINERS)):
-        from tasks.rmt.trainer import METRICS, make_trainer
+        from tasks.rmt.critic_trainer import CriticTrainer
+        from tasks.rmt.trainer import METRICS, DualTrainer, make_trainer
     from tasks.shared.engines.tokens import context_length
     from tasks.shared.training.distributed import join
     from tasks.shared.training.models import load
@@ -44,7 +45,16 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
     learned = plan.steps * plan.positions_per_step * config.chains_per_position
     chains = read_chains(job.chains, tokenizer, vocabulary, learned) if job.chains else []
     trainer = make_trainer(
-        model, tokenizer, plan, grader, job, reporter, longest_prompt=longest, context_tokens=context, chains=chains
+        model,
+        tokenizer,
+        plan,
+        grader,
+        job,
+        reporter,
+        longest_prompt=longest,
+        context_tokens=context,
+        chains=chains,
+        kind=CriticTrainer if config.baseline == "critic" else DualTrainer,
     )
     trained = fit(trainer, tokenizer, job, METRICS)
     trainer.write_rollouts(job.out)

@@ -315,3 +315,16 @@ def test_likelihoods_as_a_reward_take_one_more_pass_over_the_rollouts() -> None:
     )
     assert matched.tokens == likelihood.tokens
     assert 1.1 < likelihood.flops / matched.flops < 1.4
+
+
+def test_a_critic_reads_every_prompt_and_one_rollout_of_each_position_counts_as_one_of_a_group() -> None:
+    recipe = "qwen3-0.6b-rmt-1gpu"
+    groups = load(RmtRecipe, recipe)
+    wider = groups.schedule.positions_per_step * groups.rmt_train.group_size
+    critic = {"rmt_train.baseline": "critic", "rmt_train.group_size": 1, "schedule.positions_per_step": wider}
+    steps = {"schedule.steps": 2, "rmt_train.ntp_weight": 0.0}
+    of_groups, of_critic = (
+        estimate(load(RmtRecipe, recipe, {**steps, **settings}), H100)["rmt_train"] for settings in ({}, critic)
+    )
+    assert of_critic.tokens == pytest.approx(of_groups.tokens)
+    assert 1 < of_critic.flops / of_groups.flops < 1.3

@@ -24,7 +24,7 @@ def test_defaults_are_the_papers() -> None:
     [
         (RMTTrainConfig, {"ntp_weight": -0.1}, "ntp_weight"),
         (RMTTrainConfig, {"objective": "ppo"}, "objective"),
-        (RMTTrainConfig, {"group_size": 1}, "group_size"),
+        (RMTTrainConfig, {"group_size": 0}, "group_size"),
         (RMTTrainConfig, {"reward": {"length_weight": 1.5}}, "reward.length_weight"),
         (RMTTrainConfig, {"ntp_overlap_tokens": 2048}, "ntp_overlap_tokens=2048 must be below ntp_context_tokens=2048"),
         (BudgetConfig, {"gamma": 0.0}, "gamma"),

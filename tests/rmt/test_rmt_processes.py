@@ -27,6 +27,7 @@ WAYS = {
     "sft": {"objective": "sft"},
     "ntp": {"objective": "ntp"},
     "likelihood": {"reward": {"match": "likelihood"}},
+    "critic": {"baseline": "critic", "group_size": 1, "slots": 16},
 }
 
 

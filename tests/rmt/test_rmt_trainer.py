@@ -38,6 +38,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         ({"micro_batch_tokens": 90, "objective": "sft"}, 3),
         ({"objective": "ntp"}, 3),
         ({"reward": {"match": "likelihood"}}, 3),
+        ({"baseline": "critic", "group_size": 1, "slots": 8}, 3),
         ({"num_iterations": 2}, 3),  # rollouts are reused in steps 3 and 4, so the checkpoint waits for 4
         ({"beta": 0.05, "schedule": "linear"}, 2),
     ],

@@ -88,6 +88,21 @@ def add_text_head(model: PreTrainedModel) -> None:
     model.forward = types.MethodType(forward, model)
 
 
+def add_state_head(model: PreTrainedModel) -> None:
+    """Let `model(..., state_head=True)` return its last hidden states, (rows, width, size), and no logits."""
+    model = base_model(model)
+    original = model.forward
+
+    # `generate` reads the signature.
+    @functools.wraps(type(model).forward)
+    def forward(self: PreTrainedModel, *args: Any, state_head: bool = False, **kwargs: Any) -> Any:
+        if not state_head:
+            return original(*args, **kwargs)
+        return self.base_model(*args, **kwargs, use_cache=False).last_hidden_state
+
+    model.forward = types.MethodType(forward, model)
+
+
 def _score(
     model: PreTrainedModel,
     temperature: float,
