@@ -33,10 +33,11 @@ pytestmark = pytest.mark.slow
 MODULE = "tasks.rmt.worker"
 
 
+@pytest.mark.parametrize("baseline", [{}, {"baseline": "critic", "group_size": 1}], ids=["groups", "critic"])
 def test_a_killed_trainer_finishes_on_the_next_run_as_if_nothing_had_happened(
-    make_job: MakeJob, tmp_path: Path
+    baseline: dict[str, Any], make_job: MakeJob, tmp_path: Path
 ) -> None:
-    settings = {"steps": 24, "learning_rate": 1e-4}
+    settings = {"steps": 24, "learning_rate": 1e-4, **baseline}
     straight = run(make_job("a", **settings), Reporter(tmp_path / "a"))
     job, work = make_job("b", save_every_steps=3, **settings), tmp_path / "b" / "w"
     killer = kill_when(work, lines=7)
