@@ -20,9 +20,8 @@ RENAMED = {
     "rmt": "rmt_train",
     "evaluation": "evaluate",
     "prediction": "predict",
-    "mixed-sft": "rollout-sft",
 }
-"""Sections, stages and arms that had another name in 0.1; each is refused with the new one named."""
+"""Sections and stages that had another name in 0.1; each is refused with the new one named."""
 _TRL = (
     "top_p",
     "top_k",
@@ -141,7 +140,7 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 
 def _renamed(name: str, known: Iterable[str]) -> str:
-    """The new name of a section, stage, arm or setting, where the known ones have it; else nothing."""
+    """The new name of a section, stage or setting, where the known ones have it; else nothing."""
     first, dot, rest = name.partition(".")
     if first in RENAMED and RENAMED[first].split(", ")[0] in {option.partition(".")[0] for option in known}:
         return RENAMED[first] + dot + rest
