@@ -107,15 +107,19 @@ def grpo_arguments(
         "loss_type": config.loss_type,
         "mask_truncated_completions": config.mask_truncated_completions,
     }
-    trl = config.trl.model_dump()
     if config.trl.scale_rewards == BY_MEAN:
-        trl["scale_rewards"] = "none"
-    if config.group_size > 1:
-        return GRPOConfig(**FIXED, **trl, **arguments)
-    # TRL refuses groups of one, but only here; its trainer takes the batch for what is to have different rewards.
-    trl["scale_rewards"], arguments["num_generations"] = "batch", prompts_per_batch
-    found = GRPOConfig(**FIXED, **trl, **arguments)
-    found.num_generations = config.group_size
+        arguments["scale_rewards"] = "none"
+    arguments = {**FIXED, **config.trl.model_dump(), **arguments}
+    return GRPOConfig(**arguments) if config.group_size > 1 else _groups_of_one(arguments, prompts_per_batch)
+
+
+def _groups_of_one(arguments: dict[str, Any], batch: int) -> GRPOConfig:
+    """Arguments for one rollout of each prompt.
+
+    TRL refuses groups of one, but only here; its trainer takes the batch for what is to have different rewards.
+    """
+    found = GRPOConfig(**{**arguments, "num_generations": batch, "scale_rewards": "batch"})
+    found.num_generations = 1
     return found
 
 

@@ -32,7 +32,7 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
 
     objective: Literal["grpo", "sft", "ntp"] = "grpo"
     """The loss beside L_NTP. `grpo`: L_RL (paper). `sft`: cross-entropy on the rollouts whose prediction is right, the
-    same rollouts and the same compute without advantages: mixed fine-tuning, a strong control (ours). `ntp`: none;
+    same rollouts and the same compute without advantages: a strong control (ours). `ntp`: none;
     plain next-token training with weight 1 on every position of the same texts in the same order (paper's baseline)."""
     ntp_weight: float = Field(0.1, ge=0)
     """Weight lambda of next-token prediction on the positions that are never drawn (paper); 0 leaves it out."""

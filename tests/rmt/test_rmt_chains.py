@@ -78,5 +78,3 @@ def test_chains_are_learned_beside_the_texts(make_job: MakeJob, tmp_path: Path) 
     tokenizer = AutoTokenizer.from_pretrained(make_job("length").model)
     counted = len(tokenizer("7<think>777</think>7", add_special_tokens=False)["input_ids"])
     assert mixed["ledger"]["ntp_tokens"] == alone["ledger"]["ntp_tokens"] + 12 * 4 * counted
-    losses = [point["loss_ntp"] for point in mixed["curve"] if "loss_ntp" in point]
-    assert losses[-1] < losses[0]
