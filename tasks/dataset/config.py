@@ -1,10 +1,10 @@
 """Settings of the stages that write the training sets."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.config import RecipeSeed, StageConfig
+from tasks.config import ADDED, RecipeSeed, StageConfig
 from tasks.shared.prompts.config import PromptConfig
 
 
@@ -35,7 +35,7 @@ class DatasetConfig(StageConfig):
     """Questions at most."""
     max_rows: int | None = Field(None, ge=1)
     """Rows at most, drawn over all questions: makes arms equal in size."""
-    max_tokens: int | None = Field(None, ge=1)
+    max_tokens: Annotated[int | None, ADDED] = Field(None, ge=1)
     """Tokens of solutions at most, in whole rows and in the order that `max_rows` draws: makes arms equal in what is
     learned from, where the solutions of one are longer (ours)."""
     min_rows: int = Field(1, ge=1)
@@ -50,11 +50,6 @@ class DatasetConfig(StageConfig):
     `diversity`. Empty takes word n-grams (ours)."""
     licence: str = "unknown"
     """Licence identifier on the dataset card, e.g. `mit`; depends on the questions and on the model that wrote."""
-
-    def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed; a set without a limit of tokens is known by the fields that it had before there was one."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in fields.items() if name != "max_tokens" or value}
 
 
 class PromptSetConfig(StageConfig):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tasks.recipe.base import Recipe
+from tasks.rmt.config import RMTTrainConfig
 from tasks.shared.costs.devices import GIB
 from tasks.shared.costs.training import adapter_layers, state_bytes, trained_weights
 from tasks.shared.models.facts import ModelFacts
@@ -98,10 +99,15 @@ def sharded(runtime: Runtime) -> dict[str, int]:
 
 
 def trainer_bytes(facts: ModelFacts, config: Optimization, runtime: Runtime) -> dict[str, float]:
-    """Bytes that a trainer holds, unsharded; `ddp` averages gradients in buckets, which it keeps beside them."""
+    """Bytes that a trainer holds, unsharded; `ddp` averages gradients in buckets, which it keeps beside them.
+
+    A critic's moments are float64, and four such matrices at once while it is fitted.
+    """
     averages = runtime.distribution == "ddp" and runtime.num_processes > 1
     buckets = {"buckets": 4.0 * trained_weights(facts, config)} if averages else {}
-    return {**state_bytes(facts, config), **buckets}
+    fitted = isinstance(config, RMTTrainConfig) and config.has_critic
+    critic = {"critic": 4 * 8.0 * (facts.hidden_size + 1) * (facts.hidden_size + 2)} if fitted else {}
+    return {**state_bytes(facts, config), **buckets, **critic}
 
 
 def _passes(facts: ModelFacts, config: Optimization, tokens: int, runtime: Runtime) -> dict[str, float]:

@@ -3,12 +3,12 @@
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import yaml
 from pydantic import Field, field_validator, model_validator
 
-from tasks.config import Frozen, Seed, StageConfig
+from tasks.config import ADDED, NOT_HASHED, Frozen, Seed, StageConfig
 from tasks.errors import did_you_mean
 from tasks.evaluate.few_shot import check_benchmarks, few_shot
 from tasks.filter.adherence.config import RewardModelScorer
@@ -86,10 +86,10 @@ class EvaluateConfig(StageConfig):
 
     benchmarks: tuple[str, ...] = ("math500", "aime24", "amc23")
     """Names of files in `tasks/evaluate/benchmarks`, or of your own, whose place `sources` says."""
-    sources: dict[str, str] = {}
+    sources: Annotated[dict[str, str], NOT_HASHED] = {}
     """Where a benchmark's file lies, when it is not to come from the hub: `{"gsm8k": "data/test.jsonl"}`. One of your
     own is a YAML file as those in `tasks/evaluate/benchmarks`, or data with the fields `question` and `answer`."""
-    parts: dict[str, str] = {}
+    parts: Annotated[dict[str, str], NOT_HASHED] = {}
     """Share of a benchmark that is asked, `{"svamp": "70-100"}`, where the rest of its set is trained on; see
     `questions.part`."""
     limit: int | None = Field(None, ge=1)
@@ -100,10 +100,10 @@ class EvaluateConfig(StageConfig):
     """Also decode once at temperature 0."""
     sampling: EvaluationSampling = EvaluationSampling()
     """How the samples are drawn; greedy decoding differs in its temperature alone."""
-    reward_model: RewardModelScorer | None = None
+    reward_model: Annotated[RewardModelScorer | None, ADDED] = None
     """Reads each question with each sample; best@k is how often the one that it likes best among k is right. None:
     there is no best@k (ours)."""
-    solutions: str = ""
+    solutions: Annotated[str, NOT_HASHED] = ""
     """Artifact of `filter` (`filtered/3f2a9c...`) whose kept solutions the model reads: the likelihood that it gives to
     right solutions, known before RL is paid for. None of its questions should be trained on. Empty: it is not measured
     (ours)."""
@@ -114,12 +114,12 @@ class EvaluateConfig(StageConfig):
     """Coverage of the intervals."""
     resamples: int = Field(2000, ge=100)
     """Bootstrap resamples of questions."""
-    few_shot: str = ""
+    few_shot: Annotated[str, NOT_HASHED] = ""
     """Worked examples before each question, such as `gsm8k_cot` and `minerva_math`, with which others publish scores: a
     file of `tasks/evaluate/few_shot`, whose prompt and stop texts take the place of those here."""
     prompt: PromptConfig = PromptConfig()
     verification: VerificationConfig = VerificationConfig()
-    sandbox: SandboxConfig = SandboxConfig()
+    sandbox: Annotated[SandboxConfig, NOT_HASHED] = SandboxConfig()
     """Limits of code that a model wrote, for benchmarks whose answers are code."""
 
     @field_validator("benchmarks")
@@ -163,14 +163,12 @@ class EvaluateConfig(StageConfig):
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with what benchmarks say beside their questions; styles, because scores tell them apart."""
         # Which questions those are, the parents say: a moved file is the same benchmark.
-        apart = {"sources", "parts", "sandbox", "few_shot", "reward_model", "solutions"}
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in apart}
-        fields |= {"prompt": self.shown_prompt, "sampling": self.drawn}
+        fields = super().identity_payload() | {"prompt": self.shown_prompt, "sampling": self.drawn}
         found = {name: self.benchmark(name) for name in self.benchmarks}
         styles = {name: known.styles for name, known in found.items() if known.styles}
         scoring = {name: payload for name, known in found.items() if (payload := known.identity_payload())}
         sandbox = self.sandbox if self.runs_code else None
-        further = {"styles": styles, "scoring": scoring, "sandbox": sandbox, "reward_model": self.reward_model}
+        further = {"styles": styles, "scoring": scoring, "sandbox": sandbox}
         return {**fields, **{name: value for name, value in further.items() if value}}
 
     @property

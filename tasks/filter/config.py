@@ -40,8 +40,7 @@ class FilterConfig(StageConfig):
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with the verifier's version: another verifier may give other verdicts."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return {**fields, "verifier": verifier_identity()}
+        return {**super().identity_payload(), "verifier": verifier_identity()}
 
     def following(self, heuristics: Iterable[Heuristic]) -> "FilterConfig":
         """The settings with what the scorer is told of the heuristics of the solutions."""

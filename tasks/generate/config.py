@@ -1,10 +1,10 @@
 """What decides the text that generation makes."""
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.config import Frozen, RecipeSeed, StageConfig
+from tasks.config import ADDED, NOT_HASHED, Frozen, RecipeSeed, StageConfig
 from tasks.generate.heuristics import Heuristic, load_heuristics
 from tasks.propose.config import ProposalConfig
 from tasks.questions.config import Format
@@ -21,20 +21,20 @@ class ReadySolutions(Frozen):
     Defaults are ours. Identity is the content of the source, never its place.
     """
 
-    source: str
+    source: Annotated[str, NOT_HASHED]
     """A Hugging Face dataset id `org/name`, a local file, folder or glob, or any fsspec address."""
     question: str = "question"
     """Path (`a.b[0]`) or template of the question; but for white space it has to be one of the stage `questions`."""
     solution: str = "solution"
     """Path or template of the solution's whole text, its answer at the end."""
-    format: Format = "auto"
+    format: Annotated[Format, NOT_HASHED] = "auto"
     """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`). Gzip is recognised by
     itself."""
-    revision: str = ""
+    revision: Annotated[str, NOT_HASHED] = ""
     """Hub only: branch, tag or commit; it is resolved to a commit."""
-    subset: str = ""
+    subset: Annotated[str, NOT_HASHED] = ""
     """Hub only: configuration name."""
-    split: str = ""
+    split: Annotated[str, NOT_HASHED] = ""
     """Split of a dataset of the hub (empty takes `train`), or of a folder whose files' names tell splits."""
     max_per_question: int = Field(4, ge=1)
     """Different solutions of a question that are taken, the first ones as they stand; the others are counted."""
@@ -54,8 +54,7 @@ class ReadySolutions(Frozen):
         """Fields as hashed. Raises ValueError before `tasks.generate.ready.resolve` has filled in the digest."""
         if not self.source_digest:
             raise ValueError("the source was not looked at yet; call tasks.generate.ready.resolve(config) first")
-        places = {"source", "format", "revision", "subset", "split"}
-        return {name: getattr(self, name) for name in type(self).model_fields if name not in places}
+        return super().identity_payload()
 
 
 class EarlyStop(Frozen):
@@ -73,21 +72,21 @@ class GenerateConfig(StageConfig):
 
     STAGE: ClassVar[str] = "generate"
 
-    model: ModelConfig | None = None
+    model: Annotated[ModelConfig | None, NOT_HASHED] = None
     """A teacher that writes the solutions, and scores how well they follow their heuristic: the paper's distilled arm.
     None: the base model writes them itself, which is the method."""
-    solutions: ReadySolutions | None = None
+    solutions: Annotated[ReadySolutions | None, NOT_HASHED] = None
     """Solutions from elsewhere, which take the place of generated ones under the plain prompt; the settings of
     heuristics and sampling then have no effect."""
-    proposals: ProposalConfig = ProposalConfig()
+    proposals: Annotated[ProposalConfig, NOT_HASHED] = ProposalConfig()
     """What stands in the place of heuristics, where the model proposes it: the parent `proposals` has the texts."""
-    heuristics: str = "polya16"
+    heuristics: Annotated[str, NOT_HASHED] = "polya16"
     """A shipped set (`polya16`, `tiny`, `plain` = the STaR control without heuristics) or a folder of YAML files."""
     samples_per_heuristic: int = Field(4, ge=1)
     """Candidates per (question, heuristic)."""
-    early_stop: EarlyStop | None = None
+    early_stop: Annotated[EarlyStop | None, ADDED] = None
     """Draw in rounds, and no more for a pair with enough right candidates; None draws all (ours)."""
-    verification: VerificationConfig = VerificationConfig()
+    verification: Annotated[VerificationConfig, NOT_HASHED] = VerificationConfig()
     """Rules by which `early_stop` knows right candidates."""
     sampling: Sampling = Sampling()
     prompt: PromptConfig = PromptConfig()
@@ -128,8 +127,7 @@ class GenerateConfig(StageConfig):
         """
         if self.solutions:
             return {"solutions": self.solutions.identity_payload(), "prompt": self.prompt}
-        elsewhere = {"model", "solutions", "proposals"} | (set() if self.early_stop else {"early_stop", "verification"})
-        fields = {name: getattr(self, name) for name in type(self).model_fields if name not in elsewhere}
+        fields = super().identity_payload() | ({"verification": self.verification} if self.early_stop else {})
         if self.proposals.kind != "none":
-            return {name: value for name, value in fields.items() if name != "heuristics"}
+            return fields
         return {**fields, "heuristics": {item.name: item.digest for item in load_heuristics(self.heuristics)}}

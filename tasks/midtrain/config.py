@@ -1,10 +1,10 @@
 """The identity of a mid-training run, and the job of its worker."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from tasks.config import StageConfig
+from tasks.config import ADDED, StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.training.config import LRSchedule, Optimization, TrainJob
 
@@ -27,7 +27,7 @@ class MidtrainConfig(Optimization, StageConfig):
     """Passes over the dataset (ours: 1 to 3)."""
     batch_size: int = Field(64, ge=1)
     """Examples per optimiser step, over all devices. Every token of a step weighs the same (ours)."""
-    entropy_coef: float = Field(0.0, ge=0)
+    entropy_coef: Annotated[float, ADDED] = Field(0.0, ge=0)
     """Weight c of the entropy H of each predicted token in the loss -log p - c * H (arXiv 1701.06548): fine-tuning that
     keeps other continuations alive, as arXiv 2408.16673 asks of SFT by another loss. 0 is plain cross-entropy
     (ours)."""
@@ -39,11 +39,6 @@ class MidtrainConfig(Optimization, StageConfig):
     pack_length: int = Field(0, ge=0)
     """Tokens of a packed row, or the longest example where that is longer; 0 takes the longest example of each step.
     Attention cost grows with it and padding falls (ours)."""
-
-    def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed; plain cross-entropy is known by the fields that it had before there was another loss."""
-        fields = super().identity_payload()
-        return {name: value for name, value in fields.items() if name != "entropy_coef" or value}
 
 
 class MidtrainJob(TrainJob):

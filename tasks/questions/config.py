@@ -2,11 +2,11 @@
 
 import re
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.config import Frozen, Seed, StageConfig
+from tasks.config import NOT_HASHED, Frozen, Seed, StageConfig
 from tasks.questions.fields import FieldMapping
 from tasks.questions.presets import load_preset, preset_names
 from tasks.shared.sources.errors import SourceError
@@ -46,28 +46,28 @@ class QuestionsConfig(StageConfig):
 
     STAGE: ClassVar[str] = "questions"
 
-    source: str = "tiny"
+    source: Annotated[str, NOT_HASHED] = "tiny"
     """`tiny` (the embedded world), `hub` (the preset's own home), a Hugging Face dataset id `org/name`, a local
     file, folder or glob, or any fsspec address such as `s3://bucket/file.jsonl`."""
-    preset: str = ""
+    preset: Annotated[str, NOT_HASHED] = ""
     """Name of a published schema: gsm8k, math500, aime24, aime25, amc23, minerva_math, olympiadbench, svamp,
     dapo-math-17k; musr, gpqa (choices); humaneval, mbpp (code). Or the path of a YAML file of your own,
     `fields: {question: problem, answer: solution}` in it."""
-    fields: FieldMapping | None = None
+    fields: Annotated[FieldMapping | None, NOT_HASHED] = None
     """The schema of a set that has no preset."""
-    name: str = ""
+    name: Annotated[str, NOT_HASHED] = ""
     """Label of the set in the `source` column; empty takes the preset's name, or `tiny`, or `custom`."""
     format: Format = "auto"
     """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`). Gzip is recognised by
     itself."""
-    revision: str = ""
+    revision: Annotated[str, NOT_HASHED] = ""
     """Hub only: branch, tag or commit; it is resolved to a commit."""
-    subset: str = ""
+    subset: Annotated[str, NOT_HASHED] = ""
     """Hub only: configuration name; empty takes the preset's."""
-    split: str = ""
+    split: Annotated[str, NOT_HASHED] = ""
     """Split of a dataset of the hub (empty takes the preset's, else `train`), or of a folder whose files' names tell
     splits."""
-    tiny: TinyOptions = TinyOptions()
+    tiny: Annotated[TinyOptions, NOT_HASHED] = TinyOptions()
     """Embedded world only: which problems to take."""
     part: str = ""
     """Share of the set in percent, `0-70` or `70-100`, drawn by each question's own hash: two parts that do not overlap
@@ -144,9 +144,7 @@ class QuestionsConfig(StageConfig):
         """
         if not self.source_digest:
             raise ValueError("the source was not looked at yet; call tasks.questions.sources.resolve(config) first")
-        places = {"source", "preset", "fields", "name", "revision", "subset", "split", "tiny"}
-        payload: dict[str, Any] = {key: getattr(self, key) for key in type(self).model_fields if key not in places}
-        payload["label"] = self.label()
+        payload = {**super().identity_payload(), "label": self.label()}
         if self.part_bounds == (0, 100):
             # A set taken whole is the set that it was before it could be parted.
             del payload["part"]

@@ -1,10 +1,10 @@
 """Mapping of a publisher's row to question and answer."""
 
-from typing import Any
+from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.config import Frozen
+from tasks.config import ADDED, Frozen
 from tasks.questions.answers import AnswerRule
 from tasks.questions.choices import ChoiceFields
 from tasks.questions.unit_tests import UnitTestFields
@@ -30,12 +30,12 @@ class FieldMapping(Frozen):
     """Path or template of the answer."""
     answer_rule: AnswerRule = AnswerRule()
     """How the gold answer is taken from that field."""
-    each: str = ""
+    each: Annotated[str, ADDED] = ""
     """Path of a list whose members are questions of their own (of a story, say); the other paths then begin at a
     member, and find what it lacks in the row. Empty: a row is one question."""
-    choices: ChoiceFields | None = None
+    choices: Annotated[ChoiceFields | None, ADDED] = None
     """Where the choices stand of a question that is answered by a letter; `answer` then names the right one."""
-    unit_tests: UnitTestFields | None = None
+    unit_tests: Annotated[UnitTestFields | None, ADDED] = None
     """What belongs to the tests of a question that is answered by code; `answer` then names the tests themselves."""
     remove: tuple[str, ...] = ()
     """Fixed texts to delete from the question, e.g. a prompt wrapped around it."""
@@ -54,8 +54,3 @@ class FieldMapping(Frozen):
         if self.choices and self.unit_tests:
             raise ValueError("a question has choices or unit_tests, not both; drop one of them")
         return self
-
-    def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed: what a mapping does not use leaves the identity as it was before there was such a thing."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in fields.items() if value or name not in ("each", "choices", "unit_tests")}

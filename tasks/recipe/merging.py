@@ -5,6 +5,7 @@ from types import UnionType
 from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic_core import ErrorDetails
 
 from tasks.config import OF_RECIPE, Frozen
 from tasks.errors import did_you_mean
@@ -86,8 +87,9 @@ def build(kind: type[R], values: Mapping[str, Any], overrides: Mapping[str, Json
         return kind.model_validate(merged)
     except ValidationError as error:
         said = {_origin(kind, item["loc"], merged): item for item in reversed(error.errors())}
-        lines = [f"{key}: {item['msg']} (got {_short(item['input'])})" for key, item in reversed(said.items())]
-        raise RecipeError(f"recipe {merged.get('name', '')!r} does not validate:\n  " + "\n  ".join(lines)) from error
+        lines = [f"{key}: {_complaint(item)}" for key, item in reversed(said.items())]
+        what = f"recipe {merged.get('name', '')!r}" + (f" with {where}" if where.startswith("arms.") else "")
+        raise RecipeError(f"{what} does not validate:\n  " + "\n  ".join(lines)) from error
 
 
 def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = "") -> None:
@@ -110,6 +112,12 @@ def check_keys(values: Any, model: type[BaseModel], where: str, prefix: str = ""
         if isinstance(value, bool) and kinds & {int, float} and bool not in kinds:
             # It would count as 0 or 1.
             raise RecipeError(f"{where}{prefix}{key} is {str(value).lower()}, but it is a number")
+
+
+def _complaint(error: ErrorDetails) -> str:
+    """What is wrong, with the value; a whole section is not shown, of which the message names the fields."""
+    got = "" if isinstance(error["input"], Mapping) else f" (got {_short(error['input'])})"
+    return error["msg"].removeprefix("Value error, ") + got
 
 
 def _short(value: Any) -> str:

@@ -2,11 +2,11 @@
 
 import importlib.util
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from tasks.config import StageConfig
+from tasks.config import ADDED, NOT_HASHED, StageConfig
 from tasks.errors import Permanent
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import StopTexts
@@ -41,21 +41,21 @@ class RLConfig(GRPOSettings, StageConfig):
     """Longer prompts are left out, counted and listed (paper)."""
     max_completion_tokens: int = Field(3072, ge=1)
     """Longest rollout; one that reaches it without an end gets reward 0 (paper)."""
-    stop: StopTexts = ()
+    stop: Annotated[StopTexts, ADDED] = ()
     """Texts that end a rollout, besides the model's own end token, as `generate.sampling.stop` and
     `evaluate.sampling.stop` do: a base model shown worked examples as text goes on with a next one. They are part of
     what is trained on, and not of what is graded (ours: none)."""
     verification: VerificationConfig = VerificationConfig()
     """Rules of the reward; the same as those of filtering."""
-    reward: str = ""
+    reward: Annotated[str, NOT_HASHED] = ""
     """A reward of one's own: name of an entry point of the group `midtrain.rewards` that an installed package offers.
     It sees what the verifier found. Empty (paper): 1 for a right final answer, 0 for anything else."""
 
-    sft_weight: float = Field(0.0, ge=0)
+    sft_weight: Annotated[float, ADDED] = Field(0.0, ge=0)
     """Weight of the cross-entropy on mid-training solutions beside the loss of rollouts, in the same optimiser steps,
     each normalised by its own tokens: SFT and RL at once, as in arXiv 2506.19767. The parent `dataset` has the
     solutions. 0: none (paper)."""
-    sft_batch_size: int = Field(64, ge=1)
+    sft_batch_size: Annotated[int, NOT_HASHED] = Field(64, ge=1)
     """Solutions of one such step, over all devices; all of them are gone through again and again (ours)."""
 
     @model_validator(mode="after")
@@ -71,13 +71,9 @@ class RLConfig(GRPOSettings, StageConfig):
         """Fields as hashed; a reward of one's own is known by its code, and RL alone by the fields of RL."""
         from tasks.rl.own_reward import reward_identity
 
-        fields = super().identity_payload()
-        if not self.stop:
-            del fields["stop"]
-        if not self.sft_weight:
-            fields = {name: value for name, value in fields.items() if name not in ("sft_weight", "sft_batch_size")}
-        name = fields.pop("reward")
-        return {**fields, "reward": reward_identity(name)} if name else fields
+        reward = {"reward": reward_identity(self.reward)} if self.reward else {}
+        solutions = {"sft_batch_size": self.sft_batch_size} if self.sft_weight else {}
+        return {**super().identity_payload(), **reward, **solutions}
 
 
 class RLJob(RolloutJob):

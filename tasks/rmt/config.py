@@ -1,11 +1,11 @@
 """The identity of a reinforcement mid-training run, and the job of its worker."""
 
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.config import Frozen, StageConfig
+from tasks.config import ADDED, NOT_HASHED, Frozen, StageConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.method import RewardConfig
@@ -40,7 +40,7 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
     """Longest piece of a document in one row of L_NTP; the model's context where that is shorter (ours)."""
     ntp_overlap_tokens: int = Field(512, ge=1)
     """Tokens that the pieces of a longer document share, so that every position has a past (ours)."""
-    chains_per_position: int = Field(0, ge=0)
+    chains_per_position: Annotated[int, ADDED] = Field(0, ge=0)
     """Documents of the recipe's `chains` that a step of plain next-token training learns whole beside its texts, for
     each position that it has: fine-tuning on raw worked text and long chains in one stage, a control (ours; needs
     objective=ntp)."""
@@ -56,13 +56,14 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
     """Share of all optimiser steps spent on warm-up (ours)."""
     group_size: int = Field(8, ge=1)
     """Rollouts per position, G (paper); 1 goes with `baseline: critic` alone."""
-    baseline: Literal["group", "critic"] = "group"
+    baseline: Annotated[Literal["group", "critic"], NOT_HASHED] = "group"
     """What advantages are taken from. `group`: the mean reward of the position's rollouts (paper). `critic`: what a
     critic expects of the position, so that one rollout of each is enough and as many rollouts reach `group_size` times
     as many positions (`schedule.positions_per_step`). The critic is fitted on the steps before. Advantages are divided
     by their standard deviation in the batch, or by nothing where `trl.scale_rewards` is `none`; a batch whose rewards
-    are all equal teaches nothing, and `max_zero_advantage_steps` counts it (ours)."""
-    critic: CriticConfig = CriticConfig()
+    are all equal teaches nothing, and `max_zero_advantage_steps` counts it. The objectives `sft` and `ntp` have no
+    advantages, and learn the same with either (ours)."""
+    critic: Annotated[CriticConfig, NOT_HASHED] = CriticConfig()
     """The critic of `baseline: critic`."""
     max_completion_tokens: int = Field(2048, ge=1)
     """Longest rollout, reasoning and prediction; one that reaches it without an end has no match (paper)."""
@@ -105,8 +106,6 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
                 f"group_size={self.group_size}: baseline=critic takes one rollout of each position; set group_size=1, "
                 f"and multiply schedule.positions_per_step by {self.group_size} for as many rollouts"
             )
-        if self.objective != "grpo":
-            raise ValueError(f"objective={self.objective} has no advantages; leave out either it or baseline=critic")
         if self.trl.scale_rewards == "mean":
             raise ValueError(
                 "trl.scale_rewards=mean divides by the mean of a group, and baseline=critic has none; set "
@@ -123,11 +122,15 @@ class RMTTrainConfig(GRPOSettings, StageConfig):
             )
         return self
 
+    @property
+    def has_critic(self) -> bool:
+        """Whether advantages are a critic's."""
+        return self.objective == "grpo" and self.baseline == "critic"
+
     def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed; without chains or a critic, as they were before there were any."""
-        unused = set() if self.chains_per_position else {"chains_per_position"}
-        unused |= set() if self.baseline == "critic" else {"baseline", "critic"}
-        return {name: value for name, value in super().identity_payload().items() if name not in unused}
+        """Fields as hashed; the critic's where there is one."""
+        critic = {"baseline": self.baseline, "critic": self.critic} if self.has_critic else {}
+        return {**super().identity_payload(), **critic}
 
 
 class RMTJob(RolloutJob):

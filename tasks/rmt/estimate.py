@@ -35,7 +35,7 @@ def rmt_train(
     trained = machine.reinforced(rollouts, rmt_train, batch, joint if rmt_train.ntp_weight else 0)
     # Rollouts are read once more for the likelihood that they give to the true token, prompts for the critic.
     once_more = rollouts.all_tokens if rmt_train.reward.match == "likelihood" else 0
-    once_more += rollouts.count * rollouts.prompt if rmt_train.baseline == "critic" else 0
+    once_more += rollouts.count * rollouts.prompt if rmt_train.has_critic else 0
     if not once_more:
         return trained
     scored = machine.read(once_more, "scored")

@@ -54,7 +54,7 @@ def run(job: RMTJob, reporter: Reporter) -> dict[str, Any]:
         longest_prompt=longest,
         context_tokens=context,
         chains=chains,
-        kind=CriticTrainer if config.baseline == "critic" else DualTrainer,
+        kind=CriticTrainer if config.has_critic else DualTrainer,
     )
     trained = fit(trainer, tokenizer, job, METRICS)
     trainer.write_rollouts(job.out)

@@ -1,16 +1,13 @@
 """Settings of the texts stage."""
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from tasks.config import Frozen, Seed, StageConfig
+from tasks.config import NOT_HASHED, Frozen, Seed, StageConfig
 from tasks.shared.sources.paths import checked_path
 
 Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "txt", "lines"]
-
-# The digests name the format read.
-_PLACES = {"source", "evaluation_source", "format", "name", "revision", "subset", "split", "evaluation_split", "tiny"}
 
 
 class TinyTexts(Frozen):
@@ -44,10 +41,10 @@ class TextsConfig(StageConfig):
 
     STAGE: ClassVar[str] = "texts"
 
-    source: str = "tiny"
+    source: Annotated[str, NOT_HASHED] = "tiny"
     """`tiny` (the embedded world), a Hugging Face dataset id `org/name`, a local file, folder or glob, or any fsspec
     address such as `s3://bucket/file.jsonl`."""
-    format: Format = "auto"
+    format: Annotated[Format, NOT_HASHED] = "auto"
     """File format; `auto` goes by the ending (`.jsonl`, `.json`, `.csv`, `.tsv`, `.parquet`, `.txt`). A `txt` file is
     one document; with `lines` each of its lines is one. Gzip is recognised by itself."""
     text_field: str = "text"
@@ -58,18 +55,18 @@ class TextsConfig(StageConfig):
     """Text between the given part and the rest; it belongs to what is given."""
     meta: dict[str, str] = {}
     """Further values to keep: name in `meta` to path. A row may lack them."""
-    name: str = ""
+    name: Annotated[str, NOT_HASHED] = ""
     """Label in the `source` column; empty takes `tiny` or `custom`."""
-    revision: str = ""
+    revision: Annotated[str, NOT_HASHED] = ""
     """Hub only: branch, tag or commit of `source`; it is resolved to a commit."""
-    subset: str = ""
+    subset: Annotated[str, NOT_HASHED] = ""
     """Hub only: configuration name, also of `evaluation_source`."""
-    split: str = ""
+    split: Annotated[str, NOT_HASHED] = ""
     """Split of a dataset of the hub (empty takes `train`), or of a folder whose files' names tell splits."""
-    evaluation_source: str = ""
+    evaluation_source: Annotated[str, NOT_HASHED] = ""
     """Source of the held-out documents, an address like `source` and read by the same fields; empty holds out some of
     `source`. A training document that stands there too is left out of training."""
-    evaluation_split: str = ""
+    evaluation_split: Annotated[str, NOT_HASHED] = ""
     """Split of `evaluation_source`, or of `source` where that is empty: on the hub (empty takes `test`), or of a folder
     whose files' names tell splits."""
     evaluation_documents: int = Field(200, ge=1)
@@ -79,7 +76,7 @@ class TextsConfig(StageConfig):
     """Training documents to keep at most, the next in that order; a smaller limit gives a subset of a larger one."""
     seed: Seed = 0
     """Seed of the order that the split and the limit go by."""
-    tiny: TinyTexts = TinyTexts()
+    tiny: Annotated[TinyTexts, NOT_HASHED] = TinyTexts()
     """Embedded world only: which documents to take."""
     min_chars: int = Field(1, ge=1)
     """Shorter texts are rejected; the given part does not count."""
@@ -131,5 +128,4 @@ class TextsConfig(StageConfig):
         """
         if not self.source_digest:
             raise ValueError("the source was not looked at yet; call tasks.texts.sources.resolve(config) first")
-        payload = {key: getattr(self, key) for key in type(self).model_fields if key not in _PLACES}
-        return {**payload, "label": self.label()}
+        return {**super().identity_payload(), "label": self.label()}

@@ -1,11 +1,11 @@
 """Settings of the stage that gives a model think tags, and the job of the worker that adds them."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from tasks.config import Frozen, Seed
+from tasks.config import NOT_HASHED, Frozen, Seed
 from tasks.midtrain.config import MidtrainConfig
 from tasks.shared.engines.prompt_form import PromptForm
 from tasks.shared.engines.protocol import Sampling
@@ -26,7 +26,7 @@ class ThinkTagsConfig(MidtrainConfig):
 
     seed: Seed = 0
     """Seed of the drafts and of the SFT; not the recipe's, so that all seeds of a comparison start from one model."""
-    enabled: bool = False
+    enabled: Annotated[bool, NOT_HASHED] = False
     """Start from the model with tags; off, the pipeline starts from the base model as it is."""
     prediction_prompt: PredictionPrompt = PredictionPrompt()
     """Prompts that the examples answer, and the tags: those of the schedule and of the measurement."""
@@ -49,10 +49,6 @@ class ThinkTagsConfig(MidtrainConfig):
     exactly, and writes them into plain text more often (ours)."""
     max_length: int = Field(2048, ge=8)
     """Longest example, tokens; positions further into a document than that leaves room for are not drawn (ours)."""
-
-    def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed: whether a pipeline has the stage changes nothing of what the stage makes."""
-        return {name: value for name, value in super().identity_payload().items() if name != "enabled"}
 
     @property
     def drafts(self) -> Sampling:

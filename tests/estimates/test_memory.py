@@ -167,3 +167,12 @@ def test_what_an_arm_changes_is_counted_with_its_name_and_has_to_fit_too() -> No
     assert teacher.parts["weights"] == pytest.approx(2 * 32.76e9, rel=0.001)
     with pytest.raises(MemoryShort, match=r"filter \(distilled\) needs .* filter\.scorer\.type=none"):
         require_fit(recipe, H100)
+
+
+def test_a_critic_is_counted_where_there_is_one() -> None:
+    settings = {"rmt_train.baseline": "critic", "rmt_train.group_size": 1}
+    with_critic, without = (memory(load(RmtRecipe, "qwen3-14b-rmt", given), H100) for given in (settings, {}))
+    for phase in ("rmt_train update", "rmt_train rollouts"):
+        mine, usual = (next(item for item in needs if item.phase == phase) for needs in (with_critic, without))
+        assert set(mine.parts) - set(usual.parts) == {"critic" if "update" in phase else "trainer's critic"}
+        assert max(size for name, size in mine.parts.items() if "critic" in name) == 4 * 8 * 5121 * 5122

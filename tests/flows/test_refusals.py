@@ -21,6 +21,7 @@ from tasks.config import OF_RECIPE, Frozen, Seed
 from tasks.recipe.base import Recipe
 from tasks.recipe.loading import METHODS, RECIPES, load, names
 from tasks.recipe.merging import RecipeError
+from tasks.recipe.rmt import RmtRecipe
 
 
 @pytest.mark.parametrize("name", names())
@@ -156,6 +157,15 @@ def test_arms_are_looked_up_before_anything_starts() -> None:
         check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polyaa"]})
     check_parameters("compare", {"recipe": "tiny-cpu", "arms": ["polya"], "force": ["rl"], "seeds": [0]})
     check_parameters("evaluate", {"recipe": "defaults", "overrides": {"model.source": "org/name"}})
+
+
+def test_what_an_arm_does_not_go_with_is_refused_by_its_name() -> None:
+    recipe = load(RmtRecipe, "tiny-cpu-rmt", {"rmt_train.reward.match": "likelihood"})
+    with pytest.raises(RecipeError) as refused:
+        recipe.arm("rollout-sft")
+    where, what = str(refused.value).splitlines()
+    assert where == "recipe 'tiny-cpu-rmt' with arms.rollout-sft.overrides does not validate:"
+    assert re.fullmatch(r"  rmt_train: objective=sft learns from right predictions; .* asks for none", what)
 
 
 def test_a_seed_that_stands_twice_is_refused() -> None:

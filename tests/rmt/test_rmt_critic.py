@@ -159,6 +159,13 @@ def test_rewards_that_are_all_equal_teach_nothing_and_stop_the_run(make_job: Mak
         run(job, Reporter(tmp_path / "equal"))
 
 
+def test_right_rollouts_are_learned_without_a_critic_where_a_recipe_has_one(make_job: MakeJob, tmp_path: Path) -> None:
+    job = make_job("sft", steps=3, slots=8, objective="sft", **CRITIC)
+    ledger = run(job, Reporter(tmp_path / "sft"))["ledger"]
+    assert ledger["rollouts"] == ledger["drawn_positions"] == 3 * 8
+    assert all("value" not in point for point in curve(tmp_path / "sft"))
+
+
 def test_a_batch_of_one_rollout_is_refused(make_job: MakeJob, tmp_path: Path) -> None:
     with pytest.raises(Permanent, match=r"schedule\.positions_per_step=1 .*set .* to 2 or more"):
         run(make_job("one", slots=1, **CRITIC), Reporter(tmp_path / "one"))
@@ -169,8 +176,6 @@ def test_a_batch_of_one_rollout_is_refused(make_job: MakeJob, tmp_path: Path) ->
     [
         ({"group_size": 1}, r"group_size=1 .*baseline=critic"),
         ({"baseline": "critic"}, r"group_size=8: .*set group_size=1, .*positions_per_step by 8"),
-        ({**CRITIC, "objective": "ntp"}, r"objective=ntp has no advantages"),
-        ({**CRITIC, "objective": "sft"}, r"objective=sft has no advantages"),
         ({**CRITIC, "trl": {"scale_rewards": "mean"}}, r"trl\.scale_rewards=mean .* to batch or none"),
         ({**CRITIC, "critic": {"ridge": 0}}, r"critic\.ridge"),
     ],
@@ -186,6 +191,8 @@ def test_a_critic_is_part_of_the_identity_and_groups_are_known_without_it() -> N
 
     assert key() == key(critic={"ridge": 2})
     assert len({key(), key(group_size=2), key(**CRITIC), key(**CRITIC, critic={"ridge": 2})}) == 4
+    # Arms without advantages stand in recipes with a critic.
+    assert key(**CRITIC, objective="ntp") == key(**CRITIC, objective="ntp", critic={"ridge": 2})
 
 
 def test_the_arm_of_the_recipes_page_writes_as_many_rollouts_as_groups_do() -> None:

@@ -3,11 +3,12 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import ADDED, NOT_HASHED, Frozen
 from tasks.spine.store.fingerprint import ABSENT, canonical_json, changed_fields, fingerprint, payload, stable_seed
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
@@ -33,6 +34,20 @@ def test_keys_are_pinned() -> None:
     """A change here orphans every artifact of every store; raise a stage's version instead."""
     assert fingerprint("toy", 1, Outer(), {"questions": PARENT}) == GOLDEN
     assert stable_seed("toy", 1, 0.5) == GOLDEN_SEED
+
+
+class Grown(Outer):
+    """`Outer`, a version later."""
+
+    weight: Annotated[float, ADDED] = 0.0
+    names: Annotated[tuple[str, ...], ADDED] = Field(default_factory=tuple)
+    place: Annotated[str, NOT_HASHED] = ""
+
+
+def test_a_field_that_came_later_counts_where_it_is_set_and_a_place_never() -> None:
+    assert canonical_json(Grown()) == canonical_json(Grown(place="/data")) == canonical_json(Outer())
+    keys = {canonical_json(made) for made in (Grown(), Grown(weight=0.1), Grown(names=("a",)), Grown(steps=4))}
+    assert len(keys) == 4
 
 
 def test_canonical_form_is_readable() -> None:

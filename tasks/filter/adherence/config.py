@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from tasks.config import Frozen
+from tasks.config import NOT_HASHED, Frozen
 from tasks.errors import Permanent
 from tasks.generate.heuristics import Heuristic
 from tasks.shared.engines.prompt_form import PromptForm
@@ -73,14 +73,10 @@ class RewardModelScorer(_Informed):
     """
 
     type: Literal["reward_model"] = "reward_model"
-    model: ModelConfig
+    model: Annotated[ModelConfig, NOT_HASHED]
     """A sequence classifier with one label and a chat template, such as `Skywork/Skywork-Reward-V2-Llama-3.2-3B`."""
     message_template: str = "{question}\n\nSolve this problem with the heuristic “{name}”. {instruction}"
     """The user's turn. Placeholders: question, name, instruction."""
-
-    def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed: which weights they are, the stage's parents say."""
-        return {name: getattr(self, name) for name in type(self).model_fields if name != "model"}
 
 
 class JudgeScorer(_Informed):

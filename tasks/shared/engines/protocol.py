@@ -42,7 +42,7 @@ class Sampling(Frozen):
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, and that special tokens stay in the text: older samples without them are others."""
-        return {**{name: getattr(self, name) for name in type(self).model_fields}, "keep_special_tokens": True}
+        return {**super().identity_payload(), "keep_special_tokens": True}
 
     @property
     def greedy(self) -> bool:

@@ -35,6 +35,8 @@ MAX_ATTEMPTS = 3
 CPU_SETTINGS = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
 """Settings on a CPU: 1 GiB of key-value cache, and the engine in this process. A process of its own would compete for
 the same cores (1.8 times slower on two of them) and outlive a killed worker."""
+CPU_STEP_TOKENS = 4_096
+"""Tokens that one step on a CPU reads at most, or one prompt that is longer; vLLM's own number there."""
 
 
 class VllmEngine:
@@ -63,6 +65,7 @@ class VllmEngine:
             for name, value in CPU_SETTINGS.items():
                 os.environ.setdefault(name, value)
         self._model_path = model_path
+        self._device = device
         self._settings: dict[str, Any] = {
             "dtype": dtype,
             "load_format": "safetensors",
@@ -138,6 +141,11 @@ class VllmEngine:
 
             room = -(-max(room, self._foreseen) // ROOM_STEP) * ROOM_STEP
             self._room = min(room, self._context) if self._context else room
+            if self._device == "cpu":
+                # A prompt that is read in two steps ends the engine on a CPU where requests have seeds (vLLM 0.31):
+                # it takes back the draw of the unfinished half, which a generator there cannot do.
+                step_tokens = max(CPU_STEP_TOKENS, self._room)
+                self._settings |= {"enable_chunked_prefill": False, "max_num_batched_tokens": step_tokens}
             with TemporaryDirectory() as links:
                 folder = own_weights_alone(self._model_path, Path(links))
                 self._llm = LLM(model=str(folder), **self._settings, max_model_len=self._room)

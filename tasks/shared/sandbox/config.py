@@ -28,4 +28,4 @@ class SandboxConfig(Frozen):
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with the language and the judge that decide what passes."""
         python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        return {**{name: getattr(self, name) for name in type(self).model_fields}, "judge": JUDGE, "python": python}
+        return {**super().identity_payload(), "judge": JUDGE, "python": python}

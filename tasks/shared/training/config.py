@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from tasks.config import Frozen, RecipeSeed
+from tasks.config import ADDED, Frozen, RecipeSeed
 
 if TYPE_CHECKING:
     from tasks.spine.stage.stage import Build
@@ -65,13 +65,8 @@ class Optimization(Frozen):
     float32 in both, because steps of 1e-6 vanish in bfloat16 (ours)."""
     seed: RecipeSeed = 0
     """Seed of data order, sampling, dropout and fresh adapters (ours)."""
-    lora: LoRA | None = None
+    lora: Annotated[LoRA | None, ADDED] = None
     """Low-rank adapters to train on the frozen model; None trains all weights."""
-
-    def identity_payload(self) -> dict[str, Any]:
-        """Fields as hashed; full training is known by the fields that it had before there were adapters."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: value for name, value in fields.items() if name != "lora" or value is not None}
 
     @property
     def holds_as_stored(self) -> bool:
@@ -126,7 +121,7 @@ class TRLSettings(Frozen):
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with what entropy is taken over: it was a pass once, by TRL, and is the whole step."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        fields = super().identity_payload()
         by_entropy = self.entropy_coef > 0 or self.top_entropy_quantile < 1
         return {**fields, "entropy_over": "step"} if by_entropy else fields
 

@@ -35,7 +35,7 @@ class VerificationConfig(Frozen):
 
     def identity_payload(self) -> dict[str, Any]:
         """Fields as hashed, with the versions of everything that reads mathematics."""
-        return {**{name: getattr(self, name) for name in type(self).model_fields}, "verifier": verifier_identity()}
+        return {**super().identity_payload(), "verifier": verifier_identity()}
 
 
 def verifier_identity() -> str:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from tasks.shared.engines.protocol import Completion, Request, RequestsFailed, Sampling
 from tasks.shared.engines.tokens import encode_prompts, load_tokenizer
 from tasks.shared.engines.transformers_engine import TransformersEngine
-from tasks.shared.engines.vllm_engine import ROOM_STEP, VllmEngine
+from tasks.shared.engines.vllm_engine import CPU_STEP_TOKENS, ROOM_STEP, VllmEngine
 from tasks.shared.models.files import SINGLE
 from tasks.tiny import THINK_MODEL_DIR
 from tasks.tiny.predictions import thinking_prompt
@@ -89,6 +89,13 @@ def test_it_starts_once_where_it_was_told_of_the_longest_prompt(engine: VllmEngi
     longest = complete(engine, [Request("long", LONG, 0)], GREEDY)["long"]
     assert longest.prompt_tokens + GREEDY.max_new_tokens > ROOM_STEP
     assert engine._llm is first
+
+
+def test_more_prompts_than_one_step_reads_are_drawn_from(engine: VllmEngine) -> None:
+    """On a CPU vLLM ends where a prompt is read in two steps and its request has a seed."""
+    asked = [Request(str(index), f"{index} {LONG}", index) for index in range(12)]
+    found = complete(engine, asked, Sampling(top_p=1.0, max_new_tokens=4))
+    assert sum(item.prompt_tokens for item in found.values()) > CPU_STEP_TOKENS
 
 
 def test_truncation_is_told(engine: VllmEngine) -> None:
