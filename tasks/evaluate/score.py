@@ -46,10 +46,13 @@ class BenchmarkTally:
     composed: int = 0
     """Samples in which the opening words of more than one style stand."""
     tokens: int = 0
+    empty: int = 0
+    """Completions without a word, greedy ones too: a model that ends at once may not know the form of the prompts."""
 
     def add(self, row: Row) -> None:
         """Count one completion."""
         question, right = row["question_id"], row["verdict"] == "correct"
+        self.empty += not row["completion"].strip()
         if row["sample_index"] == GREEDY_INDEX:
             self.greedy[question] = float(right)
             return
@@ -112,6 +115,7 @@ def _scores(tally: BenchmarkTally, curve: dict[int, Interval], config: EvaluateC
     for name, interval in named.items():
         values |= {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
     values["truncated_share"] = tally.verdicts["truncated"] / total
+    values["empty_share"] = tally.empty / (total + len(tally.greedy))
     values["unparsed_share"] = tally.verdicts["unparsed"] / total
     values["timeout_share"] = tally.verdicts["timeout"] / total
     values["error_share"] = tally.verdicts["error"] / total

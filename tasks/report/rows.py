@@ -16,6 +16,7 @@ CLEAN = "clean pass@1"
 ACCURACY = "next-token accuracy"
 """Metric of comparisons at the same positions; all others are on the same questions."""
 
+Share = float | None
 Judged = Literal["better", "worse", "unclear", "one training"]
 ONE_TRAINING: Judged = "one training"
 Status = Literal["does not hold", "unclear", "one training", "holds"]
@@ -53,6 +54,7 @@ class ModelRow(BaseModel):
     mean_tokens: float | None = None
     truncated_share: float | None = None
     unparsed_share: float | None = None
+    empty_share: float | None = None
     asked: str = ""
     """How the model was asked, in words."""
 
@@ -214,10 +216,11 @@ def asked_of(rows: Sequence[ModelRow] | Sequence[PredictionRow]) -> str:
 
 
 def lost_share_warnings(
-    where: str, *, truncated: float | None, unread: float | None, what: str = "have no readable answer"
+    where: str, *, truncated: Share, unread: Share, empty: Share = None, what: str = "have no readable answer"
 ) -> Iterator[str]:
     """What to say of completions that were cut or cannot be read, where they are more than a few."""
-    for share, fate in ((truncated, "were cut at the token limit"), (unread, what)):
+    ended = "are empty, the model ends at once (see whether prompt.style is the form it knows)"
+    for share, fate in ((truncated, "were cut at the token limit"), (empty, ended), (unread, what)):
         if share is not None and share > MUCH_LOST:
             yield f"{where}: {percent(share)} % of the completions {fate}; they count as wrong."
 

@@ -33,8 +33,8 @@ def warnings(manifest: Manifest) -> list[str]:
     found: list[str] = []
     if manifest.kind == "evaluation":
         for benchmark, values in _scores(manifest).items():
-            truncated, unread = values.get("truncated_share"), values.get("unparsed_share")
-            found += lost_share_warnings(benchmark, truncated=truncated, unread=unread)
+            truncated, unread, empty = (values.get(f"{name}_share") for name in ("truncated", "unparsed", "empty"))
+            found += lost_share_warnings(benchmark, truncated=truncated, unread=unread, empty=empty)
     if manifest.kind == "prediction":
         for tier, shares in manifest.summary["outcomes"].items():
             truncated, unread = shares["truncated"], shares["no_prediction"]

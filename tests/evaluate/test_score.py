@@ -47,6 +47,12 @@ def test_a_completion_that_was_cut_is_not_counted_as_unread_too() -> None:
     assert (scores["truncated_share"], scores["unparsed_share"]) == (0.25, 0.75)
 
 
+def test_a_model_that_ends_at_once_is_told_by_its_empty_completions_greedy_ones_too() -> None:
+    texts = ("#### 2", " \n", "#### 2", "#### 2")
+    rows = [row("gsm8k", index, text, {}) for index, text in enumerate(texts)] + [row("gsm8k", -1, "", {})]
+    assert score(rows, EvaluateConfig(samples=4, resamples=100))["scores"]["gsm8k"]["empty_share"] == 0.4
+
+
 def test_completions_that_use_two_styles_are_composed() -> None:
     config = EvaluateConfig(benchmarks=("tiny-test",), samples=4, greedy=False, resamples=100)
     texts = (" Step 1. Split 2\n#### 2", " Step 1. Step 2\n#### 2", " Guess Let Split", "")

@@ -325,13 +325,15 @@ def test_an_evaluation_alone_says_what_was_lost(world: World) -> None:
     manifest = world.made["evaluation-base-0"]
     assert warnings(manifest) == []
     scores = {name: dict(values) for name, values in manifest.summary["scores"].items()}
-    scores["tiny-test"] |= {"truncated_share": 0.424, "unparsed_share": 0.051}
+    scores["tiny-test"] |= {"truncated_share": 0.424, "unparsed_share": 0.051, "empty_share": 0.0502}
     lost = manifest.model_copy(update={"summary": {**manifest.summary, "scores": scores}})
     text = shown(tables(lost), width=120)
     assert text.count(ASKED) == 2
     assert re.search(r"tiny-test +\d+ +42\.4 +5\.1", text)
     assert warnings(lost) == [
         "tiny-test: 42.4 % of the completions were cut at the token limit; they count as wrong.",
+        "tiny-test: 5.0 % of the completions are empty, the model ends at once (see whether prompt.style is the form "
+        "it knows); they count as wrong.",
         "tiny-test: 5.1 % of the completions have no readable answer; they count as wrong.",
     ]
 

@@ -33,7 +33,9 @@ def caveats(
         where = f"{row.label} on {row.benchmark}"
         if row.questions < FEW and row.label == models[0].label:
             yield f"{row.benchmark} has {row.questions} questions: its intervals are rough."
-        yield from lost_share_warnings(where, truncated=row.truncated_share, unread=row.unparsed_share)
+        yield from lost_share_warnings(
+            where, truncated=row.truncated_share, unread=row.unparsed_share, empty=row.empty_share
+        )
         if row.overlapping and row.label == models[0].label:
             yield (
                 f"{row.overlapping} of {row.questions} questions of {row.benchmark} share text with training questions "

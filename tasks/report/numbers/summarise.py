@@ -97,6 +97,7 @@ def _models(inputs: ReportInputs, benchmark: str) -> Iterator[ModelRow]:
             mean_tokens=_mean_of(seeds, benchmark, "mean_tokens"),
             truncated_share=_mean_of(seeds, benchmark, "truncated_share"),
             unparsed_share=_mean_of(seeds, benchmark, "unparsed_share"),
+            empty_share=_mean_of(seeds, benchmark, "empty_share"),
             asked=asked_words(seeds[0].manifest.summary),
         )
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from tasks.config import Frozen
 
-RULES_VERSION = 7
+RULES_VERSION = 8
 """Version of the rules, raised whenever a change in this package can change a verdict."""
 
 ExtractionForm = Literal["boxed", "tag", "hash", "phrase"]

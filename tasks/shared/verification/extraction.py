@@ -63,6 +63,11 @@ _PHRASE_WORDS = ("answer", "correct option", "correct choice")
 _A_AND_COLON = re.compile(r"a[*_`]{0,3}:")
 """Each phrase holds one of these, in small letters: a text before the first is not tried letter by letter."""
 _LONGEST_BEGIN = 80
+_CHECKED = re.compile(
+    r"\b(?:re-?|double-?)?(?:check|verif|confirm|test|validat)(?:y|e|ing|ying)?\s+(?:(?:the|our|your|my|this|final)\s+){0,3}\Z",
+    re.I,
+)
+"""What stands before "answer:" where a check of it follows, and no answer."""
 _CHOICES = re.compile(r"^[ \t]*B[.:)]", re.MULTILINE)
 _NEW_QUESTION = re.compile(
     r"\n[ \t]*(?:\#+[ \t]*)?[*_]{0,2}(?:(?:Q|Question|Human|User)[ \t]*\d*|Problem)[*_]{0,2}:"
@@ -190,6 +195,9 @@ def _hash(text: str) -> Iterator[_Statement]:
 def _phrase(text: str) -> Iterator[_Statement]:
     for match in _phrases(text):
         if match.group().strip(" \t*_`") in ("A:", "a:") and _CHOICES.search(text):
+            continue
+        before = text[max(0, match.start() - _LONGEST_BEGIN) : match.start()]
+        if match.group().rstrip(" \t*_`")[-1:] in (":", "=") and _CHECKED.search(before):
             continue
         scanned = text[match.end() : match.end() + _PHRASE_SCAN_CHARS].rstrip()
         rest = scanned.lstrip().lstrip("*_:").lstrip()

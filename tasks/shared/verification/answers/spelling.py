@@ -72,6 +72,11 @@ _LATEX_RULES: Rules = tuple(
         (r"\\(?:left|right|[bB]igg?[lrm]?)(?![A-Za-z])\s*\.?(?=[^\w\s.]|$)|\\(?:left|right)(?![A-Za-z])", ""),
         (r"\\(?:displaystyle|textstyle|limits|nolimits|hfill|strut)(?![A-Za-z])", ""),
         (r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|space)(?![A-Za-z])|~", " "),
+        # Mathematics shows no spaces: digits that are set apart are one number.
+        (
+            r"(?<=\\mathbf)\s*\{(\s*[-+]?\s*\d(?:\s+[\d.])+\s*)\}",
+            lambda match: "{" + "".join(match[1].split()).rstrip(".") + "}",
+        ),
         (
             r"\\(?:mathbf|boldsymbol|bm|mathit|mathsf|mathnormal|underline|boxed|fbox|bbox)\s*"
             r"\{([^{}]*)\}",

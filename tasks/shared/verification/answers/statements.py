@@ -16,15 +16,18 @@ _PARTICIPLES = (
 _OPENERS = (
     "since|because|which|so that|thus|therefore|hence|meaning|making|not|rather than|instead of|this|that is|i\\.e\\.|"
     "after|calculated|obtained|according|in total|altogether|in all|overall|see|in simplest|in lowest|in its simplest|"
-    rf"as (?:{_PARTICIPLES})|so (?:the|we|it|she|he|they)|and (?:we|this|that|it|so|thus|hence)|"
+    rf"as (?:{_PARTICIPLES})|so (?:the|we|I|it|she|he|they)|and (?:we|I|this|that|it|so|thus|hence)|"
     "from (?:the|our|above|step)|by (?:the|our|symmetry|(?:us|add|multiply|subtract|divid|substitut|solv)ing)|"
-    "on [A-Z]\\w*"
+    "on [A-Z]\\w*|(?:I )?hope|I(?:['’]m| (?:believe|think|trust|guess|am))"
 )
 """Words that open a clause which explains the value. "if", "when" and "or" are none: they change it."""
 _CLAUSE = re.compile(rf"\s*(?:[,;–—-]\s+|\s|(?=\())\(?(?:{_OPENERS})\b.*", re.IGNORECASE | re.DOTALL)
 _HEDGED = r"(?![^()]*\b(?:or|possibly|maybe|perhaps|probably|if|when|unless|mod|but|about)\b)"
 _PARENTHESIS = re.compile(rf"\s\({_HEDGED}(?=[^()]*(?:=|[A-Za-z]{{3,}}))[^()]*\)\s*$")
-_SENTENCE_END = re.compile(r"(?<![\\.])[.!](?=\s|$)(?<!\b[ap]\.m\.)")
+_SENTENCE_END = re.compile(
+    r"(?<![\\.])[.!](?=\s|$)(?<!\b[ap]\.m\.)|(?<=[\d$)}])[.!](?=I\b|[A-Z][a-z])|(?:(?<=[^.\\]\.\$)|(?<=[^.\\]\.\\\)))(?=\s+[A-Z]|\s*$)"
+)
+"""Also a full stop without a space behind it, or inside the delimiters of mathematics."""
 _DISPLAY = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]", re.DOTALL)
 _CLOSERS = re.compile(r"(?:\s*(?:\\\]|\\\)|\\end\{[A-Za-z]+\*?\}|</answer>)[.*]*)+")
 _DELIMITED = re.compile(r"\\\((.+?)\\\)|\\\[(.+?)\\\]|\$\$?(.+?)(?<!\\)\$\$?", re.DOTALL)
@@ -38,6 +41,9 @@ _COMMENT = re.compile(
     r"our|your|my|so|then)\b",
     re.IGNORECASE,
 )
+_PROVEN = re.compile(r"(?<=\S)[ \t]+\(?(?:\$?\\(?:black)?(?:square|qed|Box)\$?|[□■∎]|Q\.?E\.?D\.?)\)?\Z")
+"""The mark at a proof's end."""
+_QUOTED = re.compile(r"(?:'([^']+)'|\"([^\"]+)\"|“([^”]+)”|‘([^’]+)’)\.?")
 _BOLD = re.compile(r"\*\*(?=\S)(.+?)\*\*")
 _MOST_WORDS = 8
 
@@ -98,11 +104,14 @@ def is_statement(answer: str, *, alone: bool) -> bool:
 
 def clean(answer: str) -> str:
     r"""Strip Markdown emphasis, one pair of maths delimiters and closing punctuation from an answer."""
-    text = answer.strip().strip("*`").strip().rstrip(",;:").strip()
+    text = _PROVEN.sub("", answer.strip().strip("*`").strip()).rstrip("_,;:").strip()
     text = _BOLD.sub(r"\1", text) if "**" in text else text
     if text.endswith(".") and not text.endswith("..."):
         text = text[:-1].rstrip()
+    if quoted := _QUOTED.fullmatch(text):
+        text = next(group for group in quoted.groups() if group).strip()
     whole = _DELIMITED.fullmatch(text)
     if whole and "$" not in (inner := next(group for group in whole.groups() if group)):
         text = inner.strip()
+        text = text if text.endswith(("...", "\\,", "\\;", "\\:")) else text.rstrip(".,;:").rstrip()
     return text
