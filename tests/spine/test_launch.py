@@ -15,6 +15,7 @@ import pytest
 from tasks.errors import Permanent
 from tasks.spine.stage import launch
 from tasks.spine.stage.launch import WorkerFailed, WorkerTimeout, run_worker
+from tasks.spine.stage.worker import MOST_WARNINGS
 from tests.support.paths import ROOT
 from tests.support.toy_worker import ToyJob
 
@@ -56,6 +57,15 @@ def test_returns_the_result_and_passes_every_line_on(tmp_path: Path) -> None:
     assert [line["done"] for line in progress] == [1, 2, 3, 4, 5]
     assert progress[-1] | {"done": 0} == {"done": 0, "total": 5, "unit": "steps", "values": {"tokens_per_s": 50.0}}
     assert [(line["step"], line["values"]["loss"]) for line in metrics] == [(n, 1.0 / n) for n in range(1, 6)]
+
+
+def test_what_a_worker_warns_of_is_said_where_its_user_looks(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    toy(tmp_path, warns=MOST_WARNINGS + 5)
+    said = [(record.name, record.getMessage()) for record in caplog.records]
+    assert said[0] == ("tasks.toy", "0 of 25 is odd")
+    assert len(said) == MOST_WARNINGS
+    assert said[-1][1] == f"19 of 25 is odd (further warnings stand in {tmp_path / 'worker.log'})"
+    assert (tmp_path / "worker.log").read_text().count(" of 25 is odd") == 25
 
 
 def test_a_worker_that_asks_is_answered_in_turn_and_never_what_a_killed_one_was_told(tmp_path: Path) -> None:

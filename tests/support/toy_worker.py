@@ -1,6 +1,7 @@
 """A worker that does what its job says: succeed, fail in each way a worker can, or hang with a child of its own."""
 
 import atexit
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,8 @@ class ToyJob(Frozen):
     """File for the process ids of this worker and of a grandchild that ignores SIGTERM; empty starts none."""
     asks: int = 0
     """How often it asks what is next."""
+    warns: int = 0
+    """How often it warns."""
     shows: tuple[str, ...] = ()
     """Environment variables that the result has, where they are set."""
 
@@ -39,6 +42,8 @@ def start_grandchild(path: Path) -> None:
 def run(job: ToyJob, reporter: Reporter) -> dict[str, Any]:
     if job.pids:
         start_grandchild(Path(job.pids))
+    for number in range(job.warns):
+        logging.getLogger("tasks.toy").warning("%d of %d is odd", number, job.warns)
     for step in range(1, job.steps + 1):
         reporter.progress(step, job.steps, "steps", tokens_per_s=10.0 * step)
         reporter.metrics(step, loss=1.0 / step)

@@ -117,13 +117,13 @@ def adds_own_prefix(
     twice = whole[len(prefix) : 2 * len(prefix)] == prefix if prefix else False
     if twice or (alone and _count(whole, alone) > 1):
         raise Permanent(
-            f"the chat template of {template.name} writes {tokenizer.decode(prefix)!r} more than once, or not at the "
+            f"the chat template of {template.name} writes {_text(tokenizer, prefix)!r} more than once, or not at the "
             f"beginning: {rendered[:_SHOWN_CHARS]!r}; mend the template, or set prompt.style=plain"
         )
-    last = next((token for token in reversed(ids) if tokenizer.decode([token]).strip()), None)
+    last = next((token for token in reversed(ids) if _text(tokenizer, [token]).strip()), None)
     if last in ends:
         raise Permanent(
-            f"prompts from the chat template of {template.name} end with the end token {tokenizer.decode([last])!r} "
+            f"prompts from the chat template of {template.name} end with the end token {_text(tokenizer, [last])!r} "
             "and open no answer: it passes over add_generation_prompt; mend the template, or set prompt.style=plain"
         )
     check_inside(tokenizer, [whole], model.embedding_size)
@@ -132,3 +132,8 @@ def adds_own_prefix(
 
 def _count(ids: list[int], part: list[int]) -> int:
     return sum(ids[start : start + len(part)] == part for start in range(len(ids) - len(part) + 1))
+
+
+def _text(tokenizer: "PreTrainedTokenizerBase", ids: list[int]) -> str:
+    """The text to the letter, without the clean-up that some tokenizers ask for and of which transformers warns."""
+    return tokenizer.decode(ids, clean_up_tokenization_spaces=False)

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from tasks.errors import Permanent
 from tasks.spine.stage.context import entered_context
-from tasks.spine.stage.worker import ANSWER, ASKED_FILE, write_json
+from tasks.spine.stage.worker import ANSWER, ASKED_FILE, WARNINGS_FILE, write_json
 from tasks.spine.stage.worker_environment import worker_environment
 
 log = logging.getLogger(__name__)
@@ -125,6 +125,7 @@ def run_worker(
         (_Tail(work_dir / "progress.jsonl"), on_progress),
         (_Tail(work_dir / "metrics.jsonl"), on_metrics),
         (_Tail(work_dir / ASKED_FILE), reply),
+        (_Tail(work_dir / WARNINGS_FILE), _repeat),
     ]
     with (work_dir / "worker.log").open("a") as file, _process(module, work_dir, file, env, prefix) as child:
         while child.poll() is None:
@@ -191,6 +192,11 @@ def _tree(pid: int, mark: str) -> list[psutil.Process]:
             if os.getsid(process.pid) == pid or (mark and process.environ().get(_MARK) == mark):
                 tree.add(process)
     return list(tree)
+
+
+def _repeat(line: dict[str, Any]) -> None:
+    """A worker's warning where its user looks."""
+    logging.getLogger(line["logger"]).warning("%s", line["text"])
 
 
 def _drain(tails: Sequence[tuple[_Tail, OnLine]]) -> None:

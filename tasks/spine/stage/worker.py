@@ -1,9 +1,9 @@
 """The child's side of a stage: a program that owns the accelerator, reads one job and reports through files.
 
 `launch.py` beside this starts `python -m tasks.<room>.worker WORK_DIR`. In that folder the child finds `job.json`,
-appends to `progress.jsonl` and `metrics.jsonl` (and to `asked.jsonl`, if it wants more to do), and writes `result.json`
-last, under a temporary name that is then renamed: a result that can be read is whole. An error goes to `error.json`
-with a flag that says whether a retry could mend it.
+appends to `progress.jsonl` and `metrics.jsonl` (to `warnings.jsonl` what its log warns of, and to `asked.jsonl`, if it
+wants more to do), and writes `result.json` last, under a temporary name that is then renamed: a result that can be read
+is whole. An error goes to `error.json` with a flag that says whether a retry could mend it.
 Workers import neither Prefect nor MLflow, so that the GPU environment may be another one than the flows'.
 """
 
@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import errno
 import json
+import logging
 import os
 import shutil
 import signal
@@ -19,7 +20,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import psutil
 from pydantic import BaseModel
@@ -31,6 +32,9 @@ JobT = TypeVar("JobT", bound=BaseModel)
 _PR_SET_PDEATHSIG = 1
 ASKED_FILE, ANSWER = "asked.jsonl", "answer"
 """Where a worker asks what is next, and the beginning of the names of the files that answer."""
+WARNINGS_FILE = "warnings.jsonl"
+MOST_WARNINGS = 20
+"""Warnings of one worker that its parent repeats (ours): there may be one for every sample."""
 CHILD_GRACE_S = 5.0
 MAIN_POLL_S = 0.1
 MAIN_PATIENCE_S = 3600.0
@@ -94,6 +98,24 @@ class Reporter:
             file.write(json.dumps(line) + "\n")
 
 
+class _Warnings(logging.StreamHandler[TextIO]):
+    """Writes what is warned of into the worker's log, and into a file for its parent, which alone a user sees."""
+
+    def __init__(self, work_dir: Path) -> None:
+        super().__init__()
+        self.setLevel(logging.WARNING)
+        self._path, self._left = work_dir / WARNINGS_FILE, MOST_WARNINGS
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        self._left -= 1
+        if self._left < 0:
+            return
+        more = "" if self._left else f" (further warnings stand in {self._path.with_name('worker.log')})"
+        with contextlib.suppress(OSError), self._path.open("a") as file:
+            file.write(json.dumps({"logger": record.name, "text": record.getMessage() + more}) + "\n")
+
+
 def die_with_parent(by: signal.Signals = signal.SIGTERM) -> None:
     """Ask the kernel to end this process when its parent dies, `kill -9` included (Linux, prctl(2))."""
     if sys.platform == "linux":
@@ -152,6 +174,8 @@ def worker_main(job_type: type[JobT], run: Callable[[JobT, Reporter], dict[str, 
     die_with_parent()
     check_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if is_main_process():
+        logging.getLogger("tasks").addHandler(_Warnings(work_dir))
     try:
         job = job_type.model_validate_json((work_dir / "job.json").read_bytes())
         result = run(job, Reporter(work_dir, silent=not is_main_process()))
