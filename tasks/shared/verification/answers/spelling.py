@@ -74,7 +74,7 @@ _LATEX_RULES: Rules = tuple(
         (r"(?<!\\)\\[,;:> ]|\\(?:quad|qquad|enspace|thinspace|space)(?![A-Za-z])|~", " "),
         # Mathematics shows no spaces: digits that are set apart are one number.
         (
-            r"(?<=\\mathbf)\s*\{(\s*[-+]?\s*\d(?:\s+[\d.])+\s*)\}",
+            r"(?<=\\mathbf)\s*\{(\s*(?:[-+]\s*)?\d(?:\s+[\d.])+\s*)\}",
             lambda match: "{" + "".join(match[1].split()).rstrip(".") + "}",
         ),
         (
