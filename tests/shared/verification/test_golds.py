@@ -78,7 +78,16 @@ LAYOUTS = (
     "<answer>{}</answer>",
     "#### {}",
     "**Answer:** ${}$ as required.",
+    "Final Answer: The final answer is ${}$. I hope it is correct.",
+    "Final Answer: The final answer is ${}.$ I hope it is correct.",
 )
+
+
+@pytest.mark.parametrize(("name", "field"), [("math500", "solution"), ("aime24", "solution"), ("gsm8k", "answer")])
+def test_reference_solutions_are_right(shared_data: Path, name: str, field: str) -> None:
+    rows = [json.loads(line) for line in (shared_data / READERS[name][0]).read_text(encoding="utf-8").splitlines()]
+    pairs = [(row[field], READERS[name][1](row)) for row in rows]
+    assert [solution for solution, gold in pairs if grade(solution, gold, CONFIG).verdict != "correct"] == []
 
 
 def test_a_gold_is_read_out_of_every_layout_and_another_digit_is_wrong(shared_data: Path) -> None:
@@ -86,9 +95,8 @@ def test_a_gold_is_read_out_of_every_layout_and_another_digit_is_wrong(shared_da
     distinct = list(dict.fromkeys(golds(shared_data, "math500")))
     refused, accepted = [], []
     for gold in draw.sample(distinct, 60):
-        completion = draw.choice(LAYOUTS).format(gold)
-        if grade(completion, gold, CONFIG).verdict != "correct":
-            refused.append(completion)
+        stated = [layout.format(gold) for layout in LAYOUTS]
+        refused += [completion for completion in stated if grade(completion, gold, CONFIG).verdict != "correct"]
         digits = [match.start() for match in re.finditer(r"\d", gold)]
         if digits:
             place = draw.choice(digits)
