@@ -7,7 +7,7 @@ from tasks.spine.stage.context import run_context
 from tasks.spine.stage.stage import Build
 from tasks.spine.stage.task import stage_task
 
-REPORT = Stage("report", version=9, kind="report")
+REPORT = Stage("report", version=10, kind="report")
 
 WITHOUT = {"curves": True, "stages": {"__all__": {"settings"}}}
 """Left out of the manifest's summary: curves and settings stand in the manifests of the stages themselves."""

@@ -1,8 +1,13 @@
 """Ledgers: what adds up is shown as a sum, what does not is not."""
 
+from dataclasses import replace
+
 import pytest
 
 from tasks.report.ledger import Balance, balances
+from tasks.report.numbers.provenance import Provenance
+from tasks.spine.store.lineage import Node
+from tests.support.report_worlds import World
 
 
 @pytest.mark.parametrize(
@@ -50,3 +55,17 @@ def test_totals_and_parts(ledger: dict[str, int], expected: list[tuple[str, list
 
 def test_counts_are_kept() -> None:
     assert balances({"a": 3, "b": 1, "c": 2}) == [Balance(("a", 3), (("b", 1), ("c", 2)))]
+
+
+def test_rows_stand_in_one_order_whenever_they_were_made(world: World) -> None:
+    """What is made side by side is ready in another order each time."""
+    base = world.made["base"]
+    first, second, last = (base.model_copy(update={"fingerprint": digit * 64}) for digit in "123")
+    for early, late in ((first, second), (second, first)):
+        times = {early.ref: "2026-01-01T00:00:00", late.ref: "2026-01-02T00:00:00", last.ref: "2026-01-03T00:00:00"}
+        nodes = [
+            Node(item.ref, item.model_copy(update={"created_at": times[item.ref]})) for item in (first, second, last)
+        ]
+        root = replace(nodes[2], parents={"a": nodes[0], "b": nodes[1]})
+        provenance = Provenance({}, {"evaluation": root}, {}, lambda manifest: "")
+        assert [manifest.ref for manifest in provenance.manifests] == [first.ref, second.ref, last.ref]

@@ -37,9 +37,11 @@ class Provenance:
 
     @property
     def manifests(self) -> list[Manifest]:
-        """Every artifact behind the report, each once, in the order in which they were made."""
-        manifests = {node.ref: node.manifest for node in self._nodes() if node.manifest is not None}
-        return sorted(manifests.values(), key=lambda manifest: manifest.created_at)
+        """Every artifact behind the report, each once: line by line of the report, parents before children.
+
+        What is made side by side is ready in another order each time.
+        """
+        return list({node.ref: node.manifest for node in self._nodes() if node.manifest is not None}.values())
 
     @property
     def lost(self) -> list[ArtifactRef]:
