@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from tasks.shared.engines.tokens import to_the_letter
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -108,4 +110,4 @@ class TokenText:
         return self._decode([*self._anchor, *ids]).removeprefix(self._anchor_text)
 
     def _decode(self, ids: Sequence[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return to_the_letter(self._tokenizer, ids)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.errors import Permanent
-from tasks.shared.engines.tokens import encode_prompts
+from tasks.shared.engines.tokens import encode_prompts, to_the_letter
 from tasks.shared.next_token.prompts import PredictionRenderer
 from tasks.shared.tables.parquet import Row, count_rows, read_rows
 from tasks.spine.store.fingerprint import stable_seed
@@ -161,4 +161,4 @@ class ExampleWriter:
         return ids
 
     def _text(self, ids: list[int]) -> str:
-        return self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        return to_the_letter(self._tokenizer, ids)

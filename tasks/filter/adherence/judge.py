@@ -1,7 +1,6 @@
 """Adherence by a judge: a model behind an OpenAI-compatible server, asked by rubric, whose answers the pool keeps."""
 
 import json
-import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,8 +19,6 @@ from tasks.shared.thoughts import answer_part
 from tasks.spine.stage.stage import Build
 from tasks.spine.store.fingerprint import canonical_json, digest_text
 from tasks.spine.store.manifest import POOLS
-
-log = logging.getLogger(__name__)
 
 SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -52,8 +49,7 @@ def judged(build: Build, scorer: JudgeScorer, requests: Path) -> Iterator[tuple[
             form=PromptForm(style="message"),
             response_format=RESPONSE_FORMAT,
         )
-        for note in build.worker(WORKER, job, name="judging", gpus=0)["notes"]:
-            log.warning("%s", note)
+        build.worker(WORKER, job, name="judging", gpus=0)
     unread: list[str] = []
     for row in answers.rows():
         score = read_score(row["completion"])

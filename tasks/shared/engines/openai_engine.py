@@ -91,11 +91,6 @@ class OpenAIEngine:
         self._model = model or only_model(self._base_url, models)
         self._fields = SamplingFields(self._base_url)
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """Fields that the server refuses."""
-        return self._fields.notes
-
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yield completions as they arrive; after the last one, raise `RequestsFailed` if some could not be served."""
         outcomes: queue.Queue[Outcome | BaseException | None] = queue.Queue()

@@ -1,11 +1,14 @@
 """The sampling fields of requests to an OpenAI-compatible server: all of them, less those that the server refuses."""
 
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.shared.engines.protocol import Request, Sampling
+
+log = logging.getLogger(__name__)
 
 REFUSED_STATUS = frozenset({400, 422})
 """What servers answer to a field that they do not know."""
@@ -45,8 +48,6 @@ class SamplingFields:
         self._server = server
         self.refused: Counter[str] = Counter()
         """How many ways to write a field the server refuses."""
-        self.notes: list[str] = []
-        """What was left out, each field once."""
 
     def body(self, request: Request, sampling: Sampling, refused: Counter[str]) -> dict[str, Any]:
         """All fields but those whose every way to be written is refused."""
@@ -81,9 +82,12 @@ class SamplingFields:
         ]
         if gone:
             unseeded = "; draws cannot be repeated" if "seed" in gone else ""
-            self.notes.append(
-                f"{self._server} refuses {', '.join(gone)}: left out, so that the server's own values apply, of which "
-                f"the samples' keys know nothing{unseeded}"
+            log.warning(
+                "%s refuses %s: left out, so that the server's own values apply, of which the samples' keys know "
+                "nothing%s",
+                self._server,
+                ", ".join(gone),
+                unseeded,
             )
 
 

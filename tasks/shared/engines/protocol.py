@@ -80,11 +80,6 @@ class Engine(Protocol):
 
     name: str
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """What became known while it ran and whoever reads its samples should hear, each thing once."""
-        ...
-
     def stream(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Yield one completion for each request, as they finish, in any order."""
         ...

@@ -84,8 +84,12 @@ def decode_completion(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int], 
 
     Special tokens may carry a meaning (`<think>`, channel marks): without them a thought reads as an answer.
     """
-    kept = ids[:-1] if len(ids) and ids[-1] in end_ids else ids
-    text: str = tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+    return to_the_letter(tokenizer, ids[:-1] if len(ids) and ids[-1] in end_ids else ids)
+
+
+def to_the_letter(tokenizer: "PreTrainedTokenizerBase", ids: Sequence[int]) -> str:
+    """Text of tokens, special ones included, without the clean-up of spaces that some tokenizers ask for."""
+    text: str = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     return text
 
 

@@ -27,7 +27,6 @@ class TransformersEngine:
     """Decodes at most `batch_size` prompts together; each completion is out as soon as its row ends."""
 
     name = "transformers"
-    notes: Sequence[str] = ()
 
     def __init__(
         self,

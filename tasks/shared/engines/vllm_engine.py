@@ -43,7 +43,6 @@ class VllmEngine:
     """Feeds vLLM's engine loop and hands completions on in the step in which they finish."""
 
     name = "vllm"
-    notes: Sequence[str] = ()
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks.errors import Permanent
 from tasks.shared.engines.prompt_form import PromptForm
-from tasks.shared.engines.tokens import load_tokenizer
+from tasks.shared.engines.tokens import load_tokenizer, to_the_letter
 from tasks.shared.next_token.config import PredictionPrompt
 from tasks.shared.next_token.reader import Reader
 from tasks.shared.prompts.config import PromptConfig, fill
@@ -77,7 +77,7 @@ class PredictionRenderer:
             end_ids=frozenset(end_ids),
             opened=self.opens_reasoning,
             form=self.config.prediction,
-            decode=partial(self.tokenizer.decode, skip_special_tokens=False, clean_up_tokenization_spaces=False),
+            decode=partial(to_the_letter, self.tokenizer),
         )
 
     def _opens(self) -> bool:

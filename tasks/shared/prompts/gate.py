@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.errors import Permanent
-from tasks.shared.engines.tokens import check_inside, own_prefix
+from tasks.shared.engines.tokens import check_inside, own_prefix, to_the_letter
 from tasks.shared.prompts.template import ChatTemplate, Messages, TemplateError
 
 if TYPE_CHECKING:
@@ -117,14 +117,15 @@ def adds_own_prefix(
     twice = whole[len(prefix) : 2 * len(prefix)] == prefix if prefix else False
     if twice or (alone and _count(whole, alone) > 1):
         raise Permanent(
-            f"the chat template of {template.name} writes {_text(tokenizer, prefix)!r} more than once, or not at the "
-            f"beginning: {rendered[:_SHOWN_CHARS]!r}; mend the template, or set prompt.style=plain"
+            f"the chat template of {template.name} writes {to_the_letter(tokenizer, prefix)!r} more than once, or not "
+            f"at the beginning: {rendered[:_SHOWN_CHARS]!r}; mend the template, or set prompt.style=plain"
         )
-    last = next((token for token in reversed(ids) if _text(tokenizer, [token]).strip()), None)
+    last = next((token for token in reversed(ids) if to_the_letter(tokenizer, [token]).strip()), None)
     if last in ends:
         raise Permanent(
-            f"prompts from the chat template of {template.name} end with the end token {_text(tokenizer, [last])!r} "
-            "and open no answer: it passes over add_generation_prompt; mend the template, or set prompt.style=plain"
+            f"prompts from the chat template of {template.name} end with the end token "
+            f"{to_the_letter(tokenizer, [last])!r} and open no answer: it passes over add_generation_prompt; mend the "
+            "template, or set prompt.style=plain"
         )
     check_inside(tokenizer, [whole], model.embedding_size)
     return prefix != [] and not written
@@ -132,8 +133,3 @@ def adds_own_prefix(
 
 def _count(ids: list[int], part: list[int]) -> int:
     return sum(ids[start : start + len(part)] == part for start in range(len(ids) - len(part) + 1))
-
-
-def _text(tokenizer: "PreTrainedTokenizerBase", ids: list[int]) -> str:
-    """The text to the letter, without the clean-up that some tokenizers ask for and of which transformers warns."""
-    return tokenizer.decode(ids, clean_up_tokenization_spaces=False)

@@ -142,8 +142,6 @@ def fill(build: Build, wanted: Wanted[Any], part: Part = WHOLE) -> Samples:
             gpus=build.runtime.tensor_parallel_size,
             answer=lambda: MoreSets(sets=tuple(next_sets())).model_dump(mode="json"),
         )
-        for note in result["notes"]:
-            log.warning("%s", note)
         generated += int(result["generated"])
         # Another run may have made all of a set meanwhile: then nobody has asked.
         jobs = next_sets()

@@ -109,7 +109,7 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
     total, longest = survey(job.sets)
     reporter.progress(0, total, "samples")
     if not total:
-        return {"generated": 0, "notes": []}
+        return {"generated": 0}
     engine = make_engine(job.model, job.runtime, job.form, longest=longest, response_format=job.response_format)
     tally, sets = SamplingTally(total, reporter), job.sets
     try:
@@ -120,12 +120,11 @@ def run(job: SamplingJob, reporter: Reporter) -> dict[str, Any]:
             tally.total += survey(sets)[0]
     finally:
         engine.close()
-    notes = list(engine.notes)
     if tally.rejected:
-        notes.append(
-            f"{tally.rejected} of {tally.done} completions cannot be stored as text and are marked as rejected"
+        log.warning(
+            "%d of %d completions cannot be stored as text and are marked as rejected", tally.rejected, tally.done
         )
-    return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, "notes": notes, **tally.values()}
+    return {"generated": tally.done, "engine": engine.name, "tokens": tally.tokens, **tally.values()}
 
 
 def survey(sets: Sequence[SampleSetJob]) -> tuple[int, list[tuple[str, int]]]:

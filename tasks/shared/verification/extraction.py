@@ -64,7 +64,7 @@ _A_AND_COLON = re.compile(r"a[*_`]{0,3}:")
 """Each phrase holds one of these, in small letters: a text before the first is not tried letter by letter."""
 _LONGEST_BEGIN = 80
 _CHECKED = re.compile(
-    r"\b(?:re-?|double-?)?(?:check|verif|confirm|test|validat)(?:y|e|ing|ying)?\s+(?:(?:the|our|your|my|this|final)\s+){0,3}\Z",
+    r"\b(?:re-?|double-?)?(?:check|verif|confirm|test|validat)[a-z]*\s+(?:(?:the|our|your|my|this|final)\s+){0,3}\Z",
     re.I,
 )
 """What stands before "answer:" where a check of it follows, and no answer."""

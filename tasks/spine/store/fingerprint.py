@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import BaseModel
-
+from tasks.config import Frozen
 from tasks.spine.store.ref import ArtifactRef
 from tasks.spine.store.runtime import Runtime
 
@@ -32,10 +31,8 @@ def canonical(value: Any, where: str = "value") -> Any:
         raise TypeError(f"{where}: Runtime says where a stage runs and must not enter its identity")
     if isinstance(value, ArtifactRef):
         return {"kind": value.kind, "digest": value.digest}
-    if isinstance(value, BaseModel):
-        identity = getattr(value, "identity_payload", None)
-        fields = identity() if identity else {name: getattr(value, name) for name in type(value).model_fields}
-        return canonical(fields, where)
+    if isinstance(value, Frozen):
+        return canonical(value.identity_payload(), where)
     if isinstance(value, Mapping):
         for key in value:
             if not isinstance(key, str):

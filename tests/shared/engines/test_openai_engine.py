@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import Permanent
+from tasks.shared.engines import openai_fields
 from tasks.shared.engines.factory import make_engine
 from tasks.shared.engines.openai_engine import OpenAIEngine
 from tasks.shared.engines.prompt_form import PromptForm
@@ -32,6 +33,11 @@ def server(talking_model: Path) -> Iterator[ModelServer]:
     engine = TransformersEngine(talking_model, device="cpu", dtype="float32", batch_size=1)
     with serving(ModelServer(engine, talking_model)) as server:
         yield server
+
+
+def warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What was said of fields that the server refuses."""
+    return [record.getMessage() for record in caplog.records if record.name == openai_fields.__name__]
 
 
 def client(server: ModelServer, **options: Any) -> OpenAIEngine:
@@ -203,19 +209,19 @@ NEUTRAL = {
 @pytest.mark.parametrize("endpoint", ["completions", "chat"])
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(top_p=1.0, max_new_tokens=3)])
 def test_every_sampling_field_is_sent_with_its_neutral_value(
-    server: ModelServer, endpoint: Any, sampling: Sampling
+    server: ModelServer, endpoint: Any, sampling: Sampling, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A server would take from the model's generation config, or from defaults of its own, what is left out."""
     engine = client(server, endpoint=endpoint)
     list(engine.stream(requests(1), sampling))
     sent = NEUTRAL | {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": 0}
     assert sent.items() <= server.bodies[0].items()
-    assert engine.notes == []
+    assert warned(caplog) == []
 
 
 @pytest.mark.parametrize("refusal", ["unknown: {names}", "extra inputs are not permitted"])
 def test_only_fields_that_a_server_refuses_are_left_out_and_that_is_said_once(
-    server: ModelServer, refusal: str
+    server: ModelServer, refusal: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.refuses = {name: set() for name in NEUTRAL.keys() - {"presence_penalty", "frequency_penalty"}}
     server.refusal = refusal
@@ -224,20 +230,22 @@ def test_only_fields_that_a_server_refuses_are_left_out_and_that_is_said_once(
     assert found == {item.key: item for item in server.engine.stream(requests(9), GREEDY)}
     assert {"presence_penalty": 0.0, "frequency_penalty": 0.0, "temperature": 0.0}.items() <= server.bodies[-1].items()
     assert not server.refuses.keys() & server.bodies[-1].keys()
-    (note,) = engine.notes
+    (note,) = warned(caplog)
     assert all(name in note for name in server.refuses)
     before = len(server.bodies)
     list(engine.stream(requests(9), GREEDY))
     assert len(server.bodies) == before + 9
-    assert len(engine.notes) == 1
+    assert warned(caplog) == [note]
 
 
-def test_a_neutral_value_is_written_as_the_server_takes_it(server: ModelServer) -> None:
+def test_a_neutral_value_is_written_as_the_server_takes_it(
+    server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
     server.refuses = {"top_k": {0}}
     engine = client(server, concurrency=1)
     list(engine.stream(requests(3), GREEDY))
     assert [body["top_k"] for body in server.bodies] == [-1, 0, 0, 0]
-    assert engine.notes == []
+    assert warned(caplog) == []
 
 
 def test_a_setting_that_a_server_refuses_is_never_left_out(server: ModelServer) -> None:
@@ -246,13 +254,15 @@ def test_a_setting_that_a_server_refuses_is_never_left_out(server: ModelServer) 
         list(client(server).stream(requests(1), GREEDY.model_copy(update={"top_k": 20})))
 
 
-def test_an_error_that_repeats_the_request_leaves_all_fields_in(server: ModelServer) -> None:
+def test_an_error_that_repeats_the_request_leaves_all_fields_in(
+    server: ModelServer, caplog: pytest.LogCaptureFixture
+) -> None:
     server.faults = {requests(2)[0].prompt: [400] * 99}
     engine = client(server, concurrency=1)
     with pytest.raises(RequestsFailed, match="1 requests failed"):
         list(engine.stream(requests(2), GREEDY))
     assert NEUTRAL.items() <= server.bodies[-1].items()
-    assert engine.notes == []
+    assert warned(caplog) == []
 
 
 @pytest.mark.parametrize(

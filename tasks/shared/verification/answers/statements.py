@@ -25,7 +25,9 @@ _CLAUSE = re.compile(rf"\s*(?:[,;–—-]\s+|\s|(?=\())\(?(?:{_OPENERS})\b.*", r
 _HEDGED = r"(?![^()]*\b(?:or|possibly|maybe|perhaps|probably|if|when|unless|mod|but|about)\b)"
 _PARENTHESIS = re.compile(rf"\s\({_HEDGED}(?=[^()]*(?:=|[A-Za-z]{{3,}}))[^()]*\)\s*$")
 _SENTENCE_END = re.compile(
-    r"(?<![\\.])[.!](?=\s|$)(?<!\b[ap]\.m\.)|(?<=[\d$)}])[.!](?=I\b|[A-Z][a-z])|(?:(?<=[^.\\]\.\$)|(?<=[^.\\]\.\\\)))(?=\s+[A-Z]|\s*$)"
+    r"(?<![\\.])[.!](?=\s|$)(?<!\b[ap]\.m\.)"
+    r"|(?<=[\d$)}])[.!](?=I\b|[A-Z][a-z])"
+    r"|(?:(?<=[^.\\]\.\$)|(?<=[^.\\]\.\\\)))(?=\s+[A-Z]|\s*$)"
 )
 """Also a full stop without a space behind it, or inside the delimiters of mathematics."""
 _DISPLAY = re.compile(r"\$\$(.+?)\$\$|\\\[(.+?)\\\]", re.DOTALL)
